@@ -1,0 +1,167 @@
+//! What an operator sets: for one master, for the whole Sentinel, and the timing constants.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use crate::types::{Host, Quorum, Secret};
+
+/// The settings of one monitored master.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MasterSettings {
+    /// How many Sentinels must agree that the master is down.
+    pub quorum: Quorum,
+    /// Silence after which an instance is subjectively down. At least 1 ms; default 30 s.
+    pub down_after: Duration,
+    /// Bounds each phase of a failover and, doubled, the pause between two. At least 1 ms; default 3 min.
+    pub failover_timeout: Duration,
+    /// How many replicas are pointed at a new master at the same time. At least 1; default 1.
+    pub parallel_syncs: u32,
+    /// User for AUTH at master and replicas.
+    pub auth_user: Option<String>,
+    /// Password for AUTH at master and replicas. Without one no AUTH is sent.
+    pub auth_pass: Option<Secret>,
+    /// Program called for every warning event of this master.
+    pub notification_script: Option<String>,
+    /// Program called when the address of this master changes.
+    pub client_reconfig_script: Option<String>,
+    /// How long a rebooted master may answer only LOADING before it is subjectively down. Zero: without limit.
+    pub reboot_down_after: Duration,
+    /// Commands that data nodes know under another name: from (upper case) to.
+    pub rename_commands: BTreeMap<String, String>,
+    /// After so many refused connections in a row the instance is subjectively down at once. None: never.
+    pub down_on_refused: Option<NonZeroU32>,
+    /// Time between two PINGs. None: min(1 s, `down_after` / 4).
+    pub ping_period: Option<Duration>,
+}
+
+impl MasterSettings {
+    /// The reference's defaults with the given quorum.
+    pub fn new(quorum: Quorum) -> Self {
+        MasterSettings {
+            quorum,
+            down_after: Duration::from_secs(30),
+            failover_timeout: Duration::from_secs(180),
+            parallel_syncs: 1,
+            auth_user: None,
+            auth_pass: None,
+            notification_script: None,
+            client_reconfig_script: None,
+            reboot_down_after: Duration::ZERO,
+            rename_commands: BTreeMap::new(),
+            down_on_refused: None,
+            ping_period: None,
+        }
+    }
+}
+
+/// The settings of the Sentinel itself, as far as decisions depend on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalSettings {
+    /// The port this Sentinel listens on, announced in hellos unless `announce_port` says otherwise.
+    pub port: u16,
+    /// The address announced in hellos. None: the local address of each link.
+    pub announce_ip: Option<Host>,
+    /// The port announced in hellos. None: `port`.
+    pub announce_port: Option<u16>,
+    /// User for AUTH at other Sentinels.
+    pub sentinel_user: Option<String>,
+    /// Password for AUTH at other Sentinels. None: `requirepass`.
+    pub sentinel_pass: Option<Secret>,
+    /// This Sentinel's own password, also tried at other Sentinels.
+    pub requirepass: Option<Secret>,
+    /// Whether host names are accepted anywhere. Default no.
+    pub resolve_hostnames: bool,
+    /// Whether names instead of addresses are told to others. Default no.
+    pub announce_hostnames: bool,
+    /// Whether SENTINEL SET may not change script paths. Default yes.
+    pub deny_scripts_reconfig: bool,
+}
+
+impl Default for GlobalSettings {
+    fn default() -> Self {
+        GlobalSettings {
+            port: 26379,
+            announce_ip: None,
+            announce_port: None,
+            sentinel_user: None,
+            sentinel_pass: None,
+            requirepass: None,
+            resolve_hostnames: false,
+            announce_hostnames: false,
+            deny_scripts_reconfig: true,
+        }
+    }
+}
+
+/// The timing constants. The reference's, as far as SENTINEL DEBUG shows them; the rest belongs to the documented
+/// departures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// INFO to masters and replicas. 10 s.
+    pub info_period: Duration,
+    /// INFO to replicas of a master that is objectively down or in failover, or whose master link is down. 1 s.
+    pub urgent_info_period: Duration,
+    /// Longest time between two PINGs. 1 s.
+    pub ping_period: Duration,
+    /// Hello to every instance. 2 s.
+    pub publish_period: Duration,
+    /// is-master-down-by-addr to each peer while a master is subjectively down. 1 s.
+    pub ask_period: Duration,
+    /// Silence before a newly monitored master is subjectively down. 30 s.
+    pub default_down_after: Duration,
+    /// The failover timeout of a newly monitored master. 3 min.
+    pub default_failover_timeout: Duration,
+    /// A wake-up later than this means that the process stood still. 2 s.
+    pub tilt_trigger: Duration,
+    /// Longest time in TILT. 30 s.
+    pub tilt_period: Duration,
+    /// From SLAVEOF to the INFO that names the new master. 10 s.
+    pub reconf_timeout: Duration,
+    /// Least age of a connection that is closed for silence. 15 s.
+    pub min_link_reconnect_period: Duration,
+    /// Longest election. 10 s.
+    pub election_timeout: Duration,
+    /// Longest run of a script. 60 s.
+    pub script_max_runtime: Duration,
+    /// First pause before a failed script is started again. 30 s.
+    pub script_retry_delay: Duration,
+    /// Self-nomination waits a random time up to this. 15 ms.
+    pub nomination_delay: Duration,
+    /// First pause after a lost election; a random time from this to twice this, doubled with each loss. 200 ms.
+    pub lost_election_delay: Duration,
+    /// Longest pause after a lost election. 10 s.
+    pub max_lost_election_delay: Duration,
+    /// How long the choice of a replica waits for fresh offsets. 300 ms.
+    pub fresh_offset_wait: Duration,
+    /// Longest pause between two attempts to connect to an instance. 100 ms.
+    pub reconnect_period: Duration,
+    /// INFO to a replica that is being pointed at a new master. 100 ms.
+    pub reconf_info_period: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let ms = Duration::from_millis;
+        Timing {
+            info_period: ms(10_000),
+            urgent_info_period: ms(1_000),
+            ping_period: ms(1_000),
+            publish_period: ms(2_000),
+            ask_period: ms(1_000),
+            default_down_after: ms(30_000),
+            default_failover_timeout: ms(180_000),
+            tilt_trigger: ms(2_000),
+            tilt_period: ms(30_000),
+            reconf_timeout: ms(10_000),
+            min_link_reconnect_period: ms(15_000),
+            election_timeout: ms(10_000),
+            script_max_runtime: ms(60_000),
+            script_retry_delay: ms(30_000),
+            nomination_delay: ms(15),
+            lost_election_delay: ms(200),
+            max_lost_election_delay: ms(10_000),
+            fresh_offset_wait: ms(300),
+            reconnect_period: ms(100),
+            reconf_info_period: ms(100),
+        }
+    }
+}

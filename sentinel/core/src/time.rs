@@ -1,0 +1,51 @@
+//! Time as it comes in from outside. The core has no clock.
+
+use std::time::Duration;
+
+/// A reading of the monotonic clock, in microseconds since an arbitrary start. All timing is done with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The arbitrary start.
+    pub const ZERO: Instant = Instant(0);
+
+    /// The latest instant there is.
+    pub const NEVER: Instant = Instant(u64::MAX);
+
+    /// Microseconds since the start.
+    pub const fn from_micros(micros: u64) -> Self {
+        Instant(micros)
+    }
+
+    /// Microseconds since the start.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was, zero if it lies in the future.
+    pub const fn since(self, earlier: Instant) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl std::ops::Add<Duration> for Instant {
+    type Output = Instant;
+
+    fn add(self, rhs: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A reading of the wall clock, in milliseconds since the Unix epoch. Only shown, never used for timing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(pub u64);
+
+/// Both clocks, read together when an input arrives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// For all timing.
+    pub mono: Instant,
+    /// For showing times.
+    pub wall: WallTime,
+}

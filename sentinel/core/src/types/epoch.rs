@@ -1,0 +1,63 @@
+use std::fmt;
+
+/// A logical time: raised by one for each election, never lowered.
+///
+/// The reference keeps it as an unsigned 64-bit number. A value near the end of that range would make every further
+/// election impossible, so epochs that come from outside pass [`Epoch::plausible_after`] first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// The epoch before any election.
+    pub const ZERO: Epoch = Epoch(0);
+
+    /// How far one message may raise an epoch beyond the one known here.
+    ///
+    /// Real fleets see a few elections a year; an attacker or a garbled message sees no bounds. A Sentinel that is
+    /// truly further behind than this catches up in several messages.
+    pub const MAX_JUMP: u64 = 1 << 32;
+
+    /// No epoch at or beyond this is accepted from outside: room for elections remains whatever was announced.
+    pub const CEILING: u64 = 1 << 62;
+
+    /// Wraps a number read from a file or from the wire.
+    pub const fn new(value: u64) -> Self {
+        Epoch(value)
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The epoch of the next election.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Epoch(self.0.saturating_add(1))
+    }
+
+    /// Whether this epoch, told by another process, may be adopted by one that knows `known`.
+    pub const fn plausible_after(self, known: Epoch) -> bool {
+        self.0 <= known.0 || (self.0 < Self::CEILING && self.0 - known.0 <= Self::MAX_JUMP)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_far_beyond_what_is_known_is_implausible() {
+        assert!(Epoch::new(7).plausible_after(Epoch::new(3)));
+        assert!(Epoch::new(2).plausible_after(Epoch::new(3)));
+        assert!(!Epoch::new(u64::MAX).plausible_after(Epoch::new(3)));
+        assert!(!Epoch::new(Epoch::MAX_JUMP + 5).plausible_after(Epoch::new(3)));
+        assert!(!Epoch::new(Epoch::CEILING).plausible_after(Epoch::new(Epoch::CEILING - 1)));
+    }
+}
