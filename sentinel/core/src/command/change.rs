@@ -1,0 +1,131 @@
+//! Commands that change something, or vote: the engine executes them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use crate::types::{Epoch, HostPort, Secret, SentinelId};
+
+/// A command for the engine. Its answer comes back as [`Output::Answer`](crate::Output::Answer).
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
+    IsMasterDown {
+        /// The master asked about; none if the words are no address (answered as an unknown master).
+        addr: Option<HostPort>,
+        /// The asker's current epoch, or the epoch of the election.
+        epoch: Epoch,
+        /// Who asks for this Sentinel's vote; none asks for its opinion only.
+        candidate: Option<SentinelId>,
+    },
+    /// `PUBLISH __sentinel__:hello payload`
+    Hello(Bytes),
+    /// `SENTINEL FAILOVER name`
+    Failover {
+        /// The master.
+        name: String,
+    },
+    /// `SENTINEL MONITOR name ip port quorum`
+    Monitor(NewMaster),
+    /// `SENTINEL REMOVE name`
+    Remove {
+        /// The master.
+        name: String,
+    },
+    /// `SENTINEL RESET pattern`
+    Reset {
+        /// A glob, case-sensitive.
+        pattern: String,
+    },
+    /// `SENTINEL SET name option value ...`
+    Set {
+        /// The master.
+        name: String,
+        /// The options before the first bad one, in order. They are applied and saved in any case.
+        options: Vec<SetOption>,
+        /// The error of the first bad option, sent instead of `+OK`.
+        error: Option<Reply>,
+    },
+    /// `SENTINEL FLUSHCONFIG`
+    FlushConfig,
+    /// `SENTINEL CONFIG SET param value ...`, checked completely.
+    ConfigSet(Vec<GlobalOption>),
+    /// `SENTINEL DEBUG param value ...`
+    Debug {
+        /// The parameters before the first bad one, in order.
+        options: Vec<(TimingParameter, Duration)>,
+        /// The error of the first bad one, sent instead of `+OK`.
+        error: Option<Reply>,
+    },
+}
+
+/// What SENTINEL MONITOR asks for; the words are checked in the reference's order before this exists.
+#[derive(Clone, Debug)]
+pub struct NewMaster {
+    /// Its name.
+    pub name: crate::types::MasterName,
+    /// Its address.
+    pub addr: HostPort,
+    /// Its quorum.
+    pub quorum: crate::types::Quorum,
+}
+
+/// One option of SENTINEL SET, with the words of its `+set` event.
+#[derive(Clone, Debug)]
+pub struct SetOption {
+    /// The setting.
+    pub setting: MasterSetting,
+    /// The event's text after the instance: option in the client's spelling, value (`******` for a password).
+    pub shown: String,
+}
+
+/// One setting of a master.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the setting of the same name in `MasterSettings`")]
+pub enum MasterSetting {
+    DownAfter(Duration),
+    FailoverTimeout(Duration),
+    ParallelSyncs(u32),
+    Quorum(crate::types::Quorum),
+    RebootDownAfter(Duration),
+    AuthPass(Option<Secret>),
+    AuthUser(Option<String>),
+    /// From (upper case), and to; none removes the renaming.
+    RenameCommand(String, Option<String>),
+    NotificationScript(Option<String>),
+    ClientReconfigScript(Option<String>),
+    DownOnRefused(Option<std::num::NonZeroU32>),
+    PingPeriod(Option<Duration>),
+}
+
+/// One parameter of SENTINEL CONFIG SET.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each variant is the setting of the same name in `GlobalSettings`")]
+pub enum GlobalOption {
+    ResolveHostnames(bool),
+    AnnounceHostnames(bool),
+    AnnounceIp(Option<crate::types::Host>),
+    AnnouncePort(Option<u16>),
+    SentinelUser(Option<String>),
+    SentinelPass(Option<Secret>),
+}
+
+/// One parameter of SENTINEL DEBUG.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is the constant of the same name in `Timing`")]
+pub enum TimingParameter {
+    InfoPeriod,
+    PingPeriod,
+    AskPeriod,
+    PublishPeriod,
+    DefaultDownAfter,
+    DefaultFailoverTimeout,
+    TiltTrigger,
+    TiltPeriod,
+    ReconfTimeout,
+    MinLinkReconnectPeriod,
+    ElectionTimeout,
+    ScriptMaxRuntime,
+    ScriptRetryDelay,
+}

@@ -1,0 +1,96 @@
+//! Facts from outside.
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use crate::{command::Change, snapshot::Seq};
+
+/// A connection (or a pair of them) to one instance, as the engine names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// One message sent over a link, until it is answered or the link is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// The client session that waits for an answer to a [`Change`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// One fact from outside.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A link that was asked for is ready: authenticated, named, subscribed.
+    LinkUp {
+        /// The link.
+        link: LinkId,
+        /// The own address as this instance sees it: what a hello sent over this link announces.
+        local: Option<std::net::IpAddr>,
+    },
+    /// A link could not be opened, or an open one broke. Unanswered requests on it are lost.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+        /// What happened.
+        fault: LinkFault,
+    },
+    /// The answer to one request.
+    Reply {
+        /// The link.
+        link: LinkId,
+        /// The request.
+        request: RequestId,
+        /// The answer. For a transaction followed by INFO: an array of the answers to all its commands, in order.
+        reply: Reply,
+    },
+    /// A message on `__sentinel__:hello` of a data node.
+    Hello {
+        /// The link whose subscription brought it.
+        link: LinkId,
+        /// The payload.
+        payload: Bytes,
+    },
+    /// A client's command that changes something, or votes.
+    Change {
+        /// Who waits for the answer.
+        client: ClientId,
+        /// What is asked for.
+        change: Change,
+    },
+    /// The state is on disk up to here.
+    Persisted(Seq),
+    /// The state could not be written. It will be tried again by whoever writes.
+    PersistFailed {
+        /// Up to where it was tried.
+        seq: Seq,
+        /// What the system said.
+        error: String,
+    },
+}
+
+/// Why a link is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// The host lives and says that no process listens there.
+    Refused,
+    /// The host name does not resolve.
+    Unresolved(String),
+    /// The instance wants other credentials, or permits too little.
+    Denied(String),
+    /// An established connection was closed by the other side.
+    Closed,
+    /// Connecting took too long, or any other failure of the transport.
+    Failed(String),
+}
+
+impl std::fmt::Display for LinkFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LinkFault::Refused => f.write_str("connection refused"),
+            LinkFault::Unresolved(why) => write!(f, "host name does not resolve: {why}"),
+            LinkFault::Denied(why) => write!(f, "not permitted: {why}"),
+            LinkFault::Closed => f.write_str("connection closed by the other side"),
+            LinkFault::Failed(why) => f.write_str(why),
+        }
+    }
+}

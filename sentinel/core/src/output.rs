@@ -1,0 +1,111 @@
+//! What the engine wants done.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sentinel_resp::Reply;
+
+use crate::{
+    events::Event,
+    input::{ClientId, LinkId, RequestId},
+    notice::Notice,
+    snapshot::Seq,
+    types::{Epoch, HostPort, Secret, SentinelId},
+};
+
+/// One effect.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Open a link. Answered by [`LinkUp`](crate::Input::LinkUp) or [`LinkDown`](crate::Input::LinkDown).
+    Connect {
+        /// Its name from now on.
+        link: LinkId,
+        /// Whereto and how.
+        target: Arc<Target>,
+    },
+    /// Close a link and forget it. Nothing about it is expected any more.
+    Disconnect {
+        /// The link.
+        link: LinkId,
+    },
+    /// Send over an open link.
+    Send {
+        /// The link.
+        link: LinkId,
+        /// Named in the answer.
+        request: RequestId,
+        /// What to send.
+        message: Message,
+    },
+    /// Log and publish.
+    Event(Event),
+    /// Log only.
+    Notice(Notice),
+    /// Answer a client's [`Change`](crate::command::Change).
+    Answer {
+        /// Who waits.
+        client: ClientId,
+        /// The answer.
+        reply: Reply,
+    },
+    /// Make the state durable at least up to here: write [`Engine::snapshot`](crate::Engine::snapshot) and say
+    /// [`Persisted`](crate::Input::Persisted). Several of these may be answered by one write.
+    Persist(Seq),
+}
+
+/// Where a link leads and how it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The address.
+    pub addr: HostPort,
+    /// Data node or peer.
+    pub kind: TargetKind,
+    /// User for AUTH, if any.
+    pub user: Option<String>,
+    /// Password for AUTH. None: no AUTH is sent.
+    pub pass: Option<Secret>,
+    /// The name given with CLIENT SETNAME, without the suffix `-cmd` or `-pubsub`.
+    pub client_name: String,
+    /// Commands that this node knows under another name: from (upper case) to.
+    pub rename_commands: Arc<BTreeMap<String, String>>,
+}
+
+/// What is at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A master or replica: commands, and a subscription to `__sentinel__:hello`.
+    DataNode,
+    /// Another Sentinel: commands only.
+    Peer,
+}
+
+/// A message to an instance. The wire form is the runtime's business.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// `PING`
+    Ping,
+    /// `INFO`
+    Info,
+    /// `PUBLISH __sentinel__:hello <payload>`
+    Hello {
+        /// The eight fields, joined by commas.
+        payload: Arc<str>,
+    },
+    /// `SENTINEL is-master-down-by-addr <ip> <port> <epoch> <candidate or *>`
+    IsMasterDown {
+        /// The master asked about.
+        addr: HostPort,
+        /// The current epoch, or the one of the election.
+        epoch: Epoch,
+        /// None asks for an opinion, an id for a vote.
+        candidate: Option<SentinelId>,
+    },
+    /// `MULTI`, `SLAVEOF NO ONE`, `CONFIG REWRITE`, `CLIENT KILL TYPE normal`, `CLIENT KILL TYPE pubsub`, `EXEC`, `INFO`
+    Promote,
+    /// The same with `SLAVEOF <host> <port>`.
+    Replicate {
+        /// The master to follow.
+        of: HostPort,
+    },
+    /// `SCRIPT KILL`
+    ScriptKill,
+}
