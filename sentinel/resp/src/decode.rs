@@ -1,0 +1,276 @@
+//! Bytes to requests.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use crate::{Limits, ProtocolError, inline, limits};
+
+/// How much room is kept for reading when a connection has gone quiet, in bytes.
+const QUIET_CAPACITY: usize = 16 * 1024;
+
+/// Cuts what one client sends into requests, each a list of arguments with the command name first.
+///
+/// Bytes go in by [`feed`](Self::feed) or straight into [`buffer`](Self::buffer); complete requests
+/// come out of [`next_request`](Self::next_request), one at a time, since whether the client is
+/// authenticated may change with each and decides what the next may be.
+///
+/// - The same bytes give the same requests and the same error, however they are split on arrival.
+/// - A byte is looked at once for line ends. A length that was announced costs nothing until
+///   the bytes themselves arrive.
+/// - Arguments share the memory they were read into. One that is kept for long (a channel name, a client
+///   name) should be copied, or it keeps what was read with it alive.
+#[derive(Debug)]
+pub struct RequestDecoder {
+    limits: Limits,
+    authenticated: bool,
+    buffer: BytesMut,
+    /// How many bytes at the front of `buffer` are known to hold no line end.
+    scanned: usize,
+    state: State,
+    arguments: Vec<Bytes>,
+    /// What the current request costs so far, see [`Limits::max_request_bytes`].
+    charged: u64,
+    failed: Option<ProtocolError>,
+}
+
+/// Where in a request the decoder stands.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before the first byte of a request.
+    Start,
+    /// This many elements are missing, and the next begins with its length.
+    Length { missing: i64 },
+    /// This many elements are missing, and the next has so many bytes and a line end.
+    Data { missing: i64, length: usize },
+}
+
+impl RequestDecoder {
+    /// A decoder for a new connection, which counts as authenticated until
+    /// [`set_authenticated`](Self::set_authenticated) says otherwise.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            authenticated: true,
+            buffer: BytesMut::new(),
+            scanned: 0,
+            state: State::Start,
+            arguments: Vec::new(),
+            charged: 0,
+            failed: None,
+        }
+    }
+
+    /// Whether the tighter bounds for strangers hold for what is decoded from now on.
+    pub fn set_authenticated(&mut self, authenticated: bool) {
+        self.authenticated = authenticated;
+    }
+
+    /// Appends bytes as they arrived.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Where a socket may append what it reads. Nothing may be taken out of it.
+    pub fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// How many bytes have arrived that no request has used yet, including those of a half-read one.
+    pub fn pending(&self) -> usize {
+        let held: usize = self.arguments.iter().map(Bytes::len).sum();
+        self.buffer.len() + held
+    }
+
+    /// The next complete request, never empty; `None` until more bytes arrive.
+    ///
+    /// Empty lines and arrays without elements are skipped, as the reference does.
+    ///
+    /// # Errors
+    ///
+    /// When the client breaks the protocol. The same error comes back on every later call.
+    pub fn next_request(&mut self) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let result = self.advance();
+        match &result {
+            Err(error) => {
+                self.failed = Some(*error);
+                self.buffer = BytesMut::new();
+                self.arguments = Vec::new();
+            }
+            // What a large request left behind is not kept for the small ones that follow.
+            Ok(_) if self.buffer.is_empty() && self.buffer.capacity() > QUIET_CAPACITY => {
+                self.buffer = BytesMut::new();
+            }
+            Ok(_) => {}
+        }
+        result
+    }
+
+    fn advance(&mut self) -> Result<Option<Vec<Bytes>>, ProtocolError> {
+        loop {
+            let done = match self.state {
+                State::Start => match self.buffer.first() {
+                    None => return Ok(None),
+                    Some(b'*') => self.array_count()?,
+                    Some(_) => self.inline_request()?,
+                },
+                State::Length { missing } => self.bulk_length(missing)?,
+                State::Data { missing, length } => self.bulk_data(missing, length),
+            };
+            match done {
+                Step::NeedsMore => return Ok(None),
+                Step::Continue => {}
+                Step::Complete => {
+                    self.state = State::Start;
+                    self.charged = 0;
+                    let request = std::mem::take(&mut self.arguments);
+                    let Some(name) = request.first() else {
+                        continue;
+                    };
+                    if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
+                        return Err(ProtocolError::CrossProtocol);
+                    }
+                    return Ok(Some(request));
+                }
+            }
+        }
+    }
+
+    fn inline_request(&mut self) -> Result<Step, ProtocolError> {
+        let Some(at) = self.find(b'\n', ProtocolError::InlineTooBig)? else {
+            return Ok(Step::NeedsMore);
+        };
+        let mut line = self.take(at).freeze();
+        self.buffer.advance(1);
+        if line.last() == Some(&b'\r') {
+            line.truncate(line.len() - 1);
+        }
+        self.arguments = inline::split(&line)?;
+        Ok(Step::Complete)
+    }
+
+    fn array_count(&mut self) -> Result<Step, ProtocolError> {
+        let Some(count) = self.number(ProtocolError::ArrayCountTooLong)? else {
+            return Ok(Step::NeedsMore);
+        };
+        match count {
+            None => Err(ProtocolError::InvalidArrayLength),
+            Some(count) if count > limits::MAX_ELEMENTS => Err(ProtocolError::InvalidArrayLength),
+            Some(count) if count > limits::MAX_ELEMENTS_UNAUTHENTICATED && !self.authenticated => {
+                Err(ProtocolError::UnauthenticatedArrayLength)
+            }
+            Some(count) if count <= 0 => Ok(Step::Complete),
+            Some(missing) => {
+                self.state = State::Length { missing };
+                Ok(Step::Continue)
+            }
+        }
+    }
+
+    fn bulk_length(&mut self, missing: i64) -> Result<Step, ProtocolError> {
+        let first = self.buffer.first().copied();
+        // The count line is complete before its first byte is judged, as in the reference.
+        let Some(length) = self.number(ProtocolError::BulkCountTooLong)? else {
+            return Ok(Step::NeedsMore);
+        };
+        if let Some(other) = first.filter(|&byte| byte != b'$') {
+            return Err(ProtocolError::ExpectedBulk(other));
+        }
+        let length = length
+            .and_then(|length| u64::try_from(length).ok())
+            .filter(|&length| length <= self.limits.max_bulk_bytes)
+            .ok_or(ProtocolError::InvalidBulkLength)?;
+        if length > limits::MAX_BULK_UNAUTHENTICATED && !self.authenticated {
+            return Err(ProtocolError::UnauthenticatedBulkLength);
+        }
+        self.charged = self
+            .charged
+            .saturating_add(length)
+            .saturating_add(limits::ARGUMENT_OVERHEAD);
+        if self.charged > self.limits.max_request_bytes {
+            return Err(ProtocolError::RequestTooBig);
+        }
+        let length = usize::try_from(length).map_err(|_| ProtocolError::RequestTooBig)?;
+        self.state = State::Data { missing, length };
+        Ok(Step::Continue)
+    }
+
+    fn bulk_data(&mut self, missing: i64, length: usize) -> Step {
+        // The two bytes behind the data are skipped unread, as the reference does.
+        if self.buffer.len() < length.saturating_add(2) {
+            return Step::NeedsMore;
+        }
+        let argument = self.take(length).freeze();
+        self.buffer.advance(2);
+        self.arguments.push(argument);
+        if missing > 1 {
+            self.state = State::Length {
+                missing: missing - 1,
+            };
+            Step::Continue
+        } else {
+            Step::Complete
+        }
+    }
+
+    /// The number in a count line, `Some(None)` when it is none, and `None` while the line is incomplete.
+    #[allow(
+        clippy::option_option,
+        reason = "whether the line is complete and whether it is a number are two questions"
+    )]
+    fn number(&mut self, too_long: ProtocolError) -> Result<Option<Option<i64>>, ProtocolError> {
+        let Some(at) = self.find(b'\r', too_long)? else {
+            return Ok(None);
+        };
+        if self.buffer.len() < at + 2 {
+            return Ok(None);
+        }
+        let number = self.buffer.get(1..at).and_then(integer);
+        self.buffer.advance(at + 2);
+        self.scanned = 0;
+        Ok(Some(number))
+    }
+
+    /// Where the first `end` stands, not looking twice at what was searched before.
+    fn find(&mut self, end: u8, too_long: ProtocolError) -> Result<Option<usize>, ProtocolError> {
+        let window = self.buffer.len().min(limits::MAX_LINE + 1);
+        if let Some(at) = self.buffer[self.scanned..window]
+            .iter()
+            .position(|&byte| byte == end)
+        {
+            // Kept where it is: the byte behind it may still be missing.
+            self.scanned += at;
+            return Ok(Some(self.scanned));
+        }
+        self.scanned = window;
+        if self.buffer.len() > limits::MAX_LINE {
+            Err(too_long)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn take(&mut self, length: usize) -> BytesMut {
+        self.scanned = 0;
+        self.buffer.split_to(length)
+    }
+}
+
+/// What one step of the decoder came to.
+enum Step {
+    NeedsMore,
+    Continue,
+    Complete,
+}
+
+/// A decimal number in the one spelling that the reference accepts: no plus sign, no leading zeros, no
+/// blanks, no `-0`.
+fn integer(digits: &[u8]) -> Option<i64> {
+    let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
+    match unsigned {
+        b"0" if digits.len() == 1 => Some(0),
+        [b'1'..=b'9', ..] => std::str::from_utf8(digits).ok()?.parse().ok(),
+        _ => None,
+    }
+}
