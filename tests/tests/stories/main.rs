@@ -1,0 +1,15 @@
+//! Stories on real servers: what an operator would see. Each starts its own data nodes and Sentinels.
+//!
+//! `SENTINEL_UNDER_TEST=reference` tells them about redis-sentinel, to check that a story is true of what it imitates; the few that
+//! are only true of ours say so.
+
+mod choice_of_the_replica;
+mod classic_file;
+mod death_of_the_master;
+mod forced_failover;
+mod given;
+mod mixed_quorum;
+mod quorum_and_majority;
+mod restart_of_a_sentinel;
+mod returning_old_master;
+mod two_masters;

@@ -1,0 +1,142 @@
+//! A Sentinel dies and comes back.
+
+use sentinel_tests::{Deployment, eventually};
+
+use crate::given::SOON;
+
+const FIRST_CANDIDATE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const SECOND_CANDIDATE: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+#[test]
+fn a_killed_sentinel_keeps_its_id_its_epochs_and_what_it_knows() {
+    // Given a deployment that has seen a failover
+    let deployment = Deployment::of_ours(3).start();
+    let group = deployment.only_group();
+    let sentinel = &deployment.sentinels()[0];
+    group.master().kill();
+    let new = deployment.wait_for_switch("mymaster", group.master().port());
+    let config_epoch = deployment.wait_for_one_config_epoch("mymaster");
+    let id = sentinel.id();
+    let current_epoch = sentinel.current_epoch();
+    assert!(current_epoch >= 1);
+
+    // When a Sentinel is killed, and started again while nobody else is there to tell it anything
+    sentinel.kill();
+    for other in &deployment.sentinels()[1..] {
+        other.kill();
+    }
+    for node in group.nodes() {
+        if node.is_running() {
+            node.kill();
+        }
+    }
+    sentinel.restart();
+
+    // Then it is who it was
+    assert_eq!(sentinel.id(), id);
+    assert_eq!(sentinel.config_epoch("mymaster"), config_epoch);
+    assert_eq!(sentinel.current_epoch(), current_epoch);
+    assert_eq!(
+        sentinel.master_port("mymaster").expect("it answers"),
+        Some(new.port())
+    );
+
+    // And it knows all replicas and all other Sentinels
+    let mut replicas: Vec<String> = sentinel
+        .replicas("mymaster")
+        .expect("it answers")
+        .iter()
+        .map(|replica| replica["name"].clone())
+        .collect();
+    replicas.sort();
+    let mut expected: Vec<String> = group
+        .nodes()
+        .iter()
+        .filter(|node| node.port() != new.port())
+        .map(sentinel_tests::DataNode::address)
+        .collect();
+    expected.sort();
+    assert_eq!(replicas, expected);
+    let mut peers: Vec<String> = sentinel
+        .peers("mymaster")
+        .expect("it answers")
+        .iter()
+        .map(|peer| peer["port"].clone())
+        .collect();
+    peers.sort();
+    let mut expected: Vec<String> = deployment.sentinels()[1..]
+        .iter()
+        .map(|other| other.port().to_string())
+        .collect();
+    expected.sort();
+    assert_eq!(peers, expected);
+}
+
+#[test]
+fn a_vote_survives_a_crash_right_after_it_was_given() {
+    // Given a Sentinel that has given its vote of an epoch
+    let deployment = Deployment::of_ours(1).quorum(1).replicas(0).start();
+    let sentinel = &deployment.sentinels()[0];
+    let master = deployment.only_group().master().port();
+    for epoch in [5, 6, 7] {
+        let vote = sentinel.request_vote(master, epoch, FIRST_CANDIDATE);
+        assert_eq!(vote, (FIRST_CANDIDATE.to_owned(), epoch));
+
+        // When it is killed the moment the answer is out, and started again
+        sentinel.kill();
+        sentinel.restart();
+
+        // Then another candidate does not get the vote of that epoch, nor of an older one
+        for asked in [epoch, epoch - 1] {
+            let (leader, leader_epoch) = sentinel.request_vote(master, asked, SECOND_CANDIDATE);
+            assert_ne!(leader, SECOND_CANDIDATE);
+            assert_eq!(leader_epoch, epoch);
+        }
+    }
+    // And the vote of the next epoch is free
+    let vote = sentinel.request_vote(master, 8, SECOND_CANDIDATE);
+    assert_eq!(vote, (SECOND_CANDIDATE.to_owned(), 8));
+}
+
+#[test]
+fn a_vote_is_given_once_an_epoch() {
+    // Given a Sentinel that has voted for one candidate
+    let deployment = Deployment::of_ours(1).quorum(1).replicas(0).start();
+    let sentinel = &deployment.sentinels()[0];
+    let master = deployment.only_group().master().port();
+    assert_eq!(
+        sentinel.request_vote(master, 3, FIRST_CANDIDATE),
+        (FIRST_CANDIDATE.to_owned(), 3)
+    );
+
+    // When another asks, in the same and in an older epoch, then the first vote is told
+    for epoch in [3, 2] {
+        assert_eq!(
+            sentinel.request_vote(master, epoch, SECOND_CANDIDATE),
+            (FIRST_CANDIDATE.to_owned(), 3)
+        );
+    }
+}
+
+#[test]
+fn a_restarted_sentinel_takes_part_in_the_next_failover() {
+    // Given three Sentinels that must all agree
+    let deployment = Deployment::of_ours(3).quorum(3).start();
+    let old = deployment.only_group().master();
+
+    // When one is killed and comes back, and then the master dies
+    let sentinel = &deployment.sentinels()[2];
+    sentinel.kill();
+    sentinel.restart();
+    eventually("the others see it again", SOON, || {
+        deployment.sentinels()[..2].iter().try_for_each(|other| {
+            let verdict: Result<String, _> = other.command(&["SENTINEL", "CKQUORUM", "mymaster"]);
+            verdict.map(|_| ()).map_err(|error| error.to_string())
+        })
+    });
+    old.kill();
+
+    // Then all three agree on the next one
+    deployment.wait_for_switch("mymaster", old.port());
+    deployment.wait_for_one_config_epoch("mymaster");
+}
