@@ -73,8 +73,8 @@ impl Reply {
 
     /// A bulk string that holds what `value` displays as. Numbers inside the maps of a Sentinel
     /// are sent this way.
-    pub fn display(value: impl ToString) -> Self {
-        Self::Bulk(value.to_string().into())
+    pub fn display(value: impl std::fmt::Display) -> Self {
+        Self::Bulk(format!("{value}").into())
     }
 
     /// A text for a human: verbatim `txt` in RESP3, a bulk string in RESP2.
