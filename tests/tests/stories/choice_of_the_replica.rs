@@ -110,8 +110,10 @@ fn the_replica_with_the_most_data_is_chosen() {
             .query::<()>(&mut writer)
             .expect("the master takes writes");
     }
-    let reached: i64 = master
-        .command(&["WAIT", "1", "1500"])
+    let reached: i64 = redis::cmd("WAIT")
+        .arg(1)
+        .arg(1500)
+        .query(&mut writer)
         .expect("the master waits");
     assert_eq!(reached, 1, "the fresh replica has it all");
 

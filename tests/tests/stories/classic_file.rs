@@ -63,8 +63,17 @@ fn the_file_goes_over_and_back(first: Kind) {
     let sentinel = &deployment.sentinels()[0];
     let old = group.master();
     old.kill();
-    deployment.wait_for_switch("mymaster", old.port());
+    let new = deployment.wait_for_switch("mymaster", old.port());
     deployment.wait_for_one_config_epoch("mymaster");
+    group.wait_until_linked(new);
+    eventually("the failover has ended", SOON, || {
+        let master = sentinel
+            .master("mymaster")
+            .map_err(|error| error.to_string())?;
+        (master["flags"] == "master" && master["port"] == new.port().to_string())
+            .then_some(())
+            .ok_or_else(|| format!("{master:?}"))
+    });
     let before = memory(sentinel);
 
     for kind in [first.other(), first] {

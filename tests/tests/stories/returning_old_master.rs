@@ -14,6 +14,23 @@ fn fenced_within() -> Duration {
     }
 }
 
+/// Writes to the master and waits until both replicas have it.
+fn write_to_all(master: &DataNode, key: &str, value: &str) {
+    // WAIT counts for what was written on its own connection.
+    let mut connection = master.connect().expect("the master accepts connections");
+    let (reached,): (i64,) = redis::pipe()
+        .cmd("SET")
+        .arg(key)
+        .arg(value)
+        .ignore()
+        .cmd("WAIT")
+        .arg(2)
+        .arg(1500)
+        .query(&mut connection)
+        .expect("the master takes writes");
+    assert_eq!(reached, 2, "both replicas have the write");
+}
+
 /// Waits until the node answers, then until it no longer claims to be a master: how long that took.
 fn time_until_fenced(old: &DataNode) -> Duration {
     old.wait_until_it_answers();
@@ -57,14 +74,7 @@ fn a_returning_old_master_keeps_no_diverging_writes() {
     let deployment = Deployment::of_ours(3).start();
     let group = deployment.only_group();
     let old = group.master();
-    old.command::<()>(&["SET", "shared", "before"])
-        .expect("the master takes writes");
-    assert_eq!(
-        old.command::<i64>(&["WAIT", "2", "5000"])
-            .expect("it waits"),
-        2,
-        "both replicas have the write"
-    );
+    write_to_all(old, "shared", "before");
     old.kill();
     let new = deployment.wait_for_switch("mymaster", old.port());
     old.change_while_away(|connection| {
@@ -129,14 +139,7 @@ fn an_old_master_that_returns_empty_does_not_empty_the_others() {
     let deployment = Deployment::of_ours(3).start();
     let group = deployment.only_group();
     let old = group.master();
-    old.command::<()>(&["SET", "kept", "value"])
-        .expect("the master takes writes");
-    assert_eq!(
-        old.command::<i64>(&["WAIT", "2", "5000"])
-            .expect("it waits"),
-        2,
-        "both replicas have the write"
-    );
+    write_to_all(old, "kept", "value");
     old.kill();
     let new = deployment.wait_for_switch("mymaster", old.port());
 
