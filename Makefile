@@ -1,0 +1,30 @@
+# What a newcomer, a developer and CI need. `make help` lists it.
+
+CARGO ?= cargo
+# For the program that a target runs: make demo ARGS=--reference
+ARGS ?=
+
+.PHONY: help demo test verify fix bench-failover
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## watch three Sentinels take a deployment through the death of its master (ARGS=--reference, ARGS=--keep)
+	@scripts/install-redis server $(if $(findstring --reference,$(ARGS)),sentinel)
+	@$(CARGO) run --package sentineld --bin sentinel -- demo $(ARGS)
+
+test: ## all tests, on real servers too
+	@scripts/install-redis server sentinel
+	@scripts/test $(ARGS)
+
+verify: ## format, lints, documentation, dependencies, scripts: all that CI checks besides the tests; changes nothing
+	@scripts/verify
+
+fix: ## mend format and lints as far as that goes by itself
+	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	$(CARGO) fmt --all
+
+bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARGS=--json, ARGS="--rounds 3")
+	@scripts/install-redis server sentinel
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-tests --bin bench-failover -- $(ARGS)
