@@ -8,7 +8,7 @@ use sentinel_resp::Reply;
 use crate::types::{Epoch, HostPort, Secret, SentinelId};
 
 /// A command for the engine. Its answer comes back as [`Output::Answer`](crate::Output::Answer).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
     IsMasterDown {
@@ -58,10 +58,33 @@ pub enum Change {
         /// The error of the first bad one, sent instead of `+OK`.
         error: Option<Reply>,
     },
+    /// `SENTINEL SIMULATE-FAILURE flag ...`
+    SimulateFailure {
+        /// The flags from now on; they replace the earlier ones.
+        failures: SimulatedFailures,
+        /// What the client gets: `+OK`, the list of flags for HELP, or the error of an unknown one.
+        answer: Reply,
+    },
+}
+
+/// At which points of a failover this Sentinel should exit, with status 99. Not saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SimulatedFailures {
+    /// Once it is elected leader.
+    pub crash_after_election: bool,
+    /// Once the promotion is seen.
+    pub crash_after_promotion: bool,
+}
+
+impl SimulatedFailures {
+    /// The number that INFO shows: 1 for the election, 2 for the promotion, 3 for both.
+    pub const fn bits(self) -> u8 {
+        self.crash_after_election as u8 | (self.crash_after_promotion as u8) << 1
+    }
 }
 
 /// What SENTINEL MONITOR asks for; the words are checked in the reference's order before this exists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NewMaster {
     /// Its name.
     pub name: crate::types::MasterName,
@@ -72,7 +95,7 @@ pub struct NewMaster {
 }
 
 /// One option of SENTINEL SET, with the words of its `+set` event.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SetOption {
     /// The setting.
     pub setting: MasterSetting,
@@ -81,8 +104,11 @@ pub struct SetOption {
 }
 
 /// One setting of a master.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "each variant is the setting of the same name in `MasterSettings`")]
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is the setting of the same name in `MasterSettings`"
+)]
 pub enum MasterSetting {
     DownAfter(Duration),
     FailoverTimeout(Duration),
@@ -100,8 +126,11 @@ pub enum MasterSetting {
 }
 
 /// One parameter of SENTINEL CONFIG SET.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "each variant is the setting of the same name in `GlobalSettings`")]
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is the setting of the same name in `GlobalSettings`"
+)]
 pub enum GlobalOption {
     ResolveHostnames(bool),
     AnnounceHostnames(bool),
@@ -113,7 +142,10 @@ pub enum GlobalOption {
 
 /// One parameter of SENTINEL DEBUG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each variant is the constant of the same name in `Timing`")]
+#[expect(
+    missing_docs,
+    reason = "each variant is the constant of the same name in `Timing`"
+)]
 pub enum TimingParameter {
     InfoPeriod,
     PingPeriod,

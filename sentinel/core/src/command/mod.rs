@@ -1,7 +1,87 @@
 //! What clients ask of a Sentinel: `SENTINEL ...`, ROLE, INFO's sentinel section, and hellos by PUBLISH.
 //!
-//! A [`Query`] is answered from a [`View`](crate::View) by whoever holds the client; a [`Change`] goes to the engine.
+//! A request is parsed completely, to the last word, before anything is done. What comes out is either a [`Query`],
+//! answered from a [`View`](crate::View) by whoever holds the client, or a [`Change`], which goes to the engine.
 
+mod argument;
 mod change;
+mod config;
+mod debug;
+pub mod errors;
+mod failure;
+pub mod glob;
+mod help;
+mod info;
+mod instances;
+mod monitor;
+mod query;
+mod quorum;
+#[cfg(test)]
+mod sample;
+mod set;
+mod table;
+mod vote;
 
-pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, TimingParameter};
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+pub use change::{
+    Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter,
+};
+pub use info::{info_section, role};
+pub use query::Query;
+pub use table::{SUBCOMMANDS, Subcommand, check_shape};
+
+use table::Verb;
+
+/// One SENTINEL request, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Reads only: answer it from a view.
+    Query(Query),
+    /// Changes something, or votes: give it to the engine.
+    Change(Change),
+}
+
+impl Command {
+    /// Understands a request whose first word is `SENTINEL` (in any case; it is not looked at).
+    ///
+    /// The error is the reply for the client. Words that are wrong only because of the state — an unknown master, a
+    /// host name while names are off — pass; they are the business of whoever knows the state.
+    pub fn parse(args: &[Bytes]) -> Result<Command, Reply> {
+        let subcommand = table::find(args)?;
+        let words = args.get(2..).unwrap_or_default();
+        if let Some(query) = query::parse(subcommand.verb, words) {
+            return Ok(Command::Query(query));
+        }
+        let change = match (subcommand.verb, words) {
+            (Verb::Config, [verb, words @ ..]) => return config::parse(verb, words),
+            (Verb::Debug, words) => debug::parse(words),
+            (Verb::IsMasterDown, [host, port, epoch, candidate]) => {
+                vote::parse(host, port, epoch, candidate)?
+            }
+            (Verb::Failover, [name]) => Change::Failover {
+                name: argument::known_name(name)?,
+            },
+            (Verb::FlushConfig, []) => Change::FlushConfig,
+            (Verb::Monitor, [name, host, port, quorum]) => {
+                monitor::parse(name, host, port, quorum)?
+            }
+            (Verb::Remove, [name]) => Change::Remove {
+                name: argument::known_name(name)?,
+            },
+            (Verb::Reset, [pattern]) => Change::Reset {
+                pattern: String::from_utf8_lossy(pattern).into_owned(),
+            },
+            (Verb::Set, [name, options @ ..]) => set::parse(name, options)?,
+            (Verb::SimulateFailure, flags) => failure::parse(flags),
+
+            // The table has counted the words; if the two ever disagree, the client hears it.
+            _ => return Err(table::wrong_arity(subcommand)),
+        };
+        Ok(Command::Change(change))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The words of a request, read as strictly as the reference reads them.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::errors;
+
+/// A decimal integer: digits, at most one `-` before them, no leading zeros, no blanks, within 64 bits.
+pub(super) fn integer(word: &[u8]) -> Option<i64> {
+    let digits = word.strip_prefix(b"-").unwrap_or(word);
+    let canonical = match digits {
+        [b'0'] => digits.len() == word.len(),
+        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    if !canonical {
+        return None;
+    }
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// An integer of at least `least` that fits the type asked for.
+pub(super) fn at_least<T: TryFrom<i64>>(least: i64, word: &[u8]) -> Option<T> {
+    integer(word)
+        .filter(|&value| value >= least)
+        .and_then(|value| T::try_from(value).ok())
+}
+
+/// `yes` or `no`, in any case.
+pub(super) fn yes_or_no(word: &[u8]) -> Option<bool> {
+    if word.eq_ignore_ascii_case(b"yes") {
+        Some(true)
+    } else if word.eq_ignore_ascii_case(b"no") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// A text; none if it is not UTF-8.
+pub(super) fn text(word: &[u8]) -> Option<&str> {
+    std::str::from_utf8(word).ok()
+}
+
+/// A text of which the empty one means "unset"; the outer none if it is not UTF-8.
+pub(super) fn optional_text(word: &[u8]) -> Option<Option<&str>> {
+    text(word).map(|text| Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The name of a master that should exist. One that is not UTF-8 never does.
+pub(super) fn known_name(word: &Bytes) -> Result<String, Reply> {
+    text(word)
+        .map(str::to_owned)
+        .ok_or_else(errors::no_such_master)
+}
+
+/// A word as error texts repeat it: up to the first NUL, where the reference's strings end.
+pub(super) fn shown(word: &[u8]) -> Cow<'_, str> {
+    let end = word
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(word.len());
+    String::from_utf8_lossy(&word[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_read_strictly() {
+        for (word, value) in [
+            ("0", 0),
+            ("7", 7),
+            ("-7", -7),
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ] {
+            assert_eq!(integer(word.as_bytes()), Some(value), "{word}");
+        }
+        for word in [
+            "",
+            "-",
+            "+1",
+            " 1",
+            "1 ",
+            "01",
+            "-0",
+            "-01",
+            "0x10",
+            "1.0",
+            "x",
+            "--1",
+            "9223372036854775808",
+            "-9223372036854775809",
+            "\u{661}",
+        ] {
+            assert_eq!(integer(word.as_bytes()), None, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn bounds_hold_at_both_ends() {
+        assert_eq!(at_least::<u32>(1, b"1"), Some(1));
+        assert_eq!(at_least::<u32>(1, b"0"), None);
+        assert_eq!(at_least::<u32>(0, b"-1"), None);
+        assert_eq!(at_least::<u32>(1, b"4294967295"), Some(u32::MAX));
+        assert_eq!(at_least::<u32>(1, b"4294967296"), None);
+    }
+
+    #[test]
+    fn words_are_shown_up_to_their_first_nul() {
+        assert_eq!(shown(b"a\0b"), "a");
+        assert_eq!(shown(b"\xff"), "\u{fffd}");
+        assert_eq!(shown(b""), "");
+    }
+}

@@ -1,0 +1,324 @@
+//! SENTINEL CONFIG: the settings of the Sentinel itself.
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::{Change, Command, GlobalOption, Query, argument, errors, glob};
+use crate::{
+    settings::GlobalSettings,
+    types::{Host, Secret},
+};
+
+/// The parameters, in the order in which CONFIG GET lists them.
+const PARAMETERS: [Parameter; 6] = [
+    Parameter::ResolveHostnames,
+    Parameter::AnnounceHostnames,
+    Parameter::AnnounceIp,
+    Parameter::AnnouncePort,
+    Parameter::SentinelUser,
+    Parameter::SentinelPass,
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parameter {
+    ResolveHostnames,
+    AnnounceHostnames,
+    AnnounceIp,
+    AnnouncePort,
+    SentinelUser,
+    SentinelPass,
+}
+
+impl Parameter {
+    fn named(word: &[u8]) -> Option<Parameter> {
+        PARAMETERS
+            .into_iter()
+            .find(|known| word.eq_ignore_ascii_case(known.name().as_bytes()))
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Parameter::ResolveHostnames => "resolve-hostnames",
+            Parameter::AnnounceHostnames => "announce-hostnames",
+            Parameter::AnnounceIp => "announce-ip",
+            Parameter::AnnouncePort => "announce-port",
+            Parameter::SentinelUser => "sentinel-user",
+            Parameter::SentinelPass => "sentinel-pass",
+        }
+    }
+
+    /// The value as CONFIG GET shows it: passwords in clear, as the reference does.
+    fn value(self, globals: &GlobalSettings) -> String {
+        let yes_or_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+        match self {
+            Parameter::ResolveHostnames => yes_or_no(globals.resolve_hostnames),
+            Parameter::AnnounceHostnames => yes_or_no(globals.announce_hostnames),
+            Parameter::AnnounceIp => globals
+                .announce_ip
+                .as_ref()
+                .map_or_else(String::new, ToString::to_string),
+            Parameter::AnnouncePort => globals.announce_port.unwrap_or(0).to_string(),
+            Parameter::SentinelUser => globals.sentinel_user.clone().unwrap_or_default(),
+            Parameter::SentinelPass => globals
+                .sentinel_pass
+                .as_ref()
+                .map_or_else(String::new, |pass| pass.expose().to_owned()),
+        }
+    }
+
+    /// The option that a word stands for; none if it is no value of this parameter.
+    ///
+    /// The reference takes any text for `announce-ip` and announces it, the empty one too, after which every other
+    /// Sentinel loses this one. Here it must be a host, and the empty text means "unset".
+    fn option(self, word: &[u8]) -> Option<GlobalOption> {
+        Some(match self {
+            Parameter::ResolveHostnames => {
+                GlobalOption::ResolveHostnames(argument::yes_or_no(word)?)
+            }
+            Parameter::AnnounceHostnames => {
+                GlobalOption::AnnounceHostnames(argument::yes_or_no(word)?)
+            }
+            Parameter::AnnounceIp => GlobalOption::AnnounceIp(
+                argument::optional_text(word)?
+                    .map(Host::new)
+                    .transpose()
+                    .ok()?,
+            ),
+            Parameter::AnnouncePort => {
+                let port: u16 = argument::at_least(0, word)?;
+                GlobalOption::AnnouncePort(Some(port).filter(|&port| port != 0))
+            }
+            Parameter::SentinelUser => {
+                GlobalOption::SentinelUser(argument::optional_text(word)?.map(str::to_owned))
+            }
+            Parameter::SentinelPass => {
+                GlobalOption::SentinelPass(argument::optional_text(word)?.map(Secret::new))
+            }
+        })
+    }
+}
+
+impl GlobalOption {
+    /// Takes effect in `globals`.
+    pub fn apply(self, globals: &mut GlobalSettings) {
+        match self {
+            GlobalOption::ResolveHostnames(value) => globals.resolve_hostnames = value,
+            GlobalOption::AnnounceHostnames(value) => globals.announce_hostnames = value,
+            GlobalOption::AnnounceIp(value) => globals.announce_ip = value,
+            GlobalOption::AnnouncePort(value) => globals.announce_port = value,
+            GlobalOption::SentinelUser(value) => globals.sentinel_user = value,
+            GlobalOption::SentinelPass(value) => globals.sentinel_pass = value,
+        }
+    }
+}
+
+/// `SENTINEL CONFIG GET pattern ...` and `SENTINEL CONFIG SET param value ...`; the reference took only one of each
+/// until 7.0, and its words for every other shape are those of 7.0.
+pub(super) fn parse(verb: &Bytes, words: &[Bytes]) -> Result<Command, Reply> {
+    if verb.eq_ignore_ascii_case(b"get") && !words.is_empty() {
+        Ok(Command::Query(Query::ConfigGet(words.to_vec())))
+    } else if verb.eq_ignore_ascii_case(b"set") && words.len() >= 2 {
+        set(words).map(|options| Command::Change(Change::ConfigSet(options)))
+    } else {
+        Err(Reply::err(
+            "Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.",
+        ))
+    }
+}
+
+/// Pattern by pattern, each parameter once.
+pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
+    let mut found: Vec<Parameter> = Vec::new();
+    for pattern in patterns {
+        for parameter in PARAMETERS {
+            if !found.contains(&parameter) && glob::matches_ignoring_case(pattern, parameter.name())
+            {
+                found.push(parameter);
+            }
+        }
+        if found.len() == PARAMETERS.len() {
+            break;
+        }
+    }
+    Reply::map(
+        found
+            .into_iter()
+            .map(|parameter| (parameter.name(), parameter.value(globals))),
+    )
+}
+
+/// Every pair is checked before any is applied.
+fn set(mut words: &[Bytes]) -> Result<Vec<GlobalOption>, Reply> {
+    let mut seen: Vec<Parameter> = Vec::new();
+    let mut options = Vec::new();
+    while let [name, rest @ ..] = words {
+        let shown = argument::shown(name);
+        let Some(parameter) = Parameter::named(name) else {
+            return Err(Reply::err(format!(
+                "Invalid argument '{shown}' to SENTINEL CONFIG SET"
+            )));
+        };
+        if seen.contains(&parameter) {
+            return Err(Reply::err(format!(
+                "Duplicate argument '{shown}' to SENTINEL CONFIG SET"
+            )));
+        }
+        seen.push(parameter);
+        let [value, rest @ ..] = rest else {
+            return Err(Reply::err(format!("Missing argument '{shown}' value")));
+        };
+        options.push(
+            parameter
+                .option(value)
+                .ok_or_else(|| invalid_value(parameter, name, value))?,
+        );
+        words = rest;
+    }
+    Ok(options)
+}
+
+fn invalid_value(parameter: Parameter, name: &Bytes, value: &Bytes) -> Reply {
+    let value = match parameter {
+        Parameter::SentinelPass => "******".into(),
+        _ => argument::shown(value),
+    };
+    errors::invalid_config_value(name, &value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::sample::{error_of, words};
+
+    fn set_line(line: &str) -> Result<GlobalSettings, String> {
+        match parse(&Bytes::from_static(b"Set"), &words(line)) {
+            Ok(Command::Change(Change::ConfigSet(options))) => {
+                let mut globals = GlobalSettings::default();
+                for option in options {
+                    option.apply(&mut globals);
+                }
+                Ok(globals)
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(reply) => Err(error_of(&reply)),
+        }
+    }
+
+    fn get_line(globals: &GlobalSettings, line: &str) -> String {
+        let Reply::Map(pairs) = get(globals, &words(line)) else {
+            panic!("not a map");
+        };
+        let pairs: Vec<String> = pairs
+            .iter()
+            .map(|(name, value)| {
+                format!("{}={}", name.as_text().unwrap(), value.as_text().unwrap())
+            })
+            .collect();
+        pairs.join(" ")
+    }
+
+    #[test]
+    fn everything_that_is_set_can_be_read_back() {
+        let defaults = GlobalSettings::default();
+        assert_eq!(
+            get_line(&defaults, "*"),
+            "resolve-hostnames=no announce-hostnames=no announce-ip= announce-port=0 sentinel-user= sentinel-pass="
+        );
+        let all = "Resolve-Hostnames YES announce-hostnames yes announce-ip ::1 announce-port 7 \
+                   sentinel-user u sentinel-pass p";
+        let changed = set_line(all).unwrap();
+        assert_eq!(
+            get_line(&changed, "*"),
+            "resolve-hostnames=yes announce-hostnames=yes announce-ip=::1 announce-port=7 sentinel-user=u \
+             sentinel-pass=p"
+        );
+        assert_eq!(
+            set_line("announce-ip '' announce-port 0 sentinel-user '' sentinel-pass ''"),
+            Ok(defaults)
+        );
+    }
+
+    #[test]
+    fn patterns_are_taken_in_order_and_each_parameter_once() {
+        let globals = GlobalSettings::default();
+        assert_eq!(
+            get_line(&globals, "SENTINEL-* Announce-P* *-pass announce-port"),
+            "sentinel-user= sentinel-pass= announce-port=0"
+        );
+        assert_eq!(get_line(&globals, "nope ''"), "");
+    }
+
+    #[test]
+    fn nothing_is_changed_when_anything_is_wrong() {
+        for (line, error) in [
+            (
+                "foo bar",
+                "ERR Invalid argument 'foo' to SENTINEL CONFIG SET",
+            ),
+            (
+                "announce-port 1 foo",
+                "ERR Invalid argument 'foo' to SENTINEL CONFIG SET",
+            ),
+            (
+                "announce-port 70000 foo bar",
+                "ERR Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'",
+            ),
+            (
+                "Announce-Port x",
+                "ERR Invalid value 'x' to SENTINEL CONFIG SET 'Announce-Port'",
+            ),
+            (
+                "announce-port -1",
+                "ERR Invalid value '-1' to SENTINEL CONFIG SET 'announce-port'",
+            ),
+            (
+                "resolve-hostnames maybe",
+                "ERR Invalid value 'maybe' to SENTINEL CONFIG SET 'resolve-hostnames'",
+            ),
+            (
+                "announce-hostnames 1",
+                "ERR Invalid value '1' to SENTINEL CONFIG SET 'announce-hostnames'",
+            ),
+            (
+                "announce-ip a,b",
+                "ERR Invalid value 'a,b' to SENTINEL CONFIG SET 'announce-ip'",
+            ),
+            (
+                "announce-port 1 Announce-Port 2",
+                "ERR Duplicate argument 'Announce-Port' to SENTINEL CONFIG SET",
+            ),
+            (
+                "announce-port 1 announce-ip",
+                "ERR Missing argument 'announce-ip' value",
+            ),
+        ] {
+            assert_eq!(set_line(line), Err(error.to_owned()), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_other_shape_gets_the_words_of_7_0() {
+        for line in ["get", "set", "set announce-port", "foo", "foo bar baz"] {
+            let words = words(line);
+            let reply = parse(&words[0], &words[1..]).unwrap_err();
+            assert_eq!(
+                error_of(&reply),
+                "ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.",
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_repeated_in_an_error() {
+        let words = [
+            Bytes::from_static(b"sentinel-pass"),
+            Bytes::from_static(b"pw\xff"),
+        ];
+        let reply = parse(&Bytes::from_static(b"set"), &words).unwrap_err();
+        assert_eq!(
+            error_of(&reply),
+            "ERR Invalid value '******' to SENTINEL CONFIG SET 'sentinel-pass'"
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The error replies that parsing and executing SENTINEL commands share. Texts are the reference's, to the byte.
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::argument::shown;
+
+/// No master has the name that a command gives.
+pub fn no_such_master() -> Reply {
+    Reply::err("No such master with that name")
+}
+
+/// A port or an epoch is not an integer.
+pub fn not_an_integer() -> Reply {
+    Reply::err("value is not an integer or out of range")
+}
+
+/// SENTINEL MONITOR: the host is no address, or a name while `resolve-hostnames` is off.
+pub fn invalid_host() -> Reply {
+    Reply::err("Invalid IP address or hostname specified")
+}
+
+/// SENTINEL MONITOR: a master of that name is monitored already.
+pub fn duplicate_master() -> Reply {
+    Reply::err("Duplicate master name.")
+}
+
+/// SENTINEL FAILOVER: one is running.
+pub fn failover_in_progress() -> Reply {
+    Reply::error("INPROG Failover already in progress")
+}
+
+/// SENTINEL FAILOVER: no replica could be chosen now.
+pub fn no_good_replica() -> Reply {
+    Reply::error("NOGOODSLAVE No suitable replica to promote")
+}
+
+/// The change is in effect, but it could not be written to disk.
+pub fn not_saved() -> Reply {
+    Reply::err("Failed to save config file. Check server logs.")
+}
+
+/// SENTINEL SET of a script path while `deny-scripts-reconfig` is on.
+pub fn scripts_denied() -> Reply {
+    Reply::err(
+        "Reconfiguration of scripts path is denied for security reasons. Check the deny-scripts-reconfig \
+         configuration directive in your Sentinel configuration",
+    )
+}
+
+/// SENTINEL SET `notification-script` with something that cannot be executed.
+pub fn notification_script_unusable() -> Reply {
+    Reply::err("Notification script seems non existing or non executable")
+}
+
+/// SENTINEL SET `client-reconfig-script` with something that cannot be executed.
+pub fn client_reconfig_script_unusable() -> Reply {
+    Reply::err("Client reconfiguration script seems non existing or non executable")
+}
+
+/// A container or subcommand with the wrong number of words; `name` as in `sentinel` or `sentinel|set`.
+pub fn wrong_arity(name: &str) -> Reply {
+    Reply::err(format!("wrong number of arguments for '{name}' command"))
+}
+
+/// A SENTINEL subcommand that does not exist. At most 128 bytes of it are repeated.
+pub fn unknown_subcommand(word: &Bytes) -> Reply {
+    let cut = &word[..word.len().min(128)];
+    Reply::err(format!(
+        "unknown subcommand '{}'. Try SENTINEL HELP.",
+        shown(cut)
+    ))
+}
+
+/// `Unknown option or number of arguments for SENTINEL SET 'foo'`, also for SENTINEL DEBUG.
+pub(super) fn unknown_option(command: &str, option: &[u8]) -> Reply {
+    Reply::err(format!(
+        "Unknown option or number of arguments for {command} '{}'",
+        shown(option)
+    ))
+}
+
+/// `Invalid argument '0' for SENTINEL SET 'quorum'`, also for SENTINEL DEBUG.
+pub(super) fn invalid_argument(command: &str, option: &[u8], value: &[u8]) -> Reply {
+    Reply::err(format!(
+        "Invalid argument '{}' for {command} '{}'",
+        shown(value),
+        shown(option)
+    ))
+}
+
+/// `Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'`
+pub(super) fn invalid_config_value(parameter: &[u8], value: &str) -> Reply {
+    Reply::err(format!(
+        "Invalid value '{value}' to SENTINEL CONFIG SET '{}'",
+        shown(parameter)
+    ))
+}

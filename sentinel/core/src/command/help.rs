@@ -1,0 +1,96 @@
+//! SENTINEL HELP.
+
+use sentinel_resp::Reply;
+
+/// Usage lines in the reference's order; descriptions, indented by four spaces, are free text.
+const LINES: [&str; 49] = [
+    "SENTINEL <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CKQUORUM <master-name>",
+    "    Tell whether the Sentinels usable now reach the quorum that declares the",
+    "    master down, and the majority that authorises a failover; if not, which",
+    "    of the two is out of reach.",
+    "CONFIG SET <param> <value>",
+    "    Change a setting of this Sentinel; several pairs may be given.",
+    "CONFIG GET <param>",
+    "    Read the settings of this Sentinel that match a pattern.",
+    "DEBUG [<param> <value> ...]",
+    "    List the timing constants in milliseconds; with parameters, change them",
+    "    until the next restart.",
+    "GET-MASTER-ADDR-BY-NAME <master-name>",
+    "    Tell the host and the port that clients of this master should use now.",
+    "FAILOVER <master-name>",
+    "    Promote a replica now, although the master may be well, and without",
+    "    the votes of other Sentinels.",
+    "FLUSHCONFIG",
+    "    Write settings and learnt state to disk, also when the file is gone",
+    "    or was changed by hand.",
+    "INFO-CACHE <master-name>",
+    "    Show the last INFO, and its age, of each named master and its replicas.",
+    "IS-MASTER-DOWN-BY-ADDR <ip> <port> <current-epoch> <runid>",
+    "    Sent by other Sentinels: tell whether this one holds the master down;",
+    "    with an id instead of *, vote for that Sentinel.",
+    "MASTER <master-name>",
+    "    Show one master.",
+    "MASTERS",
+    "    Show all monitored masters.",
+    "MONITOR <name> <ip> <port> <quorum>",
+    "    Begin to monitor a master under this name.",
+    "MYID",
+    "    Tell the id by which other Sentinels know this one.",
+    "PENDING-SCRIPTS",
+    "    List the scripts that run, or wait for their first or next try.",
+    "REMOVE <master-name>",
+    "    Forget a master, its replicas and its Sentinels.",
+    "REPLICAS <master-name>",
+    "    Show the replicas of a master.",
+    "RESET <pattern>",
+    "    Forget replicas and Sentinels of all masters that match, and find them anew.",
+    "SENTINELS <master-name>",
+    "    Show the other Sentinels that monitor this master.",
+    "SET <master-name> <option> <value> [<option> <value> ...]",
+    "    Change settings of one master, one after the other.",
+    "SIMULATE-FAILURE [CRASH-AFTER-ELECTION] [CRASH-AFTER-PROMOTION] [HELP]",
+    "    Exit at that point of the next failover, to test the others.",
+    "HELP",
+    "    Prints this help.",
+];
+
+/// All lines, as simple strings.
+pub(super) fn lines() -> Reply {
+    Reply::Array(LINES.into_iter().map(Reply::status).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::table::SUBCOMMANDS;
+
+    #[test]
+    fn every_subcommand_of_the_reference_has_a_usage_line() {
+        let usages: Vec<String> = LINES[1..]
+            .iter()
+            .filter(|line| !line.starts_with(' '))
+            .filter_map(|line| line.split(' ').next())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        for subcommand in SUBCOMMANDS {
+            let alias = subcommand.name.contains("primar") || subcommand.name == "slaves";
+            assert_eq!(
+                usages.iter().any(|usage| usage == subcommand.name),
+                !alias,
+                "{}",
+                subcommand.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_usage_line_is_followed_by_a_description() {
+        for pair in LINES[1..].windows(2) {
+            assert!(
+                pair[0].starts_with(' ') || pair[1].starts_with("    "),
+                "{pair:?}"
+            );
+        }
+    }
+}

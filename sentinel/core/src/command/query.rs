@@ -1,0 +1,108 @@
+//! The commands that only read. Whoever holds the client answers them from a [`View`].
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::{argument, config, debug, errors, help, info, instances, quorum, table::Verb};
+use crate::{
+    time::Now,
+    view::{MasterView, View},
+};
+
+/// A SENTINEL subcommand that changes nothing. Names are as the client wrote them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// `SENTINEL MASTERS`, `PRIMARIES`
+    Masters,
+    /// `SENTINEL MASTER name`, `PRIMARY`
+    Master(Bytes),
+    /// `SENTINEL REPLICAS name`, `SLAVES`
+    Replicas(Bytes),
+    /// `SENTINEL SENTINELS name`
+    Sentinels(Bytes),
+    /// `SENTINEL GET-MASTER-ADDR-BY-NAME name`, `GET-PRIMARY-ADDR-BY-NAME`
+    MasterAddress(Bytes),
+    /// `SENTINEL MYID`
+    MyId,
+    /// `SENTINEL CKQUORUM name`
+    CheckQuorum(Bytes),
+    /// `SENTINEL INFO-CACHE name...`
+    InfoCache(Vec<Bytes>),
+    /// `SENTINEL PENDING-SCRIPTS`
+    PendingScripts,
+    /// `SENTINEL CONFIG GET pattern...`
+    ConfigGet(Vec<Bytes>),
+    /// `SENTINEL DEBUG` without parameters
+    Debug,
+    /// `SENTINEL HELP`
+    Help,
+}
+
+impl Query {
+    /// The answer, as of this view. `now` turns the moments in it into ages.
+    pub fn answer(&self, view: &View, now: Now) -> Reply {
+        let now = now.mono;
+        match self {
+            Query::Masters => {
+                let masters = view.masters.values();
+                Reply::Array(masters.map(|one| instances::master(one, now)).collect())
+            }
+            Query::Master(name) => about(view, name, |one| instances::master(one, now)),
+            Query::Replicas(name) => about(view, name, |one| instances::replicas(one, now)),
+            Query::Sentinels(name) => about(view, name, |one| instances::peers(one, now)),
+            Query::MasterAddress(name) => master_address(view, name),
+            Query::MyId => Reply::display(&view.id),
+            Query::CheckQuorum(name) => about(view, name, quorum::check),
+            Query::InfoCache(names) => info::cache(view, names, now),
+            // Scripts are not run yet, so none is ever pending.
+            Query::PendingScripts => Reply::Array(Vec::new()),
+            Query::ConfigGet(patterns) => config::get(&view.globals, patterns),
+            Query::Debug => debug::list(&view.timing),
+            Query::Help => help::lines(),
+        }
+    }
+}
+
+/// The query that a subcommand and its words make; none if it is one that changes something.
+///
+/// CONFIG GET is not here: CONFIG is told apart by its own parser.
+pub(super) fn parse(verb: Verb, words: &[Bytes]) -> Option<Query> {
+    Some(match (verb, words) {
+        (Verb::Masters, []) => Query::Masters,
+        (Verb::Master, [name]) => Query::Master(name.clone()),
+        (Verb::Replicas, [name]) => Query::Replicas(name.clone()),
+        (Verb::Sentinels, [name]) => Query::Sentinels(name.clone()),
+        (Verb::MasterAddress, [name]) => Query::MasterAddress(name.clone()),
+        (Verb::MyId, []) => Query::MyId,
+        (Verb::CheckQuorum, [name]) => Query::CheckQuorum(name.clone()),
+        (Verb::InfoCache, [_, ..]) => Query::InfoCache(words.to_vec()),
+        (Verb::PendingScripts, []) => Query::PendingScripts,
+        (Verb::Debug, []) => Query::Debug,
+        (Verb::Help, []) => Query::Help,
+        _ => return None,
+    })
+}
+
+/// The master of that name. Names are case-sensitive.
+pub(super) fn find<'a>(view: &'a View, name: &[u8]) -> Option<&'a MasterView> {
+    let name = argument::text(name)?;
+    view.masters.get(name).map(AsRef::as_ref)
+}
+
+fn about(view: &View, name: &[u8], answer: impl FnOnce(&MasterView) -> Reply) -> Reply {
+    find(view, name).map_or_else(errors::no_such_master, answer)
+}
+
+/// Address and port of the node that clients should use; a null array, not an error, for an unknown name.
+fn master_address(view: &View, name: &[u8]) -> Reply {
+    match find(view, name) {
+        Some(master) => {
+            let serving = &master.serving;
+            Reply::Array(vec![
+                Reply::display(&serving.host),
+                Reply::display(serving.port),
+            ])
+        }
+        None => Reply::NullArray,
+    }
+}

@@ -1,0 +1,320 @@
+//! SENTINEL SET: the settings of one master.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::{Change, MasterSetting, SetOption, argument, errors};
+use crate::{
+    settings::MasterSettings,
+    types::{Quorum, Secret},
+};
+
+const COMMAND: &str = "SENTINEL SET";
+
+impl MasterSetting {
+    /// Takes effect in `settings`.
+    pub fn apply(self, settings: &mut MasterSettings) {
+        match self {
+            MasterSetting::DownAfter(value) => settings.down_after = value,
+            MasterSetting::FailoverTimeout(value) => settings.failover_timeout = value,
+            MasterSetting::ParallelSyncs(value) => settings.parallel_syncs = value,
+            MasterSetting::Quorum(value) => settings.quorum = value,
+            MasterSetting::RebootDownAfter(value) => settings.reboot_down_after = value,
+            MasterSetting::AuthPass(value) => settings.auth_pass = value,
+            MasterSetting::AuthUser(value) => settings.auth_user = value,
+            MasterSetting::RenameCommand(from, Some(to)) => {
+                settings.rename_commands.insert(from, to);
+            }
+            MasterSetting::RenameCommand(from, None) => {
+                settings.rename_commands.remove(&from);
+            }
+            MasterSetting::NotificationScript(value) => settings.notification_script = value,
+            MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
+            MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
+            MasterSetting::PingPeriod(value) => settings.ping_period = value,
+        }
+    }
+}
+
+/// `SENTINEL SET name option value ...`: everything before the first bad option counts.
+///
+/// Script paths are let through here: whether they may be changed, and whether they can be executed, is not in the
+/// words.
+pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Change, Reply> {
+    let name = argument::known_name(name)?;
+    let mut options = Vec::new();
+    let mut error = None;
+    while let [option, rest @ ..] = words {
+        match one(option, rest) {
+            Ok((setting, shown, taken)) => {
+                let shown = format!("{} {shown}", argument::shown(option));
+                options.push(SetOption { setting, shown });
+                words = rest.get(taken..).unwrap_or_default();
+            }
+            Err(reply) => {
+                error = Some(reply);
+                break;
+            }
+        }
+    }
+    Ok(Change::Set {
+        name,
+        options,
+        error,
+    })
+}
+
+/// The setting, its values as the event shows them, and how many words they were.
+fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize), Reply> {
+    let unknown = || errors::unknown_option(COMMAND, option);
+    let [value, ..] = values else {
+        return Err(unknown());
+    };
+    let invalid = |value: &[u8]| errors::invalid_argument(COMMAND, option, value);
+    let bad = || invalid(value);
+    let ms = |least| argument::at_least(least, value).map(Duration::from_millis);
+    let text = || argument::optional_text(value).map(|text| text.map(str::to_owned));
+
+    let setting = match option.to_ascii_lowercase().as_slice() {
+        b"down-after-milliseconds" => MasterSetting::DownAfter(ms(1).ok_or_else(bad)?),
+        b"failover-timeout" => MasterSetting::FailoverTimeout(ms(1).ok_or_else(bad)?),
+        b"parallel-syncs" => {
+            MasterSetting::ParallelSyncs(argument::at_least(1, value).ok_or_else(bad)?)
+        }
+        b"quorum" => {
+            let quorum = argument::integer(value).and_then(|value| Quorum::new(value).ok());
+            MasterSetting::Quorum(quorum.ok_or_else(bad)?)
+        }
+        b"master-reboot-down-after-period" | b"primary-reboot-down-after-period" => {
+            MasterSetting::RebootDownAfter(ms(0).ok_or_else(bad)?)
+        }
+        b"auth-pass" => {
+            let pass = argument::optional_text(value).ok_or_else(|| invalid(b"******"))?;
+            return Ok((
+                MasterSetting::AuthPass(pass.map(Secret::new)),
+                "******".to_owned(),
+                1,
+            ));
+        }
+        b"auth-user" => MasterSetting::AuthUser(text().ok_or_else(bad)?),
+        b"rename-command" => return renaming(option, value, values.get(1)),
+        b"notification-script" => MasterSetting::NotificationScript(text().ok_or_else(bad)?),
+        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(text().ok_or_else(bad)?),
+        b"down-on-refused" => {
+            let count: u32 = argument::at_least(0, value).ok_or_else(bad)?;
+            MasterSetting::DownOnRefused(NonZeroU32::new(count))
+        }
+        b"ping-period" => {
+            let period = ms(0).ok_or_else(bad)?;
+            MasterSetting::PingPeriod(Some(period).filter(|period| !period.is_zero()))
+        }
+        _ => return Err(unknown()),
+    };
+    Ok((setting, argument::shown(value).into_owned(), 1))
+}
+
+/// `rename-command old new`; a new name that is the old one, in any case, removes the renaming.
+fn renaming(
+    option: &Bytes,
+    from: &Bytes,
+    to: Option<&Bytes>,
+) -> Result<(MasterSetting, String, usize), Reply> {
+    let to = to.ok_or_else(|| errors::unknown_option(COMMAND, option))?;
+    let name = |word: &Bytes| {
+        argument::text(word)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .ok_or_else(|| errors::invalid_argument(COMMAND, option, word))
+    };
+    let (old, new) = (name(from)?, name(to)?);
+    let shown = format!("{} {}", argument::shown(from), argument::shown(to));
+    let new = Some(new).filter(|new| !new.eq_ignore_ascii_case(&old));
+    Ok((
+        MasterSetting::RenameCommand(old.to_ascii_uppercase(), new),
+        shown,
+        2,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::sample::{error_of, words};
+
+    fn parsed(line: &str) -> (Vec<SetOption>, Option<String>) {
+        match parse(&Bytes::from_static(b"m"), &words(line)) {
+            Ok(Change::Set {
+                name,
+                options,
+                error,
+            }) => {
+                assert_eq!(name, "m");
+                (options, error.as_ref().map(error_of))
+            }
+            other => panic!("not a SET: {other:?}"),
+        }
+    }
+
+    fn settings(line: &str) -> MasterSettings {
+        let (options, error) = parsed(line);
+        assert_eq!(error, None, "{line}");
+        let mut settings = MasterSettings::new(Quorum::new(9).unwrap());
+        for option in options {
+            option.setting.apply(&mut settings);
+        }
+        settings
+    }
+
+    #[test]
+    fn every_option_reaches_its_setting() {
+        let ms = Duration::from_millis;
+        let set = settings(
+            "Down-After-Milliseconds 1 failover-timeout 2 parallel-syncs 3 quorum 4 \
+             master-reboot-down-after-period 5 auth-pass secret auth-user u rename-command config GUESS \
+             notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7",
+        );
+        assert_eq!(set.down_after, ms(1));
+        assert_eq!(set.failover_timeout, ms(2));
+        assert_eq!(set.parallel_syncs, 3);
+        assert_eq!(set.quorum.get(), 4);
+        assert_eq!(set.reboot_down_after, ms(5));
+        assert_eq!(set.auth_pass, Some(Secret::new("secret")));
+        assert_eq!(set.auth_user.as_deref(), Some("u"));
+        assert_eq!(set.rename_commands["CONFIG"], "GUESS");
+        assert_eq!(set.notification_script.as_deref(), Some("/n"));
+        assert_eq!(set.client_reconfig_script.as_deref(), Some("/c"));
+        assert_eq!(set.down_on_refused, NonZeroU32::new(6));
+        assert_eq!(set.ping_period, Some(ms(7)));
+        assert_eq!(
+            settings("primary-reboot-down-after-period 8").reboot_down_after,
+            ms(8)
+        );
+    }
+
+    #[test]
+    fn an_empty_text_a_zero_and_the_same_name_remove() {
+        let set = settings(
+            "auth-pass p auth-pass '' auth-user u auth-user '' notification-script /n notification-script '' \
+             client-reconfig-script /c client-reconfig-script '' rename-command CONFIG GUESS \
+             rename-command config Config down-on-refused 1 down-on-refused 0 ping-period 1 ping-period 0 \
+             master-reboot-down-after-period 1 master-reboot-down-after-period 0",
+        );
+        assert_eq!(set, MasterSettings::new(Quorum::new(9).unwrap()));
+    }
+
+    #[test]
+    fn events_show_the_clients_spelling_and_hide_passwords() {
+        let (options, error) = parsed(
+            "Quorum 2 Auth-Pass secret auth-pass '' auth-user u auth-user '' rename-command CONFIG GUESS",
+        );
+        assert_eq!(error, None);
+        let shown: Vec<&str> = options.iter().map(|o| o.shown.as_str()).collect();
+        assert_eq!(
+            shown,
+            [
+                "Quorum 2",
+                "Auth-Pass ******",
+                "auth-pass ******",
+                "auth-user u",
+                "auth-user ",
+                "rename-command CONFIG GUESS"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_stands_before_the_first_bad_option_counts() {
+        let unknown = "ERR Unknown option or number of arguments for SENTINEL SET";
+        let invalid = "ERR Invalid argument";
+        for (line, error) in [
+            ("foo bar quorum 3", format!("{unknown} 'foo'")),
+            ("Foo", format!("{unknown} 'Foo'")),
+            ("Quorum", format!("{unknown} 'Quorum'")),
+            (
+                "quorum 0",
+                format!("{invalid} '0' for SENTINEL SET 'quorum'"),
+            ),
+            (
+                "Quorum x",
+                format!("{invalid} 'x' for SENTINEL SET 'Quorum'"),
+            ),
+            (
+                "quorum 4294967296",
+                format!("{invalid} '4294967296' for SENTINEL SET 'quorum'"),
+            ),
+            (
+                "down-after-milliseconds 0 failover-timeout 1",
+                format!("{invalid} '0' for SENTINEL SET 'down-after-milliseconds'"),
+            ),
+            (
+                "failover-timeout 01",
+                format!("{invalid} '01' for SENTINEL SET 'failover-timeout'"),
+            ),
+            (
+                "parallel-syncs 0",
+                format!("{invalid} '0' for SENTINEL SET 'parallel-syncs'"),
+            ),
+            (
+                "parallel-syncs 4294967296",
+                format!("{invalid} '4294967296' for SENTINEL SET 'parallel-syncs'"),
+            ),
+            (
+                "master-reboot-down-after-period -1",
+                format!("{invalid} '-1' for SENTINEL SET 'master-reboot-down-after-period'"),
+            ),
+            (
+                "primary-reboot-down-after-period x",
+                format!("{invalid} 'x' for SENTINEL SET 'primary-reboot-down-after-period'"),
+            ),
+            (
+                "rename-command CONFIG",
+                format!("{unknown} 'rename-command'"),
+            ),
+            (
+                "rename-command CONFIG ''",
+                format!("{invalid} '' for SENTINEL SET 'rename-command'"),
+            ),
+            (
+                "rename-command '' X",
+                format!("{invalid} '' for SENTINEL SET 'rename-command'"),
+            ),
+            (
+                "down-on-refused -1",
+                format!("{invalid} '-1' for SENTINEL SET 'down-on-refused'"),
+            ),
+            (
+                "ping-period 1s",
+                format!("{invalid} '1s' for SENTINEL SET 'ping-period'"),
+            ),
+        ] {
+            let (options, told) = parsed(&format!("auth-user u {line}"));
+            assert_eq!(options.len(), 1, "{line}");
+            assert_eq!(told, Some(error), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_is_no_text_is_refused_without_being_repeated() {
+        let words = [
+            Bytes::from_static(b"auth-pass"),
+            Bytes::from_static(b"pw\xff"),
+        ];
+        let Ok(Change::Set { options, error, .. }) = parse(&Bytes::from_static(b"m"), &words)
+        else {
+            panic!("not a SET");
+        };
+        assert!(options.is_empty());
+        assert_eq!(
+            error.as_ref().map(error_of).as_deref(),
+            Some("ERR Invalid argument '******' for SENTINEL SET 'auth-pass'")
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_an_unknown_master() {
+        let reply = parse(&Bytes::from_static(b"\xff"), &words("quorum 2")).unwrap_err();
+        assert_eq!(error_of(&reply), "ERR No such master with that name");
+    }
+}
