@@ -4,19 +4,34 @@
 //! [`Engine::next_timeout`] when it wants to be called although nothing happened. The same inputs give the same
 //! outputs, byte for byte.
 
+mod changes;
 pub mod command;
+mod context;
+mod detect;
+mod election;
+mod engine;
 pub mod events;
+mod failover;
 mod input;
+mod monitor;
 mod notice;
 mod output;
+mod readers;
+mod rng;
+mod select;
 pub mod settings;
 pub mod snapshot;
+mod state;
 pub mod time;
+mod timer;
 pub mod types;
 pub mod view;
+mod watch;
 
+pub use engine::{Boot, Engine};
 pub use input::{ClientId, Input, LinkFault, LinkId, RequestId};
 pub use notice::Notice;
 pub use output::{Message, Output, Target, TargetKind};
+pub use select::Refusal;
 pub use snapshot::{MasterSnapshot, Seq, Snapshot};
 pub use view::View;

@@ -50,6 +50,8 @@ pub enum Output {
     /// Make the state durable at least up to here: write [`Engine::snapshot`](crate::Engine::snapshot) and say
     /// [`Persisted`](crate::Input::Persisted). Several of these may be answered by one write.
     Persist(Seq),
+    /// Exit at once with status 99, flushing nothing: asked for by SENTINEL SIMULATE-FAILURE.
+    Crash,
 }
 
 /// Where a link leads and how it is opened.

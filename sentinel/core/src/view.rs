@@ -30,6 +30,8 @@ pub struct View {
     pub timing: Timing,
     /// Why the last write of the state failed, while it has not succeeded since.
     pub persist_error: Option<Arc<str>>,
+    /// Where this Sentinel is to crash (SENTINEL SIMULATE-FAILURE).
+    pub simulated: crate::command::SimulatedFailures,
     /// The monitored masters.
     pub masters: BTreeMap<MasterName, Arc<MasterView>>,
 }

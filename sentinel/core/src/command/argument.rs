@@ -23,9 +23,7 @@ pub(super) fn integer(word: &[u8]) -> Option<i64> {
 
 /// An integer of at least `least` that fits the type asked for.
 pub(super) fn at_least<T: TryFrom<i64>>(least: i64, word: &[u8]) -> Option<T> {
-    integer(word)
-        .filter(|&value| value >= least)
-        .and_then(|value| T::try_from(value).ok())
+    integer(word).filter(|&value| value >= least).and_then(|value| T::try_from(value).ok())
 }
 
 /// `yes` or `no`, in any case.
@@ -44,24 +42,19 @@ pub(super) fn text(word: &[u8]) -> Option<&str> {
     std::str::from_utf8(word).ok()
 }
 
-/// A text of which the empty one means "unset"; the outer none if it is not UTF-8.
-pub(super) fn optional_text(word: &[u8]) -> Option<Option<&str>> {
-    text(word).map(|text| Some(text).filter(|text| !text.is_empty()))
+/// Where the empty text means "unset".
+pub(super) fn unless_empty(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 /// The name of a master that should exist. One that is not UTF-8 never does.
 pub(super) fn known_name(word: &Bytes) -> Result<String, Reply> {
-    text(word)
-        .map(str::to_owned)
-        .ok_or_else(errors::no_such_master)
+    text(word).map(str::to_owned).ok_or_else(errors::no_such_master)
 }
 
 /// A word as error texts repeat it: up to the first NUL, where the reference's strings end.
 pub(super) fn shown(word: &[u8]) -> Cow<'_, str> {
-    let end = word
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(word.len());
+    let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
     String::from_utf8_lossy(&word[..end])
 }
 
@@ -71,13 +64,9 @@ mod tests {
 
     #[test]
     fn integers_are_read_strictly() {
-        for (word, value) in [
-            ("0", 0),
-            ("7", 7),
-            ("-7", -7),
-            ("9223372036854775807", i64::MAX),
-            ("-9223372036854775808", i64::MIN),
-        ] {
+        for (word, value) in
+            [("0", 0), ("7", 7), ("-7", -7), ("9223372036854775807", i64::MAX), ("-9223372036854775808", i64::MIN)]
+        {
             assert_eq!(integer(word.as_bytes()), Some(value), "{word}");
         }
         for word in [

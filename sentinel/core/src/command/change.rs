@@ -105,10 +105,7 @@ pub struct SetOption {
 
 /// One setting of a master.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "each variant is the setting of the same name in `MasterSettings`"
-)]
+#[expect(missing_docs, reason = "each variant is the setting of the same name in `MasterSettings`")]
 pub enum MasterSetting {
     DownAfter(Duration),
     FailoverTimeout(Duration),
@@ -125,12 +122,16 @@ pub enum MasterSetting {
     PingPeriod(Option<Duration>),
 }
 
+impl MasterSetting {
+    /// Whether this is the path of a script, which `deny-scripts-reconfig` protects.
+    pub(crate) const fn is_script(&self) -> bool {
+        matches!(self, MasterSetting::NotificationScript(_) | MasterSetting::ClientReconfigScript(_))
+    }
+}
+
 /// One parameter of SENTINEL CONFIG SET.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    missing_docs,
-    reason = "each variant is the setting of the same name in `GlobalSettings`"
-)]
+#[expect(missing_docs, reason = "each variant is the setting of the same name in `GlobalSettings`")]
 pub enum GlobalOption {
     ResolveHostnames(bool),
     AnnounceHostnames(bool),
@@ -142,10 +143,7 @@ pub enum GlobalOption {
 
 /// One parameter of SENTINEL DEBUG.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "each variant is the constant of the same name in `Timing`"
-)]
+#[expect(missing_docs, reason = "each variant is the constant of the same name in `Timing`")]
 pub enum TimingParameter {
     InfoPeriod,
     PingPeriod,

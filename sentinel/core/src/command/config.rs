@@ -3,7 +3,12 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, Command, GlobalOption, Query, argument, errors, glob};
+use super::{
+    Change, Command, GlobalOption, Query,
+    argument::{at_least, shown, text, unless_empty, yes_or_no},
+    errors,
+    glob::glob_matches_ignoring_case,
+};
 use crate::{
     settings::GlobalSettings,
     types::{Host, Secret},
@@ -31,9 +36,7 @@ enum Parameter {
 
 impl Parameter {
     fn named(word: &[u8]) -> Option<Parameter> {
-        PARAMETERS
-            .into_iter()
-            .find(|known| word.eq_ignore_ascii_case(known.name().as_bytes()))
+        PARAMETERS.into_iter().find(|known| word.eq_ignore_ascii_case(known.name().as_bytes()))
     }
 
     const fn name(self) -> &'static str {
@@ -49,20 +52,16 @@ impl Parameter {
 
     /// The value as CONFIG GET shows it: passwords in clear, as the reference does.
     fn value(self, globals: &GlobalSettings) -> String {
-        let yes_or_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+        let switch = |on: bool| if on { "yes" } else { "no" }.to_owned();
         match self {
-            Parameter::ResolveHostnames => yes_or_no(globals.resolve_hostnames),
-            Parameter::AnnounceHostnames => yes_or_no(globals.announce_hostnames),
-            Parameter::AnnounceIp => globals
-                .announce_ip
-                .as_ref()
-                .map_or_else(String::new, ToString::to_string),
+            Parameter::ResolveHostnames => switch(globals.resolve_hostnames),
+            Parameter::AnnounceHostnames => switch(globals.announce_hostnames),
+            Parameter::AnnounceIp => globals.announce_ip.as_ref().map_or_else(String::new, ToString::to_string),
             Parameter::AnnouncePort => globals.announce_port.unwrap_or(0).to_string(),
             Parameter::SentinelUser => globals.sentinel_user.clone().unwrap_or_default(),
-            Parameter::SentinelPass => globals
-                .sentinel_pass
-                .as_ref()
-                .map_or_else(String::new, |pass| pass.expose().to_owned()),
+            Parameter::SentinelPass => {
+                globals.sentinel_pass.as_ref().map_or_else(String::new, |pass| pass.expose().to_owned())
+            }
         }
     }
 
@@ -72,28 +71,18 @@ impl Parameter {
     /// Sentinel loses this one. Here it must be a host, and the empty text means "unset".
     fn option(self, word: &[u8]) -> Option<GlobalOption> {
         Some(match self {
-            Parameter::ResolveHostnames => {
-                GlobalOption::ResolveHostnames(argument::yes_or_no(word)?)
+            Parameter::ResolveHostnames => GlobalOption::ResolveHostnames(yes_or_no(word)?),
+            Parameter::AnnounceHostnames => GlobalOption::AnnounceHostnames(yes_or_no(word)?),
+            Parameter::AnnounceIp => {
+                let host = unless_empty(text(word)?).map(Host::new);
+                GlobalOption::AnnounceIp(host.transpose().ok()?)
             }
-            Parameter::AnnounceHostnames => {
-                GlobalOption::AnnounceHostnames(argument::yes_or_no(word)?)
-            }
-            Parameter::AnnounceIp => GlobalOption::AnnounceIp(
-                argument::optional_text(word)?
-                    .map(Host::new)
-                    .transpose()
-                    .ok()?,
-            ),
             Parameter::AnnouncePort => {
-                let port: u16 = argument::at_least(0, word)?;
+                let port: u16 = at_least(0, word)?;
                 GlobalOption::AnnouncePort(Some(port).filter(|&port| port != 0))
             }
-            Parameter::SentinelUser => {
-                GlobalOption::SentinelUser(argument::optional_text(word)?.map(str::to_owned))
-            }
-            Parameter::SentinelPass => {
-                GlobalOption::SentinelPass(argument::optional_text(word)?.map(Secret::new))
-            }
+            Parameter::SentinelUser => GlobalOption::SentinelUser(unless_empty(text(word)?).map(str::to_owned)),
+            Parameter::SentinelPass => GlobalOption::SentinelPass(unless_empty(text(word)?).map(Secret::new)),
         })
     }
 }
@@ -120,9 +109,7 @@ pub(super) fn parse(verb: &Bytes, words: &[Bytes]) -> Result<Command, Reply> {
     } else if verb.eq_ignore_ascii_case(b"set") && words.len() >= 2 {
         set(words).map(|options| Command::Change(Change::ConfigSet(options)))
     } else {
-        Err(Reply::err(
-            "Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.",
-        ))
+        Err(Reply::err("Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported."))
     }
 }
 
@@ -131,8 +118,7 @@ pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
     let mut found: Vec<Parameter> = Vec::new();
     for pattern in patterns {
         for parameter in PARAMETERS {
-            if !found.contains(&parameter) && glob::matches_ignoring_case(pattern, parameter.name())
-            {
+            if !found.contains(&parameter) && glob_matches_ignoring_case(pattern, parameter.name()) {
                 found.push(parameter);
             }
         }
@@ -140,11 +126,7 @@ pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
             break;
         }
     }
-    Reply::map(
-        found
-            .into_iter()
-            .map(|parameter| (parameter.name(), parameter.value(globals))),
-    )
+    Reply::map(found.into_iter().map(|parameter| (parameter.name(), parameter.value(globals))))
 }
 
 /// Every pair is checked before any is applied.
@@ -152,26 +134,18 @@ fn set(mut words: &[Bytes]) -> Result<Vec<GlobalOption>, Reply> {
     let mut seen: Vec<Parameter> = Vec::new();
     let mut options = Vec::new();
     while let [name, rest @ ..] = words {
-        let shown = argument::shown(name);
+        let shown = shown(name);
         let Some(parameter) = Parameter::named(name) else {
-            return Err(Reply::err(format!(
-                "Invalid argument '{shown}' to SENTINEL CONFIG SET"
-            )));
+            return Err(Reply::err(format!("Invalid argument '{shown}' to SENTINEL CONFIG SET")));
         };
         if seen.contains(&parameter) {
-            return Err(Reply::err(format!(
-                "Duplicate argument '{shown}' to SENTINEL CONFIG SET"
-            )));
+            return Err(Reply::err(format!("Duplicate argument '{shown}' to SENTINEL CONFIG SET")));
         }
         seen.push(parameter);
         let [value, rest @ ..] = rest else {
             return Err(Reply::err(format!("Missing argument '{shown}' value")));
         };
-        options.push(
-            parameter
-                .option(value)
-                .ok_or_else(|| invalid_value(parameter, name, value))?,
-        );
+        options.push(parameter.option(value).ok_or_else(|| invalid_value(parameter, name, value))?);
         words = rest;
     }
     Ok(options)
@@ -180,7 +154,7 @@ fn set(mut words: &[Bytes]) -> Result<Vec<GlobalOption>, Reply> {
 fn invalid_value(parameter: Parameter, name: &Bytes, value: &Bytes) -> Reply {
     let value = match parameter {
         Parameter::SentinelPass => "******".into(),
-        _ => argument::shown(value),
+        _ => shown(value),
     };
     errors::invalid_config_value(name, &value)
 }
@@ -210,9 +184,7 @@ mod tests {
         };
         let pairs: Vec<String> = pairs
             .iter()
-            .map(|(name, value)| {
-                format!("{}={}", name.as_text().unwrap(), value.as_text().unwrap())
-            })
+            .map(|(name, value)| format!("{}={}", name.as_text().unwrap(), value.as_text().unwrap()))
             .collect();
         pairs.join(" ")
     }
@@ -232,10 +204,7 @@ mod tests {
             "resolve-hostnames=yes announce-hostnames=yes announce-ip=::1 announce-port=7 sentinel-user=u \
              sentinel-pass=p"
         );
-        assert_eq!(
-            set_line("announce-ip '' announce-port 0 sentinel-user '' sentinel-pass ''"),
-            Ok(defaults)
-        );
+        assert_eq!(set_line("announce-ip '' announce-port 0 sentinel-user '' sentinel-pass ''"), Ok(defaults));
     }
 
     #[test]
@@ -251,46 +220,16 @@ mod tests {
     #[test]
     fn nothing_is_changed_when_anything_is_wrong() {
         for (line, error) in [
-            (
-                "foo bar",
-                "ERR Invalid argument 'foo' to SENTINEL CONFIG SET",
-            ),
-            (
-                "announce-port 1 foo",
-                "ERR Invalid argument 'foo' to SENTINEL CONFIG SET",
-            ),
-            (
-                "announce-port 70000 foo bar",
-                "ERR Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'",
-            ),
-            (
-                "Announce-Port x",
-                "ERR Invalid value 'x' to SENTINEL CONFIG SET 'Announce-Port'",
-            ),
-            (
-                "announce-port -1",
-                "ERR Invalid value '-1' to SENTINEL CONFIG SET 'announce-port'",
-            ),
-            (
-                "resolve-hostnames maybe",
-                "ERR Invalid value 'maybe' to SENTINEL CONFIG SET 'resolve-hostnames'",
-            ),
-            (
-                "announce-hostnames 1",
-                "ERR Invalid value '1' to SENTINEL CONFIG SET 'announce-hostnames'",
-            ),
-            (
-                "announce-ip a,b",
-                "ERR Invalid value 'a,b' to SENTINEL CONFIG SET 'announce-ip'",
-            ),
-            (
-                "announce-port 1 Announce-Port 2",
-                "ERR Duplicate argument 'Announce-Port' to SENTINEL CONFIG SET",
-            ),
-            (
-                "announce-port 1 announce-ip",
-                "ERR Missing argument 'announce-ip' value",
-            ),
+            ("foo bar", "ERR Invalid argument 'foo' to SENTINEL CONFIG SET"),
+            ("announce-port 1 foo", "ERR Invalid argument 'foo' to SENTINEL CONFIG SET"),
+            ("announce-port 70000 foo bar", "ERR Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'"),
+            ("Announce-Port x", "ERR Invalid value 'x' to SENTINEL CONFIG SET 'Announce-Port'"),
+            ("announce-port -1", "ERR Invalid value '-1' to SENTINEL CONFIG SET 'announce-port'"),
+            ("resolve-hostnames maybe", "ERR Invalid value 'maybe' to SENTINEL CONFIG SET 'resolve-hostnames'"),
+            ("announce-hostnames 1", "ERR Invalid value '1' to SENTINEL CONFIG SET 'announce-hostnames'"),
+            ("announce-ip a,b", "ERR Invalid value 'a,b' to SENTINEL CONFIG SET 'announce-ip'"),
+            ("announce-port 1 Announce-Port 2", "ERR Duplicate argument 'Announce-Port' to SENTINEL CONFIG SET"),
+            ("announce-port 1 announce-ip", "ERR Missing argument 'announce-ip' value"),
         ] {
             assert_eq!(set_line(line), Err(error.to_owned()), "{line}");
         }
@@ -311,14 +250,8 @@ mod tests {
 
     #[test]
     fn a_password_is_not_repeated_in_an_error() {
-        let words = [
-            Bytes::from_static(b"sentinel-pass"),
-            Bytes::from_static(b"pw\xff"),
-        ];
+        let words = [Bytes::from_static(b"sentinel-pass"), Bytes::from_static(b"pw\xff")];
         let reply = parse(&Bytes::from_static(b"set"), &words).unwrap_err();
-        assert_eq!(
-            error_of(&reply),
-            "ERR Invalid value '******' to SENTINEL CONFIG SET 'sentinel-pass'"
-        );
+        assert_eq!(error_of(&reply), "ERR Invalid value '******' to SENTINEL CONFIG SET 'sentinel-pass'");
     }
 }

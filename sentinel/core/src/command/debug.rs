@@ -95,9 +95,7 @@ pub(super) fn parse(mut words: &[Bytes]) -> Change {
 }
 
 fn one(name: &Bytes, value: Option<&Bytes>) -> Result<(TimingParameter, Duration), Reply> {
-    let parameter = TimingParameter::ALL
-        .into_iter()
-        .find(|known| name.eq_ignore_ascii_case(known.name().as_bytes()));
+    let parameter = TimingParameter::ALL.into_iter().find(|known| name.eq_ignore_ascii_case(known.name().as_bytes()));
     let (Some(parameter), Some(value)) = (parameter, value) else {
         return Err(errors::unknown_option(COMMAND, name));
     };
@@ -115,9 +113,7 @@ mod tests {
         let Change::Debug { options, error } = parse(&words(line)) else {
             panic!("not a DEBUG");
         };
-        let options = options
-            .into_iter()
-            .map(|(parameter, value)| (parameter, value.as_millis()));
+        let options = options.into_iter().map(|(parameter, value)| (parameter, value.as_millis()));
         (options.collect(), error.as_ref().map(error_of))
     }
 
@@ -125,13 +121,7 @@ mod tests {
     fn parameters_are_matched_in_any_case_and_counted_in_milliseconds() {
         assert_eq!(
             parsed("Info-Period 5 slave-reconf-timeout 7"),
-            (
-                vec![
-                    (TimingParameter::InfoPeriod, 5),
-                    (TimingParameter::ReconfTimeout, 7)
-                ],
-                None
-            )
+            (vec![(TimingParameter::InfoPeriod, 5), (TimingParameter::ReconfTimeout, 7)], None)
         );
     }
 
@@ -139,28 +129,12 @@ mod tests {
     fn what_stands_before_the_first_bad_parameter_counts() {
         let kept = vec![(TimingParameter::InfoPeriod, 5)];
         for (line, error) in [
-            (
-                "info-period 5 foo 1 ping-period 3",
-                "ERR Unknown option or number of arguments for SENTINEL DEBUG 'foo'",
-            ),
-            (
-                "info-period 5 Ping-Period",
-                "ERR Unknown option or number of arguments for SENTINEL DEBUG 'Ping-Period'",
-            ),
-            (
-                "info-period 5 ping-period 0",
-                "ERR Invalid argument '0' for SENTINEL DEBUG 'ping-period'",
-            ),
-            (
-                "info-period 5 Ping-Period x ask-period 1",
-                "ERR Invalid argument 'x' for SENTINEL DEBUG 'Ping-Period'",
-            ),
+            ("info-period 5 foo 1 ping-period 3", "ERR Unknown option or number of arguments for SENTINEL DEBUG 'foo'"),
+            ("info-period 5 Ping-Period", "ERR Unknown option or number of arguments for SENTINEL DEBUG 'Ping-Period'"),
+            ("info-period 5 ping-period 0", "ERR Invalid argument '0' for SENTINEL DEBUG 'ping-period'"),
+            ("info-period 5 Ping-Period x ask-period 1", "ERR Invalid argument 'x' for SENTINEL DEBUG 'Ping-Period'"),
         ] {
-            assert_eq!(
-                parsed(line),
-                (kept.clone(), Some(error.to_owned())),
-                "{line}"
-            );
+            assert_eq!(parsed(line), (kept.clone(), Some(error.to_owned())), "{line}");
         }
     }
 

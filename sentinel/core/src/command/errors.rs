@@ -66,33 +66,20 @@ pub fn wrong_arity(name: &str) -> Reply {
 /// A SENTINEL subcommand that does not exist. At most 128 bytes of it are repeated.
 pub fn unknown_subcommand(word: &Bytes) -> Reply {
     let cut = &word[..word.len().min(128)];
-    Reply::err(format!(
-        "unknown subcommand '{}'. Try SENTINEL HELP.",
-        shown(cut)
-    ))
+    Reply::err(format!("unknown subcommand '{}'. Try SENTINEL HELP.", shown(cut)))
 }
 
 /// `Unknown option or number of arguments for SENTINEL SET 'foo'`, also for SENTINEL DEBUG.
 pub(super) fn unknown_option(command: &str, option: &[u8]) -> Reply {
-    Reply::err(format!(
-        "Unknown option or number of arguments for {command} '{}'",
-        shown(option)
-    ))
+    Reply::err(format!("Unknown option or number of arguments for {command} '{}'", shown(option)))
 }
 
 /// `Invalid argument '0' for SENTINEL SET 'quorum'`, also for SENTINEL DEBUG.
 pub(super) fn invalid_argument(command: &str, option: &[u8], value: &[u8]) -> Reply {
-    Reply::err(format!(
-        "Invalid argument '{}' for {command} '{}'",
-        shown(value),
-        shown(option)
-    ))
+    Reply::err(format!("Invalid argument '{}' for {command} '{}'", shown(value), shown(option)))
 }
 
 /// `Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'`
 pub(super) fn invalid_config_value(parameter: &[u8], value: &str) -> Reply {
-    Reply::err(format!(
-        "Invalid value '{value}' to SENTINEL CONFIG SET '{}'",
-        shown(parameter)
-    ))
+    Reply::err(format!("Invalid value '{value}' to SENTINEL CONFIG SET '{}'", shown(parameter)))
 }

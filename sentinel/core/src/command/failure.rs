@@ -47,16 +47,10 @@ mod tests {
         let unknown = || Reply::error("ERR Unknown failure simulation specified");
         assert_eq!(parsed("crash-after-election"), (1, Reply::ok()));
         assert_eq!(parsed("Crash-After-Promotion"), (2, Reply::ok()));
-        assert_eq!(
-            parsed("crash-after-promotion crash-after-election"),
-            (3, Reply::ok())
-        );
+        assert_eq!(parsed("crash-after-promotion crash-after-election"), (3, Reply::ok()));
         assert_eq!(parsed("help"), (0, help()));
         assert_eq!(parsed("crash-after-promotion HELP foo"), (2, help()));
         assert_eq!(parsed("foo"), (0, unknown()));
-        assert_eq!(
-            parsed("crash-after-election foo crash-after-promotion"),
-            (1, unknown())
-        );
+        assert_eq!(parsed("crash-after-election foo crash-after-promotion"), (1, unknown()));
     }
 }

@@ -75,22 +75,14 @@ mod tests {
             .collect();
         for subcommand in SUBCOMMANDS {
             let alias = subcommand.name.contains("primar") || subcommand.name == "slaves";
-            assert_eq!(
-                usages.iter().any(|usage| usage == subcommand.name),
-                !alias,
-                "{}",
-                subcommand.name
-            );
+            assert_eq!(usages.iter().any(|usage| usage == subcommand.name), !alias, "{}", subcommand.name);
         }
     }
 
     #[test]
     fn every_usage_line_is_followed_by_a_description() {
         for pair in LINES[1..].windows(2) {
-            assert!(
-                pair[0].starts_with(' ') || pair[1].starts_with("    "),
-                "{pair:?}"
-            );
+            assert!(pair[0].starts_with(' ') || pair[1].starts_with("    "), "{pair:?}");
         }
     }
 }

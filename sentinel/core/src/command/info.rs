@@ -13,10 +13,7 @@ use crate::{
 
 /// The section `# Sentinel` of INFO, lines ended by CR LF, masters in the order of their names.
 pub fn info_section(view: &View, now: Now) -> String {
-    let tilt_seconds = view.tilt_since.map_or_else(
-        || "-1".to_owned(),
-        |at| now.mono.since(at).as_secs().to_string(),
-    );
+    let tilt_seconds = view.tilt_since.map_or_else(|| "-1".to_owned(), |at| now.mono.since(at).as_secs().to_string());
     let mut text = format!(
         "# Sentinel\r\n\
          sentinel_masters:{masters}\r\n\
@@ -83,8 +80,5 @@ pub(super) fn cache(view: &View, names: &[Bytes], now: Instant) -> Reply {
 fn cached(node: &NodeView, now: Instant) -> Reply {
     let age = node.info_at.map_or(Duration::ZERO, |at| now.since(at));
     let info = node.info.as_ref().map_or(Reply::Null, Reply::display);
-    Reply::Array(vec![
-        Reply::Integer(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
-        info,
-    ])
+    Reply::Array(vec![Reply::Integer(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)), info])
 }

@@ -6,6 +6,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     time::Instant,
+    types::Epoch,
     view::{MasterView, NodeView, PeerView, ReplicaView},
 };
 
@@ -42,47 +43,29 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
 /// The maps of all replicas that want to be listed.
 pub(super) fn replicas(master: &MasterView, now: Instant) -> Reply {
     let listed = master.replicas.iter().filter(|replica| replica.announced);
-    Reply::Array(
-        listed
-            .map(|one| replica(one, master.settings.down_after, now))
-            .collect(),
-    )
+    Reply::Array(listed.map(|one| replica(one, master.settings.down_after, now)).collect())
 }
 
 /// The maps of the other Sentinels.
 pub(super) fn peers(master: &MasterView, now: Instant) -> Reply {
     let peers = master.peers.iter();
-    Reply::Array(
-        peers
-            .map(|one| peer(one, master.settings.down_after, now))
-            .collect(),
-    )
+    Reply::Array(peers.map(|one| peer(one, master.settings.down_after, now)).collect())
 }
 
 fn replica(replica: &ReplicaView, down_after: Duration, now: Instant) -> Reply {
     let mut fields = Fields::default();
     fields.put("name", &replica.node.addr);
-    fields.link(
-        &replica.node,
-        &run_id(&replica.node),
-        &replica_flags(replica),
-    );
+    fields.link(&replica.node, &run_id(&replica.node), &replica_flags(replica));
     fields.silence(&replica.node, now);
     fields.ms("down-after-milliseconds", down_after);
     fields.info(&replica.node, now);
     fields.put("master-link-down-time", replica.master_link_down_ms);
     let status = if replica.master_link_up { "ok" } else { "err" };
     fields.put("master-link-status", status);
-    match &replica.master_addr {
-        Some((host, port)) => {
-            fields.put("master-host", host);
-            fields.put("master-port", port);
-        }
-        None => {
-            fields.put("master-host", "?");
-            fields.put("master-port", 0);
-        }
-    }
+    let master = replica.master_addr.as_ref();
+    let (host, port) = master.map_or(("?", 0), |(host, port)| (host.as_str(), *port));
+    fields.put("master-host", host);
+    fields.put("master-port", port);
     fields.put("slave-priority", replica.priority);
     fields.put("slave-repl-offset", replica.offset);
     fields.put("replica-announced", u8::from(replica.announced));
@@ -96,23 +79,15 @@ fn peer(peer: &PeerView, down_after: Duration, now: Instant) -> Reply {
     fields.silence(&peer.node, now);
     fields.ms("down-after-milliseconds", down_after);
     fields.ms("last-hello-message", now.since(peer.hello_at));
-    match &peer.vote {
-        Some((leader, epoch)) => {
-            fields.put("voted-leader", leader);
-            fields.put("voted-leader-epoch", epoch);
-        }
-        None => {
-            fields.put("voted-leader", "?");
-            fields.put("voted-leader-epoch", 0);
-        }
-    }
+    let vote = peer.vote.as_ref();
+    let (leader, epoch) = vote.map_or(("?", Epoch::ZERO), |(id, epoch)| (id.as_str(), *epoch));
+    fields.put("voted-leader", leader);
+    fields.put("voted-leader-epoch", epoch);
     fields.into_reply()
 }
 
 fn run_id(node: &NodeView) -> String {
-    node.run_id
-        .as_ref()
-        .map_or_else(String::new, ToString::to_string)
+    node.run_id.as_ref().map_or_else(String::new, ToString::to_string)
 }
 
 fn master_flags(master: &MasterView) -> String {
@@ -151,10 +126,7 @@ fn peer_flags(peer: &PeerView) -> String {
 }
 
 fn join<const N: usize>(flags: [(bool, &'static str); N]) -> String {
-    let set: Vec<&str> = flags
-        .into_iter()
-        .filter_map(|(set, name)| set.then_some(name))
-        .collect();
+    let set: Vec<&str> = flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect();
     set.join(",")
 }
 
@@ -184,10 +156,7 @@ impl Fields {
     /// Fields 9 to 12.
     fn silence(&mut self, node: &NodeView, now: Instant) {
         let vitals = &node.vitals;
-        self.ms(
-            "last-ping-sent",
-            vitals.ping_pending_for(now).unwrap_or_default(),
-        );
+        self.ms("last-ping-sent", vitals.ping_pending_for(now).unwrap_or_default());
         self.ms("last-ok-ping-reply", vitals.since_ok_reply(now));
         self.ms("last-ping-reply", vitals.since_reply(now));
         if let Some(since) = node.sdown_since {

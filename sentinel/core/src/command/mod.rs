@@ -9,7 +9,7 @@ mod config;
 mod debug;
 pub mod errors;
 mod failure;
-pub mod glob;
+mod glob;
 mod help;
 mod info;
 mod instances;
@@ -25,9 +25,8 @@ mod vote;
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-pub use change::{
-    Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter,
-};
+pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
+pub use glob::{glob_matches, glob_matches_ignoring_case};
 pub use info::{info_section, role};
 pub use query::Query;
 pub use table::{SUBCOMMANDS, Subcommand, check_shape};
@@ -57,22 +56,12 @@ impl Command {
         let change = match (subcommand.verb, words) {
             (Verb::Config, [verb, words @ ..]) => return config::parse(verb, words),
             (Verb::Debug, words) => debug::parse(words),
-            (Verb::IsMasterDown, [host, port, epoch, candidate]) => {
-                vote::parse(host, port, epoch, candidate)?
-            }
-            (Verb::Failover, [name]) => Change::Failover {
-                name: argument::known_name(name)?,
-            },
+            (Verb::IsMasterDown, [host, port, epoch, candidate]) => vote::parse(host, port, epoch, candidate)?,
+            (Verb::Failover, [name]) => Change::Failover { name: argument::known_name(name)? },
             (Verb::FlushConfig, []) => Change::FlushConfig,
-            (Verb::Monitor, [name, host, port, quorum]) => {
-                monitor::parse(name, host, port, quorum)?
-            }
-            (Verb::Remove, [name]) => Change::Remove {
-                name: argument::known_name(name)?,
-            },
-            (Verb::Reset, [pattern]) => Change::Reset {
-                pattern: String::from_utf8_lossy(pattern).into_owned(),
-            },
+            (Verb::Monitor, [name, host, port, quorum]) => monitor::parse(name, host, port, quorum)?,
+            (Verb::Remove, [name]) => Change::Remove { name: argument::known_name(name)? },
+            (Verb::Reset, [pattern]) => Change::Reset { pattern: String::from_utf8_lossy(pattern).into_owned() },
             (Verb::Set, [name, options @ ..]) => set::parse(name, options)?,
             (Verb::SimulateFailure, flags) => failure::parse(flags),
 

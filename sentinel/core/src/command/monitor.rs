@@ -8,40 +8,25 @@ use crate::types::{Host, HostPort, MasterName, Quorum};
 
 /// `SENTINEL MONITOR name ip port quorum`, checked in the reference's order.
 ///
-/// Left to the engine, because they need its state: that a host name is allowed at all
-/// ([`errors::invalid_host`]), then that the master is a new one ([`errors::duplicate_master`]). The reference
+/// Left to the engine, because they need its state, are the last two of the reference: first that a host name is
+/// allowed at all ([`errors::invalid_host`]), then that the master is a new one ([`errors::duplicate_master`]). The reference
 /// does not look at the name; one that is empty, or that holds a comma or a control character, would break hellos
 /// and the configuration file, and is refused here as the last check.
-pub(super) fn parse(
-    name: &Bytes,
-    host: &Bytes,
-    port: &Bytes,
-    quorum: &Bytes,
-) -> Result<Change, Reply> {
+pub(super) fn parse(name: &Bytes, host: &Bytes, port: &Bytes, quorum: &Bytes) -> Result<Change, Reply> {
     let quorum = argument::integer(quorum).ok_or_else(|| Reply::err("Invalid quorum"))?;
     let port = argument::integer(port).ok_or_else(|| Reply::err("Invalid port"))?;
     if quorum < 1 {
         return Err(Reply::err("Quorum must be 1 or greater."));
     }
     let quorum = Quorum::new(quorum).map_err(|_| Reply::err("Invalid quorum"))?;
-    let host = argument::text(host)
-        .and_then(|host| Host::new(host).ok())
-        .ok_or_else(errors::invalid_host)?;
+    let host = argument::text(host).and_then(|host| Host::new(host).ok()).ok_or_else(errors::invalid_host)?;
     let Ok(port) = u16::try_from(port) else {
         // With the default `resolve-hostnames no` a name is the first thing wrong with these words.
-        return Err(if host.is_ip() {
-            Reply::err("Invalid port number.")
-        } else {
-            errors::invalid_host()
-        });
+        return Err(if host.is_ip() { Reply::err("Invalid port number.") } else { errors::invalid_host() });
     };
     let name = argument::text(name).ok_or_else(|| Reply::err("a master name must be UTF-8"))?;
     let name = MasterName::new(name).map_err(|error| Reply::err(error.to_string()))?;
-    Ok(Change::Monitor(NewMaster {
-        name,
-        addr: HostPort::new(host, port),
-        quorum,
-    }))
+    Ok(Change::Monitor(NewMaster { name, addr: HostPort::new(host, port), quorum }))
 }
 
 #[cfg(test)]
@@ -64,10 +49,7 @@ mod tests {
     #[test]
     fn a_master_is_monitored() {
         let new = parsed("m ::1 6379 2").unwrap();
-        assert_eq!(
-            (new.name.as_str(), new.addr.to_string(), new.quorum.get()),
-            ("m", "[::1]:6379".to_owned(), 2)
-        );
+        assert_eq!((new.name.as_str(), new.addr.to_string(), new.quorum.get()), ("m", "[::1]:6379".to_owned(), 2));
         assert_eq!(parsed("m 127.0.0.1 0 1").unwrap().addr.port, 0);
         assert!(!parsed("m db.example 6379 1").unwrap().addr.host.is_ip());
     }
@@ -80,21 +62,12 @@ mod tests {
             ("'' 'no host' x 0", "ERR Invalid port"),
             ("'' 'no host' 99999 0", "ERR Quorum must be 1 or greater."),
             ("'' 'no host' 99999 4294967296", "ERR Invalid quorum"),
-            (
-                "'' 'no host' 99999 1",
-                "ERR Invalid IP address or hostname specified",
-            ),
-            (
-                "'' nohost 99999 1",
-                "ERR Invalid IP address or hostname specified",
-            ),
+            ("'' 'no host' 99999 1", "ERR Invalid IP address or hostname specified"),
+            ("'' nohost 99999 1", "ERR Invalid IP address or hostname specified"),
             ("'' 127.0.0.1 99999 1", "ERR Invalid port number."),
             ("'' 127.0.0.1 -1 1", "ERR Invalid port number."),
             ("'' 127.0.0.1 1 1", "ERR a master name must not be empty"),
-            (
-                "a,b 127.0.0.1 1 1",
-                "ERR a master name must not contain a comma or a control character",
-            ),
+            ("a,b 127.0.0.1 1 1", "ERR a master name must not contain a comma or a control character"),
         ] {
             assert_eq!(parsed(line), Err(error.to_owned()), "{line}");
         }

@@ -98,10 +98,7 @@ fn master_address(view: &View, name: &[u8]) -> Reply {
     match find(view, name) {
         Some(master) => {
             let serving = &master.serving;
-            Reply::Array(vec![
-                Reply::display(&serving.host),
-                Reply::display(serving.port),
-            ])
+            Reply::Array(vec![Reply::display(&serving.host), Reply::display(serving.port)])
         }
         None => Reply::NullArray,
     }

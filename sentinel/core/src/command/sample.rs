@@ -44,10 +44,7 @@ pub(super) fn ms(at: u64) -> Instant {
 
 /// Five seconds after the start.
 pub(super) fn now() -> Now {
-    Now {
-        mono: ms(START + 5_000),
-        wall: WallTime(0),
-    }
+    Now { mono: ms(START + 5_000), wall: WallTime(0) }
 }
 
 pub(super) fn addr(text: &str) -> HostPort {
@@ -112,12 +109,7 @@ pub(super) fn replica(at: &str) -> ReplicaView {
 pub(super) fn peer(of: char) -> PeerView {
     PeerView {
         id: id(of),
-        node: NodeView {
-            info_at: None,
-            info: None,
-            link_refcount: 2,
-            ..node("127.0.0.1:26380", Role::Master)
-        },
+        node: NodeView { info_at: None, info: None, link_refcount: 2, ..node("127.0.0.1:26380", Role::Master) },
         master_down: false,
         hello_at: ms(START + 3_500),
         vote: None,
@@ -143,10 +135,7 @@ pub(super) fn master(name: &str) -> MasterView {
 }
 
 pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
-    let masters: BTreeMap<_, _> = masters
-        .into_iter()
-        .map(|master| (master.name.clone(), Arc::new(master)))
-        .collect();
+    let masters: BTreeMap<_, _> = masters.into_iter().map(|master| (master.name.clone(), Arc::new(master))).collect();
     View {
         id: id('a'),
         current_epoch: Epoch::ZERO,

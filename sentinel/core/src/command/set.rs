@@ -59,11 +59,7 @@ pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Change, Reply> 
             }
         }
     }
-    Ok(Change::Set {
-        name,
-        options,
-        error,
-    })
+    Ok(Change::Set { name, options, error })
 }
 
 /// The setting, its values as the event shows them, and how many words they were.
@@ -75,14 +71,13 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
     let invalid = |value: &[u8]| errors::invalid_argument(COMMAND, option, value);
     let bad = || invalid(value);
     let ms = |least| argument::at_least(least, value).map(Duration::from_millis);
-    let text = || argument::optional_text(value).map(|text| text.map(str::to_owned));
+    let text = || argument::text(value).ok_or_else(bad);
+    let unless_empty = |text| argument::unless_empty(text).map(str::to_owned);
 
     let setting = match option.to_ascii_lowercase().as_slice() {
         b"down-after-milliseconds" => MasterSetting::DownAfter(ms(1).ok_or_else(bad)?),
         b"failover-timeout" => MasterSetting::FailoverTimeout(ms(1).ok_or_else(bad)?),
-        b"parallel-syncs" => {
-            MasterSetting::ParallelSyncs(argument::at_least(1, value).ok_or_else(bad)?)
-        }
+        b"parallel-syncs" => MasterSetting::ParallelSyncs(argument::at_least(1, value).ok_or_else(bad)?),
         b"quorum" => {
             let quorum = argument::integer(value).and_then(|value| Quorum::new(value).ok());
             MasterSetting::Quorum(quorum.ok_or_else(bad)?)
@@ -91,17 +86,14 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             MasterSetting::RebootDownAfter(ms(0).ok_or_else(bad)?)
         }
         b"auth-pass" => {
-            let pass = argument::optional_text(value).ok_or_else(|| invalid(b"******"))?;
-            return Ok((
-                MasterSetting::AuthPass(pass.map(Secret::new)),
-                "******".to_owned(),
-                1,
-            ));
+            let pass = argument::text(value).ok_or_else(|| invalid(b"******"))?;
+            let pass = argument::unless_empty(pass).map(Secret::new);
+            return Ok((MasterSetting::AuthPass(pass), "******".to_owned(), 1));
         }
-        b"auth-user" => MasterSetting::AuthUser(text().ok_or_else(bad)?),
+        b"auth-user" => MasterSetting::AuthUser(unless_empty(text()?)),
         b"rename-command" => return renaming(option, value, values.get(1)),
-        b"notification-script" => MasterSetting::NotificationScript(text().ok_or_else(bad)?),
-        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(text().ok_or_else(bad)?),
+        b"notification-script" => MasterSetting::NotificationScript(unless_empty(text()?)),
+        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(unless_empty(text()?)),
         b"down-on-refused" => {
             let count: u32 = argument::at_least(0, value).ok_or_else(bad)?;
             MasterSetting::DownOnRefused(NonZeroU32::new(count))
@@ -116,11 +108,7 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
 }
 
 /// `rename-command old new`; a new name that is the old one, in any case, removes the renaming.
-fn renaming(
-    option: &Bytes,
-    from: &Bytes,
-    to: Option<&Bytes>,
-) -> Result<(MasterSetting, String, usize), Reply> {
+fn renaming(option: &Bytes, from: &Bytes, to: Option<&Bytes>) -> Result<(MasterSetting, String, usize), Reply> {
     let to = to.ok_or_else(|| errors::unknown_option(COMMAND, option))?;
     let name = |word: &Bytes| {
         argument::text(word)
@@ -131,11 +119,7 @@ fn renaming(
     let (old, new) = (name(from)?, name(to)?);
     let shown = format!("{} {}", argument::shown(from), argument::shown(to));
     let new = Some(new).filter(|new| !new.eq_ignore_ascii_case(&old));
-    Ok((
-        MasterSetting::RenameCommand(old.to_ascii_uppercase(), new),
-        shown,
-        2,
-    ))
+    Ok((MasterSetting::RenameCommand(old.to_ascii_uppercase(), new), shown, 2))
 }
 
 #[cfg(test)]
@@ -145,11 +129,7 @@ mod tests {
 
     fn parsed(line: &str) -> (Vec<SetOption>, Option<String>) {
         match parse(&Bytes::from_static(b"m"), &words(line)) {
-            Ok(Change::Set {
-                name,
-                options,
-                error,
-            }) => {
+            Ok(Change::Set { name, options, error }) => {
                 assert_eq!(name, "m");
                 (options, error.as_ref().map(error_of))
             }
@@ -187,10 +167,7 @@ mod tests {
         assert_eq!(set.client_reconfig_script.as_deref(), Some("/c"));
         assert_eq!(set.down_on_refused, NonZeroU32::new(6));
         assert_eq!(set.ping_period, Some(ms(7)));
-        assert_eq!(
-            settings("primary-reboot-down-after-period 8").reboot_down_after,
-            ms(8)
-        );
+        assert_eq!(settings("primary-reboot-down-after-period 8").reboot_down_after, ms(8));
     }
 
     #[test]
@@ -206,9 +183,8 @@ mod tests {
 
     #[test]
     fn events_show_the_clients_spelling_and_hide_passwords() {
-        let (options, error) = parsed(
-            "Quorum 2 Auth-Pass secret auth-pass '' auth-user u auth-user '' rename-command CONFIG GUESS",
-        );
+        let (options, error) =
+            parsed("Quorum 2 Auth-Pass secret auth-pass '' auth-user u auth-user '' rename-command CONFIG GUESS");
         assert_eq!(error, None);
         let shown: Vec<&str> = options.iter().map(|o| o.shown.as_str()).collect();
         assert_eq!(
@@ -232,34 +208,16 @@ mod tests {
             ("foo bar quorum 3", format!("{unknown} 'foo'")),
             ("Foo", format!("{unknown} 'Foo'")),
             ("Quorum", format!("{unknown} 'Quorum'")),
-            (
-                "quorum 0",
-                format!("{invalid} '0' for SENTINEL SET 'quorum'"),
-            ),
-            (
-                "Quorum x",
-                format!("{invalid} 'x' for SENTINEL SET 'Quorum'"),
-            ),
-            (
-                "quorum 4294967296",
-                format!("{invalid} '4294967296' for SENTINEL SET 'quorum'"),
-            ),
+            ("quorum 0", format!("{invalid} '0' for SENTINEL SET 'quorum'")),
+            ("Quorum x", format!("{invalid} 'x' for SENTINEL SET 'Quorum'")),
+            ("quorum 4294967296", format!("{invalid} '4294967296' for SENTINEL SET 'quorum'")),
             (
                 "down-after-milliseconds 0 failover-timeout 1",
                 format!("{invalid} '0' for SENTINEL SET 'down-after-milliseconds'"),
             ),
-            (
-                "failover-timeout 01",
-                format!("{invalid} '01' for SENTINEL SET 'failover-timeout'"),
-            ),
-            (
-                "parallel-syncs 0",
-                format!("{invalid} '0' for SENTINEL SET 'parallel-syncs'"),
-            ),
-            (
-                "parallel-syncs 4294967296",
-                format!("{invalid} '4294967296' for SENTINEL SET 'parallel-syncs'"),
-            ),
+            ("failover-timeout 01", format!("{invalid} '01' for SENTINEL SET 'failover-timeout'")),
+            ("parallel-syncs 0", format!("{invalid} '0' for SENTINEL SET 'parallel-syncs'")),
+            ("parallel-syncs 4294967296", format!("{invalid} '4294967296' for SENTINEL SET 'parallel-syncs'")),
             (
                 "master-reboot-down-after-period -1",
                 format!("{invalid} '-1' for SENTINEL SET 'master-reboot-down-after-period'"),
@@ -268,26 +226,11 @@ mod tests {
                 "primary-reboot-down-after-period x",
                 format!("{invalid} 'x' for SENTINEL SET 'primary-reboot-down-after-period'"),
             ),
-            (
-                "rename-command CONFIG",
-                format!("{unknown} 'rename-command'"),
-            ),
-            (
-                "rename-command CONFIG ''",
-                format!("{invalid} '' for SENTINEL SET 'rename-command'"),
-            ),
-            (
-                "rename-command '' X",
-                format!("{invalid} '' for SENTINEL SET 'rename-command'"),
-            ),
-            (
-                "down-on-refused -1",
-                format!("{invalid} '-1' for SENTINEL SET 'down-on-refused'"),
-            ),
-            (
-                "ping-period 1s",
-                format!("{invalid} '1s' for SENTINEL SET 'ping-period'"),
-            ),
+            ("rename-command CONFIG", format!("{unknown} 'rename-command'")),
+            ("rename-command CONFIG ''", format!("{invalid} '' for SENTINEL SET 'rename-command'")),
+            ("rename-command '' X", format!("{invalid} '' for SENTINEL SET 'rename-command'")),
+            ("down-on-refused -1", format!("{invalid} '-1' for SENTINEL SET 'down-on-refused'")),
+            ("ping-period 1s", format!("{invalid} '1s' for SENTINEL SET 'ping-period'")),
         ] {
             let (options, told) = parsed(&format!("auth-user u {line}"));
             assert_eq!(options.len(), 1, "{line}");
@@ -297,12 +240,8 @@ mod tests {
 
     #[test]
     fn a_password_that_is_no_text_is_refused_without_being_repeated() {
-        let words = [
-            Bytes::from_static(b"auth-pass"),
-            Bytes::from_static(b"pw\xff"),
-        ];
-        let Ok(Change::Set { options, error, .. }) = parse(&Bytes::from_static(b"m"), &words)
-        else {
+        let words = [Bytes::from_static(b"auth-pass"), Bytes::from_static(b"pw\xff")];
+        let Ok(Change::Set { options, error, .. }) = parse(&Bytes::from_static(b"m"), &words) else {
             panic!("not a SET");
         };
         assert!(options.is_empty());

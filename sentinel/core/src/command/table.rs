@@ -24,11 +24,7 @@ impl Subcommand {
     /// Whether a request of so many words, `SENTINEL` and the subcommand among them, has the right length.
     pub fn accepts(&self, words: usize) -> bool {
         let bound = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);
-        if self.arity < 0 {
-            words >= bound
-        } else {
-            words == bound
-        }
+        if self.arity < 0 { words >= bound } else { words == bound }
     }
 }
 
@@ -58,138 +54,36 @@ pub(super) enum Verb {
 }
 
 const fn admin(name: &'static str, arity: i32, verb: Verb, summary: &'static str) -> Subcommand {
-    Subcommand {
-        name,
-        arity,
-        admin: true,
-        summary,
-        verb,
-    }
+    Subcommand { name, arity, admin: true, summary, verb }
 }
 
 /// Every subcommand, by name: those of redis-sentinel 7.0 and the `primary` spellings of Valkey 8.
 pub const SUBCOMMANDS: &[Subcommand] = &[
-    admin(
-        "ckquorum",
-        3,
-        Verb::CheckQuorum,
-        "Tells whether enough Sentinels are usable for quorum and majority.",
-    ),
-    admin(
-        "config",
-        -3,
-        Verb::Config,
-        "Reads or changes the settings of this Sentinel.",
-    ),
-    admin(
-        "debug",
-        -2,
-        Verb::Debug,
-        "Lists or changes the timing constants.",
-    ),
-    admin(
-        "failover",
-        3,
-        Verb::Failover,
-        "Starts a failover without the agreement of other Sentinels.",
-    ),
-    admin(
-        "flushconfig",
-        2,
-        Verb::FlushConfig,
-        "Writes the configuration and the state to disk.",
-    ),
-    admin(
-        "get-master-addr-by-name",
-        3,
-        Verb::MasterAddress,
-        "Tells the address of a master.",
-    ),
-    admin(
-        "get-primary-addr-by-name",
-        3,
-        Verb::MasterAddress,
-        "Tells the address of a master.",
-    ),
-    Subcommand {
-        name: "help",
-        arity: 2,
-        admin: false,
-        summary: "Lists the subcommands.",
-        verb: Verb::Help,
-    },
-    admin(
-        "info-cache",
-        -3,
-        Verb::InfoCache,
-        "Shows the last INFO of masters and their replicas.",
-    ),
-    admin(
-        "is-master-down-by-addr",
-        6,
-        Verb::IsMasterDown,
-        "Asks for an opinion on a master, or for a vote.",
-    ),
-    admin(
-        "is-primary-down-by-addr",
-        6,
-        Verb::IsMasterDown,
-        "Asks for an opinion on a master, or for a vote.",
-    ),
+    admin("ckquorum", 3, Verb::CheckQuorum, "Tells whether enough Sentinels are usable for quorum and majority."),
+    admin("config", -3, Verb::Config, "Reads or changes the settings of this Sentinel."),
+    admin("debug", -2, Verb::Debug, "Lists or changes the timing constants."),
+    admin("failover", 3, Verb::Failover, "Starts a failover without the agreement of other Sentinels."),
+    admin("flushconfig", 2, Verb::FlushConfig, "Writes the configuration and the state to disk."),
+    admin("get-master-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
+    admin("get-primary-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
+    Subcommand { name: "help", arity: 2, admin: false, summary: "Lists the subcommands.", verb: Verb::Help },
+    admin("info-cache", -3, Verb::InfoCache, "Shows the last INFO of masters and their replicas."),
+    admin("is-master-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
+    admin("is-primary-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
     admin("master", 3, Verb::Master, "Shows the state of one master."),
-    admin(
-        "masters",
-        2,
-        Verb::Masters,
-        "Shows the state of every monitored master.",
-    ),
+    admin("masters", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("monitor", 6, Verb::Monitor, "Begins to monitor a master."),
     admin("myid", 2, Verb::MyId, "Tells the id of this Sentinel."),
-    admin(
-        "pending-scripts",
-        2,
-        Verb::PendingScripts,
-        "Lists the scripts that run or wait.",
-    ),
-    admin(
-        "primaries",
-        2,
-        Verb::Masters,
-        "Shows the state of every monitored master.",
-    ),
+    admin("pending-scripts", 2, Verb::PendingScripts, "Lists the scripts that run or wait."),
+    admin("primaries", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("primary", 3, Verb::Master, "Shows the state of one master."),
     admin("remove", 3, Verb::Remove, "Ends monitoring of a master."),
-    admin(
-        "replicas",
-        3,
-        Verb::Replicas,
-        "Shows the replicas of a master.",
-    ),
-    admin(
-        "reset",
-        3,
-        Verb::Reset,
-        "Forgets what was learnt about the masters that match.",
-    ),
-    admin(
-        "sentinels",
-        3,
-        Verb::Sentinels,
-        "Shows the other Sentinels of a master.",
-    ),
+    admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
+    admin("reset", 3, Verb::Reset, "Forgets what was learnt about the masters that match."),
+    admin("sentinels", 3, Verb::Sentinels, "Shows the other Sentinels of a master."),
     admin("set", -5, Verb::Set, "Changes settings of a master."),
-    admin(
-        "simulate-failure",
-        -3,
-        Verb::SimulateFailure,
-        "Makes this Sentinel crash in a failover, for tests.",
-    ),
-    admin(
-        "slaves",
-        3,
-        Verb::Replicas,
-        "Shows the replicas of a master.",
-    ),
+    admin("simulate-failure", -3, Verb::SimulateFailure, "Makes this Sentinel crash in a failover, for tests."),
+    admin("slaves", 3, Verb::Replicas, "Shows the replicas of a master."),
 ];
 
 /// Checks that the subcommand exists and has the right number of words.
@@ -210,11 +104,7 @@ pub(super) fn find(args: &[Bytes]) -> Result<&'static Subcommand, Reply> {
         .iter()
         .find(|known| word.eq_ignore_ascii_case(known.name.as_bytes()))
         .ok_or_else(|| errors::unknown_subcommand(word))?;
-    if subcommand.accepts(args.len()) {
-        Ok(subcommand)
-    } else {
-        Err(wrong_arity(subcommand))
-    }
+    if subcommand.accepts(args.len()) { Ok(subcommand) } else { Err(wrong_arity(subcommand)) }
 }
 
 /// The error for a wrong number of words after this subcommand.
@@ -234,24 +124,14 @@ mod tests {
     #[test]
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
-        assert!(
-            SUBCOMMANDS
-                .iter()
-                .all(|s| s.name == s.name.to_ascii_lowercase())
-        );
+        assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
         assert_eq!(SUBCOMMANDS.len(), 25);
     }
 
     #[test]
     fn existence_comes_before_arity() {
-        assert_eq!(
-            shape(&[b"SENTINEL"]).unwrap_err(),
-            "ERR wrong number of arguments for 'sentinel' command"
-        );
-        assert_eq!(
-            shape(&[]).unwrap_err(),
-            "ERR wrong number of arguments for 'sentinel' command"
-        );
+        assert_eq!(shape(&[b"SENTINEL"]).unwrap_err(), "ERR wrong number of arguments for 'sentinel' command");
+        assert_eq!(shape(&[]).unwrap_err(), "ERR wrong number of arguments for 'sentinel' command");
         assert_eq!(
             shape(&[b"sentinel", b"foo", b"bar"]).unwrap_err(),
             "ERR unknown subcommand 'foo'. Try SENTINEL HELP."
@@ -268,27 +148,15 @@ mod tests {
             shape(&[b"sentinel", b"set", b"m", b"foo"]).unwrap_err(),
             "ERR wrong number of arguments for 'sentinel|set' command"
         );
-        assert_eq!(
-            shape(&[b"sentinel", b"set", b"m", b"foo", b"bar", b"baz"]),
-            Ok(())
-        );
+        assert_eq!(shape(&[b"sentinel", b"set", b"m", b"foo", b"bar", b"baz"]), Ok(()));
     }
 
     #[test]
     fn a_long_or_odd_subcommand_is_repeated_as_the_reference_repeats_it() {
         let long = Bytes::from(vec![b'x'; 200]);
         let reply = check_shape(&[Bytes::from_static(b"sentinel"), long]).unwrap_err();
-        assert_eq!(
-            reply,
-            Reply::error(format!(
-                "ERR unknown subcommand '{}'. Try SENTINEL HELP.",
-                "x".repeat(128)
-            ))
-        );
-        assert_eq!(
-            shape(&[b"sentinel", b"a\0b"]).unwrap_err(),
-            "ERR unknown subcommand 'a'. Try SENTINEL HELP."
-        );
+        assert_eq!(reply, Reply::error(format!("ERR unknown subcommand '{}'. Try SENTINEL HELP.", "x".repeat(128))));
+        assert_eq!(shape(&[b"sentinel", b"a\0b"]).unwrap_err(), "ERR unknown subcommand 'a'. Try SENTINEL HELP.");
     }
 
     /// The arities as `COMMAND INFO` of redis-sentinel 7.0.15 gives them, and Valkey's for its own spellings.
@@ -299,10 +167,7 @@ mod tests {
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pending-scripts 2, \
                         primaries 2, primary 3, remove 3, replicas 3, reset 3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
-        let ours: Vec<String> = SUBCOMMANDS
-            .iter()
-            .map(|s| format!("{} {}", s.name, s.arity))
-            .collect();
+        let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
         assert_eq!(ours.join(", "), expected);
     }
 }

@@ -44,24 +44,17 @@ fn fields(reply: &Reply) -> Vec<String> {
         Reply::Bulk(bytes) => String::from_utf8(bytes.to_vec()).expect("UTF-8"),
         other => panic!("not a bulk string: {other:?}"),
     };
-    pairs
-        .iter()
-        .map(|(name, value)| format!("{}={}", bulk(name), bulk(value)))
-        .collect()
+    pairs.iter().map(|(name, value)| format!("{}={}", bulk(name), bulk(value))).collect()
 }
 
 fn field(reply: &Reply, name: &str) -> Option<String> {
     let prefix = format!("{name}=");
-    fields(reply)
-        .into_iter()
-        .find_map(|field| field.strip_prefix(&prefix).map(str::to_owned))
+    fields(reply).into_iter().find_map(|field| field.strip_prefix(&prefix).map(str::to_owned))
 }
 
 fn only(reply: Reply) -> Reply {
     match reply {
-        Reply::Array(items) => <[Reply; 1]>::try_from(items)
-            .map(|[one]| one)
-            .expect("exactly one item"),
+        Reply::Array(items) => <[Reply; 1]>::try_from(items).map(|[one]| one).expect("exactly one item"),
         other => panic!("not an array: {other:?}"),
     }
 }
@@ -123,10 +116,8 @@ fn a_master_in_failover_has_its_state_and_its_times() {
     settings.client_reconfig_script = Some("/srv/reconfig".to_owned());
     one.settings = Arc::new(settings);
     let reply = ask(&view([one]), "master m");
-    let names: Vec<String> = fields(&reply)
-        .iter()
-        .filter_map(|field| field.split('=').next().map(str::to_owned))
-        .collect();
+    let names: Vec<String> =
+        fields(&reply).iter().filter_map(|field| field.split('=').next().map(str::to_owned)).collect();
     assert_eq!(
         names.join(" "),
         "name ip port runid flags link-pending-commands link-refcount failover-state last-ping-sent \
@@ -196,18 +187,12 @@ fn flags_come_in_the_references_order() {
         flags(&ask(&view, "master m")),
         "s_down,o_down,master,disconnected,failover_in_progress,force_failover,script_kill_sent,master_reboot"
     );
-    assert_eq!(
-        field(&ask(&view, "master m"), "role-reported").as_deref(),
-        Some("slave")
-    );
+    assert_eq!(field(&ask(&view, "master m"), "role-reported").as_deref(), Some("slave"));
     assert_eq!(
         flags(&only(ask(&view, "replicas m"))),
         "s_down,slave,disconnected,promoted,reconf_inprog,script_kill_sent"
     );
-    assert_eq!(
-        flags(&only(ask(&view, "sentinels m"))),
-        "s_down,sentinel,disconnected,master_down"
-    );
+    assert_eq!(flags(&only(ask(&view, "sentinels m"))), "s_down,sentinel,disconnected,master_down");
 }
 
 #[test]
@@ -276,10 +261,7 @@ fn a_replica_that_does_not_want_to_be_listed_is_not() {
     let view = view([one]);
     let listed = only(ask(&view, "replicas m"));
     assert_eq!(field(&listed, "port").as_deref(), Some("6381"));
-    assert_eq!(
-        field(&ask(&view, "master m"), "num-slaves").as_deref(),
-        Some("2")
-    );
+    assert_eq!(field(&ask(&view, "master m"), "num-slaves").as_deref(), Some("2"));
 }
 
 #[test]
@@ -319,16 +301,9 @@ fn the_address_for_clients_is_the_serving_one() {
     one.serving = addr("[::1]:6380");
     let view = view([one]);
     for line in ["get-master-addr-by-name m", "GET-PRIMARY-ADDR-BY-NAME m"] {
-        assert_eq!(
-            ask(&view, line),
-            Reply::Array(vec![Reply::from("::1"), Reply::from("6380")]),
-            "{line}"
-        );
+        assert_eq!(ask(&view, line), Reply::Array(vec![Reply::from("::1"), Reply::from("6380")]), "{line}");
     }
-    assert_eq!(
-        field(&ask(&view, "master m"), "port").as_deref(),
-        Some("6379")
-    );
+    assert_eq!(field(&ask(&view, "master m"), "port").as_deref(), Some("6379"));
 }
 
 #[test]
@@ -344,11 +319,7 @@ fn an_unknown_name_is_an_error_but_where_it_is_a_null_array_or_nothing() {
         "ckquorum nope",
         "master ''",
     ] {
-        assert_eq!(
-            ask(&view, line),
-            Reply::error("ERR No such master with that name"),
-            "{line}"
-        );
+        assert_eq!(ask(&view, line), Reply::error("ERR No such master with that name"), "{line}");
     }
     assert_eq!(ask(&view, "get-master-addr-by-name nope"), Reply::NullArray);
     assert_eq!(ask(&view, "info-cache nope"), Reply::Array(vec![]));
@@ -358,10 +329,7 @@ fn an_unknown_name_is_an_error_but_where_it_is_a_null_array_or_nothing() {
     let Ok(Command::Query(query)) = Command::parse(&args) else {
         panic!("a query");
     };
-    assert_eq!(
-        query.answer(&view, now()),
-        Reply::error("ERR No such master with that name")
-    );
+    assert_eq!(query.answer(&view, now()), Reply::error("ERR No such master with that name"));
 }
 
 #[test]
@@ -381,31 +349,19 @@ fn ckquorum_says_what_is_missing() {
         ask(&view([one]), "ckquorum m")
     };
     let no_quorum = "Not enough available Sentinels to reach the specified quorum for this master";
-    let no_majority =
-        "Not enough available Sentinels to reach the majority and authorize a failover";
+    let no_majority = "Not enough available Sentinels to reach the majority and authorize a failover";
     assert_eq!(
         with(&[true, true], 2),
         Reply::status("OK 3 usable Sentinels. Quorum and failover authorization can be reached")
     );
-    assert_eq!(
-        with(&[true, false], 3),
-        Reply::error(format!("NOQUORUM 2 usable Sentinels. {no_quorum}"))
-    );
-    assert_eq!(
-        with(&[false, false], 1),
-        Reply::error(format!("NOQUORUM 1 usable Sentinels. {no_majority}"))
-    );
+    assert_eq!(with(&[true, false], 3), Reply::error(format!("NOQUORUM 2 usable Sentinels. {no_quorum}")));
+    assert_eq!(with(&[false, false], 1), Reply::error(format!("NOQUORUM 1 usable Sentinels. {no_majority}")));
     assert_eq!(
         with(&[false, false], 2),
-        Reply::error(format!(
-            "NOQUORUM 1 usable Sentinels. {no_quorum}. {no_majority}"
-        ))
+        Reply::error(format!("NOQUORUM 1 usable Sentinels. {no_quorum}. {no_majority}"))
     );
     // Two of four are not a majority.
-    assert_eq!(
-        with(&[true, false, false], 2),
-        Reply::error(format!("NOQUORUM 2 usable Sentinels. {no_majority}"))
-    );
+    assert_eq!(with(&[true, false, false], 2), Reply::error(format!("NOQUORUM 2 usable Sentinels. {no_majority}")));
 }
 
 #[test]
@@ -426,10 +382,7 @@ fn info_cache_gives_master_and_replicas_as_read() {
             Reply::Array(vec![read(), read()]),
         ])
     );
-    assert_eq!(
-        resp2(&ask(&view, "info-cache n")),
-        "*2\r\n$1\r\nn\r\n*1\r\n*2\r\n:0\r\n$-1\r\n"
-    );
+    assert_eq!(resp2(&ask(&view, "info-cache n")), "*2\r\n$1\r\nn\r\n*1\r\n*2\r\n:0\r\n$-1\r\n");
 }
 
 #[test]
@@ -485,9 +438,7 @@ fn info_shows_masters_in_the_order_of_their_names() {
     assert_eq!(info_section(&view, now()), format!("{header}{masters}"));
 
     view.tilt_since = Some(ms(1_500));
-    let header = header
-        .replace("tilt:0", "tilt:1")
-        .replace("seconds:-1", "seconds:4");
+    let header = header.replace("tilt:0", "tilt:1").replace("seconds:-1", "seconds:4");
     assert_eq!(info_section(&view, now()), format!("{header}{masters}"));
 }
 
@@ -495,10 +446,7 @@ fn info_shows_masters_in_the_order_of_their_names() {
 fn role_names_the_masters() {
     assert_eq!(
         role(&view([master("b"), master("a")])),
-        Reply::Array(vec![
-            Reply::from("sentinel"),
-            Reply::Array(vec![Reply::from("a"), Reply::from("b")])
-        ])
+        Reply::Array(vec![Reply::from("sentinel"), Reply::Array(vec![Reply::from("a"), Reply::from("b")])])
     );
     assert_eq!(resp2(&role(&view([]))), "*2\r\n$8\r\nsentinel\r\n*0\r\n");
 }
@@ -506,24 +454,9 @@ fn role_names_the_masters() {
 #[test]
 fn changes_without_options() {
     assert_eq!(change("flushconfig"), Ok(Change::FlushConfig));
-    assert_eq!(
-        change("Failover m"),
-        Ok(Change::Failover {
-            name: "m".to_owned()
-        })
-    );
-    assert_eq!(
-        change("remove m"),
-        Ok(Change::Remove {
-            name: "m".to_owned()
-        })
-    );
-    assert_eq!(
-        change("reset m*"),
-        Ok(Change::Reset {
-            pattern: "m*".to_owned()
-        })
-    );
+    assert_eq!(change("Failover m"), Ok(Change::Failover { name: "m".to_owned() }));
+    assert_eq!(change("remove m"), Ok(Change::Remove { name: "m".to_owned() }));
+    assert_eq!(change("reset m*"), Ok(Change::Reset { pattern: "m*".to_owned() }));
 }
 
 #[test]
@@ -532,16 +465,9 @@ fn both_spellings_ask_for_a_vote() {
     let vote = change(&format!("is-master-down-by-addr {words}")).expect("a vote");
     assert_eq!(
         vote,
-        Change::IsMasterDown {
-            addr: Some(addr("127.0.0.1:6379")),
-            epoch: Epoch::new(5),
-            candidate: Some(id('d')),
-        }
+        Change::IsMasterDown { addr: Some(addr("127.0.0.1:6379")), epoch: Epoch::new(5), candidate: Some(id('d')) }
     );
-    assert_eq!(
-        change(&format!("IS-PRIMARY-DOWN-BY-ADDR {words}")),
-        Ok(vote)
-    );
+    assert_eq!(change(&format!("IS-PRIMARY-DOWN-BY-ADDR {words}")), Ok(vote));
 }
 
 #[test]
@@ -549,14 +475,8 @@ fn left_over_words_are_an_error_everywhere() {
     for subcommand in SUBCOMMANDS.iter().filter(|s| s.arity > 0) {
         let mut args = vec![Bytes::from_static(b"sentinel")];
         args.push(Bytes::from_static(subcommand.name.as_bytes()));
-        args.resize(
-            usize::try_from(subcommand.arity).expect("positive") + 1,
-            Bytes::from_static(b"1"),
-        );
-        let expected = format!(
-            "ERR wrong number of arguments for 'sentinel|{}' command",
-            subcommand.name
-        );
+        args.resize(usize::try_from(subcommand.arity).expect("positive") + 1, Bytes::from_static(b"1"));
+        let expected = format!("ERR wrong number of arguments for 'sentinel|{}' command", subcommand.name);
         assert_eq!(Command::parse(&args), Err(Reply::error(&expected)));
         args.truncate(args.len() - 2);
         assert!(check_shape(&args).is_err(), "{}", subcommand.name);

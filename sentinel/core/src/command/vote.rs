@@ -10,16 +10,9 @@ use crate::types::{Epoch, Host, HostPort, SentinelId};
 ///
 /// A host or port that is none is answered as an unknown master. A negative epoch is refused; the reference takes it
 /// as a huge one, after which no vote is possible any more. An id that no Sentinel can have gets an opinion, no vote.
-pub(super) fn parse(
-    host: &Bytes,
-    port: &Bytes,
-    epoch: &Bytes,
-    candidate: &Bytes,
-) -> Result<Change, Reply> {
+pub(super) fn parse(host: &Bytes, port: &Bytes, epoch: &Bytes, candidate: &Bytes) -> Result<Change, Reply> {
     let port = argument::integer(port).ok_or_else(errors::not_an_integer)?;
-    let epoch = argument::at_least(0, epoch)
-        .map(Epoch::new)
-        .ok_or_else(errors::not_an_integer)?;
+    let epoch = argument::at_least(0, epoch).map(Epoch::new).ok_or_else(errors::not_an_integer)?;
     Ok(Change::IsMasterDown {
         addr: address(host, port),
         epoch,
@@ -46,15 +39,9 @@ mod tests {
             panic!("four words, not {line:?}");
         };
         match parse(host, port, epoch, candidate) {
-            Ok(Change::IsMasterDown {
-                addr,
-                epoch,
-                candidate,
-            }) => Ok((
-                addr.map(|addr| addr.to_string()),
-                epoch.get(),
-                candidate.map(|id| id.to_string()),
-            )),
+            Ok(Change::IsMasterDown { addr, epoch, candidate }) => {
+                Ok((addr.map(|addr| addr.to_string()), epoch.get(), candidate.map(|id| id.to_string())))
+            }
             Ok(other) => panic!("{other:?}"),
             Err(reply) => Err(error_of(&reply)),
         }
@@ -63,24 +50,13 @@ mod tests {
     #[test]
     fn an_opinion_and_a_vote() {
         let id = "d".repeat(40);
-        assert_eq!(
-            parsed("127.0.0.1 36001 0 *"),
-            Ok((Some("127.0.0.1:36001".to_owned()), 0, None))
-        );
-        assert_eq!(
-            parsed(&format!("::1 36300 5 {id}")),
-            Ok((Some("[::1]:36300".to_owned()), 5, Some(id)))
-        );
+        assert_eq!(parsed("127.0.0.1 36001 0 *"), Ok((Some("127.0.0.1:36001".to_owned()), 0, None)));
+        assert_eq!(parsed(&format!("::1 36300 5 {id}")), Ok((Some("[::1]:36300".to_owned()), 5, Some(id))));
     }
 
     #[test]
     fn an_impossible_address_is_an_unknown_master() {
-        for line in [
-            "127.0.0.1 65536 0 *",
-            "127.0.0.1 -1 0 *",
-            "a,b 1 0 *",
-            "'' 1 0 *",
-        ] {
+        for line in ["127.0.0.1 65536 0 *", "127.0.0.1 -1 0 *", "a,b 1 0 *", "'' 1 0 *"] {
             assert_eq!(parsed(line), Ok((None, 0, None)), "{line}");
         }
     }
@@ -103,11 +79,7 @@ mod tests {
     fn an_id_that_no_sentinel_can_have_gets_an_opinion_only() {
         for id in ["''".to_owned(), "a,b".to_owned(), "x".repeat(65)] {
             let line = format!("127.0.0.1 1 7 {id}");
-            assert_eq!(
-                parsed(&line),
-                Ok((Some("127.0.0.1:1".to_owned()), 7, None)),
-                "{line}"
-            );
+            assert_eq!(parsed(&line), Ok((Some("127.0.0.1:1".to_owned()), 7, None)), "{line}");
         }
     }
 }

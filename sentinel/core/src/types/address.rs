@@ -104,7 +104,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for (host, port) in [("", "1"), ("a b", "1"), ("a,b", "1"), ("127.0.0.1", "65536"), ("127.0.0.1", "x"), ("127.0.0.1", "-1")] {
+        for (host, port) in
+            [("", "1"), ("a b", "1"), ("a,b", "1"), ("127.0.0.1", "65536"), ("127.0.0.1", "x"), ("127.0.0.1", "-1")]
+        {
             assert!(HostPort::from_words(host, port).is_err(), "{host:?} {port:?}");
         }
     }

@@ -1,0 +1,358 @@
+//! Carrying out what clients ask for.
+
+use std::sync::Arc;
+
+use sentinel_resp::Reply;
+
+use crate::{
+    command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, TimingParameter, glob},
+    engine::Engine,
+    events::{Event, Level},
+    input::ClientId,
+    monitor::{node_target, peer_target, ping_period},
+    settings::MasterSettings,
+    snapshot::MasterSnapshot,
+    state::MasterKey,
+    timer::{Endpoint, Timer},
+    types::SentinelId,
+    view::Role,
+    watch::Watch,
+};
+
+const NO_SUCH_MASTER: &str = "ERR No such master with that name";
+
+impl Engine {
+    /// Carries out one change and answers it.
+    pub(crate) fn change(&mut self, client: ClientId, change: Change) {
+        let reply = match change {
+            // Answered when the vote is on disk.
+            Change::IsMasterDown { addr, epoch, candidate } => {
+                return self.peer_asks(client, addr.as_ref(), epoch, candidate);
+            }
+            Change::Hello(payload) => {
+                self.hello_received(&payload);
+                Reply::Integer(1)
+            }
+            Change::Failover { name } => self.forced_failover(&name),
+            Change::Monitor(new) => self.monitor(new),
+            Change::Remove { name } => self.remove(&name),
+            Change::Reset { pattern } => self.reset(&pattern),
+            Change::Set { name, options, error } => self.set(&name, options, error),
+            Change::FlushConfig => {
+                self.ctx.persist();
+                self.saved()
+            }
+            Change::ConfigSet(options) => {
+                for option in options {
+                    self.set_global(option);
+                }
+                self.ctx.persist();
+                self.ctx.view_urgent = true;
+                self.saved()
+            }
+            Change::SimulateFailure { failures, answer } => {
+                self.ctx.simulated = failures;
+                self.ctx.view_urgent = true;
+                answer
+            }
+            Change::Debug { options, error } => {
+                for (parameter, value) in options {
+                    self.set_timing(parameter, value);
+                }
+                self.settings_changed();
+                error.unwrap_or_else(Reply::ok)
+            }
+        };
+        self.ctx.answer(client, reply);
+    }
+
+    fn key(&self, name: &str) -> Option<MasterKey> {
+        self.names.get(name).copied()
+    }
+
+    /// `+OK`, unless the last write of the state failed: then the change is in effect, but not saved.
+    fn saved(&self) -> Reply {
+        match self.ctx.durability.error {
+            None => Reply::ok(),
+            Some(_) => Reply::error("ERR Failed to save config file. Check server logs."),
+        }
+    }
+
+    fn forced_failover(&mut self, name: &str) -> Reply {
+        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        self.with_master(key, |watch| {
+            if watch.master.failover.is_some() {
+                return Reply::error("INPROG Failover already in progress");
+            }
+            if !watch.has_candidate() {
+                return Reply::error("NOGOODSLAVE No suitable replica to promote");
+            }
+            let name = watch.master.name.clone();
+            let text = format!("Executing user requested FAILOVER of '{name}'");
+            watch.ctx.notice(Level::Warning, Some(&name), text);
+            watch.start_failover(true);
+            Reply::ok()
+        })
+        .unwrap_or_else(|| Reply::error(NO_SUCH_MASTER))
+    }
+
+    fn monitor(&mut self, new: NewMaster) -> Reply {
+        if self.names.contains_key(&new.name) {
+            return Reply::error("ERR Duplicate master name.");
+        }
+        if !new.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames {
+            return Reply::error("ERR Invalid IP address or hostname specified");
+        }
+        let mut settings = MasterSettings::new(new.quorum);
+        settings.down_after = self.ctx.timing.default_down_after;
+        settings.failover_timeout = self.ctx.timing.default_failover_timeout;
+        self.watch_master(&MasterSnapshot::new(new.name, new.addr, settings));
+        self.ctx.persist();
+        self.saved()
+    }
+
+    fn remove(&mut self, name: &str) -> Reply {
+        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        self.with_master(key, |watch| {
+            watch.master_event(Event::Unmonitor);
+            for id in watch.master.nodes.keys().copied().collect::<Vec<_>>() {
+                watch.remove_node(id);
+            }
+            for id in watch.master.peers.keys().cloned().collect::<Vec<_>>() {
+                watch.remove_peer(&id);
+            }
+            watch.disarm_all();
+        });
+        self.masters.remove(&key);
+        self.names.remove(name);
+        self.master_views.remove(name);
+        self.ctx.stale_views.remove(&key);
+        self.ctx.hellos_due.remove(&key);
+        self.ctx.view_urgent = true;
+        self.ctx.persist();
+        self.saved()
+    }
+
+    fn reset(&mut self, pattern: &str) -> Reply {
+        let keys: Vec<_> = self
+            .names
+            .iter()
+            .filter(|(name, _)| glob::matches(pattern.as_bytes(), name.as_str().as_bytes()))
+            .map(|(_, key)| *key)
+            .collect();
+        for key in &keys {
+            self.with_master(*key, |watch| watch.reset());
+        }
+        Reply::Integer(i64::try_from(keys.len()).unwrap_or(i64::MAX))
+    }
+
+    /// Options take effect one by one; those before a bad one stay.
+    fn set(&mut self, name: &str, options: Vec<SetOption>, error: Option<Reply>) -> Reply {
+        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        let deny_scripts = self.ctx.globals.deny_scripts_reconfig;
+        let mut refusal = None;
+        let any = !options.is_empty();
+        for option in options {
+            if deny_scripts && option.setting.is_script() {
+                refusal = Some(Reply::error(
+                    "ERR Reconfiguration of scripts path is denied for security reasons. Check the \
+                     deny-scripts-reconfig configuration directive in your Sentinel configuration",
+                ));
+                break;
+            }
+            self.with_master(key, |watch| watch.apply(option));
+        }
+        if any {
+            self.settings_changed();
+            self.with_master(key, |watch| watch.persist());
+        }
+        refusal.or(error).unwrap_or_else(|| self.saved())
+    }
+
+    fn set_global(&mut self, option: GlobalOption) {
+        let globals = Arc::make_mut(&mut self.ctx.globals);
+        let credentials = matches!(option, GlobalOption::SentinelUser(_) | GlobalOption::SentinelPass(_));
+        match option {
+            GlobalOption::ResolveHostnames(value) => globals.resolve_hostnames = value,
+            GlobalOption::AnnounceHostnames(value) => globals.announce_hostnames = value,
+            GlobalOption::AnnounceIp(value) => globals.announce_ip = value,
+            GlobalOption::AnnouncePort(value) => globals.announce_port = value,
+            GlobalOption::SentinelUser(value) => globals.sentinel_user = value,
+            GlobalOption::SentinelPass(value) => globals.sentinel_pass = value,
+        }
+        if credentials {
+            for (id, shared) in &mut self.peers {
+                let addr = shared.link.target.addr.clone();
+                shared.link.target = Arc::new(peer_target(&self.ctx.id, &self.ctx.globals, addr));
+                self.ctx.renew_link(&mut shared.link, &Endpoint::Peer(id.clone()));
+            }
+        }
+    }
+
+    const fn set_timing(&mut self, parameter: TimingParameter, value: std::time::Duration) {
+        let timing = &mut self.ctx.timing;
+        *match parameter {
+            TimingParameter::InfoPeriod => &mut timing.info_period,
+            TimingParameter::PingPeriod => &mut timing.ping_period,
+            TimingParameter::AskPeriod => &mut timing.ask_period,
+            TimingParameter::PublishPeriod => &mut timing.publish_period,
+            TimingParameter::DefaultDownAfter => &mut timing.default_down_after,
+            TimingParameter::DefaultFailoverTimeout => &mut timing.default_failover_timeout,
+            TimingParameter::TiltTrigger => &mut timing.tilt_trigger,
+            TimingParameter::TiltPeriod => &mut timing.tilt_period,
+            TimingParameter::ReconfTimeout => &mut timing.reconf_timeout,
+            TimingParameter::MinLinkReconnectPeriod => &mut timing.min_link_reconnect_period,
+            TimingParameter::ElectionTimeout => &mut timing.election_timeout,
+            TimingParameter::ScriptMaxRuntime => &mut timing.script_max_runtime,
+            TimingParameter::ScriptRetryDelay => &mut timing.script_retry_delay,
+        } = value;
+    }
+
+    /// Periods and limits that follow from settings are computed anew, and everything is looked at with them.
+    fn settings_changed(&mut self) {
+        self.ctx.view_urgent = true;
+        for shared in self.peers.values_mut() {
+            let users = || shared.users.iter().filter_map(|key| self.masters.get(key));
+            let timing = &self.ctx.timing;
+            let period = users().map(|master| ping_period(&master.settings, timing)).min();
+            let limit = users().map(|master| master.settings.down_after / 2).min();
+            shared.link.ping_period = period.unwrap_or(shared.link.ping_period);
+            shared.link.silence_limit = limit.unwrap_or(shared.link.silence_limit);
+        }
+        for key in self.master_keys() {
+            self.with_master(key, |watch| watch.settings_changed());
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// The first node: the configured master.
+    pub(crate) fn add_first_node(&mut self, addr: crate::types::HostPort) -> crate::state::NodeId {
+        let id = self.add_node_quietly(addr, Role::Master);
+        self.master.current = id;
+        self.evaluate_node(id);
+        id
+    }
+
+    fn apply(&mut self, option: SetOption) {
+        let settings = Arc::make_mut(&mut self.master.settings);
+        let mut reconnect = false;
+        match option.setting {
+            MasterSetting::DownAfter(value) => settings.down_after = value,
+            MasterSetting::FailoverTimeout(value) => settings.failover_timeout = value,
+            MasterSetting::ParallelSyncs(value) => settings.parallel_syncs = value,
+            MasterSetting::Quorum(value) => settings.quorum = value,
+            MasterSetting::RebootDownAfter(value) => settings.reboot_down_after = value,
+            MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
+            MasterSetting::PingPeriod(value) => settings.ping_period = value,
+            MasterSetting::NotificationScript(value) => settings.notification_script = value,
+            MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
+            MasterSetting::AuthPass(value) => {
+                settings.auth_pass = value;
+                reconnect = true;
+            }
+            MasterSetting::AuthUser(value) => {
+                settings.auth_user = value;
+                reconnect = true;
+            }
+            MasterSetting::RenameCommand(old, new) => {
+                match new {
+                    Some(new) => settings.rename_commands.insert(old, new),
+                    None => settings.rename_commands.remove(&old),
+                };
+                reconnect = true;
+            }
+        }
+        if reconnect {
+            self.renew_node_links();
+        }
+        let what = option.shown;
+        self.master_event(|subject| Event::Set { subject, what });
+        self.changed();
+    }
+
+    fn renew_node_links(&mut self) {
+        for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
+            let endpoint = self.endpoint(id);
+            if let Some(node) = self.master.nodes.get_mut(&id) {
+                node.link.target = Arc::new(node_target(&self.ctx.id, &self.master.settings, node.addr.clone()));
+                self.ctx.renew_link(&mut node.link, &endpoint);
+            }
+        }
+    }
+
+    fn settings_changed(&mut self) {
+        let period = ping_period(&self.master.settings, &self.ctx.timing);
+        let now = self.ctx.mono();
+        let key = self.master.key;
+        for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
+            let endpoint = self.endpoint(id);
+            if let Some(node) = self.master.nodes.get_mut(&id) {
+                node.link.ping_period = period;
+                node.link.silence_limit = self.master.settings.down_after / 2;
+                if self.ctx.timers.is_armed(&Timer::Ping(endpoint.clone())) {
+                    let due = node.link.ping_sent_at.map_or(now, |at| at + period);
+                    self.ctx.arm(Timer::Ping(endpoint), due);
+                }
+                if self.ctx.timers.is_armed(&Timer::Info(key, id)) {
+                    self.schedule_info(id);
+                }
+            }
+            self.evaluate_node(id);
+        }
+        for id in self.master.peers.keys().cloned().collect::<Vec<_>>() {
+            self.evaluate_peer(&id);
+        }
+        let hello = now + self.ctx.timing.publish_period;
+        self.ctx.timers.arm_by(Timer::Hello(key), hello);
+        self.evaluate_odown();
+        self.changed();
+    }
+
+    /// `SENTINEL RESET`: replicas and peers are forgotten, and everything that was in progress.
+    fn reset(&mut self) {
+        let now = self.ctx.mono();
+        self.clear_failover_quietly();
+        for id in self.master.replica_ids() {
+            self.remove_node(id);
+        }
+        let peers: Vec<SentinelId> = self.master.peers.keys().cloned().collect();
+        for id in &peers {
+            self.remove_peer(id);
+        }
+        self.disarm_all();
+        self.master.odown_since = None;
+        self.master.not_before = now;
+        self.master.lost_elections = 0;
+        self.master.vote.leader = None;
+        let (current, endpoint) = (self.master.current, self.endpoint(self.master.current));
+        let node = self.master.node_mut();
+        node.sdown_since = None;
+        node.rebooted_at = None;
+        node.script_kill_sent = false;
+        node.info.run_id = None;
+        node.link.restart_silence(now);
+        self.ctx.renew_link(&mut node.link, &endpoint);
+        self.ctx.arm(Timer::Hello(self.master.key), now + self.ctx.timing.publish_period);
+        self.master.snapshot = None;
+        self.master_event(Event::ResetMaster);
+        self.evaluate_node(current);
+        self.changed_urgently();
+    }
+
+    fn clear_failover_quietly(&mut self) {
+        self.master.odown_since = None;
+        self.master.node_mut().sdown_since = None;
+        self.clear_failover();
+    }
+
+    /// Forgets every deadline of this master itself.
+    fn disarm_all(&mut self) {
+        let key = self.master.key;
+        for timer in
+            [Timer::Hello(key), Timer::Ask(key), Timer::Nominate(key), Timer::Phase(key), Timer::Reconfigure(key)]
+        {
+            self.ctx.timers.disarm(&timer);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What every rule works with: the present time, the timer table, the queue of effects, and what waits for the disk.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use sentinel_resp::Reply;
+
+use crate::{
+    command::SimulatedFailures,
+    events::{Event, Level},
+    input::{ClientId, LinkId, RequestId},
+    notice::Notice,
+    output::{Message, Output},
+    rng::Rng,
+    settings::{GlobalSettings, Timing},
+    snapshot::Seq,
+    state::{Asked, Link, LinkState, MasterKey, NodeId},
+    time::{Instant, Now},
+    timer::{Endpoint, Timer, TimerTable},
+    types::{Epoch, MasterName, SentinelId},
+};
+
+/// Shared by all masters.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) now: Now,
+    pub(crate) id: SentinelId,
+    pub(crate) globals: Arc<GlobalSettings>,
+    pub(crate) timing: Timing,
+    pub(crate) current_epoch: Epoch,
+    pub(crate) rng: Rng,
+    pub(crate) timers: TimerTable,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Whose connection a link is. Links that are not here are of no interest any more.
+    pub(crate) owners: BTreeMap<LinkId, Endpoint>,
+    /// Endpoints that are not connected; many of them slow down dialling.
+    pub(crate) closed_links: usize,
+    pub(crate) durability: Durability,
+    /// Masters whose hello waits for the disk.
+    pub(crate) hellos_due: BTreeSet<MasterKey>,
+    /// While TILT lasts: since when.
+    pub(crate) tilt_since: Option<Instant>,
+    /// Masters whose view is out of date.
+    pub(crate) stale_views: BTreeSet<MasterKey>,
+    /// Something clients act on has changed: the view must not wait.
+    pub(crate) view_urgent: bool,
+    /// Where this Sentinel is to crash, for tests of the others (SENTINEL SIMULATE-FAILURE).
+    pub(crate) simulated: SimulatedFailures,
+    next_id: u64,
+}
+
+/// What is on disk, and what waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Durability {
+    /// The newest state.
+    latest: Seq,
+    /// The newest state with a promise in it: an epoch or a vote.
+    promised: Seq,
+    /// The state on disk.
+    durable: Seq,
+    /// Effects and steps that wait, in order.
+    waiting: VecDeque<(Seq, Pending)>,
+    /// Why the last write failed, until one succeeds.
+    pub(crate) error: Option<Arc<str>>,
+}
+
+/// What happens once a state is durable.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// An event that tells of a promise.
+    Event(Event),
+    /// An answer that is a promise.
+    Answer { client: ClientId, reply: Reply },
+    /// The own candidacy is on disk: ask for votes.
+    Campaign { master: MasterKey, epoch: Epoch },
+    /// The promotion is on disk: switch.
+    Switch { master: MasterKey, epoch: Epoch },
+}
+
+impl Context {
+    pub(crate) fn new(
+        now: Now,
+        id: SentinelId,
+        globals: Arc<GlobalSettings>,
+        timing: Timing,
+        epoch: Epoch,
+        seed: u64,
+    ) -> Self {
+        Context {
+            now,
+            id,
+            globals,
+            timing,
+            current_epoch: epoch,
+            rng: Rng::new(seed),
+            timers: TimerTable::default(),
+            outputs: VecDeque::new(),
+            owners: BTreeMap::new(),
+            closed_links: 0,
+            durability: Durability::default(),
+            hellos_due: BTreeSet::new(),
+            tilt_since: None,
+            stale_views: BTreeSet::new(),
+            view_urgent: false,
+            simulated: SimulatedFailures::default(),
+            next_id: 1,
+        }
+    }
+
+    pub(crate) const fn mono(&self) -> Instant {
+        self.now.mono
+    }
+
+    pub(crate) const fn in_tilt(&self) -> bool {
+        self.tilt_since.is_some()
+    }
+
+    const fn fresh(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
+    }
+
+    pub(crate) const fn fresh_master(&mut self) -> MasterKey {
+        MasterKey(self.fresh())
+    }
+
+    pub(crate) const fn fresh_node(&mut self) -> NodeId {
+        NodeId(self.fresh())
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn notice(&mut self, level: Level, master: Option<&MasterName>, text: String) {
+        self.outputs.push_back(Output::Notice(Notice { level, master: master.cloned(), text }));
+    }
+
+    pub(crate) fn answer(&mut self, client: ClientId, reply: Reply) {
+        self.outputs.push_back(Output::Answer { client, reply });
+    }
+
+    /// Dials a link under a fresh name.
+    pub(crate) fn connect(&mut self, link: &mut Link, endpoint: Endpoint) {
+        let id = LinkId(self.fresh());
+        link.state = LinkState::Connecting(id);
+        link.attempts = link.attempts.saturating_add(1);
+        self.owners.insert(id, endpoint);
+        self.outputs.push_back(Output::Connect { link: id, target: Arc::clone(&link.target) });
+    }
+
+    /// Closes a link, whatever its state; what was in flight is forgotten.
+    pub(crate) fn close(&mut self, link: &mut Link) {
+        if let Some(id) = link.id() {
+            self.owners.remove(&id);
+            self.outputs.push_back(Output::Disconnect { link: id });
+        }
+        link.state = LinkState::Closed;
+        link.in_flight.clear();
+        link.vitals.set_pending(0);
+    }
+
+    /// Sends over a link that is up. False if it is not, or if too much waits on it already.
+    pub(crate) fn send(&mut self, link: &mut Link, asked: Asked, message: Message) -> bool {
+        let LinkState::Up { link: id, .. } = link.state else { return false };
+        if link.in_flight.len() >= Link::MAX_IN_FLIGHT {
+            return false;
+        }
+        let request = RequestId(self.fresh());
+        link.in_flight.insert(request, asked);
+        link.vitals.set_pending(u32::try_from(link.in_flight.len()).unwrap_or(u32::MAX));
+        self.outputs.push_back(Output::Send { link: id, request, message });
+        true
+    }
+
+    /// The state changed and must be written.
+    pub(crate) fn persist(&mut self) -> Seq {
+        let seq = Seq(self.durability.latest.0 + 1);
+        self.durability.latest = seq;
+        self.outputs.push_back(Output::Persist(seq));
+        seq
+    }
+
+    /// The state changed by a promise: nothing that shows it may leave before it is written.
+    pub(crate) fn persist_promise(&mut self) -> Seq {
+        let seq = self.persist();
+        self.durability.promised = seq;
+        seq
+    }
+
+    /// The newest state's number.
+    pub(crate) const fn latest_seq(&self) -> Seq {
+        self.durability.latest
+    }
+
+    /// Whether every promise made is on disk.
+    pub(crate) fn promises_durable(&self) -> bool {
+        self.durability.durable >= self.durability.promised
+    }
+
+    /// Does something now if every promise is on disk, else as soon as it is. Order is kept.
+    pub(crate) fn once_durable(&mut self, pending: Pending) {
+        let seq = self.durability.promised;
+        self.durability.waiting.push_back((seq, pending));
+    }
+
+    /// Takes the next step whose state is on disk.
+    pub(crate) fn pop_durable(&mut self) -> Option<Pending> {
+        let (seq, _) = self.durability.waiting.front()?;
+        if *seq > self.durability.durable {
+            return None;
+        }
+        self.durability.waiting.pop_front().map(|(_, pending)| pending)
+    }
+
+    /// A write succeeded.
+    pub(crate) fn written(&mut self, seq: Seq) {
+        self.durability.durable = self.durability.durable.max(seq);
+        self.durability.error = None;
+    }
+
+    /// Raises the epoch to one that another process told. Returns whether it was raised: the caller then says
+    /// `+new-epoch`, in its place among the other events.
+    ///
+    /// An implausible epoch is refused, so that nobody can burn all that are left.
+    pub(crate) fn adopt_epoch(&mut self, epoch: Epoch, told_by: &str) -> bool {
+        if epoch <= self.current_epoch {
+            return false;
+        }
+        if !epoch.plausible_after(self.current_epoch) {
+            let text = format!(
+                "Refused epoch {epoch} told by {told_by}: more than {} beyond the current epoch {}",
+                Epoch::MAX_JUMP,
+                self.current_epoch
+            );
+            self.notice(Level::Warning, None, text);
+            return false;
+        }
+        self.current_epoch = epoch;
+        self.persist_promise();
+        self.view_urgent = true;
+        true
+    }
+
+    pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
+        self.timers.arm(timer, at);
+    }
+}

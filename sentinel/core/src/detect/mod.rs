@@ -1,0 +1,5 @@
+//! Who is down: in our own opinion, in that of a quorum, and whether we may trust our own eyes.
+
+pub(crate) mod odown;
+mod sdown;
+mod tilt;

@@ -1,0 +1,148 @@
+//! Objectively down: a quorum of Sentinels holds the master for subjectively down.
+
+use sentinel_resp::Reply;
+
+use crate::{
+    events::Event,
+    output::Message,
+    state::{Asked, Opinion},
+    timer::Timer,
+    types::{Epoch, HostPort, SentinelId},
+    watch::Watch,
+};
+
+/// What a peer answered to is-master-down-by-addr.
+pub(crate) struct PeerAnswer {
+    pub(crate) down: bool,
+    /// Its vote, if it told one.
+    pub(crate) vote: Option<(SentinelId, Epoch)>,
+    /// The epoch of that vote, also when its name is forgotten.
+    pub(crate) vote_epoch: Epoch,
+}
+
+impl PeerAnswer {
+    /// Reads `[1 or 0, leader id or *, epoch]`. None for anything else, errors included.
+    pub(crate) fn read(reply: &Reply) -> Option<Self> {
+        let Reply::Array(parts) = reply else { return None };
+        let [down, leader, epoch] = parts.as_slice() else { return None };
+        let Reply::Integer(down) = down else { return None };
+        let Reply::Integer(epoch) = epoch else { return None };
+        let leader = leader.as_text()?;
+        // The reference prints an unsigned epoch through a signed integer; a negative one is a poisoned epoch.
+        let vote_epoch = Epoch::new(u64::try_from(*epoch).ok()?);
+        let vote = if leader == "*" { None } else { Some((SentinelId::new(leader).ok()?, vote_epoch)) };
+        Some(PeerAnswer { down: *down == 1, vote, vote_epoch })
+    }
+}
+
+impl Watch<'_> {
+    /// The master has just become subjectively down: ask everybody at once, and look at the replicas.
+    pub(crate) fn master_went_down(&mut self) {
+        self.ask_peers();
+        self.evaluate_odown();
+        // Offsets as they are now, so that a choice does not have to wait for them.
+        for id in self.master.replica_ids() {
+            self.ask_info(id);
+        }
+    }
+
+    /// The master is available again.
+    pub(crate) fn master_came_back(&mut self) {
+        self.ctx.timers.disarm(&Timer::Ask(self.master.key));
+        self.evaluate_odown();
+    }
+
+    /// Asks every connected peer for its opinion, and again each second while the master is down.
+    pub(crate) fn ask_peers(&mut self) {
+        let key = self.master.key;
+        if self.master.node().sdown_since.is_none() {
+            self.ctx.timers.disarm(&Timer::Ask(key));
+            return;
+        }
+        let ids: Vec<_> = self.master.peers.keys().cloned().collect();
+        for id in &ids {
+            self.ask_peer(id);
+        }
+        let at = self.ctx.mono() + self.ctx.timing.ask_period;
+        self.ctx.arm(Timer::Ask(key), at);
+    }
+
+    /// Asks one peer for its opinion of a master that is down here, unless a question is under way.
+    pub(crate) fn ask_peer(&mut self, id: &SentinelId) {
+        if self.master.node().sdown_since.is_none() || self.is_electing() {
+            return;
+        }
+        let addr = self.master.addr().clone();
+        let asked = Asked::Opinion { master: self.master.key, addr: addr.clone() };
+        let epoch = self.ctx.current_epoch;
+        let Some(shared) = self.peers.get_mut(id) else { return };
+        if !shared.link.awaits(&asked) {
+            // The epoch travels along: it must be on disk first. While it is not, the next round asks.
+            if self.ctx.promises_durable() {
+                self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate: None });
+            } else {
+                let soon = self.ctx.mono() + std::time::Duration::from_millis(1);
+                self.ctx.timers.arm_by(Timer::Ask(self.master.key), soon);
+            }
+        }
+    }
+
+    /// A peer answered what it thinks of the master at this address.
+    pub(crate) fn opinion_received(&mut self, id: &SentinelId, about: &HostPort, answer: &PeerAnswer) {
+        // An answer about an address that is not the master's any more says nothing about the present one.
+        if about != self.master.addr() {
+            return;
+        }
+        let now = self.ctx.mono();
+        let key = self.master.key;
+        let expiry = now + 5 * self.ctx.timing.ask_period;
+        let Some(peer) = self.master.peers.get_mut(id) else { return };
+        peer.opinion = Some(Opinion { down: answer.down, at: now });
+        if answer.vote.is_some() {
+            peer.vote.clone_from(&answer.vote);
+        }
+        self.ctx.arm(Timer::Opinion(key, id.clone()), expiry);
+        self.changed();
+        self.evaluate_odown();
+    }
+
+    /// A peer has not answered for five ask periods: what it said is forgotten.
+    pub(crate) fn opinion_expired(&mut self, id: &SentinelId) {
+        if let Some(peer) = self.master.peers.get_mut(id) {
+            peer.opinion = None;
+            peer.vote = None;
+            self.changed();
+            self.evaluate_odown();
+        }
+    }
+
+    /// Looks whether a quorum holds the master for down; if it does, the next step is taken in this same call.
+    pub(crate) fn evaluate_odown(&mut self) {
+        if self.ctx.in_tilt() {
+            return;
+        }
+        let need = self.master.settings.quorum;
+        let sdown = self.master.node().sdown_since.is_some();
+        let agreeing = self.master.peers.values().filter(|peer| peer.says_down()).count();
+        let have = u32::try_from(1 + agreeing).unwrap_or(u32::MAX);
+        let down = sdown && have >= need.get();
+        match (down, self.master.odown_since) {
+            (true, None) => {
+                self.master.odown_since = Some(self.ctx.mono());
+                self.master.delay_told = false;
+                self.master_event(|subject| Event::ObjectivelyDown { subject, have, need });
+                self.changed_urgently();
+            }
+            (false, Some(_)) => {
+                self.master.odown_since = None;
+                self.master_event(Event::ObjectivelyUp);
+                self.changed_urgently();
+                self.stand_down();
+            }
+            _ => {}
+        }
+        if down {
+            self.consider_failover();
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Subjectively down: this Sentinel's own opinion.
+
+use crate::{events::Event, state::NodeId, time::Instant, timer::Timer, types::SentinelId, view::Role, watch::Watch};
+
+impl Watch<'_> {
+    /// Looks whether a data node is subjectively down, and when to look again.
+    ///
+    /// The reference's three rules: unavailable for longer than down-after; a master that says it is a replica for
+    /// longer than down-after + 2 INFO periods; a rebooted master that does not answer PONG for longer than its
+    /// master-reboot-down-after-period. One more, if asked for: refused so many times in a row (`down-on-refused`).
+    pub(crate) fn evaluate_node(&mut self, id: NodeId) {
+        if self.ctx.in_tilt() {
+            return;
+        }
+        let now = self.ctx.mono();
+        let timer = Timer::NodeDown(self.master.key, id);
+        let Some(deadline) = self.down_deadline(id) else {
+            self.ctx.timers.disarm(&timer);
+            self.node_is_available(id);
+            return;
+        };
+        if deadline > now {
+            self.ctx.arm(timer, deadline);
+            self.node_is_available(id);
+        } else {
+            self.ctx.timers.disarm(&timer);
+            self.node_is_down(id);
+        }
+    }
+
+    /// When the node is down, if nothing changes until then.
+    fn down_deadline(&self, id: NodeId) -> Option<Instant> {
+        let settings = &self.master.settings;
+        let node = self.master.nodes.get(&id)?;
+        let is_master = id == self.master.current;
+        let silent = node.link.unavailable_since().map(|since| since + settings.down_after);
+        let refused = settings.down_on_refused.filter(|limit| node.link.refusals >= limit.get()).map(|_| Instant::ZERO);
+        let wrong_role = (is_master && node.role == Role::Replica)
+            .then(|| node.role_since + settings.down_after + 2 * self.ctx.timing.info_period);
+        let rebooting = node
+            .rebooted_at
+            .filter(|_| is_master && !settings.reboot_down_after.is_zero())
+            .map(|since| since + settings.reboot_down_after);
+        [silent, refused, wrong_role, rebooting].into_iter().flatten().min()
+    }
+
+    fn node_is_down(&mut self, id: NodeId) {
+        let now = self.ctx.mono();
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        if node.sdown_since.is_some() {
+            return;
+        }
+        node.sdown_since = Some(now);
+        node.last_sdown_at = Some(now);
+        self.node_event(id, Event::SubjectivelyDown);
+        self.changed_urgently();
+        self.selection_lost(id);
+        if id == self.master.current {
+            self.master_went_down();
+        } else {
+            self.advance_reconfiguration();
+        }
+    }
+
+    fn node_is_available(&mut self, id: NodeId) {
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        if node.sdown_since.take().is_none() {
+            return;
+        }
+        node.script_kill_sent = false;
+        self.node_event(id, Event::SubjectivelyUp);
+        self.changed_urgently();
+        if id == self.master.current {
+            self.master_came_back();
+        }
+    }
+
+    /// Looks whether a peer is subjectively down for this master.
+    pub(crate) fn evaluate_peer(&mut self, id: &SentinelId) {
+        if self.ctx.in_tilt() {
+            return;
+        }
+        let now = self.ctx.mono();
+        let timer = Timer::PeerDown(self.master.key, id.clone());
+        let Some(shared) = self.peers.get(id) else { return };
+        let deadline = shared.link.unavailable_since().map(|since| since + self.master.settings.down_after);
+        let down = deadline.is_some_and(|at| at <= now);
+        match deadline.filter(|at| *at > now) {
+            Some(at) => self.ctx.arm(timer, at),
+            None => self.ctx.timers.disarm(&timer),
+        }
+        let Some(peer) = self.master.peers.get_mut(id) else { return };
+        if down == peer.sdown_since.is_some() {
+            return;
+        }
+        peer.sdown_since = down.then_some(now);
+        let addr = peer.addr.clone();
+        let subject = self.master.subject_of_peer(id, &addr);
+        self.ctx.event(if down { Event::SubjectivelyDown(subject) } else { Event::SubjectivelyUp(subject) });
+        self.changed();
+        if down {
+            self.leader_lost(id);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Who may lead a failover: one vote for each epoch, first come, first served; a majority and the quorum must agree.
+
+pub(crate) mod tally;
+mod vote;

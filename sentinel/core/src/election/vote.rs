@@ -1,0 +1,288 @@
+//! Giving votes, asking for them, winning and losing.
+
+use std::time::Duration;
+
+use sentinel_resp::Reply;
+
+use crate::{
+    context::Pending,
+    detect::odown::PeerAnswer,
+    election::tally::{Needed, votes_for},
+    engine::Engine,
+    events::{Event, Level},
+    failover::Phase,
+    input::ClientId,
+    output::Message,
+    state::{Asked, MasterKey},
+    timer::Timer,
+    types::{Epoch, HostPort, SentinelId},
+    watch::Watch,
+};
+
+/// How long a forced failover waits for the consent of peers that are connected but do not answer.
+const FORCED_ELECTION_WAIT: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR`: our opinion, and our vote if a candidate asks for it.
+    ///
+    /// The request names an address. Masters under several names at one address share the answer: the vote is given
+    /// for all of them or for none, so that no name is voted for twice in an epoch.
+    pub(crate) fn peer_asks(
+        &mut self,
+        client: ClientId,
+        addr: Option<&HostPort>,
+        epoch: Epoch,
+        candidate: Option<SentinelId>,
+    ) {
+        let keys: Vec<MasterKey> =
+            self.masters.values().filter(|master| Some(master.addr()) == addr).map(|master| master.key).collect();
+        if keys.is_empty() {
+            self.ctx.answer(client, verdict(false, None, Epoch::ZERO));
+            return;
+        }
+        let down = !self.ctx.in_tilt() && keys.iter().any(|key| self.masters[key].node().sdown_since.is_some());
+        let Some(candidate) = candidate else {
+            self.ctx.answer(client, verdict(down, None, Epoch::ZERO));
+            return;
+        };
+        if self.ctx.adopt_epoch(epoch, candidate.as_str()) {
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch(epoch)));
+        }
+        let free = epoch == self.ctx.current_epoch && keys.iter().all(|key| self.masters[key].vote.epoch < epoch);
+        if free {
+            for key in &keys {
+                self.with_master(*key, |watch| watch.vote_for(&candidate, epoch));
+            }
+        }
+        let vote = keys.iter().map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
+        let (leader, at) = vote.map_or((None, Epoch::ZERO), |vote| (vote.leader.clone(), vote.epoch));
+        self.ctx.once_durable(Pending::Answer { client, reply: verdict(down, leader.as_ref(), at) });
+    }
+}
+
+fn verdict(down: bool, leader: Option<&SentinelId>, epoch: Epoch) -> Reply {
+    Reply::Array(vec![
+        Reply::Integer(i64::from(down)),
+        Reply::Bulk(leader.map_or_else(|| "*".to_owned(), ToString::to_string).into()),
+        Reply::Integer(i64::try_from(epoch.get()).unwrap_or(i64::MAX)),
+    ])
+}
+
+impl Watch<'_> {
+    /// Gives the vote of this epoch. It leaves when it is on disk.
+    fn vote_for(&mut self, candidate: &SentinelId, epoch: Epoch) {
+        let now = self.ctx.mono();
+        self.master.vote.leader = Some(candidate.clone());
+        self.master.vote.epoch = epoch;
+        self.master.vote.at = now;
+        self.persist_promise();
+        let master = self.master.name.clone();
+        self.ctx.once_durable(Pending::Event(Event::VoteForLeader { id: candidate.clone(), epoch, master }));
+        self.changed();
+        if *candidate == self.ctx.id {
+            return;
+        }
+        // Whoever was voted for may be at work until this time: not two leaders at once.
+        let pause = 2 * self.master.settings.failover_timeout + self.ctx.rng.up_to(Duration::from_secs(1));
+        self.master.not_before = now + pause;
+        self.master.delay_told = false;
+        self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+        if self.is_electing() {
+            self.end_candidacy("gave its vote to another candidate in a newer epoch");
+        }
+    }
+
+    /// Makes this Sentinel a candidate in a new epoch. Nobody is told before it is on disk.
+    pub(crate) fn stand(&mut self) -> Epoch {
+        let epoch = self.ctx.current_epoch.next();
+        self.ctx.current_epoch = epoch;
+        self.master.vote.leader = Some(self.ctx.id.clone());
+        self.master.vote.epoch = epoch;
+        self.master.vote.at = self.ctx.mono();
+        self.persist_promise();
+        self.ctx.once_durable(Pending::Campaign { master: self.master.key, epoch });
+        self.changed();
+        epoch
+    }
+
+    /// The candidacy is on disk: ask everybody for a vote.
+    pub(crate) fn campaign(&mut self, epoch: Epoch) {
+        let Some(failover) = &mut self.master.failover else { return };
+        if failover.epoch != epoch || !matches!(failover.phase, Phase::Registering) {
+            return;
+        }
+        let forced = failover.forced;
+        failover.phase = Phase::Electing { unanswered: std::collections::BTreeSet::new() };
+        let master = self.master.name.clone();
+        let id = self.ctx.id.clone();
+        self.ctx.event(Event::NewEpoch(epoch));
+        self.master_event(Event::TryFailover);
+        self.ctx.event(Event::VoteForLeader { id, epoch, master });
+        self.changed_urgently();
+        let wait = if forced { FORCED_ELECTION_WAIT } else { self.election_window() };
+        let deadline = self.ctx.mono() + wait;
+        self.ctx.arm(Timer::Phase(self.master.key), deadline);
+        for id in self.master.peers.keys().cloned().collect::<Vec<_>>() {
+            self.request_vote(&id);
+        }
+        self.count_votes();
+    }
+
+    /// Asks one connected peer for its vote.
+    pub(crate) fn request_vote(&mut self, id: &SentinelId) {
+        let addr = self.master.addr().clone();
+        let key = self.master.key;
+        let candidate = Some(self.ctx.id.clone());
+        let Some(failover) = &mut self.master.failover else { return };
+        let Phase::Electing { unanswered } = &mut failover.phase else { return };
+        let epoch = failover.epoch;
+        let Some(shared) = self.peers.get_mut(id) else { return };
+        let asked = Asked::Vote { master: key, epoch };
+        if shared.link.awaits(&asked) {
+            return;
+        }
+        if self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate }) {
+            unanswered.insert(id.clone());
+        }
+    }
+
+    /// A peer answered to our request for its vote.
+    pub(crate) fn vote_received(&mut self, id: &SentinelId, epoch: Epoch, answer: PeerAnswer) {
+        if let Some(peer) = self.master.peers.get_mut(id) {
+            if answer.vote.is_some() {
+                peer.vote = answer.vote;
+            }
+        }
+        let overtaken = answer.vote_epoch > epoch;
+        if let Some(failover) = &mut self.master.failover {
+            if failover.epoch == epoch {
+                if let Phase::Electing { unanswered } = &mut failover.phase {
+                    unanswered.remove(id);
+                }
+            }
+        }
+        self.changed();
+        if overtaken && self.is_electing() && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch(answer.vote_epoch)));
+        }
+        self.count_votes();
+    }
+
+    /// A peer that was asked for its vote is gone.
+    pub(crate) fn voter_lost(&mut self, id: &SentinelId) {
+        if let Some(failover) = &mut self.master.failover {
+            if let Phase::Electing { unanswered } = &mut failover.phase {
+                unanswered.remove(id);
+                self.count_votes();
+            }
+        }
+    }
+
+    /// Looks whether the election is decided.
+    pub(crate) fn count_votes(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        let Phase::Electing { unanswered } = &failover.phase else { return };
+        let (epoch, forced, open) = (failover.epoch, failover.forced, unanswered.len());
+        let me = &self.ctx.id;
+        let votes = self.master.peers.values().filter_map(|peer| peer.vote.as_ref());
+        let own = usize::from(self.master.vote.epoch == epoch && self.master.vote.leader.as_ref() == Some(me));
+        let mine = own + votes_for(me, epoch, votes.clone());
+        let others = votes.filter(|(leader, at)| leader != me && *at == epoch).count();
+        let needed = self.needed();
+        if self.ctx.current_epoch > epoch {
+            self.lose_election(&format!("epoch {epoch} is over, {} has begun", self.ctx.current_epoch));
+        } else if forced {
+            // The operator decides, not the majority; but the epoch must be granted to nobody else, or two
+            // configurations of the same epoch could come into the world.
+            if others > 0 {
+                self.lose_election("another Sentinel uses the same epoch");
+            } else if open == 0 {
+                self.win_election();
+            }
+        } else if mine >= needed.votes() {
+            self.win_election();
+        } else if mine + open < needed.votes() {
+            let text = self.shortfall(mine, needed);
+            self.lose_election(&text);
+        }
+    }
+
+    /// The time for the election is over.
+    pub(crate) fn election_timed_out(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        if failover.forced {
+            self.win_election();
+        } else {
+            let epoch = failover.epoch;
+            let votes = self.master.peers.values().filter_map(|peer| peer.vote.as_ref());
+            let text = self.shortfall(1 + votes_for(&self.ctx.id, epoch, votes), self.needed());
+            self.lose_election(&text);
+        }
+    }
+
+    fn needed(&self) -> Needed {
+        Needed { majority: self.master.majority(), quorum: self.master.settings.quorum.get() as usize }
+    }
+
+    /// Says how many votes of how many, and who could not be reached since when.
+    fn shortfall(&self, mine: usize, needed: Needed) -> String {
+        let now = self.ctx.mono();
+        let mut text = format!("{mine} of {} votes, {} needed", self.master.voters(), needed.votes());
+        for (id, shared) in self.peers.iter().filter(|(id, _)| self.master.peers.contains_key(*id)) {
+            if let Some(since) = shared.link.unavailable_since().filter(|_| !shared.link.is_up()) {
+                let away = now.since(since).as_millis();
+                text.push_str(&format!("; {id} at {} unreachable for {away} ms", shared.link.target.addr));
+            }
+        }
+        text
+    }
+
+    /// How long an election may take: as long as one round of questions, longer after each loss, at most the
+    /// reference's. A departure: the reference waits the whole election timeout, although nothing was started.
+    fn election_window(&self) -> Duration {
+        let longest = self.ctx.timing.election_timeout.min(self.master.settings.failover_timeout);
+        (self.ctx.timing.ask_period * (1 << self.master.lost_elections.min(8))).min(longest)
+    }
+
+    fn lose_election(&mut self, why: &str) {
+        let Some(failover) = &mut self.master.failover else { return };
+        if failover.forced {
+            // Try once more in a newer epoch, after a moment that differs from the other's.
+            failover.phase = Phase::Deferred;
+            let pause = self.ctx.timing.nomination_delay + self.ctx.rng.up_to(4 * self.ctx.timing.nomination_delay);
+            let at = self.ctx.mono() + pause;
+            self.ctx.arm(Timer::Phase(self.master.key), at);
+            return;
+        }
+        self.master.lost_elections = self.master.lost_elections.saturating_add(1);
+        let doubled = self.ctx.timing.lost_election_delay * (1 << (self.master.lost_elections - 1).min(16));
+        let pause = doubled.min(self.ctx.timing.max_lost_election_delay);
+        let pause = pause + self.ctx.rng.up_to(pause);
+        // Nothing was started, so nothing needs the long pause that follows a failed failover.
+        self.master.not_before = self.ctx.mono() + pause;
+        self.end_candidacy(why);
+        self.consider_failover();
+    }
+
+    /// This Sentinel is a candidate no more. When the next attempt may come is the caller's to say.
+    pub(crate) fn end_candidacy(&mut self, why: &str) {
+        let text = format!("Not elected to lead the failover of {}: {why}", self.master.name);
+        let name = self.master.name.clone();
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.end_failover(Event::AbortNotElected);
+    }
+
+    /// The Sentinel that has our vote is down: it leads nothing, so we need not wait for it as long.
+    pub(crate) fn leader_lost(&mut self, id: &SentinelId) {
+        if self.master.vote.leader.as_ref() != Some(id) || self.master.failover.is_some() {
+            return;
+        }
+        let longest = self.ctx.timing.election_timeout.min(self.master.settings.failover_timeout);
+        let earliest = self.master.vote.at + longest;
+        if earliest < self.master.not_before {
+            self.master.not_before = earliest;
+            self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+            self.consider_failover();
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! The engine: facts in, effects out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sentinel_resp::Reply;
+
+use crate::{
+    context::{Context, Pending},
+    detect::odown::PeerAnswer,
+    events::{Event, Level},
+    input::{Input, LinkFault, LinkId, RequestId},
+    output::Output,
+    settings::Timing,
+    snapshot::{MasterSnapshot, Seq, Snapshot},
+    state::{Asked, Master, MasterKey, NodeId, PeerLinks, Vote},
+    time::{Instant, Now},
+    timer::{Endpoint, Timer},
+    types::{MasterName, SentinelId},
+    view::{MasterView, Role, View},
+    watch::Watch,
+};
+
+/// What an engine starts from.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// What the configuration says and what was learnt before.
+    pub snapshot: Snapshot,
+    /// The timing constants.
+    pub timing: Timing,
+    /// For random delays. Different for each process, the same for a repeated history.
+    pub seed: u64,
+}
+
+/// The decisions of one Sentinel.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) ctx: Context,
+    pub(crate) masters: BTreeMap<MasterKey, Master>,
+    pub(crate) names: BTreeMap<MasterName, MasterKey>,
+    pub(crate) peers: PeerLinks,
+    pub(crate) master_views: BTreeMap<MasterName, Arc<MasterView>>,
+    pub(crate) view_published: bool,
+}
+
+impl Engine {
+    /// Starts watching everything in the snapshot. The first effects are waiting already.
+    pub fn new(boot: Boot, now: Now) -> Self {
+        let snapshot = boot.snapshot;
+        let highest = snapshot
+            .masters
+            .iter()
+            .map(|master| master.config_epoch.max(master.leader_epoch))
+            .fold(snapshot.current_epoch, std::cmp::Ord::max);
+        let ctx = Context::new(now, snapshot.id, snapshot.globals, boot.timing, highest, boot.seed);
+        let mut engine = Engine {
+            ctx,
+            masters: BTreeMap::new(),
+            names: BTreeMap::new(),
+            peers: PeerLinks::new(),
+            master_views: BTreeMap::new(),
+            view_published: false,
+        };
+        for master in snapshot.masters {
+            engine.watch_master(&master);
+        }
+        engine
+    }
+
+    /// Takes one fact.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.advance_clock(now);
+        match input {
+            Input::LinkUp { link, local } => self.link_up(link, local),
+            Input::LinkDown { link, fault } => self.link_down(link, &fault),
+            Input::Reply { link, request, reply } => self.replied(link, request, &reply),
+            Input::Hello { link, payload } => {
+                self.hello_heard(link);
+                self.hello_received(&payload);
+            }
+            Input::Change { client, change } => self.change(client, change),
+            Input::Persisted(seq) => self.ctx.written(seq),
+            Input::PersistFailed { seq: _, error } => {
+                let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
+                self.ctx.notice(Level::Warning, None, text);
+                self.ctx.durability.error = Some(error.into());
+                self.ctx.view_urgent = true;
+            }
+        }
+        self.go_on_with_durable();
+    }
+
+    /// Lets every rule act whose deadline has come. Calling it too early does nothing.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.advance_clock(now);
+        while let Some(timer) = self.ctx.timers.pop_due(self.ctx.mono()) {
+            self.fire(timer);
+        }
+        self.go_on_with_durable();
+    }
+
+    /// Takes the next effect.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.ctx.outputs.pop_front()
+    }
+
+    /// When to call [`Engine::handle_timeout`] although nothing happened.
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.ctx.timers.next()
+    }
+
+    /// The newest state, to be written. Complete: it covers every [`Output::Persist`] up to its number.
+    pub fn snapshot(&mut self) -> (Seq, Arc<Snapshot>) {
+        let mut masters = Vec::with_capacity(self.masters.len());
+        for key in self.names.values() {
+            if let Some(master) = self.masters.get_mut(key) {
+                let snapshot = master.snapshot.take().unwrap_or_else(|| Arc::new(master.durable_form()));
+                master.snapshot = Some(Arc::clone(&snapshot));
+                masters.push(snapshot);
+            }
+        }
+        let snapshot = Snapshot {
+            id: self.ctx.id.clone(),
+            current_epoch: self.ctx.current_epoch,
+            globals: Arc::clone(&self.ctx.globals),
+            masters,
+        };
+        (self.ctx.latest_seq(), Arc::new(snapshot))
+    }
+
+    /// Whether the view shows something that clients act on (an address, a role, a flag) for the first time: then it
+    /// should be published at once. Other changes may wait some milliseconds for company.
+    pub const fn view_is_urgent(&self) -> bool {
+        self.ctx.view_urgent || !self.view_published
+    }
+
+    /// Whether the view has changed since it was last taken.
+    pub fn view_has_changed(&self) -> bool {
+        self.view_is_urgent() || !self.ctx.stale_views.is_empty()
+    }
+
+    /// Takes the view, if it has changed since the last time.
+    pub fn poll_view(&mut self) -> Option<Arc<View>> {
+        if !self.view_has_changed() {
+            return None;
+        }
+        for key in std::mem::take(&mut self.ctx.stale_views) {
+            if let Some(master) = self.masters.get(&key) {
+                self.master_views.insert(master.name.clone(), Arc::new(master.view(&self.peers)));
+            }
+        }
+        self.ctx.view_urgent = false;
+        self.view_published = true;
+        Some(Arc::new(View {
+            id: self.ctx.id.clone(),
+            current_epoch: self.ctx.current_epoch,
+            tilt_since: self.ctx.tilt_since,
+            globals: Arc::clone(&self.ctx.globals),
+            timing: self.ctx.timing,
+            simulated: self.ctx.simulated,
+            persist_error: self.ctx.durability.error.clone(),
+            masters: self.master_views.clone(),
+        }))
+    }
+
+    /// Runs a rule in the scope of one master, if it is still monitored.
+    pub(crate) fn with_master<R>(&mut self, key: MasterKey, rule: impl FnOnce(&mut Watch<'_>) -> R) -> Option<R> {
+        let master = self.masters.get_mut(&key)?;
+        Some(rule(&mut Watch { ctx: &mut self.ctx, master, peers: &mut self.peers }))
+    }
+
+    pub(crate) fn master_keys(&self) -> Vec<MasterKey> {
+        self.masters.keys().copied().collect()
+    }
+
+    /// Begins to watch a master.
+    pub(crate) fn watch_master(&mut self, from: &MasterSnapshot) -> MasterKey {
+        let now = self.ctx.mono();
+        let key = self.ctx.fresh_master();
+        let mut master = Master {
+            key,
+            name: from.name.clone(),
+            settings: Arc::clone(&from.settings),
+            nodes: BTreeMap::new(),
+            current: NodeId(0),
+            peers: BTreeMap::new(),
+            odown_since: None,
+            config_epoch: from.config_epoch,
+            vote: Vote { leader: None, epoch: from.leader_epoch, at: now },
+            failover: None,
+            not_before: now,
+            delay_told: false,
+            lost_elections: 0,
+            led_switch: false,
+            snapshot: None,
+        };
+        let mut watch = Watch { ctx: &mut self.ctx, master: &mut master, peers: &mut self.peers };
+        watch.master.current = watch.add_first_node(from.addr.clone());
+        for addr in from.replicas.iter().filter(|addr| **addr != from.addr) {
+            watch.add_node(addr.clone(), Role::Replica);
+        }
+        let me = watch.ctx.id.clone();
+        for (id, addr) in from.peers.iter().filter(|(id, _)| *id != me) {
+            watch.add_peer(id, addr, true);
+        }
+        let quorum = from.settings.quorum;
+        watch.master_event(|subject| Event::Monitor { subject, quorum });
+        // Spread over the period, so that a thousand masters do not speak in the same instant.
+        let first = now + watch.ctx.rng.up_to(watch.ctx.timing.publish_period);
+        watch.ctx.arm(Timer::Hello(key), first);
+        watch.changed_urgently();
+        self.names.insert(from.name.clone(), key);
+        self.masters.insert(key, master);
+        key
+    }
+
+    fn advance_clock(&mut self, now: Now) {
+        // A monotonic clock does not go back; a caller that reads it in two places might.
+        let mono = self.ctx.now.mono.max(now.mono);
+        self.ctx.now = Now { mono, wall: now.wall };
+        self.notice_stall();
+    }
+
+    fn go_on_with_durable(&mut self) {
+        while let Some(pending) = self.ctx.pop_durable() {
+            match pending {
+                Pending::Event(event) => self.ctx.event(event),
+                Pending::Answer { client, reply } => self.ctx.answer(client, reply),
+                Pending::Campaign { master, epoch } => {
+                    self.with_master(master, |watch| watch.campaign(epoch));
+                }
+                Pending::Switch { master, epoch } => {
+                    self.with_master(master, |watch| watch.switch_to_promoted(epoch));
+                }
+            }
+        }
+        if self.ctx.promises_durable() {
+            for key in std::mem::take(&mut self.ctx.hellos_due) {
+                self.with_master(key, |watch| watch.say_hello());
+            }
+        }
+    }
+
+    fn link_up(&mut self, link: LinkId, local: Option<std::net::IpAddr>) {
+        match self.ctx.owners.get(&link).cloned() {
+            Some(Endpoint::Node(key, id)) => {
+                self.with_master(key, |watch| watch.node_up(id, local));
+            }
+            Some(Endpoint::Peer(id)) => {
+                let Some(shared) = self.peers.get_mut(&id) else { return };
+                self.ctx.link_up(&mut shared.link, local, &Endpoint::Peer(id.clone()));
+                self.each_user(&id, |watch, id| {
+                    watch.confirm_peer(id);
+                    watch.say_hello_to_peer(id);
+                    watch.evaluate_peer(id);
+                    watch.ask_peer(id);
+                    watch.request_vote(id);
+                    watch.changed();
+                });
+            }
+            None => {}
+        }
+    }
+
+    fn link_down(&mut self, link: LinkId, fault: &LinkFault) {
+        match self.ctx.owners.get(&link).cloned() {
+            Some(Endpoint::Node(key, id)) => {
+                self.with_master(key, |watch| watch.node_lost(id, fault));
+            }
+            Some(Endpoint::Peer(id)) => {
+                let Some(shared) = self.peers.get_mut(&id) else { return };
+                self.ctx.link_down(&mut shared.link, fault, &Endpoint::Peer(id.clone()));
+                self.each_user(&id, |watch, id| {
+                    watch.evaluate_peer(id);
+                    watch.voter_lost(id);
+                    watch.changed();
+                });
+            }
+            None => {}
+        }
+    }
+
+    /// Runs a rule for every master that knows a peer.
+    fn each_user(&mut self, id: &SentinelId, mut rule: impl FnMut(&mut Watch<'_>, &SentinelId)) {
+        let users = self.peers.get(id).map(|shared| shared.users.clone()).unwrap_or_default();
+        for key in users {
+            self.with_master(key, |watch| rule(watch, id));
+        }
+    }
+
+    fn hello_heard(&mut self, link: LinkId) {
+        let now = self.ctx.mono();
+        if let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link) {
+            if let Some(node) = self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id)) {
+                node.hello_heard_at = now;
+            }
+        }
+    }
+
+    fn replied(&mut self, link: LinkId, request: RequestId, reply: &Reply) {
+        let now = self.ctx.mono();
+        match self.ctx.owners.get(&link).cloned() {
+            Some(Endpoint::Node(key, id)) => {
+                let Some(node) = self.masters.get_mut(&key).and_then(|master| master.nodes.get_mut(&id)) else {
+                    return;
+                };
+                let Some(asked) = node.link.in_flight.remove(&request) else { return };
+                node.link.heard_at = now;
+                node.link.vitals.set_pending(u32::try_from(node.link.in_flight.len()).unwrap_or(u32::MAX));
+                self.with_master(key, |watch| watch.node_replied(id, &asked, reply));
+            }
+            Some(Endpoint::Peer(id)) => {
+                let Some(shared) = self.peers.get_mut(&id) else { return };
+                let Some(asked) = shared.link.in_flight.remove(&request) else { return };
+                shared.link.heard_at = now;
+                shared.link.vitals.set_pending(u32::try_from(shared.link.in_flight.len()).unwrap_or(u32::MAX));
+                self.peer_replied(&id, asked, reply);
+            }
+            None => {}
+        }
+    }
+
+    fn peer_replied(&mut self, id: &SentinelId, asked: Asked, reply: &Reply) {
+        match asked {
+            Asked::Ping => {
+                let Some(shared) = self.peers.get_mut(id) else { return };
+                self.ctx.ping_answered(&mut shared.link, reply, &Endpoint::Peer(id.clone()));
+                self.each_user(id, |watch, id| watch.evaluate_peer(id));
+            }
+            Asked::Opinion { master, addr } => {
+                if let Some(answer) = PeerAnswer::read(reply) {
+                    self.with_master(master, |watch| watch.opinion_received(id, &addr, &answer));
+                }
+            }
+            Asked::Vote { master, epoch } => {
+                self.with_master(master, |watch| match PeerAnswer::read(reply) {
+                    Some(answer) => watch.vote_received(id, epoch, answer),
+                    None => watch.voter_lost(id),
+                });
+            }
+            Asked::Info | Asked::Hello | Asked::Promote | Asked::Replicate { .. } | Asked::ScriptKill => {}
+        }
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Reconnect(endpoint) => self.with_link(&endpoint, |ctx, link| ctx.dial(link, endpoint.clone())),
+            Timer::Ping(endpoint) => self.with_link(&endpoint, |ctx, link| ctx.send_ping(link, &endpoint)),
+            Timer::LinkSilence(endpoint) => {
+                self.with_link(&endpoint, |ctx, link| ctx.check_silence(link, &endpoint));
+                if let Endpoint::Node(key, _) = endpoint {
+                    self.ctx.stale_views.insert(key);
+                }
+            }
+            Timer::Info(key, id) => {
+                self.with_master(key, |watch| watch.ask_info(id));
+            }
+            Timer::Hello(key) => {
+                self.with_master(key, |watch| watch.say_hello());
+            }
+            Timer::NodeDown(key, id) => {
+                self.with_master(key, |watch| watch.evaluate_node(id));
+            }
+            Timer::PeerDown(key, id) => {
+                self.with_master(key, |watch| watch.evaluate_peer(&id));
+            }
+            Timer::Ask(key) => {
+                self.with_master(key, |watch| watch.ask_peers());
+            }
+            Timer::Opinion(key, id) => {
+                self.with_master(key, |watch| watch.opinion_expired(&id));
+            }
+            Timer::Nominate(key) => {
+                self.with_master(key, |watch| watch.nominate());
+            }
+            Timer::Phase(key) => {
+                self.with_master(key, |watch| watch.phase_timed_out());
+            }
+            Timer::Reconfigure(key) => {
+                self.with_master(key, |watch| watch.advance_reconfiguration());
+            }
+            Timer::TiltEnd => self.leave_tilt(),
+        }
+    }
+
+    fn with_link(&mut self, endpoint: &Endpoint, rule: impl FnOnce(&mut Context, &mut crate::state::Link)) {
+        let link = match endpoint {
+            Endpoint::Node(key, id) => {
+                self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id)).map(|node| &mut node.link)
+            }
+            Endpoint::Peer(id) => self.peers.get_mut(id).map(|shared| &mut shared.link),
+        };
+        if let Some(link) = link {
+            rule(&mut self.ctx, link);
+        }
+    }
+}

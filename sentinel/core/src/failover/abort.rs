@@ -1,0 +1,54 @@
+//! Ending a failover before its end.
+
+use crate::{
+    events::{Event, Level, Subject},
+    failover::Phase,
+    state::Reconf,
+    timer::Timer,
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// Ends the failover in progress with an event.
+    pub(crate) fn end_failover(&mut self, event: impl FnOnce(Subject) -> Event) {
+        self.master_event(event);
+        self.clear_failover();
+    }
+
+    /// Forgets the failover in progress.
+    pub(crate) fn clear_failover(&mut self) {
+        self.master.failover = None;
+        for node in self.master.nodes.values_mut() {
+            node.reconf = Reconf::Waiting;
+        }
+        let key = self.master.key;
+        self.ctx.timers.disarm(&Timer::Phase(key));
+        self.ctx.timers.disarm(&Timer::Reconfigure(key));
+        self.changed_urgently();
+        if self.master.node().sdown_since.is_some() {
+            self.ask_peers();
+        }
+        self.consider_failover();
+    }
+
+    /// The master is available again. A departure: as long as nothing has been sent to any replica, the failover of a
+    /// master that is not down any more is called off; the reference would go on and have two masters.
+    pub(crate) fn stand_down(&mut self) {
+        self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+        let Some(failover) = &self.master.failover else { return };
+        if failover.forced || self.master.node().sdown_since.is_some() {
+            return;
+        }
+        let nothing_sent = matches!(
+            failover.phase,
+            Phase::Registering | Phase::Electing { .. } | Phase::Selecting { .. } | Phase::Promoting { .. }
+        );
+        if nothing_sent {
+            let name = self.master.name.clone();
+            let text = format!("The master {name} is available again: the failover is called off");
+            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.master.not_before = self.ctx.mono();
+            self.end_failover(Event::AbortNotElected);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+use std::collections::BTreeSet;
+
+use crate::{
+    state::NodeId,
+    time::Instant,
+    types::{Epoch, SentinelId},
+};
+
+/// A failover that this Sentinel leads, or wants to lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failover {
+    /// The epoch of its election, and then of the configuration it makes.
+    pub(crate) epoch: Epoch,
+    /// Asked for by SENTINEL FAILOVER: the master need not be down, no majority is needed.
+    pub(crate) forced: bool,
+    pub(crate) started_at: Instant,
+    pub(crate) phase: Phase,
+}
+
+/// How far it has come. Each variant owns what only that phase needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The candidacy is being written.
+    Registering,
+    /// Votes are asked for.
+    Electing {
+        /// Connected peers that have not answered.
+        unanswered: BTreeSet<SentinelId>,
+    },
+    /// A forced failover that met another Sentinel's in the same epoch waits a moment for a new one.
+    Deferred,
+    /// Elected; fresh offsets are awaited.
+    Selecting {
+        /// Replicas whose INFO has not come.
+        waiting: BTreeSet<NodeId>,
+    },
+    /// A replica is chosen; its link is awaited.
+    Promoting { replica: NodeId },
+    /// The promotion was sent; the role is awaited.
+    Confirming {
+        replica: NodeId,
+        /// When it was last sent.
+        sent_at: Instant,
+    },
+    /// The replica says that it is a master; the new configuration is being written.
+    Recording { replica: NodeId },
+    /// Switched; the other replicas are pointed at the new master.
+    Reconfiguring,
+}
+
+impl Failover {
+    /// Whether the new master is in force.
+    pub(crate) const fn has_switched(&self) -> bool {
+        matches!(self.phase, Phase::Reconfiguring)
+    }
+
+    /// Whether votes are still being asked for.
+    pub(crate) const fn is_electing(&self) -> bool {
+        matches!(self.phase, Phase::Registering | Phase::Electing { .. } | Phase::Deferred)
+    }
+
+    /// The replica chosen for promotion.
+    pub(crate) const fn candidate(&self) -> Option<NodeId> {
+        match self.phase {
+            Phase::Promoting { replica } | Phase::Confirming { replica, .. } | Phase::Recording { replica } => {
+                Some(replica)
+            }
+            _ => None,
+        }
+    }
+
+    /// The reference's word for this state.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self.phase {
+            Phase::Registering | Phase::Electing { .. } | Phase::Deferred => "wait_start",
+            Phase::Selecting { .. } => "select_slave",
+            Phase::Promoting { .. } => "send_slaveof_noone",
+            Phase::Confirming { .. } | Phase::Recording { .. } => "wait_promotion",
+            Phase::Reconfiguring => "reconf_slaves",
+        }
+    }
+}

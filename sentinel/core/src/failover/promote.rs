@@ -1,0 +1,69 @@
+//! Promoting the chosen replica, and knowing at once that it is a master.
+
+use crate::{
+    context::Pending,
+    events::Event,
+    failover::{Failover, Phase},
+    output::Message,
+    state::{Asked, NodeId},
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// A replica is chosen.
+    pub(crate) fn begin_promotion(&mut self, replica: NodeId) {
+        self.node_event(replica, Event::SelectedReplica);
+        self.node_event(replica, Event::StateSendReplicaofNoOne);
+        self.enter(Phase::Promoting { replica });
+        let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
+        self.arm_phase(deadline);
+        self.send_promotion(replica);
+    }
+
+    /// Sends the transaction; INFO behind it in the same write shows the new role at once. A departure: the reference
+    /// waits for its next periodic INFO.
+    fn send_promotion(&mut self, replica: NodeId) {
+        let sent_at = self.ctx.mono();
+        if !self.send_to(replica, Asked::Promote, Message::Promote) {
+            return;
+        }
+        let first = matches!(self.master.failover, Some(Failover { phase: Phase::Promoting { .. }, .. }));
+        if first {
+            self.node_event(replica, Event::StateWaitPromotion);
+            let deadline = sent_at + self.master.settings.failover_timeout;
+            self.arm_phase(deadline);
+        }
+        self.enter(Phase::Confirming { replica, sent_at });
+    }
+
+    /// A link came up: if the chosen replica was waited for, go on.
+    pub(crate) fn promotion_link_up(&mut self, id: NodeId) {
+        if matches!(self.master.failover, Some(Failover { phase: Phase::Promoting { replica }, .. }) if replica == id) {
+            self.send_promotion(id);
+        }
+    }
+
+    /// Whether this node is expected to say that it is a master.
+    pub(crate) fn awaits_promotion_of(&self, id: NodeId) -> bool {
+        matches!(self.master.failover, Some(Failover { phase: Phase::Confirming { replica, .. }, .. }) if replica == id)
+    }
+
+    /// The chosen replica says that it still is a replica: the order is repeated, once a second at most.
+    pub(crate) fn promotion_missing(&mut self, id: NodeId) {
+        let Some(Failover { phase: Phase::Confirming { replica, sent_at }, .. }) = self.master.failover else { return };
+        let waiting = self.master.nodes.get(&id).is_some_and(|node| node.link.awaits(&Asked::Promote));
+        let again = sent_at + self.ctx.timing.urgent_info_period;
+        if replica == id && !waiting && again <= self.ctx.mono() {
+            self.send_promotion(id);
+        }
+    }
+
+    /// The chosen replica is a master. The new configuration is written before anybody hears of it.
+    pub(crate) fn promotion_acknowledged(&mut self, replica: NodeId) {
+        let Some(failover) = &self.master.failover else { return };
+        let epoch = failover.epoch;
+        self.enter(Phase::Recording { replica });
+        self.persist_promise();
+        self.ctx.once_durable(Pending::Switch { master: self.master.key, epoch });
+    }
+}

@@ -1,0 +1,106 @@
+//! Pointing the other replicas at the new master, so many at a time as parallel-syncs allows.
+
+use std::time::Duration;
+
+use crate::{
+    events::{Event, Level},
+    failover::Failover,
+    output::Message,
+    state::{Asked, NodeId, Reconf},
+    time::Instant,
+    timer::Timer,
+    watch::Watch,
+};
+
+/// A synchronisation without any progress for so long gives its place to the next replica. Redis itself gives up a
+/// silent link after as long (`repl-timeout`). The reference waits without limit.
+const SYNC_STALL_LIMIT: Duration = Duration::from_secs(60);
+
+impl Watch<'_> {
+    /// Goes on: frees the places of replicas that are stuck, points the next ones, and sees whether all is done.
+    pub(crate) fn advance_reconfiguration(&mut self) {
+        if !self.master.failover.as_ref().is_some_and(Failover::has_switched) {
+            return;
+        }
+        let now = self.ctx.mono();
+        for id in self.master.replica_ids() {
+            if self.reconf_deadline(id).is_some_and(|at| at <= now) {
+                self.node_event(id, Event::ReconfSentTimeout);
+                self.set_reconf(id, Reconf::Done);
+            }
+        }
+        let places = self.master.settings.parallel_syncs.max(1) as usize;
+        let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
+        for id in self.master.replica_ids() {
+            let ready = self.master.nodes.get(&id).is_some_and(|n| n.reconf == Reconf::Waiting && n.is_reachable());
+            if taken < places && ready && self.point(id) {
+                self.node_event(id, Event::ReconfSent);
+                self.set_reconf(id, Reconf::Sent { at: now });
+                taken += 1;
+            }
+        }
+        let open = |id: &NodeId| {
+            self.master.nodes.get(id).is_some_and(|n| n.reconf != Reconf::Done && n.sdown_since.is_none())
+        };
+        if self.master.replica_ids().iter().any(open) {
+            let next = self.master.replica_ids().into_iter().filter_map(|id| self.reconf_deadline(id)).min();
+            // A replica that is waited for may come back at any time.
+            let at = next.unwrap_or(Instant::NEVER).min(now + Duration::from_secs(1));
+            self.ctx.arm(Timer::Reconfigure(self.master.key), at);
+        } else {
+            self.end_failover(Event::FailoverEnd);
+        }
+    }
+
+    /// It has lasted failover-timeout: the rest is told, and not waited for.
+    pub(crate) fn reconfiguration_timed_out(&mut self) {
+        self.master_event(Event::FailoverEndForTimeout);
+        let rest: Vec<_> = self
+            .master
+            .replicas()
+            .filter(|node| node.reconf == Reconf::Waiting && node.is_reachable())
+            .map(|node| node.id)
+            .collect();
+        self.end_failover(Event::FailoverEnd);
+        for id in rest {
+            if self.point(id) {
+                self.node_event(id, Event::ReconfSentBestEffort);
+            }
+        }
+    }
+
+    /// The new master is down itself. The reference would wait for it without end.
+    pub(crate) fn abandon_reconfiguration(&mut self) {
+        let name = self.master.name.clone();
+        let text = format!("The new master of {name} is down before all replicas follow it: the failover begins anew");
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.master.failover = None;
+        for node in self.master.nodes.values_mut() {
+            node.reconf = Reconf::Waiting;
+        }
+        self.ctx.timers.disarm(&Timer::Phase(self.master.key));
+        self.ctx.timers.disarm(&Timer::Reconfigure(self.master.key));
+        self.changed_urgently();
+    }
+
+    fn point(&mut self, id: NodeId) -> bool {
+        let of = self.master.addr().clone();
+        self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of })
+    }
+
+    fn set_reconf(&mut self, id: NodeId, reconf: Reconf) {
+        if let Some(node) = self.master.nodes.get_mut(&id) {
+            node.reconf = reconf;
+        }
+        self.schedule_info(id);
+        self.changed();
+    }
+
+    fn reconf_deadline(&self, id: NodeId) -> Option<Instant> {
+        match self.master.nodes.get(&id)?.reconf {
+            Reconf::Sent { at } => Some(at + self.ctx.timing.reconf_timeout),
+            Reconf::InProgress { progress_at, .. } => Some(progress_at + SYNC_STALL_LIMIT),
+            Reconf::Waiting | Reconf::Done => None,
+        }
+    }
+}

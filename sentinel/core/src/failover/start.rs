@@ -1,0 +1,193 @@
+//! When a failover may start, and how it does.
+
+use std::time::Duration;
+
+use crate::{
+    events::{Event, Level},
+    failover::{Failover, Phase},
+    output::Output,
+    select::{self, Facts},
+    state::NodeId,
+    time::Instant,
+    timer::Timer,
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// The master is objectively down: become a candidate after a small random time, unless the last attempt is too
+    /// recent. A Sentinel that is asked for its vote meanwhile gives it and does not run.
+    pub(crate) fn consider_failover(&mut self) {
+        if self.ctx.in_tilt() || self.master.odown_since.is_none() {
+            return;
+        }
+        if self.master.failover.as_ref().is_some_and(Failover::has_switched) {
+            // The promoted master died before the others followed it: begin anew.
+            self.abandon_reconfiguration();
+        }
+        let timer = Timer::Nominate(self.master.key);
+        if self.master.failover.is_some() || self.ctx.timers.is_armed(&timer) {
+            return;
+        }
+        let now = self.ctx.mono();
+        let at = if self.master.not_before > now {
+            self.tell_delay(self.master.not_before.since(now));
+            self.master.not_before
+        } else {
+            now + self.ctx.rng.up_to(self.ctx.timing.nomination_delay)
+        };
+        self.ctx.arm(timer, at);
+    }
+
+    fn tell_delay(&mut self, pause: Duration) {
+        if !std::mem::replace(&mut self.master.delay_told, true) {
+            let name = self.master.name.clone();
+            let text =
+                format!("Next failover delay: I will not start a failover of {name} for {} ms", pause.as_millis());
+            self.ctx.notice(Level::Warning, Some(&name), text);
+        }
+    }
+
+    /// The nomination's moment has come.
+    pub(crate) fn nominate(&mut self) {
+        let now = self.ctx.mono();
+        let due = self.master.odown_since.is_some() && self.master.failover.is_none() && !self.ctx.in_tilt();
+        if !due {
+            return;
+        }
+        if self.master.not_before > now {
+            self.consider_failover();
+        } else {
+            self.start_failover(false);
+        }
+    }
+
+    /// Starts: a new epoch, the own vote, and the question to the others once both are on disk.
+    pub(crate) fn start_failover(&mut self, forced: bool) {
+        let now = self.ctx.mono();
+        let timeout = self.master.settings.failover_timeout;
+        self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+        // The reference's pacing: a failover that was started and failed is not repeated before twice its timeout.
+        self.master.not_before = now + 2 * timeout + self.ctx.rng.up_to(Duration::from_secs(1));
+        self.master.delay_told = false;
+        let epoch = self.stand();
+        self.master.failover = Some(Failover { epoch, forced, started_at: now, phase: Phase::Registering });
+        self.changed_urgently();
+    }
+
+    /// Whether votes are being asked for, so that no opinions are.
+    pub(crate) fn is_electing(&self) -> bool {
+        self.master.failover.as_ref().is_some_and(Failover::is_electing)
+    }
+
+    /// Elected, or forced: choose a replica, on offsets that are not older than the master's death.
+    ///
+    /// A departure: the reference compares what the last INFO said, up to 10 s ago. Here each replica that has not
+    /// answered since is asked, and the choice waits for the answers, at most [`Timing::fresh_offset_wait`].
+    ///
+    /// [`Timing::fresh_offset_wait`]: crate::settings::Timing::fresh_offset_wait
+    pub(crate) fn win_election(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        let down_since = self.master.node().sdown_since.filter(|_| !failover.forced);
+        let fresh_from = down_since.unwrap_or(failover.started_at);
+        self.master.lost_elections = 0;
+        self.master_event(Event::ElectedLeader);
+        if self.ctx.simulated.crash_after_election {
+            self.ctx.outputs.push_back(Output::Crash);
+        }
+        self.master_event(Event::StateSelectReplica);
+        let waiting: std::collections::BTreeSet<NodeId> = self
+            .master
+            .replicas()
+            .filter(|node| node.is_reachable() && node.info.priority != 0)
+            .filter(|node| node.info_at.is_none_or(|at| at < fresh_from))
+            .map(|node| node.id)
+            .collect();
+        for id in &waiting {
+            self.ask_info(*id);
+        }
+        let deadline = self.ctx.mono() + self.ctx.timing.fresh_offset_wait;
+        self.ctx.arm(Timer::Phase(self.master.key), deadline);
+        let nothing_to_wait_for = waiting.is_empty();
+        self.enter(Phase::Selecting { waiting });
+        if nothing_to_wait_for {
+            self.choose_replica();
+        }
+    }
+
+    /// A replica answered INFO.
+    pub(crate) fn selection_answered(&mut self, id: NodeId) {
+        self.selection_lost(id);
+    }
+
+    /// A replica has answered, or cannot any more: the choice need not wait for it.
+    pub(crate) fn selection_lost(&mut self, id: NodeId) {
+        if let Some(Failover { phase: Phase::Selecting { waiting }, .. }) = &mut self.master.failover {
+            if waiting.remove(&id) && waiting.is_empty() {
+                self.choose_replica();
+            }
+        }
+    }
+
+    /// Chooses, says why the others were not chosen, and goes on to the promotion.
+    pub(crate) fn choose_replica(&mut self) {
+        let judged = select::judge_all(self.master.replicas(), &self.selection_facts());
+        let name = self.master.name.clone();
+        for (node, refusal) in &judged.refused {
+            let text = format!("{node} is no candidate for the promotion: {refusal}");
+            self.ctx.notice(Level::Notice, Some(&name), text);
+        }
+        match judged.best {
+            Some(replica) => self.begin_promotion(replica),
+            None => self.end_failover(Event::AbortNoGoodReplica),
+        }
+    }
+
+    /// Whether a replica could be promoted now.
+    pub(crate) fn has_candidate(&self) -> bool {
+        select::judge_all(self.master.replicas(), &self.selection_facts()).best.is_some()
+    }
+
+    fn selection_facts(&self) -> Facts {
+        Facts {
+            now: self.ctx.mono(),
+            ping_period: self.ctx.timing.ping_period,
+            info_period: self.ctx.timing.info_period,
+            down_after: self.master.settings.down_after,
+            master_down_since: self.master.node().sdown_since,
+        }
+    }
+
+    /// Goes over to another phase.
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        if let Some(failover) = &mut self.master.failover {
+            failover.phase = phase;
+            self.changed_urgently();
+        }
+    }
+
+    /// The deadline of the present phase has come.
+    pub(crate) fn phase_timed_out(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        let forced = failover.forced;
+        match &failover.phase {
+            // The disk is what is waited for; it is loud about it itself.
+            Phase::Registering | Phase::Recording { .. } => {}
+            Phase::Electing { .. } => self.election_timed_out(),
+            Phase::Deferred => self.start_failover(forced),
+            Phase::Selecting { .. } => self.choose_replica(),
+            Phase::Promoting { .. } | Phase::Confirming { .. } => self.end_failover(Event::AbortReplicaTimeout),
+            Phase::Reconfiguring => self.reconfiguration_timed_out(),
+        }
+    }
+
+    /// After TILT: go on where things stand.
+    pub(crate) fn resume_failover(&mut self) {
+        self.consider_failover();
+        self.advance_reconfiguration();
+    }
+
+    /// The phase's deadline.
+    pub(crate) fn arm_phase(&mut self, at: Instant) {
+        self.ctx.arm(Timer::Phase(self.master.key), at);
+    }
+}

@@ -1,0 +1,118 @@
+//! The switch: another node is the master from now on, for us and for our clients.
+
+use crate::{
+    events::Event,
+    failover::{Failover, Phase},
+    output::Output,
+    state::{NodeId, Reconf},
+    timer::Timer,
+    types::{Epoch, HostPort, SentinelId},
+    view::Role,
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// The promotion is on disk: this Sentinel's clients and all other Sentinels hear of it in this instant.
+    ///
+    /// A departure: the reference says `+switch-master` only when the other replicas follow, up to failover-timeout
+    /// later.
+    pub(crate) fn switch_to_promoted(&mut self, epoch: Epoch) {
+        let Some(Failover { phase: Phase::Recording { replica }, epoch: current, .. }) = self.master.failover else {
+            return;
+        };
+        if current != epoch || !self.master.nodes.contains_key(&replica) {
+            return;
+        }
+        self.node_event(replica, Event::PromotedReplica);
+        if self.ctx.simulated.crash_after_promotion {
+            self.ctx.outputs.push_back(Output::Crash);
+        }
+        self.master_event(Event::StateReconfReplicas);
+        self.master.config_epoch = epoch;
+        self.master.led_switch = true;
+        self.enter(Phase::Reconfiguring);
+        let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
+        let former = self.install_master(replica);
+        self.arm_phase(deadline);
+        self.persist();
+        self.say_hello();
+        self.dismiss(former);
+        self.advance_reconfiguration();
+    }
+
+    /// A peer announces a newer configuration with another address.
+    pub(crate) fn adopt_switch(&mut self, from: &SentinelId, from_addr: &HostPort, addr: HostPort, epoch: Epoch) {
+        let peer = self.master.subject_of_peer(from, from_addr);
+        self.ctx.event(Event::ConfigUpdateFrom(peer));
+        let new = match self.master.node_at(&addr) {
+            Some(id) => id,
+            None => self.add_node(addr, Role::Master),
+        };
+        self.master.config_epoch = epoch;
+        self.master.led_switch = false;
+        self.master.odown_since = None;
+        self.clear_failover();
+        self.install_master(new);
+        self.persist_promise();
+        self.say_hello();
+        for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
+            self.ask_info(id);
+        }
+    }
+
+    /// Makes a known node the master. Returns the former one. Links, and what is known of the nodes, are kept: the
+    /// reference makes everything anew, and cannot fail over again before it has asked everybody.
+    fn install_master(&mut self, new: NodeId) -> NodeId {
+        let now = self.ctx.mono();
+        let former = self.master.current;
+        let old = self.master.addr().clone();
+        let Some(new_addr) = self.master.nodes.get(&new).map(|node| node.addr.clone()) else { return former };
+        let name = self.master.name.clone();
+        self.ctx.event(Event::SwitchMaster { name, old, new: new_addr });
+        self.master.current = new;
+        self.master.odown_since = None;
+        self.master.not_before = now;
+        self.master.lost_elections = 0;
+        for peer in self.master.peers.values_mut() {
+            // What they thought of the former master says nothing about this one.
+            peer.opinion = None;
+            peer.vote = None;
+        }
+        let key = self.master.key;
+        self.ctx.timers.disarm(&Timer::Ask(key));
+        self.ctx.timers.disarm(&Timer::Nominate(key));
+        for node in self.master.nodes.values_mut() {
+            node.reconf = Reconf::Waiting;
+        }
+        for id in [former, new] {
+            if let Some(node) = self.master.nodes.get_mut(&id) {
+                node.sdown_since = None;
+                node.rebooted_at = None;
+                node.link.restart_silence(now);
+            }
+        }
+        if let Some(node) = self.master.nodes.get_mut(&former) {
+            node.former_master = true;
+            // Fencing sees to it; the others do not wait for it.
+            node.reconf = Reconf::Done;
+        }
+        let mut replicas = self.master.replica_ids();
+        replicas.sort_by_key(|id| *id == former);
+        for id in replicas {
+            self.node_event(id, Event::ReplicaDiscovered);
+        }
+        self.evaluate_node(former);
+        self.evaluate_node(new);
+        self.changed_urgently();
+        former
+    }
+
+    /// In a forced failover the former master is alive: it is demoted in this instant. The reference leaves it
+    /// accepting writes, soon to be lost, for some 10 s.
+    fn dismiss(&mut self, former: NodeId) {
+        let Some(node) = self.master.nodes.get(&former) else { return };
+        if node.link.is_up() && node.role == Role::Master {
+            self.demote(former);
+        }
+    }
+}

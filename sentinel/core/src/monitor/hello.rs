@@ -1,0 +1,330 @@
+//! Hellos: how Sentinels find each other and agree on the configuration.
+
+use std::{str, sync::Arc};
+
+use crate::{
+    context::Context,
+    engine::Engine,
+    events::{Event, Level},
+    monitor::{peer_target, ping_period},
+    output::Message,
+    state::{Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
+    timer::{Endpoint, Timer},
+    types::{Epoch, HostPort, MasterName, SentinelId},
+    watch::Watch,
+};
+
+/// Peers kept for one master: a bound on what hostile hellos can make us remember. Real fleets have a handful.
+const MAX_PEERS: usize = 256;
+
+/// The eight fields of a hello.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hello {
+    pub(crate) addr: HostPort,
+    pub(crate) id: SentinelId,
+    pub(crate) current_epoch: Epoch,
+    pub(crate) master: MasterName,
+    pub(crate) master_addr: HostPort,
+    pub(crate) config_epoch: Epoch,
+}
+
+impl Hello {
+    /// Reads `<ip>,<port>,<id>,<current-epoch>,<master>,<master-ip>,<master-port>,<config-epoch>`. None for anything
+    /// else.
+    pub(crate) fn parse(payload: &[u8]) -> Option<Self> {
+        let text = str::from_utf8(payload).ok()?;
+        let mut fields = text.split(',');
+        let mut next = || fields.next();
+        let (ip, port, id, current_epoch) = (next()?, next()?, next()?, next()?);
+        let (master, master_ip, master_port, config_epoch) = (next()?, next()?, next()?, next()?);
+        if next().is_some() {
+            return None;
+        }
+        Some(Hello {
+            addr: HostPort::from_words(ip, port).ok()?,
+            id: SentinelId::new(id).ok()?,
+            current_epoch: Epoch::new(current_epoch.parse().ok()?),
+            master: MasterName::new(master).ok()?,
+            master_addr: HostPort::from_words(master_ip, master_port).ok()?,
+            config_epoch: Epoch::new(config_epoch.parse().ok()?),
+        })
+    }
+}
+
+impl Context {
+    /// The hello that is sent over one link. None if the own address towards this instance is not known.
+    fn hello_over(&self, link: &Link, master: &Master) -> Option<Arc<str>> {
+        let ip = match &self.globals.announce_ip {
+            Some(host) => host.to_string(),
+            None => link.local()?.to_string(),
+        };
+        let port = self.globals.announce_port.unwrap_or(self.globals.port);
+        let of = master.serving();
+        let text = format!(
+            "{ip},{port},{},{},{},{},{},{}",
+            self.id, self.current_epoch, master.name, of.host, of.port, master.config_epoch
+        );
+        Some(text.into())
+    }
+}
+
+impl Watch<'_> {
+    /// Says hello to every instance of this master, now or as soon as all promises are on disk.
+    pub(crate) fn say_hello(&mut self) {
+        if !self.ctx.promises_durable() {
+            self.ctx.hellos_due.insert(self.master.key);
+            return;
+        }
+        for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
+            self.say_hello_to_node(id);
+        }
+        for id in self.master.peers.keys().cloned().collect::<Vec<_>>() {
+            self.say_hello_to_peer(&id);
+        }
+        let at = self.ctx.mono() + self.ctx.timing.publish_period;
+        self.ctx.arm(Timer::Hello(self.master.key), at);
+    }
+
+    /// Says hello through one data node, which distributes it.
+    pub(crate) fn say_hello_to_node(&mut self, id: NodeId) {
+        if !self.ctx.promises_durable() {
+            self.ctx.hellos_due.insert(self.master.key);
+            return;
+        }
+        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(payload) = self.ctx.hello_over(&node.link, self.master) else { return };
+        self.renew_deaf_subscription(id);
+        self.send_to(id, Asked::Hello, Message::Hello { payload });
+    }
+
+    /// Says hello to one peer directly.
+    pub(crate) fn say_hello_to_peer(&mut self, id: &SentinelId) {
+        if !self.ctx.promises_durable() {
+            self.ctx.hellos_due.insert(self.master.key);
+            return;
+        }
+        let Some(shared) = self.peers.get_mut(id) else { return };
+        if let Some(payload) = self.ctx.hello_over(&shared.link, self.master) {
+            self.ctx.send(&mut shared.link, Asked::Hello, Message::Hello { payload });
+        }
+    }
+
+    /// A subscription through which not even the own hellos have come for three periods is made anew.
+    fn renew_deaf_subscription(&mut self, id: NodeId) {
+        let endpoint = self.endpoint(id);
+        let now = self.ctx.mono();
+        let (deaf, old) = (3 * self.ctx.timing.publish_period, self.ctx.timing.min_link_reconnect_period);
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let LinkState::Up { since, .. } = node.link.state else { return };
+        if now.since(since) > old && now.since(node.hello_heard_at) > deaf {
+            self.ctx.renew_link(&mut node.link, &endpoint);
+        }
+    }
+
+    /// The first meeting with a Sentinel: a link to it, shared with other masters that know it.
+    pub(crate) fn add_peer(&mut self, id: &SentinelId, addr: &HostPort, confirmed: bool) {
+        let now = self.ctx.mono();
+        let key = self.master.key;
+        let mut peer = Peer::new(id.clone(), addr.clone(), now);
+        peer.confirmed = confirmed;
+        self.master.peers.insert(id.clone(), peer);
+        let period = ping_period(&self.master.settings, &self.ctx.timing);
+        let limit = self.master.settings.down_after / 2;
+        if let Some(shared) = self.peers.get_mut(id) {
+            shared.users.insert(key);
+            shared.link.ping_period = shared.link.ping_period.min(period);
+            shared.link.silence_limit = shared.link.silence_limit.min(limit);
+        } else {
+            let mut link = Link::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()), now);
+            link.ping_period = period;
+            link.silence_limit = limit;
+            self.ctx.open_link(&mut link, Endpoint::Peer(id.clone()));
+            self.peers.insert(id.clone(), PeerLink { link, users: [key].into() });
+        }
+        self.evaluate_peer(id);
+        self.changed();
+    }
+
+    /// A known peer announces a configuration.
+    fn compare_configuration(&mut self, hello: Hello) {
+        let now = self.ctx.mono();
+        let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
+        peer.hello_at = now;
+        peer.claim = Some(Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch });
+        if hello.config_epoch <= self.master.config_epoch {
+            return;
+        }
+        if !peer.confirmed {
+            // Anybody can publish a hello. One from a Sentinel just heard of counts when it can be reached.
+            peer.unconfirmed = Some(hello);
+            return;
+        }
+        self.take_configuration(&hello);
+    }
+
+    /// A peer's link is up: it exists, so what it announced counts.
+    pub(crate) fn confirm_peer(&mut self, id: &SentinelId) {
+        let Some(peer) = self.master.peers.get_mut(id) else { return };
+        peer.confirmed = true;
+        if let Some(hello) = peer.unconfirmed.take() {
+            self.compare_configuration(hello);
+        }
+    }
+
+    fn take_configuration(&mut self, hello: &Hello) {
+        let name = self.master.name.clone();
+        let usable = hello.master_addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
+        if !usable || hello.master_addr.port == 0 || !hello.config_epoch.plausible_after(self.ctx.current_epoch) {
+            // Taking the number without the address would make us deaf to the right hello of the same epoch.
+            let text = format!(
+                "Refused the configuration {} of epoch {} told by {}: {}",
+                hello.master_addr,
+                hello.config_epoch,
+                hello.id,
+                if usable { "implausible" } else { "host names are not accepted (resolve-hostnames no)" }
+            );
+            self.ctx.notice(Level::Warning, Some(&name), text);
+            return;
+        }
+        if hello.master_addr == *self.master.addr() {
+            self.master.config_epoch = hello.config_epoch;
+            self.persist_promise();
+            self.changed();
+        } else {
+            self.adopt_switch(&hello.id, &hello.addr, hello.master_addr.clone(), hello.config_epoch);
+        }
+    }
+}
+
+impl Engine {
+    /// A hello came, through a data node or directly.
+    pub(crate) fn hello_received(&mut self, payload: &[u8]) {
+        let Some(hello) = Hello::parse(payload) else { return };
+        if hello.id == self.ctx.id {
+            return;
+        }
+        let Some(key) = self.names.get(&hello.master).copied() else { return };
+        if !self.meet(key, &hello) {
+            return;
+        }
+        if self.ctx.adopt_epoch(hello.current_epoch, hello.id.as_str()) {
+            self.ctx.event(Event::NewEpoch(hello.current_epoch));
+        }
+        self.with_master(key, |watch| watch.compare_configuration(hello));
+    }
+
+    /// Makes the sender known. False if it cannot be: then nothing it says counts.
+    fn meet(&mut self, key: MasterKey, hello: &Hello) -> bool {
+        let Some(master) = self.masters.get(&key) else { return false };
+        match master.peers.get(&hello.id) {
+            Some(peer) if peer.addr == hello.addr => return true,
+            _ if hello.addr.port == 0 => return false,
+            _ if !hello.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames => return false,
+            Some(_) => self.peer_moved(key, hello),
+            None => {
+                let squatter = master.peers.values().find(|peer| peer.addr == hello.addr).map(|peer| peer.id.clone());
+                if squatter.is_none() && master.peers.len() >= MAX_PEERS {
+                    let (name, text) =
+                        (master.name.clone(), format!("Refused Sentinel {}: {MAX_PEERS} are known", hello.id));
+                    self.ctx.notice(Level::Warning, Some(&name), text);
+                    return false;
+                }
+                if let Some(old) = squatter {
+                    self.peer_replaced(key, &old);
+                }
+                self.with_master(key, |watch| {
+                    watch.add_peer(&hello.id, &hello.addr, false);
+                    let subject = watch.master.subject_of_peer(&hello.id, &hello.addr);
+                    watch.ctx.event(Event::PeerDiscovered(subject));
+                    watch.persist();
+                });
+            }
+        }
+        // Known under another master at another address: the newest hello is right for all.
+        if self.peers.get(&hello.id).is_some_and(|shared| shared.link.target.addr != hello.addr) {
+            self.retarget_peer(&hello.id, &hello.addr);
+        }
+        true
+    }
+
+    /// A known id says hello from a new address.
+    fn peer_moved(&mut self, key: MasterKey, hello: &Hello) {
+        self.with_master(key, |watch| {
+            let (addr, id) = (hello.addr.clone(), hello.id.clone());
+            let master = watch.master.subject();
+            watch.ctx.event(Event::PeerAddressSwitch { master, addr, id });
+        });
+        let others = self.retarget_peer(&hello.id, &hello.addr);
+        if others > 0 {
+            self.with_master(key, |watch| {
+                let subject = watch.master.subject_of_peer(&hello.id, &hello.addr);
+                watch.ctx.event(Event::PeerAddressUpdate { subject, others });
+            });
+        }
+    }
+
+    /// Gives a peer its new address under every master, and dials it there. Returns how many other masters know it.
+    fn retarget_peer(&mut self, id: &SentinelId, addr: &HostPort) -> usize {
+        let Some(shared) = self.peers.get_mut(id) else { return 0 };
+        shared.link.target = Arc::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()));
+        self.ctx.renew_link(&mut shared.link, &Endpoint::Peer(id.clone()));
+        let users: Vec<_> = shared.users.iter().copied().collect();
+        for user in &users {
+            self.with_master(*user, |watch| {
+                if let Some(peer) = watch.master.peers.get_mut(id) {
+                    peer.addr = addr.clone();
+                }
+                watch.persist();
+                watch.changed();
+            });
+        }
+        users.len().saturating_sub(1)
+    }
+
+    /// A new id speaks from the address of an old one: the old one is gone, under every master.
+    fn peer_replaced(&mut self, key: MasterKey, old: &SentinelId) {
+        self.with_master(key, |watch| {
+            if let Some(peer) = watch.master.peers.get(old) {
+                let subject = watch.master.subject_of_peer(old, &peer.addr.clone());
+                watch.ctx.event(Event::PeerInvalidAddress(subject));
+            }
+        });
+        for user in self.peers.get(old).map(|shared| shared.users.clone()).unwrap_or_default() {
+            self.with_master(user, |watch| {
+                watch.remove_peer(old);
+                watch.persist();
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_is_eight_fields() {
+        let hello =
+            Hello::parse(b"127.0.0.1,36011,e0b27310648e3710ac87253b5dd88f0239a315e7,1,m,127.0.0.1,36003,1").unwrap();
+        assert_eq!(hello.addr.port, 36011);
+        assert_eq!((hello.current_epoch, hello.config_epoch), (Epoch::new(1), Epoch::new(1)));
+        assert_eq!(hello.master_addr.to_string(), "127.0.0.1:36003");
+    }
+
+    #[test]
+    fn anything_else_is_not_a_hello() {
+        for text in [
+            "",
+            "a,b",
+            "127.0.0.1,1,id,1,m,127.0.0.1,2,1,extra",
+            "127.0.0.1,1,id,-1,m,127.0.0.1,2,1",
+            ",1,id,1,m,127.0.0.1,2,1",
+            "127.0.0.1,99999,id,1,m,127.0.0.1,2,1",
+            "127.0.0.1,1,i d,1,m,127.0.0.1,2,1",
+            "127.0.0.1,1,id,1,m,,2,1",
+        ] {
+            assert_eq!(Hello::parse(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(Hello::parse(&[0xff, 0xfe]), None);
+    }
+}

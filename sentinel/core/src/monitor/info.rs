@@ -1,0 +1,276 @@
+//! Asking INFO, and what follows from the answer.
+
+use std::sync::Arc;
+
+use sentinel_resp::Reply;
+
+use crate::{
+    events::{Event, Level},
+    monitor::InfoReport,
+    output::Message,
+    state::{Asked, NodeId, Reconf},
+    time::Instant,
+    timer::Timer,
+    view::Role,
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// Asks a data node for INFO, unless an answer is awaited already.
+    pub(crate) fn ask_info(&mut self, id: NodeId) {
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        if !node.link.awaits(&Asked::Info) {
+            self.ctx.send(&mut node.link, Asked::Info, Message::Info);
+        }
+    }
+
+    /// When the next INFO is due: every 10 s; every second for a replica whose master is objectively down or in
+    /// failover, or which has lost its master; ten times a second for one that is being pointed at a new master.
+    pub(crate) fn schedule_info(&mut self, id: NodeId) {
+        let timing = &self.ctx.timing;
+        let Some(node) = self.master.nodes.get(&id) else { return };
+        let is_replica = id != self.master.current;
+        let period = if is_replica && node.reconf.is_under_way() {
+            timing.reconf_info_period
+        } else if is_replica
+            && (self.master.odown_since.is_some()
+                || self.master.failover.is_some()
+                || (node.role == Role::Replica && !node.info.link_up))
+        {
+            timing.urgent_info_period
+        } else {
+            timing.info_period
+        };
+        let at = self.ctx.mono() + period.min(timing.info_period);
+        self.ctx.arm(Timer::Info(self.master.key, id), at);
+    }
+
+    /// Looks at INFO again at this time, if not before.
+    fn look_again_by(&mut self, id: NodeId, at: Instant) {
+        self.ctx.timers.arm_by(Timer::Info(self.master.key, id), at);
+    }
+
+    /// The answer to INFO. Only texts count; an error leaves the age of the last one growing.
+    pub(crate) fn info_received(&mut self, id: NodeId, reply: &Reply) {
+        if let (Reply::Bulk(_) | Reply::Verbatim { .. }, Some(text)) = (reply, reply.as_text()) {
+            let text: Arc<str> = text.into();
+            self.read_info(id, &text);
+        }
+        self.schedule_info(id);
+    }
+
+    fn read_info(&mut self, id: NodeId, text: &Arc<str>) {
+        let now = self.ctx.mono();
+        let mut report = InfoReport::parse(text);
+        let is_master = id == self.master.current;
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let listed = std::mem::take(&mut report.replicas);
+        let rebooted = matches!((&node.info.run_id, &report.run_id), (Some(old), Some(new)) if old != new);
+        report.run_id = report.run_id.take().or_else(|| node.info.run_id.take());
+        if report.source != node.info.source {
+            node.source_changed_at = now;
+        }
+        let role = report.role.unwrap_or(node.role);
+        let role_changed = role != node.role;
+        node.info = report;
+        node.info_text = Some(Arc::clone(text));
+        node.info_at = Some(now);
+        if role_changed {
+            node.role = role;
+            node.role_since = now;
+        }
+        if rebooted && is_master && !self.master.settings.reboot_down_after.is_zero() {
+            node.rebooted_at = Some(now);
+        }
+        if rebooted {
+            self.node_event(id, Event::Reboot);
+        }
+        if is_master {
+            self.discover_replicas(listed);
+        }
+        if role_changed {
+            let expected = (role == Role::Master) == is_master;
+            self.node_event(id, |subject| Event::RoleChange { subject, role, expected });
+        }
+        self.changed();
+        self.evaluate_node(id);
+        if !self.ctx.in_tilt() {
+            self.act_on_role(id, role, is_master);
+        }
+        self.selection_answered(id);
+    }
+
+    /// Adds the replicas that the master lists and that are not known yet.
+    fn discover_replicas(&mut self, listed: Vec<crate::types::HostPort>) {
+        for addr in listed {
+            let usable = addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
+            if !usable || self.master.node_at(&addr).is_some() || self.master.nodes.len() > InfoReport::MAX_REPLICAS {
+                continue;
+            }
+            let id = self.add_node(addr, Role::Replica);
+            self.node_event(id, Event::ReplicaDiscovered);
+            self.persist();
+        }
+    }
+
+    fn act_on_role(&mut self, id: NodeId, role: Role, is_master: bool) {
+        match role {
+            Role::Master if is_master => {
+                // The master is known to be well: whoever was one before it can be put in its place.
+                for other in self.master.replica_ids() {
+                    self.consider_fencing(other);
+                }
+            }
+            Role::Master => {
+                if self.awaits_promotion_of(id) {
+                    self.promotion_acknowledged(id);
+                } else {
+                    self.consider_fencing(id);
+                }
+            }
+            Role::Replica if !is_master => {
+                if let Some(node) = self.master.nodes.get_mut(&id) {
+                    node.former_master = false;
+                }
+                self.promotion_missing(id);
+                self.follow_reconfiguration(id);
+                self.consider_fixing(id);
+            }
+            Role::Replica => {}
+        }
+    }
+
+    /// Whether the configured master can be trusted with more replicas: it says it is one, is not down, and has said
+    /// so lately.
+    fn master_looks_sane(&self) -> bool {
+        let node = self.master.node();
+        node.role == Role::Master
+            && node.sdown_since.is_none()
+            && self.master.odown_since.is_none()
+            && node.info_at.is_some_and(|at| self.ctx.mono().since(at) < 2 * self.ctx.timing.info_period)
+    }
+
+    /// Whether a majority of all Sentinels announces the configuration that is in force here.
+    fn configuration_confirmed(&self) -> bool {
+        let agreeing = self.master.peers.values().filter(|peer| {
+            peer.claim.as_ref().is_some_and(|claim| {
+                claim.config_epoch == self.master.config_epoch && claim.addr == *self.master.addr()
+            })
+        });
+        1 + agreeing.count() >= self.master.majority()
+    }
+
+    /// A node that should be a replica says it is a master.
+    ///
+    /// A departure: one that is known to have been the master before the present configuration is turned into a
+    /// replica at once, if this Sentinel led the switch or a majority announces it. Any other, as in the reference,
+    /// must have said so for 4 hello periods (8 s) without having been down: it may be another leader's promotion.
+    pub(crate) fn consider_fencing(&mut self, id: NodeId) {
+        let switching = self.master.failover.as_ref().is_some_and(|failover| !failover.has_switched());
+        let Some(node) = self.master.nodes.get(&id) else { return };
+        if id == self.master.current
+            || node.role != Role::Master
+            || node.info_at.is_none()
+            || switching
+            || !node.link.is_up()
+            || self.is_being_pointed(id)
+            || !self.master_looks_sane()
+        {
+            return;
+        }
+        let known_former = node.former_master && (self.master.led_switch || self.configuration_confirmed());
+        if !known_former {
+            let calm = 4 * self.ctx.timing.publish_period;
+            let due = (node.role_since + calm).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + calm));
+            if due >= self.ctx.mono() {
+                self.look_again_by(id, due + std::time::Duration::from_millis(1));
+                return;
+            }
+        }
+        self.demote(id);
+    }
+
+    /// Points a node that says it is a master at the real one.
+    pub(crate) fn demote(&mut self, id: NodeId) {
+        let of = self.master.addr().clone();
+        if self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of }) {
+            self.node_event(id, Event::ConvertToReplica);
+        }
+    }
+
+    /// A replica that follows another master than the configured one is put right, once things have been quiet for
+    /// failover-timeout: until then a failover may be under way elsewhere.
+    fn consider_fixing(&mut self, id: NodeId) {
+        let of = self.master.addr().clone();
+        let quiet = self.master.settings.failover_timeout;
+        let now = self.ctx.mono();
+        let in_failover = self.master.failover.is_some();
+        let Some(node) = self.master.nodes.get(&id) else { return };
+        if node.info.source.is_none() || node.info.follows(&of) || in_failover || self.is_being_pointed(id) {
+            return;
+        }
+        let due = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
+        if due >= now {
+            self.look_again_by(id, due + std::time::Duration::from_millis(1));
+            return;
+        }
+        if self.master_looks_sane() && self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of })
+        {
+            self.node_event(id, Event::FixReplicaConfig);
+        }
+    }
+
+    /// Whether an order to follow a master is on its way to this node.
+    fn is_being_pointed(&self, id: NodeId) -> bool {
+        self.master
+            .nodes
+            .get(&id)
+            .is_some_and(|node| node.link.in_flight.values().any(|asked| matches!(asked, Asked::Replicate { .. })))
+    }
+
+    /// How far a replica has come in following the new master.
+    fn follow_reconfiguration(&mut self, id: NodeId) {
+        let now = self.ctx.mono();
+        let of = self.master.addr().clone();
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let progress = node.info.sync_progress.wrapping_add(node.info.offset);
+        match node.reconf {
+            Reconf::Sent { .. } if node.info.follows(&of) => {
+                node.reconf = Reconf::InProgress { progress_at: now, progress };
+                self.node_event(id, Event::ReconfInProgress);
+            }
+            Reconf::InProgress { progress: before, .. } if progress != before => {
+                node.reconf = Reconf::InProgress { progress_at: now, progress };
+            }
+            _ => {}
+        }
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        if matches!(node.reconf, Reconf::InProgress { .. }) && node.info.link_up && node.info.follows(&of) {
+            node.reconf = Reconf::Done;
+            self.node_event(id, Event::ReconfDone);
+            self.advance_reconfiguration();
+        }
+    }
+
+    /// The answers to a transaction and the INFO behind it. An error among them is logged; INFO shows the result.
+    pub(crate) fn transaction_answered(&mut self, id: NodeId, reply: &Reply) {
+        let Reply::Array(parts) = reply else { return self.info_received(id, reply) };
+        let Some((info, answers)) = parts.split_last() else { return };
+        if let Some(error) = first_error(answers) {
+            let Some(node) = self.master.nodes.get(&id) else { return };
+            let text = format!("{} answered to the change of its role: {error}", node.addr);
+            let name = self.master.name.clone();
+            self.ctx.notice(Level::Warning, Some(&name), text);
+        }
+        self.info_received(id, info);
+    }
+}
+
+/// The first refusal of a command that matters. CONFIG REWRITE without a file is usual, and harmless.
+fn first_error(replies: &[Reply]) -> Option<&str> {
+    replies.iter().find_map(|reply| match reply {
+        Reply::Error(text) if !text.contains("config file") => Some(text.as_str()),
+        Reply::Array(parts) => first_error(parts),
+        _ => None,
+    })
+}

@@ -1,0 +1,177 @@
+//! Opening links, losing them, and opening them again.
+
+use std::time::Duration;
+
+use crate::{
+    context::Context,
+    events::Level,
+    input::LinkFault,
+    output::{Message, Target, TargetKind},
+    settings::{GlobalSettings, MasterSettings, Timing},
+    state::{Asked, Link, LinkState},
+    time::Instant,
+    timer::{Endpoint, Timer},
+    types::{HostPort, SentinelId},
+};
+
+/// Shortest time between two PINGs, whatever down-after says.
+const MIN_PING_PERIOD: Duration = Duration::from_millis(10);
+/// First pause between two attempts to connect; doubled up to [`Timing::reconnect_period`].
+const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(10);
+/// Each closed link adds this to the longest pause, so that a thousand dead nodes do not cost a core.
+const RECONNECT_PAUSE_PER_LINK: Duration = Duration::from_millis(2);
+/// The reference's pause between two attempts: the longest ever used here.
+const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a data node is reached.
+pub(crate) fn node_target(id: &SentinelId, settings: &MasterSettings, addr: HostPort) -> Target {
+    Target {
+        addr,
+        kind: TargetKind::DataNode,
+        user: settings.auth_pass.as_ref().and(settings.auth_user.clone()),
+        pass: settings.auth_pass.clone(),
+        client_name: format!("sentinel-{}", id.short()),
+        rename_commands: std::sync::Arc::new(settings.rename_commands.clone()),
+    }
+}
+
+/// How another Sentinel is reached: with `sentinel-pass`, else with the own `requirepass`.
+pub(crate) fn peer_target(id: &SentinelId, globals: &GlobalSettings, addr: HostPort) -> Target {
+    let (user, pass) = match &globals.sentinel_pass {
+        Some(pass) => (globals.sentinel_user.clone(), Some(pass.clone())),
+        None => (None, globals.requirepass.clone()),
+    };
+    Target {
+        addr,
+        kind: TargetKind::Peer,
+        user,
+        pass,
+        client_name: format!("sentinel-{}", id.short()),
+        rename_commands: std::sync::Arc::default(),
+    }
+}
+
+/// How often an instance is pinged. A departure: the reference takes min(1 s, down-after), and so notices a node that
+/// hangs right after an answer up to a whole down-after late; a quarter of it bounds that.
+pub(crate) fn ping_period(settings: &MasterSettings, timing: &Timing) -> Duration {
+    let usual = Timing::default().ping_period;
+    let period = match settings.ping_period {
+        Some(period) => period,
+        None if timing.ping_period != usual => timing.ping_period.min(settings.down_after),
+        None => usual.min(settings.down_after / 4),
+    };
+    period.max(MIN_PING_PERIOD)
+}
+
+impl Context {
+    /// A link came up: PING at once, and go on from there.
+    pub(crate) fn link_up(&mut self, link: &mut Link, local: Option<std::net::IpAddr>, endpoint: &Endpoint) {
+        let LinkState::Connecting(id) = link.state else { return };
+        let since = self.mono();
+        link.state = LinkState::Up { link: id, since, local };
+        link.attempts = 0;
+        link.refusals = 0;
+        link.heard_at = since;
+        self.closed_links = self.closed_links.saturating_sub(1);
+        self.send_ping(link, endpoint);
+    }
+
+    /// A link broke or could not be opened. A broken one is dialled again at once: no answer there is the fastest
+    /// sign of death.
+    pub(crate) fn link_down(&mut self, link: &mut Link, fault: &LinkFault, endpoint: &Endpoint) {
+        if let Some(id) = link.id() {
+            self.owners.remove(&id);
+        }
+        link.refusals = if *fault == LinkFault::Refused { link.refusals.saturating_add(1) } else { 0 };
+        if link.is_up() {
+            self.closed_links += 1;
+        }
+        let first_failure = !link.is_up() && link.attempts == 1;
+        link.state = LinkState::Closed;
+        link.in_flight.clear();
+        link.vitals.set_pending(0);
+        self.timers.disarm(&Timer::Ping(endpoint.clone()));
+        self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
+        if first_failure || matches!(fault, LinkFault::Denied(_)) && link.attempts <= 1 {
+            let text = format!("Cannot connect to {}: {fault}", link.target.addr);
+            let level = if matches!(fault, LinkFault::Denied(_)) { Level::Warning } else { Level::Verbose };
+            self.notice(level, None, text);
+        }
+        let pause = self.reconnect_pause(link.attempts);
+        let at = self.mono() + pause;
+        self.arm(Timer::Reconnect(endpoint.clone()), at);
+    }
+
+    /// Closes a link on purpose and dials anew at once.
+    pub(crate) fn renew_link(&mut self, link: &mut Link, endpoint: &Endpoint) {
+        if link.is_up() {
+            self.closed_links += 1;
+        }
+        self.close(link);
+        self.timers.disarm(&Timer::Ping(endpoint.clone()));
+        self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
+        let now = self.mono();
+        self.arm(Timer::Reconnect(endpoint.clone()), now);
+    }
+
+    /// Dials for the first time.
+    pub(crate) fn open_link(&mut self, link: &mut Link, endpoint: Endpoint) {
+        self.closed_links += 1;
+        self.dial(link, endpoint);
+    }
+
+    /// Dials, unless the port is 0: such an instance is never connected.
+    pub(crate) fn dial(&mut self, link: &mut Link, endpoint: Endpoint) {
+        if link.target.addr.port != 0 && link.state == LinkState::Closed {
+            self.connect(link, endpoint);
+        }
+    }
+
+    /// Forgets a link for good.
+    pub(crate) fn drop_link(&mut self, link: &mut Link, endpoint: &Endpoint) {
+        if !link.is_up() {
+            self.closed_links = self.closed_links.saturating_sub(1);
+        }
+        self.close(link);
+        self.timers.disarm(&Timer::Reconnect(endpoint.clone()));
+        self.timers.disarm(&Timer::Ping(endpoint.clone()));
+        self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
+    }
+
+    /// An open connection on which nothing has come for long, while a PING waits, is replaced: the reference's rule.
+    pub(crate) fn check_silence(&mut self, link: &mut Link, endpoint: &Endpoint) {
+        let LinkState::Up { since, .. } = link.state else { return };
+        let Some(silent_since) = link.silent_since else { return };
+        let quiet_since = silent_since.max(link.heard_at);
+        let due = (since + self.timing.min_link_reconnect_period).max(quiet_since + link.silence_limit);
+        if due <= self.mono() {
+            self.renew_link(link, endpoint);
+        } else {
+            self.arm(Timer::LinkSilence(endpoint.clone()), due);
+        }
+    }
+
+    fn reconnect_pause(&mut self, attempts: u32) -> Duration {
+        if attempts == 0 {
+            return Duration::ZERO;
+        }
+        let crowd = RECONNECT_PAUSE_PER_LINK.saturating_mul(u32::try_from(self.closed_links).unwrap_or(u32::MAX));
+        let longest = self.timing.reconnect_period.max(crowd).min(MAX_RECONNECT_PAUSE);
+        let pause = FIRST_RECONNECT_PAUSE.saturating_mul(1 << attempts.min(10)).min(longest);
+        pause - self.rng.up_to(pause / 4)
+    }
+
+    /// Sends a PING and counts the silence from it, if none was pending.
+    pub(crate) fn send_ping(&mut self, link: &mut Link, endpoint: &Endpoint) {
+        let now: Instant = self.mono();
+        if link.awaits(&Asked::Ping) || !self.send(link, Asked::Ping, Message::Ping) {
+            return;
+        }
+        link.ping_sent_at = Some(now);
+        if link.silent_since.is_none() {
+            link.silent_since = Some(now);
+            link.vitals.set_ping_sent(Some(now));
+        }
+        self.check_silence(link, endpoint);
+    }
+}

@@ -1,0 +1,12 @@
+//! What is sent periodically, and what the answers say.
+
+mod hello;
+mod info;
+mod link;
+mod ping;
+mod report;
+
+pub(crate) use hello::Hello;
+pub(crate) use link::{node_target, peer_target, ping_period};
+pub(crate) use ping::PingAnswer;
+pub(crate) use report::InfoReport;

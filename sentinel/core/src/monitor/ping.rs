@@ -1,0 +1,77 @@
+//! What the answer to a PING says.
+
+use sentinel_resp::Reply;
+
+use crate::{
+    context::Context,
+    state::Link,
+    timer::{Endpoint, Timer},
+};
+
+/// How an instance answered a PING.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PingAnswer {
+    /// `+PONG`
+    Pong,
+    /// `-LOADING` or `-MASTERDOWN`: alive, if not well.
+    Acceptable,
+    /// `-BUSY`: a script runs for too long.
+    Busy,
+    /// Anything else: it answers, but is not available.
+    Other,
+}
+
+impl PingAnswer {
+    fn of(reply: &Reply) -> Self {
+        match reply {
+            Reply::Status(text) if text.eq_ignore_ascii_case("PONG") => PingAnswer::Pong,
+            Reply::Error(text) if text.starts_with("LOADING") || text.starts_with("MASTERDOWN") => {
+                PingAnswer::Acceptable
+            }
+            Reply::Error(text) if text.starts_with("BUSY") => PingAnswer::Busy,
+            // A RESP2 connection with a subscription answers an array; ours never subscribes there, a proxy might.
+            Reply::Bulk(text) if text.eq_ignore_ascii_case(b"PONG") => PingAnswer::Pong,
+            _ => PingAnswer::Other,
+        }
+    }
+
+    pub(crate) const fn is_acceptable(self) -> bool {
+        matches!(self, PingAnswer::Pong | PingAnswer::Acceptable)
+    }
+}
+
+impl Context {
+    /// Notes the answer, and when the next PING is due.
+    pub(crate) fn ping_answered(&mut self, link: &mut Link, reply: &Reply, endpoint: &Endpoint) -> PingAnswer {
+        let now = self.mono();
+        let answer = PingAnswer::of(reply);
+        link.vitals.set_reply(now);
+        if answer.is_acceptable() {
+            link.silent_since = None;
+            link.ok_reply_at = now;
+            link.vitals.set_ping_sent(None);
+            link.vitals.set_ok_reply(now);
+            self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
+        }
+        let next = link.ping_sent_at.map_or(now, |sent| (sent + link.ping_period).max(now));
+        self.arm(Timer::Ping(endpoint.clone()), next);
+        answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pong_loading_and_masterdown_count_as_available() {
+        let error = |text: &str| Reply::Error(text.to_owned());
+        assert_eq!(PingAnswer::of(&Reply::Status("PONG".into())), PingAnswer::Pong);
+        assert!(PingAnswer::of(&error("LOADING Redis is loading the dataset in memory")).is_acceptable());
+        assert!(PingAnswer::of(&error("MASTERDOWN Link with MASTER is down")).is_acceptable());
+        assert_eq!(PingAnswer::of(&error("BUSY Redis is busy running a script")), PingAnswer::Busy);
+        for other in ["NOAUTH Authentication required.", "NOPERM no", "ERR max number of clients reached"] {
+            assert_eq!(PingAnswer::of(&error(other)), PingAnswer::Other);
+        }
+    }
+}

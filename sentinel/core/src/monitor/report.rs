@@ -1,0 +1,167 @@
+use crate::{
+    types::{HostPort, RunId},
+    view::Role,
+};
+
+/// What one INFO of a data node says, as far as decisions need it.
+///
+/// Fields that belong to a replica are read only when `role:slave` came before them, as the reference does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct InfoReport {
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) role: Option<Role>,
+    /// Whom it replicates from, as it says.
+    pub(crate) source: Option<(String, u16)>,
+    pub(crate) link_up: bool,
+    /// 0 while the link is up, -1000 if it never was.
+    pub(crate) link_down_ms: i64,
+    pub(crate) priority: u32,
+    /// Of a replica its `slave_repl_offset`, of a master its `master_repl_offset`.
+    pub(crate) offset: u64,
+    pub(crate) announced: bool,
+    /// Moves while a synchronisation makes progress.
+    pub(crate) sync_progress: u64,
+    /// The replicas that a master lists.
+    pub(crate) replicas: Vec<HostPort>,
+}
+
+impl Default for InfoReport {
+    fn default() -> Self {
+        InfoReport {
+            run_id: None,
+            role: None,
+            source: None,
+            link_up: false,
+            link_down_ms: 0,
+            priority: 100,
+            offset: 0,
+            announced: true,
+            sync_progress: 0,
+            replicas: Vec::new(),
+        }
+    }
+}
+
+impl InfoReport {
+    /// Replicas read from one INFO; a master that lists more has them left out. A bound on what a hostile node can
+    /// make us remember.
+    pub(crate) const MAX_REPLICAS: usize = 1_024;
+
+    /// Reads the text. Unknown and malformed lines are passed over.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut report = InfoReport::default();
+        let (mut host, mut port) = (None, None);
+        for line in text.lines() {
+            let Some((field, value)) = line.split_once(':') else { continue };
+            match field {
+                "run_id" => report.run_id = RunId::new(value).ok(),
+                "role" => {
+                    report.role = match value {
+                        "master" => Some(Role::Master),
+                        "slave" => Some(Role::Replica),
+                        _ => None,
+                    }
+                }
+                "master_repl_offset" if report.role == Some(Role::Master) => {
+                    report.offset = value.parse().unwrap_or(0);
+                }
+                _ if field.starts_with("slave") && field.as_bytes().get(5).is_some_and(u8::is_ascii_digit) => {
+                    if report.replicas.len() < Self::MAX_REPLICAS {
+                        report.replicas.extend(listed_replica(value));
+                    }
+                }
+                _ if report.role == Some(Role::Replica) => match field {
+                    "master_host" => host = Some(value.to_owned()),
+                    "master_port" => port = value.parse().ok(),
+                    "master_link_status" => report.link_up = value == "up",
+                    "master_link_down_since_seconds" => {
+                        report.link_down_ms = value.parse::<i64>().unwrap_or(0).saturating_mul(1000);
+                    }
+                    "slave_priority" => report.priority = value.parse().unwrap_or(100),
+                    "slave_repl_offset" => report.offset = value.parse().unwrap_or(0),
+                    "replica_announced" => report.announced = value != "0",
+                    "master_sync_read_bytes" | "slave_read_repl_offset" => {
+                        report.sync_progress = report.sync_progress.wrapping_add(value.parse().unwrap_or(0));
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        report.source = host.zip(port);
+        report
+    }
+
+    /// Whether this replica has never had a copy of its master's data: it never linked, and its offset never moved.
+    ///
+    /// A replica restarted with its data while the master is away also says "never linked" (-1), but knows its offset.
+    pub(crate) const fn never_synced(&self) -> bool {
+        !self.link_up && self.link_down_ms < 0 && self.offset <= 1
+    }
+
+    /// Whether it replicates from this address.
+    pub(crate) fn follows(&self, addr: &HostPort) -> bool {
+        self.source.as_ref().is_some_and(|(host, port)| {
+            *port == addr.port && crate::types::Host::new(host).is_ok_and(|host| host == addr.host)
+        })
+    }
+}
+
+/// Reads `ip=127.0.0.1,port=6380,state=online,...` or the old `127.0.0.1,6380,online`.
+fn listed_replica(value: &str) -> Option<HostPort> {
+    let mut words = value.split(',');
+    if value.contains("ip=") {
+        let mut host = None;
+        let mut port = None;
+        for word in words {
+            match word.split_once('=') {
+                Some(("ip", it)) => host = Some(it),
+                Some(("port", it)) => port = Some(it),
+                _ => {}
+            }
+        }
+        HostPort::from_words(host?, port?).ok()
+    } else {
+        HostPort::from_words(words.next()?, words.next()?).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPLICA: &str = "# Server\r\nrun_id:5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d5d\r\n\r\n# Replication\r\nrole:slave\r\n\
+        master_host:127.0.0.1\r\nmaster_port:36001\r\nmaster_link_status:up\r\nslave_repl_offset:8544\r\n\
+        slave_priority:90\r\nreplica_announced:1\r\nmaster_repl_offset:77\r\n";
+
+    #[test]
+    fn a_replicas_fields_are_read() {
+        let report = InfoReport::parse(REPLICA);
+        assert_eq!(report.role, Some(Role::Replica));
+        assert_eq!((report.offset, report.priority, report.link_up, report.link_down_ms), (8544, 90, true, 0));
+        assert!(report.follows(&"127.0.0.1:36001".parse().unwrap()));
+        assert!(!report.follows(&"127.0.0.1:36002".parse().unwrap()));
+        assert!(!report.never_synced());
+    }
+
+    #[test]
+    fn a_masters_replicas_are_read_in_both_forms() {
+        let report = InfoReport::parse(
+            "role:master\r\nconnected_slaves:2\r\nslave0:ip=127.0.0.1,port=6380,state=online,offset=1,lag=0\r\n\
+             slave1:127.0.0.1,6381,online\r\nslave2:ip=,port=1\r\nslave_priority:5\r\nmaster_repl_offset:12\r\n",
+        );
+        let ports: Vec<_> = report.replicas.iter().map(|it| it.port).collect();
+        assert_eq!((ports, report.priority, report.offset), (vec![6380, 6381], 100, 12));
+    }
+
+    #[test]
+    fn a_replica_that_never_linked_is_told_from_one_restarted_with_its_data() {
+        let text = |offset| {
+            format!(
+                "role:slave\r\nmaster_link_status:down\r\nslave_repl_offset:{offset}\r\nmaster_link_down_since_seconds:-1\r\n"
+            )
+        };
+        assert!(InfoReport::parse(&text(0)).never_synced());
+        assert!(!InfoReport::parse(&text(5000)).never_synced());
+    }
+}

@@ -1,0 +1,110 @@
+//! From the state to what readers see and to what is written.
+
+use std::sync::Arc;
+
+use crate::{
+    failover::{Failover, Phase},
+    snapshot::MasterSnapshot,
+    state::{Link, Master, Node, Peer, PeerLinks},
+    view::{MasterView, NodeView, PeerView, ReplicaView},
+};
+
+impl Master {
+    /// What is written of this master. While a promotion is being recorded, the new configuration already.
+    pub(crate) fn durable_form(&self) -> MasterSnapshot {
+        let (current, config_epoch) = match &self.failover {
+            Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) => (*replica, *epoch),
+            _ => (self.current, self.config_epoch),
+        };
+        let addr = self.nodes.get(&current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());
+        let mut replicas: Vec<_> =
+            self.nodes.values().filter(|node| node.id != current).map(|node| node.addr.clone()).collect();
+        replicas.sort();
+        MasterSnapshot {
+            name: self.name.clone(),
+            addr,
+            settings: Arc::clone(&self.settings),
+            config_epoch,
+            leader_epoch: self.vote.epoch,
+            replicas,
+            peers: self.peers.values().map(|peer| (peer.id.clone(), peer.addr.clone())).collect(),
+        }
+    }
+
+    /// What readers see of this master.
+    pub(crate) fn view(&self, links: &PeerLinks) -> MasterView {
+        let mut replicas: Vec<_> = self.replicas().map(|node| self.replica_view(node)).collect();
+        replicas.sort_by(|a, b| a.node.addr.cmp(&b.node.addr));
+        MasterView {
+            name: self.name.clone(),
+            serving: self.serving().clone(),
+            node: node_view(self.node()),
+            odown_since: self.odown_since,
+            failover_state: self.failover.as_ref().map(Failover::word),
+            failover_forced: self.failover.as_ref().is_some_and(|failover| failover.forced),
+            config_epoch: self.config_epoch,
+            settings: Arc::clone(&self.settings),
+            replicas,
+            peers: self
+                .peers
+                .values()
+                .filter_map(|peer| links.get(&peer.id).map(|shared| peer_view(peer, &shared.link, shared.users.len())))
+                .collect(),
+        }
+    }
+
+    fn replica_view(&self, node: &Node) -> ReplicaView {
+        let info = &node.info;
+        ReplicaView {
+            node: node_view(node),
+            master_link_down_ms: info.link_down_ms,
+            master_link_up: info.link_up,
+            master_addr: info.source.clone(),
+            priority: info.priority,
+            offset: info.offset,
+            announced: info.announced,
+            promoted: self.failover.as_ref().and_then(Failover::candidate) == Some(node.id),
+            reconf: self.failover.as_ref().and_then(|_| node.reconf.flag()),
+        }
+    }
+}
+
+fn node_view(node: &Node) -> NodeView {
+    NodeView {
+        addr: node.addr.clone(),
+        run_id: node.info.run_id.clone(),
+        vitals: Arc::clone(&node.link.vitals),
+        sdown_since: node.sdown_since,
+        connected: node.link.is_up(),
+        link_refcount: 1,
+        info_at: node.info_at,
+        info: node.info_text.clone(),
+        role: node.role,
+        role_since: node.role_since,
+        script_kill_sent: node.script_kill_sent,
+        rebooted: node.rebooted_at.is_some(),
+    }
+}
+
+fn peer_view(peer: &Peer, link: &Link, users: usize) -> PeerView {
+    PeerView {
+        id: peer.id.clone(),
+        node: NodeView {
+            addr: peer.addr.clone(),
+            run_id: None,
+            vitals: Arc::clone(&link.vitals),
+            sdown_since: peer.sdown_since,
+            connected: link.is_up(),
+            link_refcount: u32::try_from(users).unwrap_or(u32::MAX),
+            info_at: None,
+            info: None,
+            role: crate::view::Role::Master,
+            role_since: peer.hello_at,
+            script_kill_sent: false,
+            rebooted: false,
+        },
+        master_down: peer.says_down(),
+        hello_at: peer.hello_at,
+        vote: peer.vote.clone(),
+    }
+}

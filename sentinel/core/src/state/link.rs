@@ -1,0 +1,148 @@
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+
+use crate::{
+    input::{LinkId, RequestId},
+    output::Target,
+    state::MasterKey,
+    time::Instant,
+    types::{Epoch, HostPort},
+    view::Vitals,
+};
+
+/// A connection to one instance, with what its PINGs have shown.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) target: Arc<Target>,
+    pub(crate) state: LinkState,
+    /// Since when no PING has been answered acceptably; at first since the instance is known. None: none is pending.
+    pub(crate) silent_since: Option<Instant>,
+    /// The last acceptable answer to a PING; at first when the instance became known.
+    pub(crate) ok_reply_at: Instant,
+    /// The last answer of any kind to anything.
+    pub(crate) heard_at: Instant,
+    /// When the last PING was sent.
+    pub(crate) ping_sent_at: Option<Instant>,
+    /// Attempts to connect since the link was last up.
+    pub(crate) attempts: u32,
+    /// Refused connections in a row.
+    pub(crate) refusals: u32,
+    /// What was sent and not answered.
+    pub(crate) in_flight: BTreeMap<RequestId, Asked>,
+    pub(crate) vitals: Arc<Vitals>,
+    /// Time between two PINGs.
+    pub(crate) ping_period: Duration,
+    /// An open connection silent for longer than this may be replaced: half of down-after.
+    pub(crate) silence_limit: Duration,
+}
+
+/// How far the connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkState {
+    /// Nothing under way; a timer dials again.
+    Closed,
+    /// Being dialled.
+    Connecting(LinkId),
+    /// Usable.
+    Up { link: LinkId, since: Instant, local: Option<IpAddr> },
+}
+
+/// What a request was about, so that its answer is understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Ping,
+    Info,
+    Hello,
+    /// An opinion on a master as of an address.
+    Opinion {
+        master: MasterKey,
+        addr: HostPort,
+    },
+    /// A vote in an epoch.
+    Vote {
+        master: MasterKey,
+        epoch: Epoch,
+    },
+    /// The promotion.
+    Promote,
+    /// The order to follow a master.
+    Replicate {
+        of: HostPort,
+    },
+    ScriptKill,
+}
+
+impl Link {
+    /// Commands that may wait on one link; beyond, nothing periodic is sent. The reference's bound.
+    pub(crate) const MAX_IN_FLIGHT: usize = 100;
+
+    pub(crate) fn new(target: Target, now: Instant) -> Self {
+        Link {
+            target: Arc::new(target),
+            state: LinkState::Closed,
+            silent_since: Some(now),
+            ok_reply_at: now,
+            heard_at: now,
+            ping_sent_at: None,
+            attempts: 0,
+            refusals: 0,
+            in_flight: BTreeMap::new(),
+            vitals: Vitals::new(now),
+            ping_period: Duration::from_secs(1),
+            silence_limit: Duration::from_secs(15),
+        }
+    }
+
+    pub(crate) const fn is_up(&self) -> bool {
+        matches!(self.state, LinkState::Up { .. })
+    }
+
+    /// The connection in use or being dialled.
+    pub(crate) const fn id(&self) -> Option<LinkId> {
+        match self.state {
+            LinkState::Closed => None,
+            LinkState::Connecting(link) | LinkState::Up { link, .. } => Some(link),
+        }
+    }
+
+    /// The own address as seen through this link.
+    pub(crate) const fn local(&self) -> Option<IpAddr> {
+        match self.state {
+            LinkState::Up { local, .. } => local,
+            _ => None,
+        }
+    }
+
+    /// Since when the instance has not been available, if it is not: the first PING without an acceptable answer, or,
+    /// while disconnected, the last acceptable one.
+    pub(crate) fn unavailable_since(&self) -> Option<Instant> {
+        match self.silent_since {
+            Some(at) => Some(at),
+            None if !self.is_up() => Some(self.ok_reply_at),
+            None => None,
+        }
+    }
+
+    /// Whether a request of this kind waits for its answer.
+    pub(crate) fn awaits(&self, asked: &Asked) -> bool {
+        self.in_flight.values().any(|it| it == asked)
+    }
+
+    /// Counts silence anew from `now`, as for an instance that has just become known.
+    pub(crate) fn restart_silence(&mut self, now: Instant) {
+        self.silent_since = Some(now);
+        self.ok_reply_at = now;
+        self.vitals.set_ping_sent(Some(now));
+        self.vitals.set_ok_reply(now);
+    }
+
+    /// Takes time that nobody observed out of every silence.
+    pub(crate) fn forgive(&mut self, stall: Duration) {
+        if let Some(at) = &mut self.silent_since {
+            *at = *at + stall;
+        }
+        self.ok_reply_at = self.ok_reply_at + stall;
+        self.heard_at = self.heard_at + stall;
+        self.vitals.set_ping_sent(self.silent_since);
+        self.vitals.set_ok_reply(self.ok_reply_at);
+    }
+}

@@ -1,0 +1,115 @@
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    events::Subject,
+    failover::Failover,
+    settings::MasterSettings,
+    snapshot::MasterSnapshot,
+    state::{MasterKey, Node, NodeId, Peer},
+    time::Instant,
+    types::{Epoch, HostPort, MasterName, SentinelId},
+};
+
+/// A monitored master with its replicas and the Sentinels that watch it too.
+#[derive(Debug)]
+pub(crate) struct Master {
+    pub(crate) key: MasterKey,
+    pub(crate) name: MasterName,
+    pub(crate) settings: Arc<MasterSettings>,
+    /// All data nodes; the one configured as master is `current`.
+    pub(crate) nodes: BTreeMap<NodeId, Node>,
+    pub(crate) current: NodeId,
+    pub(crate) peers: BTreeMap<SentinelId, Peer>,
+    pub(crate) odown_since: Option<Instant>,
+    pub(crate) config_epoch: Epoch,
+    pub(crate) vote: Vote,
+    pub(crate) failover: Option<Failover>,
+    /// No automatic failover starts before this.
+    pub(crate) not_before: Instant,
+    /// Whether the log has been told of `not_before`.
+    pub(crate) delay_told: bool,
+    /// Elections lost in a row.
+    pub(crate) lost_elections: u32,
+    /// This Sentinel led the failover that made `config_epoch`.
+    pub(crate) led_switch: bool,
+    /// The durable form, until something in it changes.
+    pub(crate) snapshot: Option<Arc<MasterSnapshot>>,
+}
+
+/// The last vote given for this master. There is no second one in the same epoch, nor in a lower one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vote {
+    /// For whom. None after a restart: the epoch is used, the name is forgotten.
+    pub(crate) leader: Option<SentinelId>,
+    pub(crate) epoch: Epoch,
+    /// When it was given.
+    pub(crate) at: Instant,
+}
+
+impl Master {
+    /// The node configured as master.
+    pub(crate) fn node(&self) -> &Node {
+        self.nodes.get(&self.current).expect("the current master is always one of the nodes")
+    }
+
+    pub(crate) fn node_mut(&mut self) -> &mut Node {
+        self.nodes.get_mut(&self.current).expect("the current master is always one of the nodes")
+    }
+
+    pub(crate) fn addr(&self) -> &HostPort {
+        &self.node().addr
+    }
+
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().filter(|node| node.id != self.current)
+    }
+
+    pub(crate) fn replica_ids(&self) -> Vec<NodeId> {
+        self.replicas().map(|node| node.id).collect()
+    }
+
+    pub(crate) fn node_at(&self, addr: &HostPort) -> Option<NodeId> {
+        self.nodes.values().find(|node| node.addr == *addr).map(|node| node.id)
+    }
+
+    /// How a node is named in events.
+    pub(crate) fn subject_of(&self, id: NodeId) -> Subject {
+        if id == self.current {
+            return self.subject();
+        }
+        Subject::Replica {
+            addr: self.nodes.get(&id).map_or_else(|| self.addr().clone(), |node| node.addr.clone()),
+            master: self.name.clone(),
+            master_addr: self.addr().clone(),
+        }
+    }
+
+    /// How the master is named in events.
+    pub(crate) fn subject(&self) -> Subject {
+        Subject::Master { name: self.name.clone(), addr: self.addr().clone() }
+    }
+
+    /// How a peer is named in events.
+    pub(crate) fn subject_of_peer(&self, id: &SentinelId, addr: &HostPort) -> Subject {
+        Subject::Peer {
+            id: id.clone(),
+            addr: addr.clone(),
+            master: self.name.clone(),
+            master_addr: self.addr().clone(),
+        }
+    }
+
+    /// All Sentinels ever seen, this one included: the base of the majority.
+    pub(crate) fn voters(&self) -> usize {
+        self.peers.len() + 1
+    }
+
+    pub(crate) fn majority(&self) -> usize {
+        self.voters() / 2 + 1
+    }
+
+    /// The address that clients are given: the promoted replica's from the moment its promotion is durable.
+    pub(crate) fn serving(&self) -> &HostPort {
+        self.addr()
+    }
+}

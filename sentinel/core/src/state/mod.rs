@@ -1,0 +1,19 @@
+//! What is known: masters, their nodes, the peers, and the links to them all.
+
+mod link;
+mod master;
+mod node;
+mod peer;
+
+pub(crate) use link::{Asked, Link, LinkState};
+pub(crate) use master::{Master, Vote};
+pub(crate) use node::{Node, Reconf};
+pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
+
+/// A monitored master for as long as it is monitored. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MasterKey(pub(crate) u64);
+
+/// A data node for as long as it is known. Never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeId(pub(crate) u64);

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use crate::{
+    monitor::InfoReport,
+    output::Target,
+    state::{Link, NodeId},
+    time::Instant,
+    types::HostPort,
+    view::Role,
+};
+
+/// A Redis or Valkey process: the master or one of its replicas.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) addr: HostPort,
+    pub(crate) link: Link,
+    /// Since when it is subjectively down.
+    pub(crate) sdown_since: Option<Instant>,
+    /// When it last became subjectively down; kept when it returns.
+    pub(crate) last_sdown_at: Option<Instant>,
+    /// The newest INFO.
+    pub(crate) info: InfoReport,
+    pub(crate) info_text: Option<Arc<str>>,
+    pub(crate) info_at: Option<Instant>,
+    pub(crate) role: Role,
+    pub(crate) role_since: Instant,
+    /// When the address it replicates from last changed.
+    pub(crate) source_changed_at: Instant,
+    /// Its part in the failover in progress.
+    pub(crate) reconf: Reconf,
+    /// It was our master until a switch, and has not been seen as a replica since.
+    pub(crate) former_master: bool,
+    /// It rebooted then, and has not answered PONG since.
+    pub(crate) rebooted_at: Option<Instant>,
+    pub(crate) script_kill_sent: bool,
+    /// The last hello heard through its subscription, own ones included.
+    pub(crate) hello_heard_at: Instant,
+}
+
+/// How far a replica has come in following a new master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reconf {
+    /// Not part of a failover, or its turn has not come.
+    Waiting,
+    /// SLAVEOF was sent.
+    Sent { at: Instant },
+    /// Its INFO names the new master. `progress_at` is when its synchronisation last moved.
+    InProgress { progress_at: Instant, progress: u64 },
+    /// Its link to the new master is up, or nothing more is expected of it.
+    Done,
+}
+
+impl Reconf {
+    /// Whether it takes one of the parallel-syncs places.
+    pub(crate) const fn is_under_way(self) -> bool {
+        matches!(self, Reconf::Sent { .. } | Reconf::InProgress { .. })
+    }
+
+    /// The flag in SENTINEL REPLICAS.
+    pub(crate) const fn flag(self) -> Option<&'static str> {
+        match self {
+            Reconf::Waiting => None,
+            Reconf::Sent { .. } => Some("reconf_sent"),
+            Reconf::InProgress { .. } => Some("reconf_inprog"),
+            Reconf::Done => Some("reconf_done"),
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn new(id: NodeId, target: Target, role: Role, now: Instant) -> Self {
+        Node {
+            id,
+            addr: target.addr.clone(),
+            link: Link::new(target, now),
+            sdown_since: None,
+            last_sdown_at: None,
+            info: InfoReport::default(),
+            info_text: None,
+            info_at: None,
+            role,
+            role_since: now,
+            source_changed_at: now,
+            reconf: Reconf::Waiting,
+            former_master: false,
+            rebooted_at: None,
+            script_kill_sent: false,
+            hello_heard_at: now,
+        }
+    }
+
+    /// Whether it can be reached, as far as we know.
+    pub(crate) const fn is_reachable(&self) -> bool {
+        self.sdown_since.is_none() && self.link.is_up()
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    monitor::Hello,
+    state::{Link, MasterKey},
+    time::Instant,
+    types::{Epoch, HostPort, SentinelId},
+};
+
+/// Another Sentinel, as it is known for one master.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: SentinelId,
+    pub(crate) addr: HostPort,
+    pub(crate) sdown_since: Option<Instant>,
+    /// What it said last of this master.
+    pub(crate) opinion: Option<Opinion>,
+    /// The vote it gave, as far as we know.
+    pub(crate) vote: Option<(SentinelId, Epoch)>,
+    /// Its last hello; at first when it was discovered.
+    pub(crate) hello_at: Instant,
+    /// The configuration its last hello told.
+    pub(crate) claim: Option<Claim>,
+    /// A configuration it told before it could be reached; looked at when its link is up.
+    pub(crate) unconfirmed: Option<Hello>,
+    /// It has been reached, or stood in our own file.
+    pub(crate) confirmed: bool,
+}
+
+/// What a peer thinks of a master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opinion {
+    pub(crate) down: bool,
+    pub(crate) at: Instant,
+}
+
+/// The configuration that a peer announces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) addr: HostPort,
+    pub(crate) config_epoch: Epoch,
+}
+
+impl Peer {
+    pub(crate) const fn new(id: SentinelId, addr: HostPort, now: Instant) -> Self {
+        Peer {
+            id,
+            addr,
+            sdown_since: None,
+            opinion: None,
+            vote: None,
+            hello_at: now,
+            claim: None,
+            unconfirmed: None,
+            confirmed: false,
+        }
+    }
+
+    pub(crate) fn says_down(&self) -> bool {
+        self.opinion.is_some_and(|opinion| opinion.down)
+    }
+}
+
+/// The one link to another Sentinel, shared by all masters that know it.
+#[derive(Debug)]
+pub(crate) struct PeerLink {
+    pub(crate) link: Link,
+    /// The masters that know this Sentinel. Never empty.
+    pub(crate) users: BTreeSet<MasterKey>,
+}
+
+/// All links to other Sentinels.
+pub(crate) type PeerLinks = BTreeMap<SentinelId, PeerLink>;
