@@ -1,0 +1,3 @@
+//! The daemon around the engine: configuration, links, server, persistence and command line.
+
+pub mod monitor;

@@ -1,0 +1,81 @@
+//! Opening a transport to an instance.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use sentinel_core::{LinkFault, types::HostPort};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::{connection::Transport, resolve::Resolver};
+
+/// How long one attempt may take to resolve the name and to connect.
+///
+/// The kernel repeats a lost SYN after 1, 3 and 7 s; a new attempt finds a host that came back sooner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How connections are opened, for all links.
+#[derive(Clone, Default)]
+pub struct Dialer {
+    resolver: Resolver,
+    source: Option<IpAddr>,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dialer").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// An open transport.
+pub(super) struct Dialed {
+    pub(super) transport: Box<dyn Transport>,
+    /// The own address as the instance sees it.
+    pub(super) local: Option<IpAddr>,
+}
+
+impl Dialer {
+    /// Connections leave from `source` (`bind-source-addr`), or from the address the system chooses.
+    pub fn new(source: Option<IpAddr>) -> Self {
+        Dialer { source, ..Dialer::default() }
+    }
+
+    /// Connects to the first address that answers.
+    pub(super) async fn dial(&self, addr: &HostPort) -> Result<Dialed, LinkFault> {
+        let attempt = async {
+            let resolved = self.resolver.resolve(&addr.host).await;
+            let addresses = resolved.map_err(|why| LinkFault::Unresolved(why.to_string()))?;
+            let mut fault = LinkFault::Failed("no address to connect to".to_owned());
+            for ip in addresses {
+                match self.connect(SocketAddr::new(ip, addr.port)).await {
+                    Ok(stream) => return Ok(stream),
+                    Err(error) => fault = refused_or_failed(&error),
+                }
+            }
+            Err(fault)
+        };
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
+            Err(LinkFault::Failed(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())))
+        })?;
+        Ok(Dialed { local: stream.local_addr().ok().map(|addr| addr.ip()), transport: Box::new(stream) })
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if let Some(source) = self.source.filter(|source| source.is_ipv4() == addr.is_ipv4()) {
+            socket.bind(SocketAddr::new(source, 0))?;
+        }
+        let stream = socket.connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+fn refused_or_failed(error: &io::Error) -> LinkFault {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => LinkFault::Refused,
+        _ => LinkFault::Failed(error.to_string()),
+    }
+}

@@ -1,0 +1,200 @@
+//! One link: the task that keeps the connections to one instance, from opening to breaking.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use sentinel_core::{LinkFault, LinkId, Message, RequestId, Target, TargetKind};
+use sentinel_resp::Reply;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    connection::{Connection, Step},
+    dial::Dialer,
+    handshake::{self, HANDSHAKE_TIMEOUT, Protocol},
+    inbox::{Fact, News, Outbox},
+    pubsub::{self, Refusals},
+    value::{self, Received},
+    wire::{self, Command, HELLO_CHANNEL},
+};
+
+/// How long to wait before a refused subscription is asked for again.
+pub(super) const RESUBSCRIBE_PERIOD: Duration = Duration::from_secs(1);
+
+/// A message to send, and the name its answer will carry.
+pub(super) struct Request {
+    pub(super) request: RequestId,
+    pub(super) message: Message,
+}
+
+/// Speaks for one life of one link.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    pub(super) link: LinkId,
+    pub(super) life: u64,
+    pub(super) outbox: Outbox,
+}
+
+impl Reporter {
+    pub(super) fn tell(&self, news: News) {
+        self.outbox.tell(Fact::Link { link: self.link, life: self.life, news });
+    }
+}
+
+/// Opens the link, serves it until it breaks, and reports both. Dropping the future closes everything.
+pub(super) async fn run(
+    target: Arc<Target>,
+    dialer: Dialer,
+    requests: mpsc::UnboundedReceiver<Request>,
+    reporter: Reporter,
+) {
+    let fault = match open(&target, &dialer, &reporter).await {
+        Ok((connection, protocol)) => {
+            let subscribed = target.kind == TargetKind::DataNode;
+            let traffic = Traffic {
+                target: &target,
+                reporter: &reporter,
+                unanswered: VecDeque::new(),
+                subscription: (subscribed && protocol == Protocol::Resp3).then(|| Subscription::new(&target)),
+            };
+            let commands = traffic.serve(connection, requests);
+            if subscribed && protocol == Protocol::Resp2 {
+                tokio::select! {
+                    fault = commands => fault,
+                    never = pubsub::keep(&target, &dialer, &reporter) => match never {},
+                }
+            } else {
+                commands.await
+            }
+        }
+        Err(fault) => fault,
+    };
+    reporter.tell(News::Down(fault));
+}
+
+async fn open(target: &Target, dialer: &Dialer, reporter: &Reporter) -> Result<(Connection, Protocol), LinkFault> {
+    let dialed = dialer.dial(&target.addr).await?;
+    let mut connection = Connection::new(dialed.transport);
+    let protocol = within(HANDSHAKE_TIMEOUT, handshake::commands(&mut connection, target)).await?;
+    reporter.tell(News::Up { local: dialed.local });
+    Ok((connection, protocol))
+}
+
+/// Bounds the set-up of a connection.
+pub(super) async fn within<T>(
+    limit: Duration,
+    setup: impl Future<Output = Result<T, LinkFault>>,
+) -> Result<T, LinkFault> {
+    let late = |_| Err(LinkFault::Failed(format!("connected, but not answered within {} ms", limit.as_millis())));
+    tokio::time::timeout(limit, setup).await.unwrap_or_else(late)
+}
+
+/// Whose answer comes next.
+enum Unanswered {
+    One(RequestId),
+    /// Several commands that were one message.
+    Several { request: RequestId, missing: usize, answers: Vec<Reply> },
+    Subscribe,
+}
+
+/// The subscription of a RESP3 connection to the hello channel.
+struct Subscription {
+    /// When to ask for it again. None: asked for, or had.
+    due: Option<Instant>,
+    refusals: Refusals,
+}
+
+impl Subscription {
+    fn new(target: &Target) -> Self {
+        Subscription { due: None, refusals: Refusals::new(target) }
+    }
+}
+
+/// An open command connection and what goes over it.
+struct Traffic<'a> {
+    target: &'a Target,
+    reporter: &'a Reporter,
+    unanswered: VecDeque<Unanswered>,
+    subscription: Option<Subscription>,
+}
+
+impl Traffic<'_> {
+    /// Sends requests as they come, tells answers and hellos, until the connection breaks.
+    async fn serve(mut self, mut connection: Connection, mut requests: mpsc::UnboundedReceiver<Request>) -> LinkFault {
+        // Before the first request, so that the answer to a first hello is never without its own echo.
+        self.subscribe(&mut connection);
+        loop {
+            let due = self.subscription.as_ref().and_then(|subscription| subscription.due);
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.subscribe(&mut connection);
+                }
+                Some(request) = requests.recv() => self.send(&mut connection, &request),
+                step = connection.step() => match step {
+                    Step::Received(value) => {
+                        if let Err(fault) = self.receive(value) {
+                            return fault;
+                        }
+                    }
+                    Step::Broken(fault) => return fault,
+                },
+            }
+        }
+    }
+
+    fn send(&mut self, connection: &mut Connection, Request { request, message }: &Request) {
+        let encoded = wire::encode(message, &self.target.rename_commands);
+        connection.queue(&encoded.bytes);
+        self.unanswered.push_back(match encoded.answers {
+            1 => Unanswered::One(*request),
+            missing => Unanswered::Several { request: *request, missing, answers: Vec::with_capacity(missing) },
+        });
+    }
+
+    fn subscribe(&mut self, connection: &mut Connection) {
+        if let Some(subscription) = &mut self.subscription {
+            subscription.due = None;
+            connection.queue(&Command::new(&self.target.rename_commands, "SUBSCRIBE").arg(HELLO_CHANNEL).packed());
+            self.unanswered.push_back(Unanswered::Subscribe);
+        }
+    }
+
+    fn receive(&mut self, value: redis::Value) -> Result<(), LinkFault> {
+        match value::sort(value) {
+            Received::Hello(payload) => self.reporter.tell(News::Hello(payload)),
+            Received::Subscribed => {
+                if matches!(self.unanswered.front(), Some(Unanswered::Subscribe)) {
+                    self.unanswered.pop_front();
+                }
+            }
+            Received::Other => {}
+            Received::Answer(reply) => return self.answered(reply),
+        }
+        Ok(())
+    }
+
+    fn answered(&mut self, reply: Reply) -> Result<(), LinkFault> {
+        match self.unanswered.pop_front() {
+            Some(Unanswered::One(request)) => self.reporter.tell(News::Answer { request, reply }),
+            Some(Unanswered::Several { request, missing, mut answers }) => {
+                answers.push(reply);
+                if missing > 1 {
+                    self.unanswered.push_front(Unanswered::Several { request, missing: missing - 1, answers });
+                } else {
+                    self.reporter.tell(News::Answer { request, reply: Reply::Array(answers) });
+                }
+            }
+            Some(Unanswered::Subscribe) => {
+                if let (Some(subscription), Reply::Error(line)) = (&mut self.subscription, &reply) {
+                    subscription.refusals.report(line);
+                    subscription.due = Some(Instant::now() + RESUBSCRIBE_PERIOD);
+                }
+            }
+            // Servers say so before they close a connection of their own accord.
+            None => {
+                let text = reply.as_text().unwrap_or("an answer to no question");
+                return Err(LinkFault::Failed(format!("the instance sent {text:?} unasked")));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! All links, by the engine's names for them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sentinel_core::{Input, LinkId, Message, RequestId, Target};
+use tokio::{sync::mpsc, task::AbortHandle};
+
+use super::{
+    dial::Dialer,
+    inbox::{News, Outbox},
+    link::{self, Reporter, Request},
+};
+
+/// Opens, uses and closes links, one task each. None of its methods waits.
+pub(super) struct Links {
+    dialer: Dialer,
+    outbox: Outbox,
+    open: HashMap<LinkId, Open>,
+    lives: u64,
+}
+
+/// A link that was asked for: being opened, or open.
+struct Open {
+    life: u64,
+    requests: mpsc::UnboundedSender<Request>,
+    task: AbortHandle,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Links {
+    pub(super) fn new(dialer: Dialer, outbox: Outbox) -> Self {
+        Links { dialer, outbox, open: HashMap::new(), lives: 0 }
+    }
+
+    /// Begins to open a link. One of the same name that is still there is closed.
+    pub(super) fn connect(&mut self, link: LinkId, target: Arc<Target>) {
+        self.lives += 1;
+        let life = self.lives;
+        let (requests, receiver) = mpsc::unbounded_channel();
+        let reporter = Reporter { link, life, outbox: self.outbox.clone() };
+        let task = tokio::spawn(link::run(target, self.dialer.clone(), receiver, reporter)).abort_handle();
+        self.open.insert(link, Open { life, requests, task });
+    }
+
+    /// Closes a link at once. Nothing that it still has to say reaches the engine.
+    pub(super) fn disconnect(&mut self, link: LinkId) {
+        self.open.remove(&link);
+    }
+
+    /// Sends over a link. On one that is gone the message is lost, as the engine will be told, or was.
+    pub(super) fn send(&self, link: LinkId, request: RequestId, message: Message) {
+        if let Some(open) = self.open.get(&link) {
+            // An error means that the task has just ended: its report is under way.
+            let _ = open.requests.send(Request { request, message });
+        }
+    }
+
+    /// What a link's news are to the engine. None: that life of the link was closed meanwhile.
+    pub(super) fn input(&mut self, link: LinkId, life: u64, news: News) -> Option<Input> {
+        if self.open.get(&link).is_none_or(|open| open.life != life) {
+            return None;
+        }
+        Some(match news {
+            News::Up { local } => Input::LinkUp { link, local },
+            News::Answer { request, reply } => Input::Reply { link, request, reply },
+            News::Hello(payload) => Input::Hello { link, payload },
+            News::Down(fault) => {
+                self.open.remove(&link);
+                Input::LinkDown { link, fault }
+            }
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! The engine at work: its loop, its clock, and the links to the instances it watches.
+
+mod clock;
+mod connection;
+mod dial;
+mod handshake;
+mod inbox;
+mod link;
+#[cfg(test)]
+mod link_tests;
+mod links;
+mod pubsub;
+mod resolve;
+#[cfg(test)]
+mod testing;
+mod value;
+mod wire;
+
+pub use clock::Clock;
+pub use dial::Dialer;

@@ -1,0 +1,168 @@
+//! A message of the engine as commands on the wire.
+
+use std::collections::BTreeMap;
+
+use sentinel_core::{Message, types::HostPort};
+
+/// The channel on which Sentinels announce themselves and their configuration.
+pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
+
+/// Commands that an instance knows under another name: from (upper case) to.
+pub(super) type Renames = BTreeMap<String, String>;
+
+/// One command: its words, the first one possibly renamed.
+pub(super) struct Command<'a> {
+    renames: &'a Renames,
+    out: redis::Cmd,
+}
+
+impl<'a> Command<'a> {
+    /// Begins with the command's own name, in upper case.
+    pub(super) fn new(renames: &'a Renames, name: &str) -> Self {
+        let name = renames.get(name).map_or(name, String::as_str);
+        Command { renames, out: redis::cmd(name) }
+    }
+
+    /// Appends one word.
+    pub(super) fn arg(mut self, word: impl AsRef<str>) -> Self {
+        self.out.arg(word.as_ref());
+        self
+    }
+
+    /// Appends several words.
+    fn args<const N: usize>(mut self, words: [&str; N]) -> Self {
+        for word in words {
+            self.out.arg(word);
+        }
+        self
+    }
+
+    /// The bytes to send.
+    pub(super) fn packed(&self) -> Vec<u8> {
+        self.out.get_packed_command()
+    }
+}
+
+/// A message, ready to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Encoded {
+    /// All its commands, for one write.
+    pub(super) bytes: Vec<u8>,
+    /// How many answers come back.
+    pub(super) answers: usize,
+}
+
+/// Puts a message into the commands that make it up.
+pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
+    let command = |name: &str| Command::new(renames, name);
+    let one = |command: Command<'_>| Encoded { bytes: command.packed(), answers: 1 };
+    match message {
+        Message::Ping => one(command("PING")),
+        Message::Info => one(command("INFO")),
+        Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
+        Message::Hello { payload } => one(command("PUBLISH").args([HELLO_CHANNEL, payload])),
+        Message::IsMasterDown { addr, epoch, candidate } => one(command("SENTINEL").args([
+            "is-master-down-by-addr",
+            &addr.host.to_string(),
+            &addr.port.to_string(),
+            &epoch.to_string(),
+            candidate.as_ref().map_or("*", |id| id.as_str()),
+        ])),
+        Message::Promote => transaction(command("SLAVEOF").args(["NO", "ONE"])),
+        Message::Replicate { of: HostPort { host, port } } => {
+            transaction(command("SLAVEOF").args([&host.to_string(), &port.to_string()]))
+        }
+    }
+}
+
+/// The transaction that changes whom a node replicates from, and the INFO that shows what it did.
+///
+/// The reference's commands in its order (`SLAVEOF`, since that is the name that every version and every ACL rule
+/// of the documented minimum knows). The configuration is saved so that a restart does not undo the change; clients
+/// are disconnected so that they ask for the master again. INFO behind EXEC is a departure: the role is confirmed in
+/// the same round trip instead of with the next periodic INFO.
+fn transaction(slaveof: Command<'_>) -> Encoded {
+    let command = |name: &str| Command::new(slaveof.renames, name);
+    let kill = |kind: &str| command("CLIENT").args(["KILL", "TYPE", kind]);
+    let commands = [
+        command("MULTI").packed(),
+        slaveof.packed(),
+        command("CONFIG").arg("REWRITE").packed(),
+        kill("normal").packed(),
+        kill("pubsub").packed(),
+        command("EXEC").packed(),
+        command("INFO").packed(),
+    ];
+    Encoded { answers: commands.len(), bytes: commands.concat() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sentinel_core::types::{Epoch, SentinelId};
+
+    use super::*;
+
+    /// The words of every command in `bytes`, which are arrays of bulk strings.
+    fn words(bytes: &[u8]) -> Vec<String> {
+        let mut decoder = sentinel_resp::RequestDecoder::new(sentinel_resp::Limits::default());
+        decoder.feed(bytes);
+        let mut lines = Vec::new();
+        while let Some(request) = decoder.next_request().expect("commands are well-formed") {
+            let line: Vec<_> = request.iter().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+            lines.push(line.join(" "));
+        }
+        lines
+    }
+
+    fn addr() -> HostPort {
+        "127.0.0.1:6379".parse().unwrap()
+    }
+
+    #[test]
+    fn every_message_has_the_references_wire_form() {
+        let none = Renames::new();
+        let ask = |candidate| Message::IsMasterDown { addr: addr(), epoch: Epoch::new(7), candidate };
+        let id = SentinelId::new(&"a".repeat(40)).unwrap();
+        let cases = [
+            (Message::Ping, "PING".to_owned()),
+            (Message::Info, "INFO".to_owned()),
+            (Message::ScriptKill, "SCRIPT KILL".to_owned()),
+            (Message::Hello { payload: Arc::from("a,b") }, "PUBLISH __sentinel__:hello a,b".to_owned()),
+            (ask(None), "SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 *".to_owned()),
+            (ask(Some(id.clone())), format!("SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 {id}")),
+        ];
+        for (message, expected) in cases {
+            let encoded = encode(&message, &none);
+            assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], 1));
+        }
+    }
+
+    #[test]
+    fn a_promotion_is_one_write_of_seven_commands() {
+        let encoded = encode(&Message::Promote, &Renames::new());
+        assert_eq!(
+            words(&encoded.bytes),
+            [
+                "MULTI",
+                "SLAVEOF NO ONE",
+                "CONFIG REWRITE",
+                "CLIENT KILL TYPE normal",
+                "CLIENT KILL TYPE pubsub",
+                "EXEC",
+                "INFO"
+            ]
+        );
+        assert_eq!(encoded.answers, 7);
+        let encoded = encode(&Message::Replicate { of: addr() }, &Renames::new());
+        assert_eq!(words(&encoded.bytes)[1], "SLAVEOF 127.0.0.1 6379");
+    }
+
+    #[test]
+    fn renamed_commands_go_out_under_their_new_name() {
+        let renames = Renames::from([("CONFIG".to_owned(), "GUESS".to_owned()), ("PING".to_owned(), "PONG".to_owned())]);
+        assert_eq!(words(&encode(&Message::Ping, &renames).bytes), ["PONG"]);
+        assert_eq!(words(&encode(&Message::Promote, &renames).bytes)[2], "GUESS REWRITE");
+    }
+}
