@@ -1,1 +1,86 @@
-//! Client.
+//! A Redis and Valkey client that follows the master its Sentinels name.
+//!
+//! It builds on the [`redis`] crate for connections and commands, and works with redis-sentinel, valkey-sentinel and every other
+//! Sentinel that speaks their protocol (with `HELLO 3`, Redis 6 and later).
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use futures::StreamExt;
+//! use redis::AsyncCommands;
+//! use sentinel_sdk::SentinelPool;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = SentinelPool::from_url("redis-sentinel://:secret@s1:26379,s2:26379,s3:26379/0?master=mymaster").await?;
+//!
+//! // One handle, cloned at will; it follows every switch.
+//! let mut master = pool.master();
+//! let () = master.set("greeting", "hello").await?;
+//! let visits: u64 = master.incr("visits", 1).await?;
+//!
+//! // A connection of one's own, for WATCH and MULTI, blocking commands and big replies.
+//! let mut connection = pool.get().await?;
+//! let job: Option<(String, String)> = connection.blpop("jobs", 1.0).await?;
+//!
+//! // What is known now, and what happens.
+//! println!("{} visits, served by {:?}", visits, pool.topology().borrow().master);
+//! let mut events = pool.events();
+//! tokio::spawn(async move {
+//!     while let Some(event) = events.next().await {
+//!         println!("{event:?}");
+//!     }
+//! });
+//!
+//! drop(connection);
+//! pool.shutdown(Duration::from_secs(5)).await;
+//! # Ok(()) }
+//! ```
+//!
+//! # How a switch is noticed
+//!
+//! Four signs, each enough by itself: `+switch-master` from any Sentinel; the question put to each Sentinel after every
+//! (re)subscription; the periodic question; a broken connection, a refusal such as READONLY, or several timeouts in a row. A sign
+//! is a hint: the Sentinels are asked, the node they name with the highest configuration epoch is dialled, and it must
+//! say that it is a master on the very connection that is then used. A Sentinel that lags behind or answers nonsense does not move the pool.
+//!
+//! # What happens to commands
+//!
+//! Through [`Master`], a command that the node refused without executing it is repeated, and so is one that only reads. A
+//! write whose answer was lost fails with [`Error::OutcomeUnknown`]; [`Error::find`] gets it out of a [`redis::RedisError`]. An
+//! [`ExclusiveConnection`] never moves: after a switch it fails with [`Switched`].
+
+mod address;
+mod builder;
+mod command;
+mod config;
+mod counters;
+mod dial;
+mod error;
+mod event;
+mod exclusive;
+mod fields;
+mod follow;
+mod generation;
+mod master;
+mod pool;
+mod reply;
+mod retry;
+mod role;
+mod sentinel;
+mod shared;
+mod topology;
+mod url;
+
+pub use redis;
+
+pub use address::Address;
+pub use builder::Builder;
+pub use config::{Credentials, Timeouts};
+pub use counters::Statistics;
+pub use error::{ConfigError, Error, Switched};
+pub use event::{Event, Events};
+pub use exclusive::ExclusiveConnection;
+pub use master::Master;
+pub use pool::SentinelPool;
+pub use retry::RetryPolicy;
+pub use topology::{SentinelState, Topology};

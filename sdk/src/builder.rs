@@ -1,0 +1,208 @@
+//! Settings of a pool.
+
+use std::time::Duration;
+
+use redis::ProtocolVersion;
+
+use crate::address::Address;
+use crate::config::{Config, Credentials, Timeouts};
+use crate::error::{ConfigError, Error};
+use crate::pool::SentinelPool;
+use crate::retry::RetryPolicy;
+use crate::url;
+
+/// Everything that can be told to a pool before it starts.
+///
+/// ```no_run
+/// # use std::time::Duration;
+/// # use sentinel_sdk::{Credentials, RetryPolicy, SentinelPool};
+/// # async fn example() -> Result<(), sentinel_sdk::Error> {
+/// let pool = SentinelPool::builder()
+///     .master("mymaster")
+///     .sentinel("10.0.0.1:26379")?
+///     .sentinel("10.0.0.2:26379")?
+///     .credentials(Credentials::user("app", "secret"))
+///     .retry(RetryPolicy::within(Duration::from_secs(3)))
+///     .connect()
+///     .await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Builder {
+    config: Config,
+}
+
+impl Builder {
+    /// Begins with what a URL says; see [`SentinelPool::from_url`].
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when the URL makes no sense.
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
+        Ok(Self { config: url::parse(url)? })
+    }
+
+    /// The name the Sentinels monitor the master under. It must be given.
+    pub fn master(mut self, name: &str) -> Self {
+        self.config.master = name.into();
+        self
+    }
+
+    /// Adds a Sentinel to begin with: `host`, `host:port` or `[ipv6]:port`; the port is 26379 if not given.
+    ///
+    /// At least one must be given. The others are learnt from it, but a pool that starts while that one is down knows none of them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Address`] when this is no address.
+    pub fn sentinel(self, address: &str) -> Result<Self, ConfigError> {
+        let address = Address::parse_with_default_port(address, 26379)?;
+        Ok(self.sentinels([address]))
+    }
+
+    /// Adds Sentinels to begin with.
+    pub fn sentinels(mut self, addresses: impl IntoIterator<Item = Address>) -> Self {
+        for address in addresses {
+            if !self.config.seeds.contains(&address) {
+                self.config.seeds.push(address);
+            }
+        }
+        self
+    }
+
+    /// The login at the data nodes. Default: none.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.config.credentials = Some(credentials);
+        self
+    }
+
+    /// The login at the Sentinels. Default: none; that of the data nodes is not tried there.
+    pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
+        self.config.sentinel_credentials = Some(credentials);
+        self
+    }
+
+    /// The database at the data nodes. Default 0.
+    pub fn database(mut self, database: u32) -> Self {
+        self.config.database = database.into();
+        self
+    }
+
+    /// The protocol with the data nodes. Default RESP2, as in the `redis` crate.
+    pub fn protocol(mut self, protocol: ProtocolVersion) -> Self {
+        self.config.protocol = protocol;
+        self
+    }
+
+    /// The name of every connection in `CLIENT LIST`: printable ASCII without spaces. Default: none.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.config.client_name = Some(name.into());
+        self
+    }
+
+    /// How often the Sentinels are asked and the master's role is checked without any sign of a change. Default 10 s, shortened at random by up to a fifth.
+    pub fn refresh_interval(mut self, interval: Duration) -> Self {
+        self.config.refresh = interval;
+        self
+    }
+
+    /// How long a link to a Sentinel may be silent before it is pinged. Default 1 s.
+    pub fn sentinel_ping_interval(mut self, interval: Duration) -> Self {
+        self.config.sentinel_ping = interval;
+        self
+    }
+
+    /// How long each step may take.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.config.timeouts = timeouts;
+        self
+    }
+
+    /// How commands are repeated, and how long they wait for a verified master. Default: 10 s.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.config.retry = retry;
+        self
+    }
+
+    /// The largest number of exclusive connections. Default 32.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.config.max_connections = connections;
+        self
+    }
+
+    /// The largest number of callers that may wait for a verified master or an exclusive connection. Default 10,000.
+    pub fn max_waiters(mut self, waiters: usize) -> Self {
+        self.config.max_waiters = waiters;
+        self
+    }
+
+    /// After this many commands in a row without an answer the master is doubted. Default 3, at least 1.
+    pub fn timeouts_in_a_row(mut self, timeouts: u32) -> Self {
+        self.config.timeouts_in_a_row = timeouts.max(1);
+        self
+    }
+
+    /// How long after a switch answers of the old master to commands that were sent before are still taken. Default 100 ms.
+    pub fn in_flight_grace(mut self, grace: Duration) -> Self {
+        self.config.in_flight_grace = grace;
+        self
+    }
+
+    /// Starts the pool without waiting: the first commands wait for the master instead.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when a setting is missing or makes no sense.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn build(self) -> Result<SentinelPool, ConfigError> {
+        self.config.check()?;
+        Ok(SentinelPool::start(self.config))
+    }
+
+    /// Starts the pool and waits for the first verified master, for up to [`Timeouts::start`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when a setting is missing or makes no sense; [`Error::NoMaster`] when no master was verified in time.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn connect(self) -> Result<SentinelPool, Error> {
+        let pool = self.build()?;
+        if let Err(error) = pool.first_master().await {
+            pool.shutdown(Duration::ZERO).await;
+            return Err(error);
+        }
+        Ok(pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(builder: Builder) -> String {
+        builder.build().map(drop).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_missing_or_senseless_is_named() {
+        let complete = || Builder::from_url("redis-sentinel://a?master=m").unwrap();
+        for (builder, part) in [
+            (SentinelPool::builder(), "master"),
+            (SentinelPool::builder().master("m"), "sentinels"),
+            (complete().master("a b"), "white space"),
+            (complete().max_connections(0), "max_connections"),
+            (complete().client_name("a b"), "client_name"),
+            (complete().refresh_interval(Duration::ZERO), "refresh_interval"),
+        ] {
+            let error = error(builder);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! What a command does to the data and to its connection, judged by its name.
+
+use std::time::Duration;
+
+use redis::{Arg, Cmd, Pipeline};
+
+/// Commands that change nothing: executing them twice is the same as once. Sorted.
+///
+/// A command that is not listed counts as a write; forgetting one costs a retry, listing a wrong one could execute a write
+/// twice. Left out with intent: SORT and GEORADIUS (they can store), GETEX and TOUCH (they change when a key expires or is evicted), PUBLISH.
+const READS: &[&str] = &[
+    "BITCOUNT",
+    "BITFIELD_RO",
+    "BITPOS",
+    "COMMAND",
+    "DBSIZE",
+    "DUMP",
+    "ECHO",
+    "EVALSHA_RO",
+    "EVAL_RO",
+    "EXISTS",
+    "EXPIRETIME",
+    "FCALL_RO",
+    "GEODIST",
+    "GEOHASH",
+    "GEOPOS",
+    "GEORADIUSBYMEMBER_RO",
+    "GEORADIUS_RO",
+    "GEOSEARCH",
+    "GET",
+    "GETBIT",
+    "GETRANGE",
+    "HEXISTS",
+    "HEXPIRETIME",
+    "HGET",
+    "HGETALL",
+    "HKEYS",
+    "HLEN",
+    "HMGET",
+    "HPEXPIRETIME",
+    "HPTTL",
+    "HRANDFIELD",
+    "HSCAN",
+    "HSTRLEN",
+    "HTTL",
+    "HVALS",
+    "INFO",
+    "KEYS",
+    "LASTSAVE",
+    "LCS",
+    "LINDEX",
+    "LLEN",
+    "LOLWUT",
+    "LPOS",
+    "LRANGE",
+    "MGET",
+    "PEXPIRETIME",
+    "PFCOUNT",
+    "PING",
+    "PTTL",
+    "RANDOMKEY",
+    "ROLE",
+    "SCAN",
+    "SCARD",
+    "SDIFF",
+    "SINTER",
+    "SINTERCARD",
+    "SISMEMBER",
+    "SMEMBERS",
+    "SMISMEMBER",
+    "SORT_RO",
+    "SRANDMEMBER",
+    "SSCAN",
+    "STRLEN",
+    "SUBSTR",
+    "SUNION",
+    "TIME",
+    "TTL",
+    "TYPE",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREVRANGE",
+    "ZCARD",
+    "ZCOUNT",
+    "ZDIFF",
+    "ZINTER",
+    "ZINTERCARD",
+    "ZLEXCOUNT",
+    "ZMSCORE",
+    "ZRANDMEMBER",
+    "ZRANGE",
+    "ZRANGEBYLEX",
+    "ZRANGEBYSCORE",
+    "ZRANK",
+    "ZREVRANGE",
+    "ZREVRANGEBYLEX",
+    "ZREVRANGEBYSCORE",
+    "ZREVRANK",
+    "ZSCAN",
+    "ZSCORE",
+    "ZUNION",
+];
+
+/// Subcommands that change nothing, of commands of which others do. Sorted.
+const READING_SUBCOMMANDS: &[(&str, &str)] = &[
+    ("ACL", "CAT"),
+    ("ACL", "GETUSER"),
+    ("ACL", "LIST"),
+    ("ACL", "USERS"),
+    ("ACL", "WHOAMI"),
+    ("CLIENT", "GETNAME"),
+    ("CLIENT", "ID"),
+    ("CLIENT", "INFO"),
+    ("CLIENT", "LIST"),
+    ("CONFIG", "GET"),
+    ("FUNCTION", "DUMP"),
+    ("FUNCTION", "LIST"),
+    ("FUNCTION", "STATS"),
+    ("MEMORY", "DOCTOR"),
+    ("MEMORY", "STATS"),
+    ("MEMORY", "USAGE"),
+    ("OBJECT", "ENCODING"),
+    ("OBJECT", "FREQ"),
+    ("OBJECT", "IDLETIME"),
+    ("OBJECT", "REFCOUNT"),
+    ("PUBSUB", "CHANNELS"),
+    ("PUBSUB", "NUMPAT"),
+    ("PUBSUB", "NUMSUB"),
+    ("PUBSUB", "SHARDCHANNELS"),
+    ("PUBSUB", "SHARDNUMSUB"),
+    ("SCRIPT", "EXISTS"),
+    ("SLOWLOG", "GET"),
+    ("SLOWLOG", "LEN"),
+];
+
+/// Commands after which a connection is not what it was: only its one user may send them. Sorted.
+const SESSION: &[&str] = &[
+    "ASKING",
+    "AUTH",
+    "DISCARD",
+    "EXEC",
+    "HELLO",
+    "MONITOR",
+    "MULTI",
+    "PSUBSCRIBE",
+    "PSYNC",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "READONLY",
+    "READWRITE",
+    "RESET",
+    "SELECT",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "SYNC",
+    "UNSUBSCRIBE",
+    "UNWATCH",
+    "WATCH",
+];
+
+/// Subcommands of CLIENT with the same effect. Sorted.
+const CLIENT_SESSION: &[&str] = &["CACHING", "NO-EVICT", "NO-TOUCH", "REPLY", "SETNAME", "TRACKING"];
+
+/// How long a command may block before it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blocking {
+    No,
+    For(Duration),
+    Forever,
+}
+
+/// What is known of one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nature {
+    /// Executing it twice is the same as once.
+    pub(crate) idempotent: bool,
+    /// It changes the state of its connection.
+    pub(crate) session: bool,
+    pub(crate) blocking: Blocking,
+}
+
+/// The name of a command in upper case, for tables and messages; never an argument.
+pub(crate) fn name(command: &Cmd) -> String {
+    word(command, 0).unwrap_or_else(|| "(empty)".to_owned())
+}
+
+/// The name of the first command of a pipeline.
+pub(crate) fn pipeline_name(pipeline: &Pipeline) -> String {
+    pipeline.cmd_iter().next().map_or_else(|| "(empty pipeline)".to_owned(), name)
+}
+
+pub(crate) fn nature(command: &Cmd) -> Nature {
+    let name = name(command);
+    let name = name.as_str();
+    let subcommand = || word(command, 1).unwrap_or_default();
+    let idempotent =
+        READS.binary_search(&name).is_ok() || READING_SUBCOMMANDS.binary_search(&(name, subcommand().as_str())).is_ok();
+    let session = SESSION.binary_search(&name).is_ok()
+        || (name == "CLIENT" && CLIENT_SESSION.binary_search(&subcommand().as_str()).is_ok());
+    Nature { idempotent, session, blocking: blocking(name, command) }
+}
+
+fn blocking(name: &str, command: &Cmd) -> Blocking {
+    let last = command.args_iter().len().saturating_sub(1);
+    let seconds = |index| limit(number(command, index), 1.0);
+    let milliseconds = |index| limit(number(command, index), 0.001);
+    match name {
+        "BLPOP" | "BRPOP" | "BRPOPLPUSH" | "BLMOVE" | "BZPOPMIN" | "BZPOPMAX" => seconds(last),
+        "BLMPOP" | "BZMPOP" => seconds(1),
+        "WAIT" | "WAITAOF" => milliseconds(last),
+        "XREAD" | "XREADGROUP" => {
+            // BLOCK stands among the options, before STREAMS; a key may be called BLOCK.
+            let block = (1..=last)
+                .map_while(|index| word(command, index).filter(|word| word != "STREAMS").map(|word| (index, word)))
+                .find(|(_, word)| word == "BLOCK");
+            match block {
+                Some((index, _)) => milliseconds(index + 1),
+                None => Blocking::No,
+            }
+        }
+        _ => Blocking::No,
+    }
+}
+
+/// 0 means for ever; what is not a sensible number is refused by the server at once.
+fn limit(number: Option<f64>, unit: f64) -> Blocking {
+    match number {
+        Some(0.0) => Blocking::Forever,
+        Some(number) => Duration::try_from_secs_f64(number * unit).map_or(Blocking::No, Blocking::For),
+        None => Blocking::No,
+    }
+}
+
+fn argument(command: &Cmd, index: usize) -> Option<&[u8]> {
+    match command.args_iter().nth(index)? {
+        Arg::Simple(argument) => Some(argument),
+        _ => None,
+    }
+}
+
+fn number(command: &Cmd, index: usize) -> Option<f64> {
+    std::str::from_utf8(argument(command, index)?).ok()?.parse().ok()
+}
+
+/// An argument in upper case; a long one is no keyword, and is cut so that no value gets into a message.
+fn word(command: &Cmd, index: usize) -> Option<String> {
+    let argument = argument(command, index)?;
+    let argument = &argument[..argument.len().min(32)];
+    Some(String::from_utf8_lossy(argument).to_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &str) -> Nature {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        for word in words {
+            command.arg(word);
+        }
+        nature(&command)
+    }
+
+    #[test]
+    fn the_tables_are_sorted_so_that_they_can_be_searched() {
+        assert!(READS.is_sorted());
+        assert!(READING_SUBCOMMANDS.is_sorted());
+        assert!(SESSION.is_sorted());
+        assert!(CLIENT_SESSION.is_sorted());
+    }
+
+    #[test]
+    fn reads_are_idempotent_and_writes_are_not() {
+        for read in ["get k", "GET k", "mget a b", "ping", "object encoding k", "config get x", "xread streams s 0"] {
+            assert!(of(read).idempotent, "{read}");
+        }
+        for write in [
+            "set k v",
+            "incr k",
+            "getdel k",
+            "getex k",
+            "del k",
+            "eval s 0",
+            "sort k store d",
+            "config set x y",
+            "spop k",
+            "xreadgroup group g c streams s >",
+            "object help",
+            "publish c m",
+            "script load x",
+            "unknown",
+        ] {
+            assert!(!of(write).idempotent, "{write}");
+        }
+    }
+
+    #[test]
+    fn what_changes_a_connection_is_known() {
+        for command in ["multi", "watch k", "subscribe c", "select 1", "client reply off", "monitor", "hello 3"] {
+            assert!(of(command).session, "{command}");
+        }
+        for command in ["get k", "client id", "client list", "publish c m"] {
+            assert!(!of(command).session, "{command}");
+        }
+    }
+
+    #[test]
+    fn blocking_commands_say_for_how_long() {
+        let ms = |ms| Blocking::For(Duration::from_millis(ms));
+        for (command, expected) in [
+            ("blpop a b 1.5", ms(1500)),
+            ("blpop a 0", Blocking::Forever),
+            ("blmpop 2 1 a left", ms(2000)),
+            ("wait 1 100", ms(100)),
+            ("wait 1 0", Blocking::Forever),
+            ("xread count 1 block 250 streams s $", ms(250)),
+            ("xread block 0 streams s $", Blocking::Forever),
+            ("xread streams block 0", Blocking::No),
+            ("blpop a -1", Blocking::No),
+            ("blpop a x", Blocking::No),
+            ("blpop", Blocking::No),
+            ("lpop a", Blocking::No),
+        ] {
+            assert_eq!(of(command).blocking, expected, "{command}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Everything a pool is told before it starts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{ProtocolVersion, RedisConnectionInfo};
+
+use crate::address::Address;
+use crate::error::ConfigError;
+use crate::retry::RetryPolicy;
+
+/// A login; without a username it is that of the `default` user (`requirepass`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub(crate) username: Option<String>,
+    pub(crate) password: String,
+}
+
+impl Credentials {
+    /// The password of the `default` user.
+    pub fn password(password: impl Into<String>) -> Self {
+        Self { username: None, password: password.into() }
+    }
+
+    /// An ACL user and its password.
+    pub fn user(username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { username: Some(username.into()), password: password.into() }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).field("password", &"<redacted>").finish()
+    }
+}
+
+/// How long each step may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// Resolving a name and opening the TCP connection. Default 1 s.
+    pub connect: Duration,
+    /// Login, database and the check of the role on a new connection. Default 1 s.
+    pub handshake: Duration,
+    /// One question to one Sentinel. Default 500 ms.
+    pub question: Duration,
+    /// One command or pipeline, from sending to the answer. Default 5 s. A blocking command on an exclusive connection has this time on top of its own.
+    pub command: Duration,
+    /// The wait for an exclusive connection. Default 5 s.
+    pub wait: Duration,
+    /// The wait for the first verified master in [`connect`](crate::Builder::connect). Default 10 s.
+    pub start: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(1),
+            handshake: Duration::from_secs(1),
+            question: Duration::from_millis(500),
+            command: Duration::from_secs(5),
+            wait: Duration::from_secs(5),
+            start: Duration::from_secs(10),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) master: Arc<str>,
+    pub(crate) seeds: Vec<Address>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) sentinel_credentials: Option<Credentials>,
+    pub(crate) database: i64,
+    pub(crate) protocol: ProtocolVersion,
+    pub(crate) client_name: Option<String>,
+    pub(crate) refresh: Duration,
+    pub(crate) sentinel_ping: Duration,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    pub(crate) max_connections: usize,
+    pub(crate) max_waiters: usize,
+    pub(crate) timeouts_in_a_row: u32,
+    pub(crate) in_flight_grace: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            master: "".into(),
+            seeds: Vec::new(),
+            credentials: None,
+            sentinel_credentials: None,
+            database: 0,
+            // As the `redis` crate has it, so that replies have the shapes its users expect.
+            protocol: ProtocolVersion::RESP2,
+            client_name: None,
+            refresh: Duration::from_secs(10),
+            sentinel_ping: Duration::from_secs(1),
+            timeouts: Timeouts::default(),
+            retry: RetryPolicy::default(),
+            max_connections: 32,
+            max_waiters: 10_000,
+            timeouts_in_a_row: 3,
+            in_flight_grace: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |setting, reason: &str| Err(ConfigError::Setting { setting, reason: reason.to_owned() });
+        if self.master.is_empty() {
+            return refuse("master", "is missing; give the name the Sentinels monitor it under");
+        }
+        if self.master.chars().any(char::is_whitespace) {
+            return refuse("master", "has white space, which no Sentinel accepts in a name");
+        }
+        if self.seeds.is_empty() {
+            return refuse("sentinels", "are missing; give the address of at least one");
+        }
+        if self.database < 0 {
+            return refuse("database", "is negative");
+        }
+        if self.max_connections == 0 {
+            return refuse("max_connections", "is 0; at least 1 is needed");
+        }
+        let name_is_fine = |name: &String| name.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+        if !self.client_name.as_ref().is_none_or(name_is_fine) {
+            return refuse("client_name", "has spaces or characters other than printable ASCII");
+        }
+        for (setting, duration) in [
+            ("refresh_interval", self.refresh),
+            ("sentinel_ping_interval", self.sentinel_ping),
+            ("timeouts.connect", self.timeouts.connect),
+            ("timeouts.handshake", self.timeouts.handshake),
+            ("timeouts.question", self.timeouts.question),
+            ("timeouts.command", self.timeouts.command),
+        ] {
+            if duration.is_zero() {
+                return refuse(setting, "is zero; nothing could ever succeed");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a connection to a data node logs in with.
+    pub(crate) fn node_login(&self) -> RedisConnectionInfo {
+        login(self.credentials.as_ref(), self.protocol).set_db(self.database)
+    }
+
+    /// What a connection to a Sentinel logs in with.
+    pub(crate) fn sentinel_login(&self, protocol: ProtocolVersion) -> RedisConnectionInfo {
+        login(self.sentinel_credentials.as_ref(), protocol)
+    }
+}
+
+fn login(credentials: Option<&Credentials>, protocol: ProtocolVersion) -> RedisConnectionInfo {
+    let mut login =
+        RedisConnectionInfo::default().set_protocol(protocol).set_lib_name("sentinel-sdk", env!("CARGO_PKG_VERSION"));
+    if let Some(credentials) = credentials {
+        login = login.set_password(&credentials.password);
+        if let Some(username) = &credentials.username {
+            login = login.set_username(username);
+        }
+    }
+    login
+}

@@ -1,0 +1,133 @@
+//! Opening connections whose end is noticed at once, and whose tasks can be stopped and joined.
+//!
+//! The socket and the task that drives it are made here rather than by the `redis` crate's `Client`: the end of that task is
+//! the earliest sign that the peer is gone, with RESP2 as with RESP3, and a switch or a shutdown can cut the socket although clones
+//! of the connection are still held somewhere.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::{AsyncPushSender, MultiplexedConnection};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::address::Address;
+use crate::config::Timeouts;
+use crate::counters::Counters;
+
+/// A silent link is probed after this time, and every [`KEEPALIVE_INTERVAL`] from then on.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// Data that the peer's kernel does not acknowledge for this time ends the connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Commands that wait to be written; more callers wait for room.
+const WRITE_QUEUE: usize = 256;
+
+/// Opens connections for one pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Dialer {
+    pub(crate) tasks: TaskTracker,
+    /// Ends every connection at once.
+    pub(crate) stop: CancellationToken,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) counters: Arc<Counters>,
+}
+
+/// How a connection ends other than by its peer or by its last clone being dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Ending {
+    /// Closes the connection...
+    pub(crate) closed: CancellationToken,
+    /// ...this much later, so that answers that are already under way still arrive.
+    pub(crate) grace: Duration,
+}
+
+/// An open connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) connection: MultiplexedConnection,
+    /// Cancelled as soon as the connection is over, for whatever reason.
+    pub(crate) ended: CancellationToken,
+}
+
+impl Dialer {
+    /// Connects and logs in.
+    ///
+    /// The error is a text: it is shown, never decided upon.
+    pub(crate) async fn dial(
+        &self,
+        address: &Address,
+        login: &RedisConnectionInfo,
+        ending: Ending,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<Link, String> {
+        let link = self.open(address, login, ending, pushes).await;
+        match &link {
+            Ok(_) => self.counters.dials.add_one(),
+            Err(_) => self.counters.dials_failed.add_one(),
+        }
+        link
+    }
+
+    async fn open(
+        &self,
+        address: &Address,
+        login: &RedisConnectionInfo,
+        ending: Ending,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<Link, String> {
+        let stream = timeout(self.timeouts.connect, TcpStream::connect((address.host(), address.port())))
+            .await
+            .map_err(|_| format!("no connection within {:?}", self.timeouts.connect))?
+            .map_err(|error| format!("cannot connect: {error}"))?;
+        // A socket that refuses an option still works, only less promptly.
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%address, %error, "socket options were refused");
+        }
+
+        // Each command has its own deadline where it is sent: one for all would break blocking commands.
+        let mut config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_pipeline_buffer_size(WRITE_QUEUE);
+        if let Some(pushes) = pushes {
+            config = config.set_push_sender(pushes);
+        }
+        let (connection, driver) =
+            timeout(self.timeouts.handshake, MultiplexedConnection::new_with_config(login, stream, config))
+                .await
+                .map_err(|_| format!("no login within {:?}", self.timeouts.handshake))?
+                .map_err(|error| format!("login failed: {error}"))?;
+
+        let ended = CancellationToken::new();
+        let end = ended.clone().drop_guard();
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let _end = end;
+            let cut = async {
+                ending.closed.cancelled().await;
+                tokio::time::sleep(ending.grace).await;
+            };
+            tokio::select! {
+                () = driver => {}
+                () = cut => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(Link { connection, ended })
+    }
+}
+
+fn tune(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! What can go wrong, and how it travels through the `redis` crate's error type.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError};
+
+use crate::address::Address;
+
+/// A setting that makes no sense; nothing was connected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The URL is not of the form `redis-sentinel://[user[:password]@]host[:port][,host[:port]...][/db]?master=name`.
+    #[error("sentinel url: {0}")]
+    Url(String),
+    /// A host and port that cannot be one.
+    #[error("address `{text}`: {reason}")]
+    Address {
+        /// The text as it was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A setting of the builder is missing or out of range.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The name of the setting.
+        setting: &'static str,
+        /// What is wrong with it, and what would be right.
+        reason: String,
+    },
+}
+
+/// An exclusive connection outlived the generation of the master it was opened to.
+///
+/// The connection is of no more use: take a new one with [`SentinelPool::get`](crate::SentinelPool::get), and start the
+/// transaction anew. It never moves to another master silently, since what it had seen (WATCH) or queued (MULTI) was seen on the old one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the master moved from {from} while this connection was checked out (generation {generation}{}); take a new connection{}",
+    match .to { Some(to) => format!(", now {to}"), None => String::new() },
+    if *.in_flight { "; a command was in flight, its outcome is unknown" } else { "" })]
+#[non_exhaustive]
+pub struct Switched {
+    /// The master the connection was opened to.
+    pub from: Address,
+    /// The master that replaced it.
+    pub to: Option<Address>,
+    /// The generation the connection belonged to.
+    pub generation: u64,
+    /// Whether a command had been sent and not answered: it may or may not have been executed on the old master.
+    pub in_flight: bool,
+}
+
+/// What a pool or one of its connections can report beyond what the server itself says.
+///
+/// Commands go through the traits of the `redis` crate, whose error is [`RedisError`]. Each variant converts to it, with the
+/// I/O kind that its users already know how to treat (timed out, connection aborted), and [`Error::find`] gets it back.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No Sentinel could name a master that answers as one within the time allowed. The command was not sent.
+    #[error("no verified master `{master}` within {waited:?}: {causes}")]
+    NoMaster {
+        /// The name of the master, as the Sentinels know it.
+        master: Arc<str>,
+        /// How long it was waited for.
+        waited: Duration,
+        /// The last trouble with each Sentinel and with the nodes they named.
+        causes: String,
+    },
+    /// The connection belongs to a master that was replaced.
+    #[error(transparent)]
+    Switched(#[from] Switched),
+    /// The connection broke, or no answer came in time, after the command was sent: it may or may not have been executed.
+    /// It is not sent again unless it is known to be idempotent; see [`Master::idempotent`](crate::Master::idempotent).
+    #[error("{command} on {address}: outcome unknown, it may have been executed: {source}")]
+    OutcomeUnknown {
+        /// The name of the command, or of the first command of a pipeline. Never its arguments.
+        command: String,
+        /// The node it was sent to.
+        address: Address,
+        /// What happened to the connection.
+        source: RedisError,
+    },
+    /// All exclusive connections stayed in use.
+    #[error("all {size} connections stayed in use for {waited:?}; raise max_connections or give them back sooner")]
+    PoolExhausted {
+        /// The largest number of exclusive connections.
+        size: usize,
+        /// How long it was waited for one of them.
+        waited: Duration,
+    },
+    /// As many callers as are allowed wait already.
+    #[error("{limit} callers wait already; raise max_waiters or send less")]
+    TooManyWaiters {
+        /// The largest number of callers that may wait.
+        limit: usize,
+    },
+    /// The command would block or change the connection that all clones of [`Master`](crate::Master) share. It was not sent.
+    #[error("{command} would disturb the connection that others share; use an exclusive one (SentinelPool::get)")]
+    NotShareable {
+        /// The name of the command.
+        command: String,
+    },
+    /// The pool was shut down. The command was not sent.
+    #[error("the pool was shut down")]
+    Shutdown,
+    /// A node could not be reached, refused the login or is not the master.
+    #[error("node {address}: {reason}")]
+    Node {
+        /// The node that was dialled.
+        address: Address,
+        /// What it answered.
+        reason: String,
+    },
+    /// An error of the `redis` crate, unchanged.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+}
+
+impl Error {
+    /// The error of this crate that an error of the `redis` crate was made from, if it was.
+    ///
+    /// ```
+    /// # use sentinel_sdk::Error;
+    /// let error: redis::RedisError = Error::Shutdown.into();
+    /// assert!(matches!(Error::find(&error), Some(Error::Shutdown)));
+    /// ```
+    pub fn find(error: &RedisError) -> Option<&Error> {
+        // The crate keeps an I/O error behind an `Arc<dyn Error>`, and an I/O error hides what it was made from from `source()`:
+        // both wrappers are opened by hand.
+        let shared = error.source()?.downcast_ref::<Arc<dyn StdError + Send + Sync>>()?;
+        shared.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<Error>()
+    }
+
+    /// Whether the command may have been executed although no answer came.
+    pub fn is_outcome_unknown(&self) -> bool {
+        matches!(self, Self::OutcomeUnknown { .. } | Self::Switched(Switched { in_flight: true, .. }))
+    }
+
+    fn io_kind(&self) -> io::ErrorKind {
+        match self {
+            Self::NoMaster { .. } | Self::PoolExhausted { .. } | Self::TooManyWaiters { .. } => io::ErrorKind::TimedOut,
+            Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
+            Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
+            Self::NotShareable { .. } => io::ErrorKind::Unsupported,
+            Self::Config(_) => io::ErrorKind::InvalidInput,
+            Self::Switched(_) | Self::Shutdown | Self::Node { .. } | Self::Redis(_) => io::ErrorKind::ConnectionAborted,
+        }
+    }
+}
+
+impl From<Error> for RedisError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Redis(error) => error,
+            Error::Config(error) => Self::from((ErrorKind::InvalidClientConfig, "invalid settings", error.to_string())),
+            error => Self::from(io::Error::new(error.io_kind(), error)),
+        }
+    }
+}
+
+impl From<Switched> for RedisError {
+    fn from(switched: Switched) -> Self {
+        Error::Switched(switched).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_typed_error_is_found_behind_the_redis_error() {
+        let switched =
+            Switched { from: "a:1".parse().unwrap(), to: Some("b:2".parse().unwrap()), generation: 7, in_flight: true };
+        let error = RedisError::from(switched.clone());
+        assert!(error.is_io_error());
+        assert!(error.is_connection_dropped());
+        match Error::find(&error.clone()) {
+            Some(Error::Switched(found)) => assert_eq!(*found, switched),
+            other => panic!("{other:?}"),
+        }
+        assert!(error.to_string().contains("now b:2"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_outcome_keeps_whether_it_was_a_timeout() {
+        let timed_out = Error::OutcomeUnknown {
+            command: "INCR".into(),
+            address: "a:1".parse().unwrap(),
+            source: io::Error::from(io::ErrorKind::TimedOut).into(),
+        };
+        assert!(timed_out.is_outcome_unknown());
+        assert!(RedisError::from(timed_out).is_timeout());
+    }
+
+    #[test]
+    fn a_foreign_redis_error_holds_none_of_ours() {
+        assert!(Error::find(&RedisError::from((ErrorKind::Client, "x"))).is_none());
+        assert!(Error::find(&io::Error::from(io::ErrorKind::BrokenPipe).into()).is_none());
+    }
+}

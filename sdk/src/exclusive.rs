@@ -1,0 +1,226 @@
+//! A connection for one user.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::Object;
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use tokio::time::timeout;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::address::Address;
+use crate::command::{self, Blocking};
+use crate::error::Error;
+use crate::generation::{Generation, Opener};
+use crate::reply::{Verdict, judge, judge_pipeline};
+use crate::shared::Owner;
+
+/// An exclusive connection to the master: for WATCH and MULTI, blocking commands and big replies.
+///
+/// It belongs to the master it was opened to. After a switch every command on it fails with [`Switched`](crate::Switched);
+/// it never moves to the new master. It repeats nothing: a refusal (READONLY, ...) is the caller's to see, although the pool takes it as a sign.
+///
+/// Dropped, it goes back to the pool, unless its user left it in another state than it was opened in (a transaction open,
+/// subscribed, another database) or a command unanswered: then it is closed.
+pub struct ExclusiveConnection {
+    object: Object<Opener>,
+    generation: Arc<Generation>,
+    owner: Arc<Owner>,
+    _user: TaskTrackerToken,
+}
+
+impl ExclusiveConnection {
+    pub(crate) fn new(
+        object: Object<Opener>,
+        generation: Arc<Generation>,
+        owner: Arc<Owner>,
+        user: TaskTrackerToken,
+    ) -> Self {
+        Self { object, generation, owner, _user: user }
+    }
+
+    /// The master it is connected to.
+    pub fn address(&self) -> &Address {
+        &self.generation.address
+    }
+
+    /// The generation it belongs to; see [`Topology::generation`](crate::Topology::generation).
+    pub fn generation(&self) -> u64 {
+        self.generation.number
+    }
+
+    async fn run<T, F>(
+        &mut self,
+        plan: Plan,
+        send: impl FnOnce(MultiplexedConnection) -> F,
+        judge: impl FnOnce(&RedisResult<T>) -> Verdict,
+    ) -> RedisResult<T>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let shared = &*self.owner.0;
+        shared.counters.commands.add_one();
+        if self.generation.closed.is_cancelled() {
+            return Err(self.closed(false, &plan));
+        }
+        if self.object.link.ended.is_cancelled() {
+            return Err(Error::Node {
+                address: self.generation.address.clone(),
+                reason: "the connection broke earlier; take a new one".to_owned(),
+            }
+            .into());
+        }
+        // Stays set when this future is dropped half-way: the answer of one user must not reach the next.
+        let spoiled = std::mem::replace(&mut self.object.spoiled, true) || plan.session;
+        let connection = self.object.link.connection.clone();
+        let answer = tokio::select! {
+            biased;
+            answer = within(plan.limit, send(connection)) => answer,
+            () = self.generation.closed.cancelled() => return Err(self.closed(true, &plan)),
+        };
+        match judge(&answer) {
+            Verdict::Answered => {}
+            Verdict::Refused => {
+                shared.counters.refusals.add_one();
+                shared.doubt_generation(&self.generation);
+            }
+            Verdict::Suspicious => shared.doubt_generation(&self.generation),
+            Verdict::Lost => return answer.map_err(|error| self.lost(error, plan)),
+        }
+        self.object.spoiled = spoiled;
+        self.object.in_transaction = match plan.transaction {
+            Transaction::Begins => true,
+            Transaction::Ends => false,
+            Transaction::Neither => self.object.in_transaction,
+        };
+        answer
+    }
+
+    /// The error after the generation ended.
+    fn closed(&self, in_flight: bool, plan: &Plan) -> RedisError {
+        let shared = &*self.owner.0;
+        if in_flight && !plan.idempotent {
+            shared.counters.outcomes_unknown.add_one();
+        }
+        if !shared.dialer.stop.is_cancelled() {
+            return self.generation.switched(in_flight).into();
+        }
+        if !in_flight {
+            return Error::Shutdown.into();
+        }
+        Error::OutcomeUnknown {
+            command: plan.name.clone(),
+            address: self.generation.address.clone(),
+            source: io::Error::from(io::ErrorKind::ConnectionAborted).into(),
+        }
+        .into()
+    }
+
+    fn lost(&self, source: RedisError, plan: Plan) -> RedisError {
+        let shared = &*self.owner.0;
+        if source.is_timeout() {
+            shared.counters.timeouts.add_one();
+        }
+        if self.generation.closed.is_cancelled() {
+            return self.closed(true, &plan);
+        }
+        if plan.idempotent {
+            return source;
+        }
+        shared.counters.outcomes_unknown.add_one();
+        Error::OutcomeUnknown { command: plan.name, address: self.generation.address.clone(), source }.into()
+    }
+
+    fn plan(&self, name: String, commands: &mut dyn Iterator<Item = &Cmd>) -> Plan {
+        let mut plan = Plan {
+            name,
+            idempotent: true,
+            session: false,
+            limit: Some(self.owner.0.config.timeouts.command),
+            transaction: Transaction::Neither,
+        };
+        for command in commands {
+            let nature = command::nature(command);
+            plan.idempotent &= nature.idempotent;
+            match command::name(command).as_str() {
+                "WATCH" | "MULTI" => plan.transaction = Transaction::Begins,
+                "EXEC" | "DISCARD" | "UNWATCH" => plan.transaction = Transaction::Ends,
+                _ => plan.session |= nature.session,
+            }
+            plan.limit = match nature.blocking {
+                Blocking::No => plan.limit,
+                Blocking::For(duration) => plan.limit.and_then(|limit| limit.checked_add(duration)),
+                Blocking::Forever => None,
+            };
+        }
+        plan
+    }
+}
+
+/// What is expected of one command or pipeline.
+struct Plan {
+    name: String,
+    idempotent: bool,
+    /// The connection is not what it was afterwards.
+    session: bool,
+    /// `None` for a command that was asked to block for ever.
+    limit: Option<Duration>,
+    transaction: Transaction,
+}
+
+enum Transaction {
+    Begins,
+    Ends,
+    Neither,
+}
+
+async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+    match limit {
+        None => answer.await,
+        Some(limit) => {
+            timeout(limit, answer).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
+        }
+    }
+}
+
+impl ConnectionLike for ExclusiveConnection {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        let plan = self.plan(command::name(cmd), &mut std::iter::once(cmd));
+        let send = move |mut connection: MultiplexedConnection| async move { connection.req_packed_command(cmd).await };
+        Box::pin(self.run(plan, send, judge))
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        let mut plan = self.plan(command::pipeline_name(pipeline), &mut pipeline.cmd_iter());
+        if pipeline.is_transaction() {
+            // EXEC at its end also forgets the watched keys.
+            plan.transaction = Transaction::Ends;
+        }
+        let send = move |mut connection: MultiplexedConnection| async move {
+            connection.req_packed_commands(pipeline, offset, count).await
+        };
+        Box::pin(self.run(plan, send, move |answers| judge_pipeline(pipeline, answers)))
+    }
+
+    fn get_db(&self) -> i64 {
+        self.owner.0.config.database
+    }
+}
+
+impl fmt::Debug for ExclusiveConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExclusiveConnection")
+            .field("address", self.address())
+            .field("generation", &self.generation())
+            .finish_non_exhaustive()
+    }
+}

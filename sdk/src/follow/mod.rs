@@ -1,0 +1,568 @@
+//! The one task that decides which master the pool stands by.
+//!
+//! Every sign that something changed comes together here: answers of Sentinels (after a push, a subscription or the periodic
+//! question), a broken connection, a doubt raised by a command. A sign never moves the pool by itself: the best candidate is
+//! dialled, asked for its role on the connection that will be kept, and only then installed.
+
+mod choose;
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::choose::{Candidate, Known, Voice, agreed_epoch, choose, older_agreement};
+use crate::address::Address;
+use crate::event::Event;
+use crate::generation::{Generation, MasterLink};
+use crate::retry::shortened;
+use crate::role;
+use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
+use crate::shared::{Shared, Standing};
+use crate::topology::{SentinelState, Topology};
+
+/// At the start, the answers of slower Sentinels are waited for this long after the first, so that a stale one that is quick
+/// does not decide.
+const GATHER: Duration = Duration::from_millis(100);
+/// While no master is at hand, the Sentinels are asked this often at first...
+const FASTEST_QUESTIONS: Duration = Duration::from_millis(30);
+/// ...and, in an outage that lasts, this often.
+const SLOWEST_QUESTIONS: Duration = Duration::from_secs(1);
+/// A rejected candidate is passed over for this long, doubling...
+const FIRST_BENCH: Duration = Duration::from_millis(10);
+/// ...up to this while no master is at hand (while one is, up to the refresh interval).
+const LONGEST_BENCH: Duration = Duration::from_millis(100);
+/// An older configuration is believed only after a majority named it for this long without a master being at hand.
+const OLDER_AFTER: Duration = Duration::from_secs(5);
+/// More Sentinels are not followed: no deployment has as many.
+const MOST_SENTINELS: usize = 64;
+/// A learnt Sentinel that was in vain dialled this often, and that no other names any more, is forgotten.
+const FORGET_AFTER: u32 = 10;
+/// Reports that wait to be heard; the Sentinels' tasks wait for room.
+const REPORTS: usize = 64;
+
+/// Something that ends in a link or a reason why there is none; dropping it abandons the dial.
+type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+struct Attempt {
+    candidate: Candidate,
+    dial: Pending<Result<MasterLink, String>>,
+}
+
+struct Bench {
+    until: Instant,
+    pause: Duration,
+    reason: String,
+}
+
+pub(crate) struct Follower {
+    shared: Arc<Shared>,
+    reports: mpsc::Receiver<Report>,
+    reporter: mpsc::Sender<Report>,
+    sentinels: BTreeMap<Address, Sentinel>,
+    /// The last usable answer of each Sentinel that can be reached.
+    views: HashMap<Address, View>,
+    known: Option<Known>,
+    generation: Option<Arc<Generation>>,
+    since: Option<SystemTime>,
+    link: Option<Arc<MasterLink>>,
+    serial: u64,
+    attempt: Option<Attempt>,
+    /// ROLE is being asked on the link in use.
+    check: Option<Pending<Result<(), String>>>,
+    benched: HashMap<Address, Bench>,
+    /// Since when no verified master is at hand.
+    missing_since: Option<Instant>,
+    first_answer: Option<Instant>,
+    next_question: Instant,
+    /// When to look at the candidates again although nothing new was heard.
+    next_look: Option<Instant>,
+}
+
+impl Follower {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let (reporter, reports) = mpsc::channel(REPORTS);
+        let now = Instant::now();
+        Self {
+            shared,
+            reports,
+            reporter,
+            sentinels: BTreeMap::new(),
+            views: HashMap::new(),
+            known: None,
+            generation: None,
+            since: None,
+            link: None,
+            serial: 0,
+            attempt: None,
+            check: None,
+            benched: HashMap::new(),
+            missing_since: Some(now),
+            first_answer: None,
+            next_question: now + SLOWEST_QUESTIONS,
+            next_look: None,
+        }
+    }
+
+    /// Follows the master until the pool stops.
+    pub(crate) async fn run(mut self) {
+        let stop = self.shared.dialer.stop.clone();
+        for seed in self.shared.config.seeds.clone() {
+            self.follow_sentinel(seed, true);
+        }
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(report) = self.reports.recv() => self.hear(report),
+                result = attempted(&mut self.attempt) => self.conclude(result),
+                result = checked(&mut self.check) => self.judge(result),
+                () = self.shared.doubt.notified() => self.on_doubt(),
+                () = ended(self.link.as_deref()) => self.lose("the connection was closed"),
+                () = sleep_until(self.next_question) => self.refresh(),
+                () = at(self.next_look) => {
+                    self.next_look = None;
+                    self.consider();
+                }
+            }
+        }
+        self.shared.standing.store(Arc::default());
+        if let Some(generation) = &self.generation {
+            generation.close(None);
+        }
+        self.link = None;
+        self.publish();
+        self.shared.changed.send_replace(());
+    }
+
+    fn hear(&mut self, report: Report) {
+        let Report { sentinel: address, news } = report;
+        // A Sentinel that was just forgotten may still have had something to say.
+        let Some(sentinel) = self.sentinels.get_mut(&address) else {
+            return;
+        };
+        match news {
+            News::Subscribed => {
+                sentinel.connected = true;
+                sentinel.failures = 0;
+                self.shared.emit(Event::SentinelFound { address });
+            }
+            News::Answered(view) => {
+                sentinel.heard = true;
+                sentinel.trouble = None;
+                sentinel.id.clone_from(&view.id);
+                self.first_answer.get_or_insert_with(Instant::now);
+                let peers = view.peers.clone();
+                self.views.insert(address.clone(), view);
+                if self.is_double(&address) {
+                    self.forget(&address);
+                }
+                self.learn(peers);
+            }
+            News::Useless(trouble) => {
+                sentinel.heard = true;
+                sentinel.trouble = Some(trouble);
+                self.views.remove(&address);
+            }
+            News::Lost(reason) => {
+                sentinel.heard = true;
+                sentinel.failures += 1;
+                sentinel.trouble = Some(reason.clone());
+                self.views.remove(&address);
+                if std::mem::take(&mut sentinel.connected) {
+                    self.shared.emit(Event::SentinelLost { address: address.clone(), reason });
+                }
+                self.forget_if_gone(&address);
+            }
+        }
+        self.note_troubles();
+        self.consider();
+        self.publish();
+    }
+
+    /// Dials the best candidate, if there is one to move to.
+    fn consider(&mut self) {
+        if !self.gathered() {
+            return;
+        }
+        let healthy = self.healthy();
+        let voices = self.voices();
+        if healthy
+            && let Some(known) = &mut self.known
+            && let Some(epoch) = agreed_epoch(&voices, &known.address)
+        {
+            known.epoch = known.epoch.max(epoch);
+        }
+        let Some(candidate) = self.best(&voices) else {
+            let now = Instant::now();
+            let benches = self.benched.values().map(|bench| bench.until);
+            self.next_look = benches.filter(|until| *until > now).min();
+            return;
+        };
+        if let Some(attempt) = &self.attempt
+            && attempt.candidate.epoch >= candidate.epoch
+        {
+            return;
+        }
+        // A doubted link is being asked already; a second connection to the same node would learn no more.
+        if let Some(link) = &self.link
+            && link.generation.address == candidate.address
+        {
+            return;
+        }
+        self.attempt = Some(self.dial(candidate));
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
+    }
+
+    fn best(&self, voices: &[Voice]) -> Option<Candidate> {
+        let now = Instant::now();
+        let benched =
+            |candidate: &Candidate| self.benched.get(&candidate.address).is_some_and(|bench| bench.until > now);
+        choose(voices, self.known.as_ref(), self.healthy(), benched)
+            .or_else(|| self.older(voices).filter(|candidate| !benched(candidate)))
+    }
+
+    /// Whether enough was heard for a decision: later always, at the start once all have been heard or the first answer is old enough.
+    fn gathered(&mut self) -> bool {
+        if self.known.is_some() || self.sentinels.values().all(|sentinel| sentinel.heard) {
+            return true;
+        }
+        let Some(first) = self.first_answer else {
+            return false;
+        };
+        if first.elapsed() >= GATHER {
+            return true;
+        }
+        self.next_look = Some(first + GATHER);
+        false
+    }
+
+    fn older(&self, voices: &[Voice]) -> Option<Candidate> {
+        let missing_since = self.missing_since?;
+        if missing_since.elapsed() < OLDER_AFTER {
+            return None;
+        }
+        older_agreement(voices, self.sentinels.len(), self.known.as_ref()?)
+    }
+
+    fn dial(&mut self, candidate: Candidate) -> Attempt {
+        self.serial += 1;
+        let serial = self.serial;
+        let shared = self.shared.clone();
+        let generation = match &self.generation {
+            Some(generation) if generation.address == candidate.address => generation.clone(),
+            current => {
+                let number = current.as_ref().map_or(0, |generation| generation.number) + 1;
+                let address = candidate.address.clone();
+                Arc::new(Generation::new(number, address, &shared.config, &shared.dialer))
+            }
+        };
+        let grace = shared.config.in_flight_grace;
+        tracing::debug!(address = %candidate.address, epoch = candidate.epoch, "dialling a candidate");
+        let dial = Box::pin(async move {
+            let link = generation.exclusive.manager().open(grace).await?;
+            Ok(MasterLink::new(serial, generation, link))
+        });
+        Attempt { candidate, dial }
+    }
+
+    fn conclude(&mut self, result: Result<MasterLink, String>) {
+        let Some(attempt) = self.attempt.take() else {
+            return;
+        };
+        match result {
+            // While it was dialled, the doubted master proved itself or the Sentinels changed their mind.
+            Ok(_) if self.healthy() && self.best(&self.voices()).as_ref() != Some(&attempt.candidate) => {}
+            Ok(link) => self.install(&attempt.candidate, link),
+            Err(reason) => self.reject(&attempt.candidate, reason),
+        }
+        self.note_troubles();
+        self.consider();
+        self.publish();
+    }
+
+    fn install(&mut self, candidate: &Candidate, link: MasterLink) {
+        let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let link = Arc::new(link);
+        let generation = link.generation.clone();
+        let before = self.generation.replace(generation.clone());
+        if let Some(known) = &self.known
+            && candidate.epoch < known.epoch
+        {
+            tracing::warn!(from = known.epoch, to = candidate.epoch, "the sentinels agree on an older configuration");
+            self.shared.emit(Event::EpochReset { from: known.epoch, to: candidate.epoch });
+        }
+        let epoch = agreed_epoch(&self.voices(), &candidate.address).unwrap_or(candidate.epoch);
+        self.known = Some(Known { address: candidate.address.clone(), epoch });
+        self.benched.clear();
+        self.check = None;
+        self.link = Some(link.clone());
+        self.shared.standing.store(Arc::new(Standing { generation: Some(generation.clone()), link: Some(link) }));
+        let switched = before.as_ref().is_none_or(|before| before.number != generation.number);
+        if switched {
+            self.since = Some(SystemTime::now());
+            if let Some(before) = &before {
+                before.close(Some(&generation.address));
+            }
+            self.shared.counters.switches.add_one();
+        }
+        // The snapshot is there before anybody who waits is woken.
+        self.publish();
+        self.shared.changed.send_replace(());
+        let address = generation.address.clone();
+        tracing::info!(%address, epoch, generation = generation.number, ?gap, switched, "master verified");
+        self.shared.emit(if switched {
+            Event::Switched {
+                from: before.map(|before| before.address.clone()),
+                to: address,
+                config_epoch: epoch,
+                generation: generation.number,
+                gap,
+            }
+        } else {
+            Event::MasterBack { address, gap }
+        });
+        self.next_question = Instant::now() + self.pace();
+    }
+
+    fn reject(&mut self, candidate: &Candidate, reason: String) {
+        self.shared.counters.candidates_rejected.add_one();
+        let longest = if self.healthy() { self.shared.config.refresh } else { LONGEST_BENCH };
+        let before = self.benched.remove(&candidate.address);
+        let pause = before.as_ref().map_or(FIRST_BENCH, |bench| (bench.pause * 2).min(longest));
+        // Repeated at every attempt it would drown all else.
+        if before.is_none_or(|before| before.reason != reason) {
+            tracing::info!(address = %candidate.address, %reason, "candidate rejected");
+            self.shared.emit(Event::CandidateRejected { address: candidate.address.clone(), reason: reason.clone() });
+        }
+        // Nonsense must not fill the memory with addresses.
+        let now = Instant::now();
+        if self.benched.len() >= MOST_SENTINELS {
+            self.benched.retain(|_, bench| bench.until > now);
+        }
+        self.benched.insert(candidate.address.clone(), Bench { until: now + shortened(pause, 0.3), pause, reason });
+    }
+
+    /// A command saw a sign that the node is not the master: its role is asked on that very connection, and so are the Sentinels.
+    fn on_doubt(&mut self) {
+        let Some(link) = &self.link else { return };
+        if !link.doubted.load(Ordering::Acquire) {
+            return;
+        }
+        if self.missing_since.is_none() {
+            self.miss("a command was refused or not answered");
+        }
+        self.check_role();
+        self.consider();
+        self.publish();
+    }
+
+    fn check_role(&mut self) {
+        let Some(link) = &self.link else { return };
+        let mut connection = link.link.connection.clone();
+        let deadline = self.shared.config.timeouts.handshake;
+        self.check = Some(Box::pin(async move {
+            timeout(deadline, role::is_master(&mut connection, None))
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer to ROLE within {deadline:?}")))
+        }));
+    }
+
+    fn judge(&mut self, result: Result<(), String>) {
+        self.check = None;
+        let Some(link) = &self.link else { return };
+        match result {
+            Ok(()) => {
+                link.answered();
+                if link.doubted.swap(false, Ordering::AcqRel) {
+                    let address = link.generation.address.clone();
+                    let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+                    self.shared.changed.send_replace(());
+                    self.shared.emit(Event::MasterBack { address, gap });
+                    self.publish();
+                }
+            }
+            Err(reason) => self.lose(&reason),
+        }
+    }
+
+    /// Gives the link up; the generation stays until another master is verified.
+    fn lose(&mut self, reason: &str) {
+        if self.missing_since.is_none() {
+            self.miss(reason);
+        }
+        self.link = None;
+        self.check = None;
+        self.shared.standing.store(Arc::new(Standing { generation: self.generation.clone(), link: None }));
+        self.consider();
+        self.publish();
+    }
+
+    fn miss(&mut self, reason: &str) {
+        self.missing_since = Some(Instant::now());
+        self.shared.counters.masters_lost.add_one();
+        if let Some(generation) = &self.generation {
+            let address = generation.address.clone();
+            tracing::info!(%address, reason, "master lost");
+            self.shared.emit(Event::MasterLost { address, reason: reason.to_owned() });
+        }
+        self.ask_all();
+        self.next_question = Instant::now() + self.pace();
+    }
+
+    fn refresh(&mut self) {
+        self.ask_all();
+        if self.check.is_none() {
+            self.check_role();
+        }
+        self.next_question = Instant::now() + self.pace();
+    }
+
+    fn ask_all(&self) {
+        for sentinel in self.sentinels.values() {
+            sentinel.ask.notify_one();
+        }
+    }
+
+    /// The time to the next question.
+    fn pace(&self) -> Duration {
+        match self.missing_since {
+            None => shortened(self.shared.config.refresh, 0.2),
+            Some(since) => {
+                let pace = (since.elapsed() / 20).clamp(FASTEST_QUESTIONS, SLOWEST_QUESTIONS);
+                shortened(pace, 0.3)
+            }
+        }
+    }
+
+    fn healthy(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| link.usable())
+    }
+
+    fn follow_sentinel(&mut self, address: Address, seed: bool) {
+        let ask = Arc::new(Notify::new());
+        let stop = self.shared.dialer.stop.child_token();
+        self.shared.dialer.tasks.spawn(sentinel::watch(
+            address.clone(),
+            self.shared.config.clone(),
+            self.shared.dialer.clone(),
+            ask.clone(),
+            stop.clone(),
+            self.reporter.clone(),
+        ));
+        self.sentinels.insert(
+            address,
+            Sentinel { seed, connected: false, id: None, trouble: None, heard: false, failures: 0, ask, stop },
+        );
+    }
+
+    fn learn(&mut self, peers: Vec<Peer>) {
+        for peer in peers {
+            let same_id = |sentinel: &Sentinel| sentinel.id.is_some() && sentinel.id == peer.id;
+            let known = self.sentinels.contains_key(&peer.address) || self.sentinels.values().any(same_id);
+            if !known && self.sentinels.len() < MOST_SENTINELS {
+                tracing::debug!(sentinel = %peer.address, "sentinel learnt");
+                self.follow_sentinel(peer.address, false);
+            }
+        }
+    }
+
+    /// Whether this learnt address leads to a Sentinel that is followed under another one (a seed given by name).
+    fn is_double(&self, address: &Address) -> bool {
+        let Some(this) = self.sentinels.get(address) else {
+            return false;
+        };
+        !this.seed
+            && this.id.is_some()
+            && self.sentinels.iter().any(|(other, sentinel)| other != address && sentinel.id == this.id)
+    }
+
+    fn forget_if_gone(&mut self, address: &Address) {
+        let named = || self.views.values().any(|view| view.peers.iter().any(|peer| peer.address == *address));
+        let gone =
+            self.sentinels.get(address).is_some_and(|sentinel| !sentinel.seed && sentinel.failures >= FORGET_AFTER);
+        if gone && !self.views.is_empty() && !named() {
+            self.forget(address);
+        }
+    }
+
+    fn forget(&mut self, address: &Address) {
+        if let Some(sentinel) = self.sentinels.remove(address) {
+            sentinel.stop.cancel();
+        }
+        self.views.remove(address);
+    }
+
+    /// Keeps what a caller is told who waited in vain.
+    fn note_troubles(&self) {
+        let sentinels = self
+            .sentinels
+            .iter()
+            .filter_map(|(address, sentinel)| Some(format!("sentinel {address}: {}", sentinel.trouble.as_ref()?)));
+        let nodes = self.benched.iter().map(|(address, bench)| format!("node {address}: {}", bench.reason));
+        let text = sentinels.chain(nodes).collect::<Vec<_>>().join("; ");
+        *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+
+    fn publish(&self) {
+        let topology = Topology {
+            name: self.shared.config.master.clone(),
+            master: self.generation.as_ref().map(|generation| generation.address.clone()),
+            verified: self.healthy(),
+            config_epoch: self.known.as_ref().map_or(0, |known| known.epoch),
+            generation: self.generation.as_ref().map_or(0, |generation| generation.number),
+            since: self.since,
+            sentinels: self
+                .sentinels
+                .iter()
+                .map(|(address, sentinel)| SentinelState {
+                    address: address.clone(),
+                    seed: sentinel.seed,
+                    connected: sentinel.connected,
+                })
+                .collect(),
+        };
+        self.shared.topology.send_if_modified(|current| {
+            let changed = **current != topology;
+            if changed {
+                *current = Arc::new(topology);
+            }
+            changed
+        });
+    }
+}
+
+async fn attempted(attempt: &mut Option<Attempt>) -> Result<MasterLink, String> {
+    match attempt {
+        Some(attempt) => attempt.dial.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn checked(check: &mut Option<Pending<Result<(), String>>>) -> Result<(), String> {
+    match check {
+        Some(check) => check.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ended(link: Option<&MasterLink>) {
+    match link {
+        Some(link) => link.link.ended.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,157 @@
+//! One master, from the switch to it to the switch away from it.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
+use redis::RedisConnectionInfo;
+use redis::aio::AsyncPushSender;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Address;
+use crate::config::Config;
+use crate::dial::{Dialer, Ending, Link};
+use crate::error::Switched;
+use crate::role;
+
+/// The life of one master in the pool. Everything that was opened to it ends with it.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) number: u64,
+    pub(crate) address: Address,
+    /// Cancelled at the switch to the next one, and at the shutdown.
+    pub(crate) closed: CancellationToken,
+    successor: OnceLock<Address>,
+    pub(crate) exclusive: Pool<Opener>,
+}
+
+impl Generation {
+    pub(crate) fn new(number: u64, address: Address, config: &Config, dialer: &Dialer) -> Self {
+        let closed = dialer.stop.child_token();
+        let opener = Opener {
+            address: address.clone(),
+            dialer: dialer.clone(),
+            login: config.node_login(),
+            client_name: config.client_name.clone(),
+            closed: closed.clone(),
+        };
+        let exclusive = Pool::builder(opener)
+            .max_size(config.max_connections)
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .expect("a pool with a runtime and no hooks has nothing to refuse");
+        Self { number, address, closed, successor: OnceLock::new(), exclusive }
+    }
+
+    /// Ends the generation: idle connections close, checked-out ones fail, waiters are sent on.
+    pub(crate) fn close(&self, successor: Option<&Address>) {
+        if let Some(successor) = successor {
+            let _ = self.successor.set(successor.clone());
+        }
+        self.exclusive.close();
+        self.closed.cancel();
+    }
+
+    /// What a connection of this generation reports once it is closed.
+    pub(crate) fn switched(&self, in_flight: bool) -> Switched {
+        Switched { from: self.address.clone(), to: self.successor.get().cloned(), generation: self.number, in_flight }
+    }
+}
+
+/// The connection that all [`Master`](crate::Master) handles share.
+#[derive(Debug)]
+pub(crate) struct MasterLink {
+    /// Tells links of one generation apart.
+    pub(crate) serial: u64,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) link: Link,
+    /// Set by whoever sees a sign that this is not the master; cleared once ROLE says it is.
+    pub(crate) doubted: AtomicBool,
+    timeouts_in_a_row: AtomicU32,
+}
+
+impl MasterLink {
+    pub(crate) fn new(serial: u64, generation: Arc<Generation>, link: Link) -> Self {
+        Self { serial, generation, link, doubted: AtomicBool::new(false), timeouts_in_a_row: AtomicU32::new(0) }
+    }
+
+    /// Whether a command may be sent.
+    pub(crate) fn usable(&self) -> bool {
+        !self.doubted.load(Ordering::Acquire)
+            && !self.link.ended.is_cancelled()
+            && !self.generation.closed.is_cancelled()
+    }
+
+    /// Counts an answer that did not come; returns how many in a row that makes.
+    pub(crate) fn timed_out(&self) -> u32 {
+        self.timeouts_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn answered(&self) {
+        // Read first: writing to a shared cache line with every command would cost more.
+        if self.timeouts_in_a_row.load(Ordering::Relaxed) != 0 {
+            self.timeouts_in_a_row.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Opens connections to one master and checks its role on each.
+#[derive(Debug)]
+pub(crate) struct Opener {
+    pub(crate) address: Address,
+    pub(crate) dialer: Dialer,
+    login: RedisConnectionInfo,
+    client_name: Option<String>,
+    closed: CancellationToken,
+}
+
+impl Opener {
+    /// A connection whose other end has just said that it is a master.
+    pub(crate) async fn open(&self, grace: Duration) -> Result<Link, String> {
+        let ending = Ending { closed: self.closed.clone(), grace };
+        let mut link = self.dialer.dial(&self.address, &self.login, ending, no_pushes()).await?;
+        let deadline = self.dialer.timeouts.handshake;
+        timeout(deadline, role::is_master(&mut link.connection, self.client_name.as_deref()))
+            .await
+            .map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+        Ok(link)
+    }
+}
+
+fn no_pushes() -> Option<impl AsyncPushSender> {
+    None::<tokio::sync::mpsc::UnboundedSender<redis::PushInfo>>
+}
+
+/// An exclusive connection in the pool or in use.
+#[derive(Debug)]
+pub(crate) struct Exclusive {
+    pub(crate) link: Link,
+    /// The connection is not what it was when it was opened (subscribed, another database), or a command has no answer
+    /// yet: it is closed instead of given to the next user.
+    pub(crate) spoiled: bool,
+    /// Keys are watched or a transaction is open.
+    pub(crate) in_transaction: bool,
+}
+
+impl Manager for Opener {
+    type Type = Exclusive;
+    type Error = String;
+
+    async fn create(&self) -> Result<Exclusive, String> {
+        let link = self.open(Duration::ZERO).await?;
+        Ok(Exclusive { link, spoiled: false, in_transaction: false })
+    }
+
+    async fn recycle(&self, exclusive: &mut Exclusive, _: &Metrics) -> RecycleResult<String> {
+        let unfit = exclusive.spoiled
+            || exclusive.in_transaction
+            || exclusive.link.ended.is_cancelled()
+            || self.closed.is_cancelled();
+        if unfit {
+            return Err(RecycleError::message("closed or changed by its last user"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,234 @@
+//! The handle that follows the master.
+
+use std::io;
+use std::sync::Arc;
+
+use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::command::{self, Blocking};
+use crate::error::Error;
+use crate::generation::MasterLink;
+use crate::reply::{Verdict, judge, judge_pipeline};
+use crate::retry::Backoff;
+use crate::shared::{Owner, Shared};
+
+/// Commands for the current master, over one connection that all clones share.
+///
+/// It implements [`redis::aio::ConnectionLike`]: all of [`redis::AsyncCommands`], pipelines and scripts work. It never has to be
+/// made anew; while no master is verified, commands wait, for the time of the [`RetryPolicy`](crate::RetryPolicy).
+///
+/// A command that the node refused without executing it (READONLY, MASTERDOWN, LOADING, ...) is repeated after the Sentinels
+/// were asked. A command whose answer never came is repeated only if it changes nothing; otherwise the error is
+/// [`Error::OutcomeUnknown`]. Commands that would block or change the shared connection (BLPOP, WATCH, SUBSCRIBE, ...)
+/// fail with [`Error::NotShareable`]: they need [`SentinelPool::get`](crate::SentinelPool::get).
+#[derive(Debug, Clone)]
+pub struct Master {
+    owner: Arc<Owner>,
+    idempotent: bool,
+}
+
+impl Master {
+    pub(crate) fn new(owner: Arc<Owner>) -> Self {
+        Self { owner, idempotent: false }
+    }
+
+    /// A handle for commands of which the caller says that executing them twice is the same as once (`SET` of a value that only
+    /// this caller writes, for example): they are also repeated after a lost connection or a timeout.
+    #[must_use]
+    pub fn idempotent(&self) -> Self {
+        Self { owner: self.owner.clone(), idempotent: true }
+    }
+
+    async fn run<R: Request>(&self, request: R) -> RedisResult<R::Answer> {
+        let shared = &*self.owner.0;
+        let _user = shared.enter()?;
+        shared.counters.commands.add_one();
+        request.check_shareable()?;
+        let reads_only = request.reads_only();
+        let repeatable = self.idempotent || reads_only;
+        let retry = shared.config.retry;
+        let deadline = Instant::now() + retry.within;
+        let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
+        // What the caller gets if no further attempt brings more.
+        let mut last: Option<(u64, RedisResult<R::Answer>)> = None;
+        loop {
+            let link = match next_link(shared, deadline, last.as_ref().map(|(serial, _)| *serial), &mut backoff).await {
+                Ok(link) => link,
+                Err(error) => return last.map_or_else(|| Err(error.into()), |(_, answer)| answer),
+            };
+            if last.is_some() {
+                shared.counters.retries.add_one();
+            }
+            let answer = send(shared, &link, &request).await;
+            let answer = match request.judge(&answer) {
+                Verdict::Answered => {
+                    link.answered();
+                    return answer;
+                }
+                Verdict::Refused => {
+                    shared.counters.refusals.add_one();
+                    shared.doubt(&link);
+                    answer
+                }
+                Verdict::Suspicious => {
+                    shared.doubt(&link);
+                    if !repeatable {
+                        return answer;
+                    }
+                    answer
+                }
+                Verdict::Lost if reads_only => answer,
+                Verdict::Lost => {
+                    let answer = answer.map_err(|source| {
+                        Error::OutcomeUnknown {
+                            command: request.name(),
+                            address: link.generation.address.clone(),
+                            source,
+                        }
+                        .into()
+                    });
+                    if !repeatable {
+                        shared.counters.outcomes_unknown.add_one();
+                        return answer;
+                    }
+                    answer
+                }
+            };
+            if Instant::now() >= deadline {
+                return answer;
+            }
+            last = Some((link.serial, answer));
+        }
+    }
+}
+
+/// The link for the next attempt; the same one as in the last attempt only after a pause.
+async fn next_link(
+    shared: &Shared,
+    deadline: Instant,
+    last: Option<u64>,
+    backoff: &mut Backoff,
+) -> Result<Arc<MasterLink>, Error> {
+    let link = shared.link(deadline).await?;
+    if last != Some(link.serial) {
+        return Ok(link);
+    }
+    let pause = backoff.pause();
+    if Instant::now() + pause >= deadline {
+        return Err(shared.no_master(shared.config.retry.within));
+    }
+    sleep(pause).await;
+    shared.link(deadline).await
+}
+
+async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> RedisResult<R::Answer> {
+    let mut connection = link.link.connection.clone();
+    match timeout(shared.config.timeouts.command, request.send(&mut connection)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            shared.counters.timeouts.add_one();
+            if link.timed_out() >= shared.config.timeouts_in_a_row {
+                shared.doubt(link);
+            }
+            Err(io::Error::from(io::ErrorKind::TimedOut).into())
+        }
+    }
+}
+
+/// One command or one pipeline.
+trait Request {
+    type Answer;
+
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Self::Answer>;
+    fn judge(&self, answer: &RedisResult<Self::Answer>) -> Verdict;
+    fn reads_only(&self) -> bool;
+    fn name(&self) -> String;
+    fn check_shareable(&self) -> Result<(), Error>;
+}
+
+struct One<'a>(&'a Cmd);
+
+impl Request for One<'_> {
+    type Answer = Value;
+
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+        connection.req_packed_command(self.0).await
+    }
+
+    fn judge(&self, answer: &RedisResult<Value>) -> Verdict {
+        judge(answer)
+    }
+
+    fn reads_only(&self) -> bool {
+        command::nature(self.0).idempotent
+    }
+
+    fn name(&self) -> String {
+        command::name(self.0)
+    }
+
+    fn check_shareable(&self) -> Result<(), Error> {
+        check_shareable(self.0, true)
+    }
+}
+
+struct Many<'a> {
+    pipeline: &'a Pipeline,
+    offset: usize,
+    count: usize,
+}
+
+impl Request for Many<'_> {
+    type Answer = Vec<Value>;
+
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
+        connection.req_packed_commands(self.pipeline, self.offset, self.count).await
+    }
+
+    fn judge(&self, answers: &RedisResult<Vec<Value>>) -> Verdict {
+        judge_pipeline(self.pipeline, answers)
+    }
+
+    fn reads_only(&self) -> bool {
+        self.pipeline.cmd_iter().all(|command| command::nature(command).idempotent)
+    }
+
+    fn name(&self) -> String {
+        command::pipeline_name(self.pipeline)
+    }
+
+    fn check_shareable(&self) -> Result<(), Error> {
+        // Inside MULTI nothing blocks.
+        let may_block = !self.pipeline.is_transaction();
+        self.pipeline.cmd_iter().try_for_each(|command| check_shareable(command, may_block))
+    }
+}
+
+fn check_shareable(command: &Cmd, may_block: bool) -> Result<(), Error> {
+    let nature = command::nature(command);
+    if nature.session || (may_block && nature.blocking != Blocking::No) {
+        return Err(Error::NotShareable { command: command::name(command) });
+    }
+    Ok(())
+}
+
+impl ConnectionLike for Master {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(self.run(One(cmd)))
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(self.run(Many { pipeline, offset, count }))
+    }
+
+    fn get_db(&self) -> i64 {
+        self.owner.0.config.database
+    }
+}

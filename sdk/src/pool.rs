@@ -1,0 +1,164 @@
+//! The pool: the way in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool::managed::{PoolError, Timeouts};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use crate::builder::Builder;
+use crate::config::Config;
+use crate::counters::Statistics;
+use crate::error::Error;
+use crate::event::Events;
+use crate::exclusive::ExclusiveConnection;
+use crate::follow::Follower;
+use crate::master::Master;
+use crate::retry::Backoff;
+use crate::shared::{Owner, Shared};
+use crate::topology::Topology;
+
+/// Connections to the master that a set of Sentinels names, kept on the current one.
+///
+/// Cloning is cheap, and all clones are the same pool. It stops when [`shutdown`](Self::shutdown) is called, or when its last clone and
+/// the last [`Master`] and [`ExclusiveConnection`] taken from it are gone.
+#[derive(Debug, Clone)]
+pub struct SentinelPool {
+    owner: Arc<Owner>,
+}
+
+impl SentinelPool {
+    /// Connects as the URL says, and waits for the first verified master for up to ten seconds.
+    ///
+    /// ```text
+    /// redis-sentinel://[user:password@]host[:port][,host[:port]...][/database]?master=name[&option=value...]
+    /// ```
+    ///
+    /// | part | meaning | default |
+    /// |---|---|---|
+    /// | `user:password@` | login at the data nodes; `:password@` is the `default` user's | none |
+    /// | `host[:port],...` | the Sentinels to begin with; further ones are learnt; IPv6 in brackets | port 26379 |
+    /// | `/database` | the database at the data nodes | 0 |
+    /// | `master=` | the name the Sentinels monitor the master under | must be given |
+    /// | `sentinel_user=`, `sentinel_password=` | login at the Sentinels; the password alone is the `default` user's | none |
+    /// | `client_name=` | the name of every connection in `CLIENT LIST` | none |
+    /// | `protocol=` | `resp2` or `resp3`, with the data nodes | `resp2` |
+    ///
+    /// Special characters in each part are percent-encoded. `redis+sentinel://` is the same scheme. All else is set with [`Self::builder`],
+    /// which also takes a URL to begin with.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when the URL makes no sense, [`Error::NoMaster`] when no master was verified in time.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn from_url(url: &str) -> Result<Self, Error> {
+        Builder::from_url(url)?.connect().await
+    }
+
+    /// A builder with all settings at their defaults.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn start(config: Config) -> Self {
+        let shared = Arc::new(Shared::new(config));
+        let follower = Follower::new(shared.clone());
+        shared.dialer.tasks.spawn(follower.run());
+        Self { owner: Arc::new(Owner(shared)) }
+    }
+
+    /// A handle for commands to the current master, whichever that is when a command is sent.
+    pub fn master(&self) -> Master {
+        Master::new(self.owner.clone())
+    }
+
+    /// An exclusive connection to the current master, its role verified when it was opened.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolExhausted`], [`Error::TooManyWaiters`], [`Error::NoMaster`] and [`Error::Node`] when none could be had within
+    /// [`Timeouts::wait`](crate::Timeouts::wait), [`Error::Shutdown`] after a shutdown.
+    pub async fn get(&self) -> Result<ExclusiveConnection, Error> {
+        let shared = &*self.owner.0;
+        let user = shared.enter()?;
+        let wait = shared.config.timeouts.wait;
+        let deadline = Instant::now() + wait;
+        let retry = shared.config.retry;
+        let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
+        loop {
+            let link = shared.link(deadline).await?;
+            let generation = link.generation.clone();
+            let timeouts = Timeouts {
+                wait: Some(deadline.saturating_duration_since(Instant::now())),
+                create: None,
+                recycle: None,
+            };
+            let waiter = shared.waiter()?;
+            let taken = generation.exclusive.timeout_get(&timeouts).await;
+            drop(waiter);
+            match taken {
+                Ok(object) if !generation.closed.is_cancelled() => {
+                    return Ok(ExclusiveConnection::new(object, generation, self.owner.clone(), user));
+                }
+                // Opened during a switch, or the pool closed by it: the new generation has what is needed.
+                Ok(_) | Err(PoolError::Closed) => {}
+                Err(PoolError::Backend(reason)) => {
+                    shared.doubt(&link);
+                    let pause = backoff.pause();
+                    if Instant::now() + pause >= deadline {
+                        let address = generation.address.clone();
+                        return Err(Error::Node { address, reason });
+                    }
+                    sleep(pause).await;
+                }
+                Err(PoolError::Timeout(_) | PoolError::NoRuntimeSpecified | PoolError::PostCreateHook(_)) => {
+                    return Err(Error::PoolExhausted { size: shared.config.max_connections, waited: wait });
+                }
+            }
+        }
+    }
+
+    /// What the pool knows, as snapshots: the current one at once, later ones as they come.
+    pub fn topology(&self) -> watch::Receiver<Arc<Topology>> {
+        self.owner.0.topology.subscribe()
+    }
+
+    /// What happens from now on, as a stream that ends with the pool.
+    pub fn events(&self) -> Events {
+        let shared = &*self.owner.0;
+        Events::new(shared.events.subscribe(), shared.dialer.stop.clone())
+    }
+
+    /// Counts since the pool was made.
+    pub fn statistics(&self) -> Statistics {
+        let shared = &*self.owner.0;
+        let mut statistics = shared.counters.read();
+        statistics.waiters = count(shared.waiters());
+        if let Some(generation) = &shared.standing.load().generation {
+            let status = generation.exclusive.status();
+            statistics.connections_open = count(status.size);
+            statistics.connections_idle = count(status.available);
+        }
+        statistics
+    }
+
+    /// Stops the pool: new commands are refused, those under way and connections checked out have up to `drain` to finish, then
+    /// every connection is closed and every task has ended when this returns.
+    pub async fn shutdown(&self, drain: Duration) {
+        self.owner.0.shutdown(drain).await;
+    }
+
+    pub(crate) async fn first_master(&self) -> Result<(), Error> {
+        let shared = &*self.owner.0;
+        let deadline = Instant::now() + shared.config.timeouts.start;
+        shared.link(deadline).await.map(drop)
+    }
+}
+
+fn count(number: usize) -> u64 {
+    number.try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,211 @@
+//! The life of the connection to one Sentinel.
+//!
+//! One RESP3 connection carries the subscription and the questions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{ProtocolVersion, PushInfo, PushKind};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::question::{Failure, ask};
+use super::{News, Report};
+use crate::address::Address;
+use crate::config::Config;
+use crate::dial::{Dialer, Ending, Link};
+use crate::fields::text;
+use crate::retry::Backoff;
+
+const CHANNEL: &str = "+switch-master";
+
+/// Pauses between attempts to reach a Sentinel.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Even when a question presses, a Sentinel that cannot be reached is not dialled more often than this.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Follows one Sentinel until `stop`: subscribes, asks, pings, and dials again whenever the connection ends.
+pub(crate) async fn watch(
+    sentinel: Address,
+    config: Arc<Config>,
+    dialer: Dialer,
+    ask_now: Arc<Notify>,
+    stop: CancellationToken,
+    reports: mpsc::Sender<Report>,
+) {
+    let watch =
+        Watch { sentinel, config, dialer, ask_now, pushed: Arc::new(Notify::new()), stop: stop.clone(), reports };
+    // Dropping the future at any of its waits is safe: it owns its connection and nothing else.
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = watch.run() => {}
+    }
+}
+
+struct Watch {
+    sentinel: Address,
+    config: Arc<Config>,
+    dialer: Dialer,
+    ask_now: Arc<Notify>,
+    /// Raised by each `+switch-master` of our master; several before the next question are one.
+    pushed: Arc<Notify>,
+    stop: CancellationToken,
+    reports: mpsc::Sender<Report>,
+}
+
+impl Watch {
+    async fn run(&self) {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        loop {
+            let began = Instant::now();
+            let trouble = match self.subscribe().await {
+                Ok(link) => {
+                    self.report(News::Subscribed).await;
+                    let trouble = self.serve(link).await;
+                    if began.elapsed() > LONGEST_PAUSE {
+                        backoff.reset();
+                    }
+                    trouble
+                }
+                Err(trouble) => trouble,
+            };
+            tracing::debug!(sentinel = %self.sentinel, %trouble, "sentinel lost");
+            self.report(News::Lost(trouble)).await;
+            let pressed = async {
+                sleep(LEAST_PAUSE).await;
+                self.ask_now.notified().await;
+            };
+            tokio::select! {
+                () = sleep(backoff.pause()) => {}
+                () = pressed => {}
+            }
+        }
+    }
+
+    /// Asks once, then whenever a push arrives or the follower wants to know; pings in between. Returns when the connection is over.
+    async fn serve(&self, mut link: Link) -> String {
+        loop {
+            if let Err(trouble) = self.question(&mut link.connection).await {
+                return trouble;
+            }
+            loop {
+                tokio::select! {
+                    () = link.ended.cancelled() => return "the connection was closed".to_owned(),
+                    () = self.pushed.notified() => break,
+                    () = self.ask_now.notified() => break,
+                    () = sleep(self.config.sentinel_ping) => {
+                        if let Err(trouble) = self.ping(&mut link.connection).await {
+                            return trouble;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn question(&self, connection: &mut MultiplexedConnection) -> Result<(), String> {
+        let counters = &self.dialer.counters;
+        counters.questions.add_one();
+        let news = match ask(connection, &self.config.master, self.config.timeouts.question).await {
+            Ok(view) => News::Answered(view),
+            Err(failure) => {
+                counters.questions_failed.add_one();
+                match failure {
+                    Failure::Answer(trouble) => News::Useless(trouble),
+                    Failure::Link(trouble) => return Err(trouble),
+                }
+            }
+        };
+        self.report(news).await;
+        Ok(())
+    }
+
+    async fn ping(&self, connection: &mut MultiplexedConnection) -> Result<(), String> {
+        let deadline = self.config.timeouts.question;
+        match timeout(deadline, connection.send_packed_command(&redis::cmd("PING"))).await {
+            // Any answer is a sign of life.
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer to PING within {deadline:?}")),
+        }
+    }
+
+    async fn subscribe(&self) -> Result<Link, String> {
+        let deadline = self.config.timeouts.handshake;
+        let mut link = self.dial().await?;
+        timeout(deadline, link.connection.subscribe(CHANNEL))
+            .await
+            .map_err(|_| format!("no answer to SUBSCRIBE within {deadline:?}"))?
+            .map_err(|error| format!("SUBSCRIBE failed: {error}"))?;
+        if let Some(name) = &self.config.client_name {
+            let mut command = redis::cmd("CLIENT");
+            command.arg("SETNAME").arg(name);
+            // A name is a courtesy; a Sentinel that refuses it is still asked.
+            let _ = timeout(deadline, link.connection.send_packed_command(&command)).await;
+        }
+        Ok(link)
+    }
+
+    async fn dial(&self) -> Result<Link, String> {
+        let master = self.config.master.clone();
+        let pushed = self.pushed.clone();
+        let counters = self.dialer.counters.clone();
+        let pushes = move |push: PushInfo| -> Result<(), redis::aio::SendError> {
+            if concerns(&push, &master) {
+                counters.pushes.add_one();
+                pushed.notify_one();
+            }
+            Ok(())
+        };
+        let ending = Ending { closed: self.stop.clone(), grace: Duration::ZERO };
+        let login = self.config.sentinel_login(ProtocolVersion::RESP3);
+        self.dialer.dial(&self.sentinel, &login, ending, Some(pushes)).await
+    }
+
+    async fn report(&self, news: News) {
+        let report = Report { sentinel: self.sentinel.clone(), news };
+        // The follower is gone only while the pool shuts down.
+        let _ = self.reports.send(report).await;
+    }
+}
+
+/// Whether this is a `+switch-master` of our master. The address in it is not looked at: the Sentinel is asked.
+fn concerns(push: &PushInfo, master: &str) -> bool {
+    if push.kind != PushKind::Message {
+        return false;
+    }
+    let [channel, payload] = push.data.as_slice() else {
+        return false;
+    };
+    text(channel) == Some(CHANNEL) && text(payload).is_some_and(|payload| names(payload, master))
+}
+
+fn names(payload: &str, master: &str) -> bool {
+    payload.split(' ').next() == Some(master)
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::Value;
+
+    use super::*;
+
+    fn push(kind: PushKind, channel: &str, payload: &str) -> PushInfo {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        PushInfo { kind, data: vec![bulk(channel), bulk(payload)] }
+    }
+
+    #[test]
+    fn only_a_switch_of_our_master_concerns_us() {
+        let payload = "mine 127.0.0.1 1 127.0.0.1 2";
+        assert!(concerns(&push(PushKind::Message, CHANNEL, payload), "mine"));
+        assert!(!concerns(&push(PushKind::Message, CHANNEL, payload), "min"));
+        assert!(!concerns(&push(PushKind::Message, "+sdown", payload), "mine"));
+        assert!(!concerns(&push(PushKind::Subscribe, CHANNEL, payload), "mine"));
+        let broken = PushInfo { kind: PushKind::Message, data: vec![Value::Nil] };
+        assert!(!concerns(&broken, "mine"));
+    }
+}

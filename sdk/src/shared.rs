@@ -1,0 +1,200 @@
+//! What the handles of a pool and its tasks have in common.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::dial::Dialer;
+use crate::error::Error;
+use crate::event::Event;
+use crate::generation::{Generation, MasterLink};
+use crate::topology::Topology;
+
+/// Events a slow reader may fall behind.
+const EVENTS_KEPT: usize = 256;
+
+/// Which master the pool stands by, and the verified connection to it while there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Standing {
+    pub(crate) generation: Option<Arc<Generation>>,
+    pub(crate) link: Option<Arc<MasterLink>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Arc<Config>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) dialer: Dialer,
+    /// Written by the follower alone.
+    pub(crate) standing: ArcSwap<Standing>,
+    /// Wakes those who wait for the standing to change.
+    pub(crate) changed: watch::Sender<()>,
+    pub(crate) topology: watch::Sender<Arc<Topology>>,
+    pub(crate) events: broadcast::Sender<Event>,
+    /// Tells the follower that a link is doubted.
+    pub(crate) doubt: Notify,
+    /// The last trouble with each Sentinel and node, for messages.
+    pub(crate) troubles: Mutex<String>,
+    /// New commands are refused.
+    pub(crate) closing: CancellationToken,
+    /// Commands in flight and connections checked out.
+    users: TaskTracker,
+    waiters: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Self {
+        let counters = Arc::new(Counters::default());
+        let dialer = Dialer {
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            timeouts: config.timeouts,
+            counters: counters.clone(),
+        };
+        let topology = Topology::unknown(config.master.clone(), &config.seeds);
+        Self {
+            counters,
+            dialer,
+            standing: ArcSwap::default(),
+            changed: watch::Sender::new(()),
+            topology: watch::Sender::new(Arc::new(topology)),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            doubt: Notify::new(),
+            troubles: Mutex::default(),
+            closing: CancellationToken::new(),
+            users: TaskTracker::new(),
+            waiters: AtomicUsize::new(0),
+            config: Arc::new(config),
+        }
+    }
+
+    /// Registers a user for as long as the token lives: a shutdown waits for it.
+    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Error> {
+        let token = self.users.token();
+        // Looked at after the token is taken: a shutdown either sees the token or is seen here.
+        if self.closing.is_cancelled() {
+            return Err(Error::Shutdown);
+        }
+        Ok(token)
+    }
+
+    /// The verified connection to the master, waited for until `deadline`.
+    pub(crate) async fn link(&self, deadline: Instant) -> Result<Arc<MasterLink>, Error> {
+        if let Some(link) = self.usable_link() {
+            return Ok(link);
+        }
+        let began = Instant::now();
+        let _waiter = self.waiter()?;
+        let mut changed = self.changed.subscribe();
+        loop {
+            if let Some(link) = self.usable_link() {
+                return Ok(link);
+            }
+            if self.dialer.stop.is_cancelled() {
+                return Err(Error::Shutdown);
+            }
+            tokio::select! {
+                change = timeout_at(deadline, changed.changed()) => {
+                    if change.is_err() {
+                        return Err(self.no_master(began.elapsed()));
+                    }
+                }
+                () = self.dialer.stop.cancelled() => return Err(Error::Shutdown),
+            }
+        }
+    }
+
+    fn usable_link(&self) -> Option<Arc<MasterLink>> {
+        let standing = self.standing.load();
+        standing.link.as_ref().filter(|link| link.usable()).cloned()
+    }
+
+    /// Says that the node at the other end may not be the master. No command uses the link until its role was asked again.
+    pub(crate) fn doubt(&self, link: &MasterLink) {
+        if !link.doubted.swap(true, Ordering::AcqRel) {
+            self.doubt.notify_one();
+        }
+    }
+
+    /// The same, by a user of another connection of that generation.
+    pub(crate) fn doubt_generation(&self, generation: &Generation) {
+        let standing = self.standing.load();
+        if let Some(link) = &standing.link
+            && link.generation.number == generation.number
+        {
+            self.doubt(link);
+        }
+    }
+
+    /// Counts a waiter for as long as the guard lives.
+    pub(crate) fn waiter(&self) -> Result<Waiter<'_>, Error> {
+        let waiter = Waiter(&self.waiters);
+        let before = self.waiters.fetch_add(1, Ordering::Relaxed);
+        let limit = self.config.max_waiters;
+        if before >= limit {
+            return Err(Error::TooManyWaiters { limit });
+        }
+        Ok(waiter)
+    }
+
+    pub(crate) fn waiters(&self) -> usize {
+        self.waiters.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn no_master(&self, waited: Duration) -> Error {
+        let causes = self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Error::NoMaster {
+            master: self.config.master.clone(),
+            waited,
+            causes: if causes.is_empty() { "no sentinel has answered yet".to_owned() } else { causes },
+        }
+    }
+
+    pub(crate) fn emit(&self, event: Event) {
+        // No reader is no error.
+        let _ = self.events.send(event);
+    }
+
+    /// Refuses new commands, waits up to `drain` for those under way, then ends and joins every task.
+    pub(crate) async fn shutdown(&self, drain: Duration) {
+        self.closing.cancel();
+        self.users.close();
+        if tokio::time::timeout(drain, self.users.wait()).await.is_err() {
+            tracing::warn!(users = self.users.len(), ?drain, "shutdown cuts commands and connections in use");
+        }
+        self.dialer.stop.cancel();
+        self.dialer.tasks.close();
+        // Every task waits for `stop` at each of its waits: this takes no longer than they need to be woken.
+        self.dialer.tasks.wait().await;
+    }
+}
+
+/// Ends all tasks once the last handle of a pool is gone.
+#[derive(Debug)]
+pub(crate) struct Owner(pub(crate) Arc<Shared>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.closing.cancel();
+        self.0.dialer.stop.cancel();
+        self.0.dialer.tasks.close();
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Waiter<'a>(&'a AtomicUsize);
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

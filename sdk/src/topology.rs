@@ -1,0 +1,49 @@
+//! What a pool knows at one instant.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::address::Address;
+
+/// An immutable snapshot of what a pool knows; a new one replaces it with every change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Topology {
+    /// The name the Sentinels monitor the master under.
+    pub name: Arc<str>,
+    /// The master the pool follows; `None` until the first one was verified.
+    pub master: Option<Address>,
+    /// Whether that master answered `ROLE` as one on the connection that is in use. While it is `false`, commands wait.
+    pub verified: bool,
+    /// The highest configuration epoch that an accepted master was named with.
+    pub config_epoch: u64,
+    /// The number of this master in the life of the pool, from 1 on; it grows by one with each switch.
+    pub generation: u64,
+    /// When this generation began.
+    pub since: Option<SystemTime>,
+    /// Every Sentinel the pool asks, ordered by address.
+    pub sentinels: Vec<SentinelState>,
+}
+
+/// One Sentinel, as the pool sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SentinelState {
+    /// Where it listens.
+    pub address: Address,
+    /// Whether the pool was told of it at its start; seeds are never dropped.
+    pub seed: bool,
+    /// Whether the subscription to it stands.
+    pub connected: bool,
+}
+
+impl Topology {
+    pub(crate) fn unknown(name: Arc<str>, seeds: &[Address]) -> Self {
+        let mut sentinels: Vec<_> = seeds
+            .iter()
+            .map(|address| SentinelState { address: address.clone(), seed: true, connected: false })
+            .collect();
+        sentinels.sort_by(|a, b| a.address.cmp(&b.address));
+        Self { name, master: None, verified: false, config_epoch: 0, generation: 0, since: None, sentinels }
+    }
+}
