@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_resp::Reply;
 
 use crate::{
-    command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, TimingParameter, glob},
+    command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, TimingParameter, glob_matches},
     engine::Engine,
     events::{Event, Level},
     input::ClientId,
@@ -137,7 +137,7 @@ impl Engine {
         let keys: Vec<_> = self
             .names
             .iter()
-            .filter(|(name, _)| glob::matches(pattern.as_bytes(), name.as_str().as_bytes()))
+            .filter(|(name, _)| glob_matches(pattern.as_bytes(), name.as_str().as_bytes()))
             .map(|(_, key)| *key)
             .collect();
         for key in &keys {

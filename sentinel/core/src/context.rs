@@ -84,7 +84,7 @@ impl Context {
         now: Now,
         id: SentinelId,
         globals: Arc<GlobalSettings>,
-        timing: Timing,
+        timing: &Timing,
         epoch: Epoch,
         seed: u64,
     ) -> Self {
@@ -92,7 +92,7 @@ impl Context {
             now,
             id,
             globals,
-            timing,
+            timing: *timing,
             current_epoch: epoch,
             rng: Rng::new(seed),
             timers: TimerTable::default(),

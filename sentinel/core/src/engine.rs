@@ -51,7 +51,7 @@ impl Engine {
             .iter()
             .map(|master| master.config_epoch.max(master.leader_epoch))
             .fold(snapshot.current_epoch, std::cmp::Ord::max);
-        let ctx = Context::new(now, snapshot.id, snapshot.globals, boot.timing, highest, boot.seed);
+        let ctx = Context::new(now, snapshot.id, snapshot.globals, &boot.timing, highest, boot.seed);
         let mut engine = Engine {
             ctx,
             masters: BTreeMap::new(),
@@ -289,10 +289,10 @@ impl Engine {
 
     fn hello_heard(&mut self, link: LinkId) {
         let now = self.ctx.mono();
-        if let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link) {
-            if let Some(node) = self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id)) {
-                node.hello_heard_at = now;
-            }
+        if let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link)
+            && let Some(node) = self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id))
+        {
+            node.hello_heard_at = now;
         }
     }
 

@@ -6,8 +6,7 @@ use sentinel_resp::Reply;
 use super::{
     Change, Command, GlobalOption, Query,
     argument::{at_least, shown, text, unless_empty, yes_or_no},
-    errors,
-    glob::glob_matches_ignoring_case,
+    errors, glob,
 };
 use crate::{
     settings::GlobalSettings,
@@ -118,7 +117,7 @@ pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
     let mut found: Vec<Parameter> = Vec::new();
     for pattern in patterns {
         for parameter in PARAMETERS {
-            if !found.contains(&parameter) && glob_matches_ignoring_case(pattern, parameter.name()) {
+            if !found.contains(&parameter) && glob::matches_ignoring_case(pattern, parameter.name()) {
                 found.push(parameter);
             }
         }

@@ -21,9 +21,10 @@ pub fn info_section(view: &View, now: Now) -> String {
          sentinel_tilt_since_seconds:{tilt_seconds}\r\n\
          sentinel_running_scripts:0\r\n\
          sentinel_scripts_queue_length:0\r\n\
-         sentinel_simulate_failure_flags:0\r\n",
+         sentinel_simulate_failure_flags:{simulated}\r\n",
         masters = view.masters.len(),
         tilt = u8::from(view.tilt_since.is_some()),
+        simulated = view.simulated.bits(),
     );
     for (number, master) in view.masters.values().enumerate() {
         let addr = &master.node.addr;

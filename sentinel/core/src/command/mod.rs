@@ -9,7 +9,7 @@ mod config;
 mod debug;
 pub mod errors;
 mod failure;
-mod glob;
+pub mod glob;
 mod help;
 mod info;
 mod instances;
@@ -26,7 +26,7 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
-pub use glob::{glob_matches, glob_matches_ignoring_case};
+pub use glob::matches as glob_matches;
 pub use info::{info_section, role};
 pub use query::Query;
 pub use table::{SUBCOMMANDS, Subcommand, check_shape};

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use crate::{
+    command::SimulatedFailures,
     settings::{GlobalSettings, MasterSettings, Timing},
     time::{Instant, Now, WallTime},
     types::{Epoch, HostPort, MasterName, Quorum, RunId, SentinelId},
@@ -140,6 +141,7 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
         id: id('a'),
         current_epoch: Epoch::ZERO,
         tilt_since: None,
+        simulated: SimulatedFailures::default(),
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         persist_error: None,

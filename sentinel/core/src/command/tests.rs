@@ -438,7 +438,8 @@ fn info_shows_masters_in_the_order_of_their_names() {
     assert_eq!(info_section(&view, now()), format!("{header}{masters}"));
 
     view.tilt_since = Some(ms(1_500));
-    let header = header.replace("tilt:0", "tilt:1").replace("seconds:-1", "seconds:4");
+    view.simulated.crash_after_promotion = true;
+    let header = header.replace("tilt:0", "tilt:1").replace("seconds:-1", "seconds:4").replace("flags:0", "flags:2");
     assert_eq!(info_section(&view, now()), format!("{header}{masters}"));
 }
 

@@ -1,6 +1,6 @@
 //! Giving votes, asking for them, winning and losing.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use sentinel_resp::Reply;
 
@@ -148,18 +148,17 @@ impl Watch<'_> {
 
     /// A peer answered to our request for its vote.
     pub(crate) fn vote_received(&mut self, id: &SentinelId, epoch: Epoch, answer: PeerAnswer) {
-        if let Some(peer) = self.master.peers.get_mut(id) {
-            if answer.vote.is_some() {
-                peer.vote = answer.vote;
-            }
+        if let Some(peer) = self.master.peers.get_mut(id)
+            && answer.vote.is_some()
+        {
+            peer.vote = answer.vote;
         }
         let overtaken = answer.vote_epoch > epoch;
-        if let Some(failover) = &mut self.master.failover {
-            if failover.epoch == epoch {
-                if let Phase::Electing { unanswered } = &mut failover.phase {
-                    unanswered.remove(id);
-                }
-            }
+        if let Some(failover) = &mut self.master.failover
+            && failover.epoch == epoch
+            && let Phase::Electing { unanswered } = &mut failover.phase
+        {
+            unanswered.remove(id);
         }
         self.changed();
         if overtaken && self.is_electing() && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
@@ -170,11 +169,11 @@ impl Watch<'_> {
 
     /// A peer that was asked for its vote is gone.
     pub(crate) fn voter_lost(&mut self, id: &SentinelId) {
-        if let Some(failover) = &mut self.master.failover {
-            if let Phase::Electing { unanswered } = &mut failover.phase {
-                unanswered.remove(id);
-                self.count_votes();
-            }
+        if let Some(failover) = &mut self.master.failover
+            && let Phase::Electing { unanswered } = &mut failover.phase
+        {
+            unanswered.remove(id);
+            self.count_votes();
         }
     }
 
@@ -231,7 +230,7 @@ impl Watch<'_> {
         for (id, shared) in self.peers.iter().filter(|(id, _)| self.master.peers.contains_key(*id)) {
             if let Some(since) = shared.link.unavailable_since().filter(|_| !shared.link.is_up()) {
                 let away = now.since(since).as_millis();
-                text.push_str(&format!("; {id} at {} unreachable for {away} ms", shared.link.target.addr));
+                let _ = write!(text, "; {id} at {} unreachable for {away} ms", shared.link.target.addr);
             }
         }
         text

@@ -121,10 +121,11 @@ impl Watch<'_> {
 
     /// A replica has answered, or cannot any more: the choice need not wait for it.
     pub(crate) fn selection_lost(&mut self, id: NodeId) {
-        if let Some(Failover { phase: Phase::Selecting { waiting }, .. }) = &mut self.master.failover {
-            if waiting.remove(&id) && waiting.is_empty() {
-                self.choose_replica();
-            }
+        if let Some(Failover { phase: Phase::Selecting { waiting }, .. }) = &mut self.master.failover
+            && waiting.remove(&id)
+            && waiting.is_empty()
+        {
+            self.choose_replica();
         }
     }
 

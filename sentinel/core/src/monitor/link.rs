@@ -158,7 +158,7 @@ impl Context {
         let crowd = RECONNECT_PAUSE_PER_LINK.saturating_mul(u32::try_from(self.closed_links).unwrap_or(u32::MAX));
         let longest = self.timing.reconnect_period.max(crowd).min(MAX_RECONNECT_PAUSE);
         let pause = FIRST_RECONNECT_PAUSE.saturating_mul(1 << attempts.min(10)).min(longest);
-        pause - self.rng.up_to(pause / 4)
+        pause.checked_sub(self.rng.up_to(pause / 4)).unwrap()
     }
 
     /// Sends a PING and counts the silence from it, if none was pending.

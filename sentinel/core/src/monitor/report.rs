@@ -65,10 +65,11 @@ impl InfoReport {
                 "master_repl_offset" if report.role == Some(Role::Master) => {
                     report.offset = value.parse().unwrap_or(0);
                 }
-                _ if field.starts_with("slave") && field.as_bytes().get(5).is_some_and(u8::is_ascii_digit) => {
-                    if report.replicas.len() < Self::MAX_REPLICAS {
-                        report.replicas.extend(listed_replica(value));
-                    }
+                _ if field.starts_with("slave")
+                    && field.as_bytes().get(5).is_some_and(u8::is_ascii_digit)
+                    && report.replicas.len() < Self::MAX_REPLICAS =>
+                {
+                    report.replicas.extend(listed_replica(value));
                 }
                 _ if report.role == Some(Role::Replica) => match field {
                     "master_host" => host = Some(value.to_owned()),
