@@ -115,11 +115,7 @@ impl DeploymentBuilder {
     /// The same; when the data nodes replicate and no Sentinel runs yet, `prepare` may change them.
     pub fn start_after(self, prepare: impl FnOnce(&[Group])) -> Deployment {
         let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
-        let mut deployment = Deployment {
-            groups: Vec::new(),
-            sentinels: Vec::new(),
-            folder,
-        };
+        let mut deployment = Deployment { groups: Vec::new(), sentinels: Vec::new(), folder };
         for name in &self.names {
             let group = self.start_group(&deployment.folder, name);
             deployment.groups.push(group);
@@ -152,10 +148,7 @@ impl DeploymentBuilder {
             }
             nodes.push(start(&format!("replica-{}", index + 1), Some(port), &lines));
         }
-        Group {
-            name: name.to_owned(),
-            nodes,
-        }
+        Group { name: name.to_owned(), nodes }
     }
 
     fn sentinel_config(&self, index: usize, groups: &[Group]) -> Vec<String> {
@@ -164,18 +157,9 @@ impl DeploymentBuilder {
             let port = nodes[0].port();
             let quorum = self.quorums[index];
             lines.push(format!("sentinel monitor {name} 127.0.0.1 {port} {quorum}"));
-            lines.push(format!(
-                "sentinel down-after-milliseconds {name} {}",
-                self.down_after.as_millis()
-            ));
-            lines.push(format!(
-                "sentinel failover-timeout {name} {}",
-                self.failover_timeout.as_millis()
-            ));
-            lines.push(format!(
-                "sentinel parallel-syncs {name} {}",
-                self.parallel_syncs
-            ));
+            lines.push(format!("sentinel down-after-milliseconds {name} {}", self.down_after.as_millis()));
+            lines.push(format!("sentinel failover-timeout {name} {}", self.failover_timeout.as_millis()));
+            lines.push(format!("sentinel parallel-syncs {name} {}", self.parallel_syncs));
         }
         lines.extend_from_slice(&self.sentinel_lines);
         lines
@@ -221,18 +205,14 @@ impl Group {
     /// Waits until every running node but `master` replicates from it.
     #[track_caller]
     pub fn wait_until_linked(&self, master: &DataNode) {
-        eventually(
-            &format!("the nodes of {} follow {}", self.name, master.label()),
-            LINKED_WITHIN,
-            || {
-                for node in &self.nodes {
-                    if node.port() != master.port() && node.is_running() {
-                        node.follows(master)?;
-                    }
+        eventually(&format!("the nodes of {} follow {}", self.name, master.label()), LINKED_WITHIN, || {
+            for node in &self.nodes {
+                if node.port() != master.port() && node.is_running() {
+                    node.follows(master)?;
                 }
-                Ok(())
-            },
-        );
+            }
+            Ok(())
+        });
     }
 }
 
@@ -270,10 +250,7 @@ impl Deployment {
 
     /// The data nodes watched under that name.
     pub fn group(&self, name: &str) -> &Group {
-        self.groups
-            .iter()
-            .find(|group| group.name == name)
-            .unwrap_or_else(|| panic!("no master is named {name}"))
+        self.groups.iter().find(|group| group.name == name).unwrap_or_else(|| panic!("no master is named {name}"))
     }
 
     /// The data nodes of a deployment with one master.
@@ -289,9 +266,7 @@ impl Deployment {
 
     /// The Sentinels that run now.
     pub fn running_sentinels(&self) -> impl Iterator<Item = &SentinelProcess> {
-        self.sentinels
-            .iter()
-            .filter(|sentinel| sentinel.is_running())
+        self.sentinels.iter().filter(|sentinel| sentinel.is_running())
     }
 
     /// An application that writes to the master `name`, a value every 2 ms.
@@ -304,14 +279,9 @@ impl Deployment {
     #[track_caller]
     pub fn wait_until_discovered(&self) {
         for group in &self.groups {
-            eventually(
-                &format!("every Sentinel knows the whole of {}", group.name),
-                DISCOVERED_WITHIN,
-                || {
-                    self.running_sentinels()
-                        .try_for_each(|sentinel| self.knows_all(sentinel, group))
-                },
-            );
+            eventually(&format!("every Sentinel knows the whole of {}", group.name), DISCOVERED_WITHIN, || {
+                self.running_sentinels().try_for_each(|sentinel| self.knows_all(sentinel, group))
+            });
         }
     }
 
@@ -325,52 +295,39 @@ impl Deployment {
     #[track_caller]
     pub fn wait_for_switch_within(&self, name: &str, old_port: u16, within: Duration) -> &DataNode {
         let group = self.group(name);
-        eventually(
-            &format!("all Sentinels agree on a new master of {name}"),
-            within,
-            || {
-                let ports = self.named_ports(name);
-                let first = ports.first().copied().flatten();
-                match first {
-                    Some(port) if port != old_port && ports.iter().all(|other| *other == first) => {
-                        let node = group.node(port);
-                        let role = node.role();
-                        if role.as_deref() == Some("master") {
-                            Ok(node)
-                        } else {
-                            Err(format!("{} is {role:?}", node.label()))
-                        }
+        eventually(&format!("all Sentinels agree on a new master of {name}"), within, || {
+            let ports = self.named_ports(name);
+            let first = ports.first().copied().flatten();
+            match first {
+                Some(port) if port != old_port && ports.iter().all(|other| *other == first) => {
+                    let node = group.node(port);
+                    let role = node.role();
+                    if role.as_deref() == Some("master") {
+                        Ok(node)
+                    } else {
+                        Err(format!("{} is {role:?}", node.label()))
                     }
-                    _ => Err(format!("they name {ports:?}, the old one is {old_port}")),
                 }
-            },
-        )
+                _ => Err(format!("they name {ports:?}, the old one is {old_port}")),
+            }
+        })
     }
 
     /// What each running Sentinel answers to `GET-MASTER-ADDR-BY-NAME`.
     pub fn named_ports(&self, name: &str) -> Vec<Option<u16>> {
-        self.running_sentinels()
-            .map(|sentinel| sentinel.master_port(name).ok().flatten())
-            .collect()
+        self.running_sentinels().map(|sentinel| sentinel.master_port(name).ok().flatten()).collect()
     }
 
     /// Waits until all running Sentinels have the same configuration epoch for `name`; then that epoch.
     #[track_caller]
     pub fn wait_for_one_config_epoch(&self, name: &str) -> u64 {
-        eventually(
-            &format!("all Sentinels have one config epoch of {name}"),
-            LINKED_WITHIN,
-            || {
-                let epochs: Vec<u64> = self
-                    .running_sentinels()
-                    .map(|sentinel| sentinel.config_epoch(name))
-                    .collect();
-                match epochs.first() {
-                    Some(first) if epochs.iter().all(|epoch| epoch == first) => Ok(*first),
-                    _ => Err(format!("{epochs:?}")),
-                }
-            },
-        )
+        eventually(&format!("all Sentinels have one config epoch of {name}"), LINKED_WITHIN, || {
+            let epochs: Vec<u64> = self.running_sentinels().map(|sentinel| sentinel.config_epoch(name)).collect();
+            match epochs.first() {
+                Some(first) if epochs.iter().all(|epoch| epoch == first) => Ok(*first),
+                _ => Err(format!("{epochs:?}")),
+            }
+        })
     }
 
     /// The state and the last log lines of everything.
@@ -398,12 +355,7 @@ impl Deployment {
         let describe = |error: redis::RedisError| format!("{label}: {error}");
         let master = sentinel.master(&group.name).map_err(describe)?;
         expect(label, &master, "flags", "master")?;
-        expect(
-            label,
-            &master,
-            "num-slaves",
-            &group.replicas().len().to_string(),
-        )?;
+        expect(label, &master, "num-slaves", &group.replicas().len().to_string())?;
         let others = self.sentinels.len() - 1;
         expect(label, &master, "num-other-sentinels", &others.to_string())?;
         for replica in sentinel.replicas(&group.name).map_err(describe)? {
@@ -436,12 +388,7 @@ fn expect(label: &str, fields: &Fields, field: &str, value: &str) -> Result<(), 
 
 fn dump_sentinel(text: &mut String, sentinel: &SentinelProcess, groups: &[Group]) {
     let running = sentinel.is_running();
-    let _ = writeln!(
-        text,
-        "--- {} on port {}, running: {running}",
-        sentinel.label(),
-        sentinel.port()
-    );
+    let _ = writeln!(text, "--- {} on port {}, running: {running}", sentinel.label(), sentinel.port());
     if running {
         for group in groups {
             let _ = writeln!(text, "{:?}", sentinel.master(&group.name));

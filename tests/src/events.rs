@@ -77,11 +77,7 @@ impl EventRecorder {
             Ok(Err(error)) => panic!("cannot subscribe to port {port}: {error}"),
             Err(error) => panic!("port {port} has not confirmed a subscription: {error}"),
         }
-        Self {
-            shared,
-            started: Instant::now(),
-            thread: Some(thread),
-        }
+        Self { shared, started: Instant::now(), thread: Some(thread) }
     }
 
     /// All events so far.
@@ -91,20 +87,12 @@ impl EventRecorder {
 
     /// The first event so far on `channel` whose payload fits.
     pub fn find(&self, channel: &str, fits: impl Fn(&str) -> bool) -> Option<Event> {
-        self.shared
-            .events()
-            .iter()
-            .find(|event| event.channel == channel && fits(&event.payload))
-            .cloned()
+        self.shared.events().iter().find(|event| event.channel == channel && fits(&event.payload)).cloned()
     }
 
     /// The number of events so far on `channel`.
     pub fn count(&self, channel: &str) -> usize {
-        self.shared
-            .events()
-            .iter()
-            .filter(|event| event.channel == channel)
-            .count()
+        self.shared.events().iter().filter(|event| event.channel == channel).count()
     }
 
     /// Waits for an event on `channel` whose payload fits; one that has already come counts.
@@ -116,26 +104,16 @@ impl EventRecorder {
         let deadline = Instant::now() + within;
         let mut events = self.shared.events();
         loop {
-            let found = events
-                .iter()
-                .find(|event| event.channel == channel && fits(&event.payload));
+            let found = events.iter().find(|event| event.channel == channel && fits(&event.payload));
             if let Some(event) = found {
                 return event.clone();
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 drop(events);
-                panic!(
-                    "no {channel} as expected within {within:?}; events were:\n{}",
-                    self.list()
-                );
+                panic!("no {channel} as expected within {within:?}; events were:\n{}", self.list());
             }
-            events = self
-                .shared
-                .arrived
-                .wait_timeout(events, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            events = self.shared.arrived.wait_timeout(events, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -182,11 +160,7 @@ impl Drop for EventRecorder {
     }
 }
 
-fn record(
-    port: u16,
-    shared: &Shared,
-    subscribed: &mpsc::Sender<RedisResult<()>>,
-) -> RedisResult<()> {
+fn record(port: u16, shared: &Shared, subscribed: &mpsc::Sender<RedisResult<()>>) -> RedisResult<()> {
     let mut connection = connect_with(port, SUBSCRIBES_WITHIN)?;
     let mut pubsub = connection.as_pubsub();
     pubsub.psubscribe("*")?;

@@ -20,15 +20,13 @@
 //! Which programs are run is decided by [`programs`]: `REDIS_SERVER`, `REDIS_SENTINEL` and `SENTINEL_BIN` name others than
 //! those found, and `SENTINEL_UNDER_TEST=reference` runs the stories with redis-sentinel in our place.
 
-#![allow(
-    clippy::missing_panics_doc,
-    reason = "a fixture reports by panicking: that is what fails the test"
-)]
+#![allow(clippy::missing_panics_doc, reason = "a fixture reports by panicking: that is what fails the test")]
 
 mod deployment;
 mod events;
 mod node;
 mod ports;
+mod prober;
 mod process;
 pub mod programs;
 mod sentinel;
@@ -39,6 +37,7 @@ pub use deployment::{Deployment, DeploymentBuilder, Group};
 pub use events::{Event, EventRecorder};
 pub use node::{DataNode, Dataset};
 pub use ports::free_port;
+pub use prober::{Outcome, Prober};
 pub use process::ServerProcess;
 pub use programs::Kind;
 pub use sentinel::{Fields, SentinelProcess};

@@ -39,8 +39,7 @@ impl DataNode {
     /// until it answers. `lines` are added to its configuration.
     pub fn start(parent: &Path, label: &str, replica_of: Option<u16>, lines: &[String]) -> Self {
         let folder = parent.join(label);
-        fs::create_dir(&folder)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let port = free_port();
         let mut config = format!(
             "port {port}\n\
@@ -62,12 +61,7 @@ impl DataNode {
         }
         fs::write(folder.join("redis.conf"), config)
             .unwrap_or_else(|error| panic!("{label}: cannot write its configuration: {error}"));
-        let node = Self {
-            label: label.to_owned(),
-            port,
-            folder,
-            process: Mutex::new(None),
-        };
+        let node = Self { label: label.to_owned(), port, folder, process: Mutex::new(None) };
         node.launch(port);
         node.wait_until_it_answers();
         node
@@ -105,9 +99,7 @@ impl DataNode {
 
     /// Whether it was started and not killed.
     pub fn is_running(&self) -> bool {
-        self.lock()
-            .as_mut()
-            .is_some_and(|process| process.exit_status().is_none())
+        self.lock().as_mut().is_some_and(|process| process.exit_status().is_none())
     }
 
     /// Starts it again on its port after [`kill`](Self::kill), without waiting until it answers.
@@ -131,20 +123,12 @@ impl DataNode {
         assert!(!self.is_running(), "{} is still running", self.label);
         let hidden = free_port();
         self.launch(hidden);
-        let mut connection = eventually(
-            &format!("{} answers on its hidden port", self.label),
-            STARTS_WITHIN,
-            || connect(hidden).map_err(|error| error.to_string()),
-        );
-        eventually(
-            &format!("{} has loaded its data", self.label),
-            STARTS_WITHIN,
-            || {
-                redis::cmd("PING")
-                    .query::<String>(&mut connection)
-                    .map_err(|error| error.to_string())
-            },
-        );
+        let mut connection = eventually(&format!("{} answers on its hidden port", self.label), STARTS_WITHIN, || {
+            connect(hidden).map_err(|error| error.to_string())
+        });
+        eventually(&format!("{} has loaded its data", self.label), STARTS_WITHIN, || {
+            redis::cmd("PING").query::<String>(&mut connection).map_err(|error| error.to_string())
+        });
         let value = change(&mut connection);
         self.take_running().kill();
         value
@@ -176,8 +160,7 @@ impl DataNode {
 
     /// Its run id.
     pub fn run_id(&self) -> String {
-        self.info("run_id")
-            .unwrap_or_else(|| panic!("{} tells no run id", self.label))
+        self.info("run_id").unwrap_or_else(|| panic!("{} tells no run id", self.label))
     }
 
     /// Whether it replicates from `master` over a link that is up.
@@ -187,26 +170,18 @@ impl DataNode {
         if port.as_deref() == Some(&master.port.to_string()) && link.as_deref() == Some("up") {
             Ok(())
         } else {
-            Err(format!(
-                "{} follows port {port:?} with link {link:?}, not {}",
-                self.label, master.label
-            ))
+            Err(format!("{} follows port {port:?} with link {link:?}, not {}", self.label, master.label))
         }
     }
 
     /// Waits until it answers PING with PONG: it listens and has loaded its data.
     pub fn wait_until_it_answers(&self) {
-        eventually(
-            &format!("{} answers on port {}", self.label, self.port),
-            STARTS_WITHIN,
-            || {
-                if !self.is_running() {
-                    return Err(format!("it has ended: {}", self.last_output(10)));
-                }
-                self.command::<String>(&["PING"])
-                    .map_err(|error| error.to_string())
-            },
-        );
+        eventually(&format!("{} answers on port {}", self.label, self.port), STARTS_WITHIN, || {
+            if !self.is_running() {
+                return Err(format!("it has ended: {}", self.last_output(10)));
+            }
+            self.command::<String>(&["PING"]).map_err(|error| error.to_string())
+        });
     }
 
     /// The last lines of its log.
@@ -218,11 +193,7 @@ impl DataNode {
         let process = ServerProcess::start(
             &self.label,
             &programs::redis_server(),
-            &[
-                self.folder.join("redis.conf").into(),
-                "--port".into(),
-                port.to_string().into(),
-            ],
+            &[self.folder.join("redis.conf").into(), "--port".into(), port.to_string().into()],
             &self.folder,
         );
         *self.lock() = Some(process);
@@ -243,16 +214,11 @@ impl DataNode {
     }
 
     fn with_running(&self, act: impl FnOnce(&ServerProcess)) {
-        act(self
-            .lock()
-            .as_ref()
-            .unwrap_or_else(|| panic!("{} is not running", self.label)));
+        act(self.lock().as_ref().unwrap_or_else(|| panic!("{} is not running", self.label)));
     }
 
     fn take_running(&self) -> ServerProcess {
-        self.lock()
-            .take()
-            .unwrap_or_else(|| panic!("{} is not running", self.label))
+        self.lock().take().unwrap_or_else(|| panic!("{} is not running", self.label))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<ServerProcess>> {
@@ -267,8 +233,7 @@ pub(crate) fn connect(port: u16) -> RedisResult<Connection> {
 
 /// The same with another limit, for connecting and for every answer.
 pub(crate) fn connect_with(port: u16, limit: Duration) -> RedisResult<Connection> {
-    let connection =
-        redis::Client::open(("127.0.0.1", port))?.get_connection_with_timeout(limit)?;
+    let connection = redis::Client::open(("127.0.0.1", port))?.get_connection_with_timeout(limit)?;
     connection.set_read_timeout(Some(limit))?;
     connection.set_write_timeout(Some(limit))?;
     Ok(connection)
@@ -276,8 +241,6 @@ pub(crate) fn connect_with(port: u16, limit: Duration) -> RedisResult<Connection
 
 /// One command on a connection of its own.
 pub(crate) fn command<T: FromRedisValue>(port: u16, arguments: &[&str]) -> RedisResult<T> {
-    let (name, rest) = arguments
-        .split_first()
-        .expect("a command has at least a name");
+    let (name, rest) = arguments.split_first().expect("a command has at least a name");
     redis::cmd(name).arg(rest).query(&mut connect(port)?)
 }

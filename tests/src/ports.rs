@@ -22,10 +22,7 @@ struct Reservation {
     free: Vec<u16>,
 }
 
-static RESERVATION: Mutex<Reservation> = Mutex::new(Reservation {
-    locks: Vec::new(),
-    free: Vec::new(),
-});
+static RESERVATION: Mutex<Reservation> = Mutex::new(Reservation { locks: Vec::new(), free: Vec::new() });
 
 /// A loopback port on which nothing listens and which no other test process is given.
 ///
@@ -49,34 +46,25 @@ fn reserve_block() -> (File, u16) {
     let folder = lock_folder();
     let blocks = (ephemeral_start() - FIRST_PORT) / BLOCK;
     // Processes start at different places, so that they rarely meet a locked block.
-    let start = u16::try_from(std::process::id().wrapping_mul(37) % u32::from(blocks))
-        .expect("the remainder is below a u16");
+    let start =
+        u16::try_from(std::process::id().wrapping_mul(37) % u32::from(blocks)).expect("the remainder is below a u16");
     for step in 0..blocks {
         let block = (start + step) % blocks;
         let path = folder.join(format!("block-{block}.lock"));
-        let Ok(file) = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-        else {
+        let Ok(file) = OpenOptions::new().create(true).truncate(false).write(true).open(&path) else {
             continue;
         };
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
             return (file, FIRST_PORT + block * BLOCK);
         }
     }
-    panic!(
-        "all {blocks} blocks of test ports are locked under {}",
-        folder.display()
-    );
+    panic!("all {blocks} blocks of test ports are locked under {}", folder.display());
 }
 
 fn lock_folder() -> PathBuf {
     let user = rustix::process::getuid().as_raw();
     let folder = std::env::temp_dir().join(format!("sentinel-test-ports-{user}"));
-    fs::create_dir_all(&folder)
-        .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
     folder
 }
 
@@ -100,11 +88,7 @@ mod tests {
         let ports: Vec<u16> = (0..100).map(|_| free_port()).collect();
         let distinct: BTreeSet<u16> = ports.iter().copied().collect();
         assert_eq!(distinct.len(), ports.len());
-        assert!(
-            ports
-                .iter()
-                .all(|port| (FIRST_PORT..ephemeral_start()).contains(port))
-        );
+        assert!(ports.iter().all(|port| (FIRST_PORT..ephemeral_start()).contains(port)));
     }
 
     #[test]

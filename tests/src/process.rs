@@ -32,9 +32,7 @@ impl ServerProcess {
             .append(true)
             .open(&log)
             .unwrap_or_else(|error| panic!("{label}: cannot open {}: {error}", log.display()));
-        let errors = output
-            .try_clone()
-            .expect("an open file can be opened twice");
+        let errors = output.try_clone().expect("an open file can be opened twice");
 
         let mut command = match programs::death_signal_wrapper() {
             Some(setpriv) => {
@@ -44,19 +42,10 @@ impl ServerProcess {
             }
             None => Command::new(program),
         };
-        command
-            .args(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors);
+        command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(output).stderr(errors);
         let child = spawn_from_lasting_thread(command)
             .unwrap_or_else(|error| panic!("{label}: cannot run {}: {error}", program.display()));
-        Self {
-            label: label.to_owned(),
-            child,
-            log,
-        }
+        Self { label: label.to_owned(), child, log }
     }
 
     /// The process id.
@@ -86,15 +75,11 @@ impl ServerProcess {
     pub fn terminate(mut self, within: Duration) -> ExitStatus {
         self.signal(Signal::TERM);
         let label = self.label.clone();
-        eventually(
-            &format!("{label} ends after SIGTERM"),
-            within,
-            || match self.child.try_wait() {
-                Ok(Some(status)) => Ok(status),
-                Ok(None) => Err("still running".to_owned()),
-                Err(error) => Err(error.to_string()),
-            },
-        )
+        eventually(&format!("{label} ends after SIGTERM"), within, || match self.child.try_wait() {
+            Ok(Some(status)) => Ok(status),
+            Ok(None) => Err("still running".to_owned()),
+            Err(error) => Err(error.to_string()),
+        })
     }
 
     /// How it ended, if it did.
@@ -109,9 +94,8 @@ impl ServerProcess {
 
     fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).unwrap_or_else(|error| {
-            panic!("{}: cannot send {signal:?} to {pid}: {error}", self.label)
-        });
+        kill_process(pid, signal)
+            .unwrap_or_else(|error| panic!("{}: cannot send {signal:?} to {pid}: {error}", self.label));
     }
 
     fn kill_and_reap(&mut self) {
@@ -159,9 +143,7 @@ fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
         requests
     });
     let (reply, answer) = mpsc::channel();
-    spawner
-        .send((command, reply))
-        .expect("the spawner lives as long as the process");
+    spawner.send((command, reply)).expect("the spawner lives as long as the process");
     answer.recv().expect("the spawner answers every request")
 }
 
@@ -172,12 +154,7 @@ mod tests {
     #[test]
     fn a_hanging_process_is_killed_with_its_fixture() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let process = ServerProcess::start(
-            "sleeper",
-            Path::new("sleep"),
-            &["600".into()],
-            folder.path(),
-        );
+        let process = ServerProcess::start("sleeper", Path::new("sleep"), &["600".into()], folder.path());
         let pid = Pid::from_raw(i32::try_from(process.pid()).expect("a pid")).expect("a pid");
         process.hang();
         drop(process);

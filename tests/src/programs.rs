@@ -69,9 +69,7 @@ impl Kind {
 /// When there is none.
 pub fn redis_server() -> PathBuf {
     named_or_on_path("REDIS_SERVER", &["redis-server", "valkey-server"]).unwrap_or_else(|| {
-        panic!(
-            "no redis-server or valkey-server on the PATH: install one (make test does), or name it in REDIS_SERVER"
-        )
+        panic!("no redis-server or valkey-server on the PATH: install one (make test does), or name it in REDIS_SERVER")
     })
 }
 
@@ -113,11 +111,7 @@ pub(crate) fn death_signal_wrapper() -> Option<PathBuf> {
 pub fn version_of(program: &Path) -> String {
     let output = Command::new(program).arg("--version").output();
     match output {
-        Ok(output) => String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .next()
-            .unwrap_or("version unknown")
-            .to_owned(),
+        Ok(output) => String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or("version unknown").to_owned(),
         Err(error) => format!("version unknown: {error}"),
     }
 }
@@ -127,14 +121,7 @@ fn build_our_sentinel() -> PathBuf {
     let target = folder.parent().unwrap_or(&folder);
     let mut build = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     build
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "sentineld",
-            "--bin",
-            "sentinel",
-        ])
+        .args(["build", "--quiet", "--package", "sentineld", "--bin", "sentinel"])
         .arg("--manifest-path")
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .arg("--target-dir")
@@ -142,9 +129,7 @@ fn build_our_sentinel() -> PathBuf {
     if release {
         build.arg("--release");
     }
-    let status = build
-        .status()
-        .unwrap_or_else(|error| panic!("cannot run cargo to build sentinel: {error}"));
+    let status = build.status().unwrap_or_else(|error| panic!("cannot run cargo to build sentinel: {error}"));
     assert!(
         status.success(),
         "sentinel does not build: run cargo build -p sentineld, or name a built one in SENTINEL_BIN"
@@ -158,11 +143,7 @@ fn build_folder() -> (PathBuf, bool) {
     let folder = program
         .ancestors()
         .skip(1)
-        .find(|folder| {
-            folder
-                .file_name()
-                .is_some_and(|name| name != "deps" && name != "examples")
-        })
+        .find(|folder| folder.file_name().is_some_and(|name| name != "deps" && name != "examples"))
         .expect("a built program lies in a folder")
         .to_owned();
     let release = folder.file_name().is_some_and(|name| name == "release");
@@ -178,16 +159,12 @@ fn named_or_on_path(variable: &str, names: &[&str]) -> Option<PathBuf> {
             } else {
                 on_path(&path.to_string_lossy())
             };
-            Some(found.unwrap_or_else(|| {
-                panic!("{variable} names {}, which does not exist", path.display())
-            }))
+            Some(found.unwrap_or_else(|| panic!("{variable} names {}, which does not exist", path.display())))
         }
         _ => names.iter().find_map(|name| on_path(name)),
     }
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file())
 }

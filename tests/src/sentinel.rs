@@ -41,26 +41,14 @@ impl SentinelProcess {
     /// apart from `port`, `bind` and `dir`.
     pub fn start(parent: &Path, label: &str, kind: Kind, lines: &[String]) -> Self {
         let folder = parent.join(label);
-        fs::create_dir(&folder)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
+        fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let port = free_port();
-        let mut config = format!(
-            "port {port}\nbind 127.0.0.1\ndaemonize no\ndir {}\n",
-            folder.display()
-        );
+        let mut config = format!("port {port}\nbind 127.0.0.1\ndaemonize no\ndir {}\n", folder.display());
         for line in lines {
             config.push_str(line);
             config.push('\n');
         }
-        let sentinel = Self {
-            label: label.to_owned(),
-            port,
-            folder,
-            state: Mutex::new(State {
-                kind,
-                process: None,
-            }),
-        };
+        let sentinel = Self { label: label.to_owned(), port, folder, state: Mutex::new(State { kind, process: None }) };
         fs::write(sentinel.config_file(), config)
             .unwrap_or_else(|error| panic!("{label}: cannot write its configuration: {error}"));
         sentinel.restart();
@@ -89,9 +77,8 @@ impl SentinelProcess {
 
     /// The present text of its configuration.
     pub fn config(&self) -> String {
-        fs::read_to_string(self.config_file()).unwrap_or_else(|error| {
-            panic!("{}: cannot read its configuration: {error}", self.label)
-        })
+        fs::read_to_string(self.config_file())
+            .unwrap_or_else(|error| panic!("{}: cannot read its configuration: {error}", self.label))
     }
 
     /// SIGKILL.
@@ -102,12 +89,7 @@ impl SentinelProcess {
     /// SIGTERM, and waits for its end, which must be an orderly one.
     pub fn terminate(&self) {
         let status = self.take_running().terminate(ENDS_WITHIN);
-        assert!(
-            status.success(),
-            "{} ended with {status}:\n{}",
-            self.label,
-            self.last_output(20)
-        );
+        assert!(status.success(), "{} ended with {status}:\n{}", self.label, self.last_output(20));
     }
 
     /// SIGSTOP.
@@ -122,10 +104,7 @@ impl SentinelProcess {
 
     /// Whether it was started and not stopped.
     pub fn is_running(&self) -> bool {
-        self.lock()
-            .process
-            .as_mut()
-            .is_some_and(|process| process.exit_status().is_none())
+        self.lock().process.as_mut().is_some_and(|process| process.exit_status().is_none())
     }
 
     /// Starts it with the file as it is now, and waits until it answers.
@@ -134,24 +113,14 @@ impl SentinelProcess {
         {
             let mut state = self.lock();
             let (program, arguments) = state.kind.command(&self.config_file());
-            state.process = Some(ServerProcess::start(
-                &self.label,
-                &program,
-                &arguments,
-                &self.folder,
-            ));
+            state.process = Some(ServerProcess::start(&self.label, &program, &arguments, &self.folder));
         }
-        eventually(
-            &format!("{} answers on port {}", self.label, self.port),
-            STARTS_WITHIN,
-            || {
-                if !self.is_running() {
-                    return Err(format!("it has ended:\n{}", self.last_output(20)));
-                }
-                self.command::<String>(&["PING"])
-                    .map_err(|error| error.to_string())
-            },
-        );
+        eventually(&format!("{} answers on port {}", self.label, self.port), STARTS_WITHIN, || {
+            if !self.is_running() {
+                return Err(format!("it has ended:\n{}", self.last_output(20)));
+            }
+            self.command::<String>(&["PING"]).map_err(|error| error.to_string())
+        });
     }
 
     /// The same with the other program: what one has written, the other takes over.
@@ -192,8 +161,7 @@ impl SentinelProcess {
 
     /// The port clients are told for `name`.
     pub fn master_port(&self, name: &str) -> RedisResult<Option<u16>> {
-        let address: Option<(String, u16)> =
-            self.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])?;
+        let address: Option<(String, u16)> = self.command(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name])?;
         Ok(address.map(|(_, port)| port))
     }
 
@@ -247,23 +215,15 @@ impl SentinelProcess {
     }
 
     fn ask<T: FromRedisValue>(&self, arguments: &[&str]) -> T {
-        self.command(arguments)
-            .unwrap_or_else(|error| panic!("{}: {}: {error}", self.label, arguments.join(" ")))
+        self.command(arguments).unwrap_or_else(|error| panic!("{}: {}: {error}", self.label, arguments.join(" ")))
     }
 
     fn with_running(&self, act: impl FnOnce(&ServerProcess)) {
-        act(self
-            .lock()
-            .process
-            .as_ref()
-            .unwrap_or_else(|| panic!("{} is not running", self.label)));
+        act(self.lock().process.as_ref().unwrap_or_else(|| panic!("{} is not running", self.label)));
     }
 
     fn take_running(&self) -> ServerProcess {
-        self.lock()
-            .process
-            .take()
-            .unwrap_or_else(|| panic!("{} is not running", self.label))
+        self.lock().process.take().unwrap_or_else(|| panic!("{} is not running", self.label))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,11 +10,7 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
 /// When it has not succeeded `within` that time; the message names `what` was waited for and the last error, which
 /// should therefore tell the state that was seen.
 #[track_caller]
-pub fn eventually<T>(
-    what: &str,
-    within: Duration,
-    mut attempt: impl FnMut() -> Result<T, String>,
-) -> T {
+pub fn eventually<T>(what: &str, within: Duration, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + within;
     loop {
         match attempt() {

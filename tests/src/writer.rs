@@ -42,9 +42,7 @@ struct Shared {
 
 impl Shared {
     fn acknowledged(&self) -> MutexGuard<'_, Vec<Acknowledged>> {
-        self.acknowledged
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -68,11 +66,7 @@ impl Writer {
                     let mut number = 0;
                     while !shared.stop.load(Ordering::Relaxed) {
                         if let Some(port) = application.write(number) {
-                            shared.acknowledged().push(Acknowledged {
-                                number,
-                                at: Instant::now(),
-                                port,
-                            });
+                            shared.acknowledged().push(Acknowledged { number, at: Instant::now(), port });
                         }
                         // A number whose outcome is unknown is never used again.
                         number += 1;
@@ -81,16 +75,9 @@ impl Writer {
                 }
             })
             .expect("a thread can be started");
-        let writer = Self {
-            shared,
-            thread: Some(thread),
-        };
+        let writer = Self { shared, thread: Some(thread) };
         eventually("a first write is accepted", Duration::from_secs(10), || {
-            if writer.shared.acknowledged().is_empty() {
-                Err("none yet".to_owned())
-            } else {
-                Ok(())
-            }
+            if writer.shared.acknowledged().is_empty() { Err("none yet".to_owned()) } else { Ok(()) }
         });
         writer
     }
@@ -101,27 +88,21 @@ impl Writer {
     /// When there is none `within` that time.
     #[track_caller]
     pub fn wait_for_write(&self, port: u16, since: Instant, within: Duration) -> Acknowledged {
-        eventually(
-            &format!("a write is accepted by port {port}"),
-            within,
-            || {
-                let acknowledged = self.shared.acknowledged();
-                let from = acknowledged.partition_point(|write| write.at < since);
-                acknowledged[from..]
-                    .iter()
-                    .find(|write| write.port == port)
-                    .copied()
-                    .ok_or_else(|| format!("last accepted: {:?}", acknowledged.last()))
-            },
-        )
+        eventually(&format!("a write is accepted by port {port}"), within, || {
+            let acknowledged = self.shared.acknowledged();
+            let from = acknowledged.partition_point(|write| write.at < since);
+            acknowledged[from..]
+                .iter()
+                .find(|write| write.port == port)
+                .copied()
+                .ok_or_else(|| format!("last accepted: {:?}", acknowledged.last()))
+        })
     }
 
     /// Stops writing.
     pub fn finish(mut self) -> WriterReport {
         self.stop();
-        WriterReport {
-            acknowledged: std::mem::take(&mut *self.shared.acknowledged()),
-        }
+        WriterReport { acknowledged: std::mem::take(&mut *self.shared.acknowledged()) }
     }
 
     fn stop(&mut self) {
@@ -151,31 +132,20 @@ pub struct WriterReport {
 impl WriterReport {
     /// The longest time between two acknowledgements.
     pub fn longest_gap(&self) -> Duration {
-        self.acknowledged
-            .windows(2)
-            .map(|pair| pair[1].at - pair[0].at)
-            .max()
-            .unwrap_or_default()
+        self.acknowledged.windows(2).map(|pair| pair[1].at - pair[0].at).max().unwrap_or_default()
     }
 
     /// The acknowledged writes that `node` does not have.
     pub fn missing_from(&self, node: &DataNode) -> Vec<Acknowledged> {
-        let present = written_numbers(node)
-            .unwrap_or_else(|error| panic!("{}: cannot be searched: {error}", node.label()));
-        self.acknowledged
-            .iter()
-            .filter(|write| !present.contains(&write.number))
-            .copied()
-            .collect()
+        let present =
+            written_numbers(node).unwrap_or_else(|error| panic!("{}: cannot be searched: {error}", node.label()));
+        self.acknowledged.iter().filter(|write| !present.contains(&write.number)).copied().collect()
     }
 }
 
 fn written_numbers(node: &DataNode) -> RedisResult<BTreeSet<u64>> {
     let keys: Vec<String> = node.command(&["KEYS", "written:*"])?;
-    Ok(keys
-        .iter()
-        .filter_map(|key| key.strip_prefix("written:")?.parse().ok())
-        .collect())
+    Ok(keys.iter().filter_map(|key| key.strip_prefix("written:")?.parse().ok()).collect())
 }
 
 /// A port and the connection to it, while there is one.
@@ -186,10 +156,7 @@ struct Link {
 
 impl Link {
     fn new(port: u16) -> Self {
-        Self {
-            port,
-            connection: None,
-        }
+        Self { port, connection: None }
     }
 
     /// One command; after an error the next one begins with a new connection.

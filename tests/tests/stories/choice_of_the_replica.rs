@@ -12,11 +12,7 @@ fn by_run_id(group: &Group) -> (&DataNode, &DataNode) {
     let [one, other] = group.replicas() else {
         panic!("there are two replicas");
     };
-    if one.run_id() < other.run_id() {
-        (one, other)
-    } else {
-        (other, one)
-    }
+    if one.run_id() < other.run_id() { (one, other) } else { (other, one) }
 }
 
 fn offset(node: &DataNode) -> u64 {
@@ -26,8 +22,7 @@ fn offset(node: &DataNode) -> u64 {
 }
 
 fn set_priority(node: &DataNode, priority: &str) {
-    node.command::<()>(&["CONFIG", "SET", "replica-priority", priority])
-        .expect("it can be set");
+    node.command::<()>(&["CONFIG", "SET", "replica-priority", priority]).expect("it can be set");
 }
 
 #[test]
@@ -68,11 +63,7 @@ fn a_replica_with_priority_zero_is_not_chosen_even_when_it_is_the_last() {
     let deployment = Deployment::of_ours(3).replicas(1).priorities(&[0]).start();
     let group = deployment.only_group();
     let replica = &group.replicas()[0];
-    let recorders: Vec<_> = deployment
-        .sentinels()
-        .iter()
-        .map(sentinel_tests::SentinelProcess::record)
-        .collect();
+    let recorders: Vec<_> = deployment.sentinels().iter().map(sentinel_tests::SentinelProcess::record).collect();
 
     // When the master dies, then a leader finds no good replica and says so
     group.master().kill();
@@ -94,9 +85,7 @@ fn a_replica_with_priority_zero_is_not_chosen_even_when_it_is_the_last() {
 fn the_replica_with_the_most_data_is_chosen() {
     // Given two replicas, of which the one with the smaller run id is far behind: it hangs while more is written than
     // its sockets can hold
-    let deployment = Deployment::of_ours(3)
-        .down_after(Duration::from_secs(2))
-        .start();
+    let deployment = Deployment::of_ours(3).down_after(Duration::from_secs(2)).start();
     let group = deployment.only_group();
     let master = group.master();
     let (stale, fresh) = by_run_id(group);
@@ -110,11 +99,7 @@ fn the_replica_with_the_most_data_is_chosen() {
             .query::<()>(&mut writer)
             .expect("the master takes writes");
     }
-    let reached: i64 = redis::cmd("WAIT")
-        .arg(1)
-        .arg(1500)
-        .query(&mut writer)
-        .expect("the master waits");
+    let reached: i64 = redis::cmd("WAIT").arg(1).arg(1500).query(&mut writer).expect("the master waits");
     assert_eq!(reached, 1, "the fresh replica has it all");
 
     // When the master dies, and the one that is behind goes on
@@ -122,9 +107,7 @@ fn the_replica_with_the_most_data_is_chosen() {
     stale.resume();
     eventually("the stale replica has noticed", SOON, || {
         let link = stale.info("master_link_status");
-        (link.as_deref() == Some("down"))
-            .then_some(())
-            .ok_or_else(|| format!("{link:?}"))
+        (link.as_deref() == Some("down")).then_some(()).ok_or_else(|| format!("{link:?}"))
     });
     assert!(offset(stale) < offset(fresh), "it is behind");
 
@@ -136,9 +119,7 @@ fn the_replica_with_the_most_data_is_chosen() {
 #[test]
 fn the_smaller_run_id_is_chosen_between_equals() {
     // Given two replicas that differ in nothing else
-    let deployment = Deployment::of_ours(3)
-        .data_line("repl-ping-replica-period 3600")
-        .start();
+    let deployment = Deployment::of_ours(3).data_line("repl-ping-replica-period 3600").start();
     let group = deployment.only_group();
 
     // When the master dies. (It feeds both replicas in one go; should the kill have cut between the two, the offset

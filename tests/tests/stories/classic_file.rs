@@ -22,12 +22,8 @@ struct Memory {
 
 fn memory(sentinel: &SentinelProcess) -> Memory {
     let master = sentinel.master("mymaster").expect("it answers");
-    let mut replicas: Vec<String> = sentinel
-        .replicas("mymaster")
-        .expect("it answers")
-        .iter()
-        .map(|replica| replica["name"].clone())
-        .collect();
+    let mut replicas: Vec<String> =
+        sentinel.replicas("mymaster").expect("it answers").iter().map(|replica| replica["name"].clone()).collect();
     replicas.sort();
     let mut peers: Vec<(String, String)> = sentinel
         .peers("mymaster")
@@ -67,9 +63,7 @@ fn the_file_goes_over_and_back(first: Kind) {
     deployment.wait_for_one_config_epoch("mymaster");
     group.wait_until_linked(new);
     eventually("the failover has ended", SOON, || {
-        let master = sentinel
-            .master("mymaster")
-            .map_err(|error| error.to_string())?;
+        let master = sentinel.master("mymaster").map_err(|error| error.to_string())?;
         (master["flags"] == "master" && master["port"] == new.port().to_string())
             .then_some(())
             .ok_or_else(|| format!("{master:?}"))
@@ -83,14 +77,7 @@ fn the_file_goes_over_and_back(first: Kind) {
 
         // Then that one knows all the first one knew
         assert_eq!(memory(sentinel), before, "as {}", kind.name());
-        assert!(
-            sentinel
-                .config()
-                .lines()
-                .any(|line| line == "# kept for the next reader"),
-            "{}",
-            sentinel.config()
-        );
+        assert!(sentinel.config().lines().any(|line| line == "# kept for the next reader"), "{}", sentinel.config());
     }
 }
 
@@ -119,27 +106,14 @@ fn a_fleet_moves_over_one_process_at_a_time_without_losing_the_master() {
                 sentinel
                     .command::<String>(&["SENTINEL", "CKQUORUM", "mymaster"])
                     .map_err(|error| error.to_string())
-                    .and_then(|verdict| {
-                        verdict
-                            .starts_with("OK 3 usable Sentinels")
-                            .then_some(())
-                            .ok_or(verdict)
-                    })
+                    .and_then(|verdict| verdict.starts_with("OK 3 usable Sentinels").then_some(()).ok_or(verdict))
             })
         });
-        assert_eq!(
-            deployment.named_ports("mymaster"),
-            [Some(group.master().port()); 3]
-        );
+        assert_eq!(deployment.named_ports("mymaster"), [Some(group.master().port()); 3]);
     }
 
     // Then ours take the deployment through the death of its master
-    assert!(
-        deployment
-            .sentinels()
-            .iter()
-            .all(|sentinel| sentinel.kind() == Kind::Ours)
-    );
+    assert!(deployment.sentinels().iter().all(|sentinel| sentinel.kind() == Kind::Ours));
     deployment.wait_until_discovered();
     group.master().kill();
     let new = deployment.wait_for_switch("mymaster", group.master().port());

@@ -22,11 +22,7 @@ fn a_killed_master_is_replaced_and_the_application_goes_on() {
     // Then all Sentinels name one new master, and tell the switch in the words clients know
     let new = deployment.wait_for_switch("mymaster", old.port());
     for recorder in &events {
-        recorder.wait_for(
-            "+switch-master",
-            |payload| is_switch(payload, "mymaster", old.port(), new.port()),
-            SOON,
-        );
+        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
         assert_eq!(recorder.count("+switch-master"), 1, "{}", recorder.list());
     }
     assert_eq!(deployment.wait_for_one_config_epoch("mymaster"), 1);
@@ -35,21 +31,13 @@ fn a_killed_master_is_replaced_and_the_application_goes_on() {
     writer.wait_for_write(new.port(), killed, SOON);
     group.wait_until_linked(new);
     let report = writer.finish();
-    assert!(
-        report.longest_gap() < Duration::from_secs(8),
-        "no write for {:?}",
-        report.longest_gap()
-    );
+    assert!(report.longest_gap() < Duration::from_secs(8), "no write for {:?}", report.longest_gap());
 
     // And the dead master is remembered as a replica that is down
     for sentinel in deployment.sentinels() {
         eventually("the old master is a replica that is down", SOON, || {
-            let replicas = sentinel
-                .replicas("mymaster")
-                .map_err(|error| error.to_string())?;
-            let known = replicas
-                .iter()
-                .find(|replica| replica["name"] == old.address());
+            let replicas = sentinel.replicas("mymaster").map_err(|error| error.to_string())?;
+            let known = replicas.iter().find(|replica| replica["name"] == old.address());
             match known {
                 Some(replica) if replica["flags"].contains("s_down") => Ok(()),
                 _ => Err(format!("{known:?}")),
@@ -122,11 +110,8 @@ fn one_leader_tells_the_failover_step_by_step() {
 
     // And with the reference's payloads
     let master = format!("master mymaster 127.0.0.1 {}", old.port());
-    let promoted = format!(
-        "slave 127.0.0.1:{new} 127.0.0.1 {new} @ mymaster 127.0.0.1 {old}",
-        new = new.port(),
-        old = old.port()
-    );
+    let promoted =
+        format!("slave 127.0.0.1:{new} 127.0.0.1 {new} @ mymaster 127.0.0.1 {old}", new = new.port(), old = old.port());
     let leader_id = deployment.sentinels()[leading[0]].id();
     for (channel, payload) in [
         ("+sdown", master.clone()),
@@ -146,10 +131,7 @@ fn one_leader_tells_the_failover_step_by_step() {
     }
     leader.wait_for(
         "+odown",
-        |told| {
-            told.strip_prefix(&format!("{master} #quorum "))
-                .is_some_and(|votes| votes == "2/2" || votes == "3/2")
-        },
+        |told| told.strip_prefix(&format!("{master} #quorum ")).is_some_and(|votes| votes == "2/2" || votes == "3/2"),
         Duration::ZERO,
     );
 
@@ -158,21 +140,12 @@ fn one_leader_tells_the_failover_step_by_step() {
         if index == leading[0] {
             continue;
         }
-        observer.wait_for(
-            "+vote-for-leader",
-            |told| told == format!("{leader_id} 1"),
-            SOON,
-        );
+        observer.wait_for("+vote-for-leader", |told| told == format!("{leader_id} 1"), SOON);
         observer.wait_for(
             "+config-update-from",
             |told| told.starts_with(&format!("sentinel {leader_id} 127.0.0.1 ")),
             SOON,
         );
-        observer.assert_order(&[
-            "+new-epoch",
-            "+vote-for-leader",
-            "+config-update-from",
-            "+switch-master",
-        ]);
+        observer.assert_order(&["+new-epoch", "+vote-for-leader", "+config-update-from", "+switch-master"]);
     }
 }

@@ -14,11 +14,7 @@ pub(crate) fn is_switch(payload: &str, name: &str, from: u16, to: u16) -> bool {
 
 /// Records the events of every Sentinel, in their order.
 pub(crate) fn record_all(deployment: &Deployment) -> Vec<EventRecorder> {
-    deployment
-        .sentinels()
-        .iter()
-        .map(SentinelProcess::record)
-        .collect()
+    deployment.sentinels().iter().map(SentinelProcess::record).collect()
 }
 
 /// The positions of the Sentinels that were elected so far.

@@ -27,11 +27,7 @@ fn the_master_dies(kinds: [Kind; 3], leading: Kind) {
     // Then all agree on the new one, in one configuration epoch, and tell it in the same words
     let new = deployment.wait_for_switch("mymaster", old.port());
     for recorder in &events {
-        recorder.wait_for(
-            "+switch-master",
-            |payload| is_switch(payload, "mymaster", old.port(), new.port()),
-            SOON,
-        );
+        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
     }
     deployment.wait_for_one_config_epoch("mymaster");
     group.wait_until_linked(new);
@@ -40,14 +36,8 @@ fn the_master_dies(kinds: [Kind; 3], leading: Kind) {
     assert_eq!(leaders(&events), [leader]);
     let elected = events[leader].wait_for_any("+new-epoch", SOON);
     let vote = format!("{leader_id} {}", elected.payload);
-    let voters = events
-        .iter()
-        .filter(|recorder| {
-            recorder
-                .find("+vote-for-leader", |told| told == vote)
-                .is_some()
-        })
-        .count();
+    let voters =
+        events.iter().filter(|recorder| recorder.find("+vote-for-leader", |told| told == vote).is_some()).count();
     assert!(voters >= 2, "{voters} votes for {vote}");
     for (index, recorder) in events.iter().enumerate() {
         if index != leader {
@@ -74,30 +64,19 @@ fn an_operator_moves_the_master(kinds: [Kind; 3], leading: Kind) {
     // Then all agree on the new master, in one configuration epoch
     let new = deployment.wait_for_switch("mymaster", old.port());
     for recorder in &events {
-        recorder.wait_for(
-            "+switch-master",
-            |payload| is_switch(payload, "mymaster", old.port(), new.port()),
-            SOON,
-        );
+        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
     }
     deployment.wait_for_one_config_epoch("mymaster");
     assert_eq!(leaders(&events), [leader]);
 
     // And one master remains: the old one follows, like the other replica
     sentinel_tests::eventually("all nodes follow the new master", SOON * 2, || {
-        group
-            .nodes()
-            .iter()
-            .filter(|node| node.port() != new.port())
-            .try_for_each(|node| node.follows(new))
+        group.nodes().iter().filter(|node| node.port() != new.port()).try_for_each(|node| node.follows(new))
     });
 }
 
 fn position(kinds: [Kind; 3], wanted: Kind) -> usize {
-    kinds
-        .iter()
-        .position(|kind| *kind == wanted)
-        .expect("both kinds are there")
+    kinds.iter().position(|kind| *kind == wanted).expect("both kinds are there")
 }
 
 #[test]

@@ -31,22 +31,14 @@ fn without_quorum_nobody_is_promoted() {
     // When the master dies
     let events = deployment.sentinels()[0].record();
     old.kill();
-    events.wait_for(
-        "+sdown",
-        |payload| payload.starts_with("master mymaster "),
-        SOON,
-    );
+    events.wait_for("+sdown", |payload| payload.starts_with("master mymaster "), SOON);
 
     // Then it is not objectively down, no failover is tried and no replica is promoted
     assert_that_no_replica_is_promoted(group);
     for channel in ["+odown", "+try-failover"] {
         assert_eq!(events.count(channel), 0, "{}", events.list());
     }
-    assert_eq!(
-        deployment.named_ports("mymaster"),
-        [Some(old.port()); 2],
-        "the address stays"
-    );
+    assert_eq!(deployment.named_ports("mymaster"), [Some(old.port()); 2], "the address stays");
 
     // When the third returns, then they are enough
     missing.restart();
@@ -56,16 +48,10 @@ fn without_quorum_nobody_is_promoted() {
 #[test]
 fn without_a_majority_nobody_is_promoted() {
     // Given three Sentinels, each of which may call the master down alone, and two are gone
-    let deployment = Deployment::of_ours(3)
-        .quorum(1)
-        .failover_timeout(Duration::from_secs(2))
-        .start();
+    let deployment = Deployment::of_ours(3).quorum(1).failover_timeout(Duration::from_secs(2)).start();
     let group = deployment.only_group();
     let old = group.master();
-    let (last, missing) = deployment
-        .sentinels()
-        .split_first()
-        .expect("there are three");
+    let (last, missing) = deployment.sentinels().split_first().expect("there are three");
     for sentinel in missing {
         sentinel.kill();
     }
@@ -79,10 +65,7 @@ fn without_a_majority_nobody_is_promoted() {
     assert_that_no_replica_is_promoted(group);
     events.wait_for_any("-failover-abort-not-elected", SOON);
     assert_eq!(events.count("+elected-leader"), 0, "{}", events.list());
-    assert_eq!(
-        last.master_port("mymaster").expect("it answers"),
-        Some(old.port())
-    );
+    assert_eq!(last.master_port("mymaster").expect("it answers"), Some(old.port()));
 
     // When one of the two returns, then two of three are enough
     missing[0].restart();
@@ -111,8 +94,6 @@ fn a_sentinel_that_alone_cannot_reach_the_master_does_nothing() {
     });
     eventually("all name the same master still", SOON, || {
         let ports = deployment.named_ports("mymaster");
-        (ports == [Some(old.port()); 3])
-            .then_some(())
-            .ok_or_else(|| format!("{ports:?}"))
+        (ports == [Some(old.port()); 3]).then_some(()).ok_or_else(|| format!("{ports:?}"))
     });
 }

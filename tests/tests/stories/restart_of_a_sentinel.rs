@@ -36,38 +36,20 @@ fn a_killed_sentinel_keeps_its_id_its_epochs_and_what_it_knows() {
     assert_eq!(sentinel.id(), id);
     assert_eq!(sentinel.config_epoch("mymaster"), config_epoch);
     assert_eq!(sentinel.current_epoch(), current_epoch);
-    assert_eq!(
-        sentinel.master_port("mymaster").expect("it answers"),
-        Some(new.port())
-    );
+    assert_eq!(sentinel.master_port("mymaster").expect("it answers"), Some(new.port()));
 
     // And it knows all replicas and all other Sentinels
-    let mut replicas: Vec<String> = sentinel
-        .replicas("mymaster")
-        .expect("it answers")
-        .iter()
-        .map(|replica| replica["name"].clone())
-        .collect();
+    let mut replicas: Vec<String> =
+        sentinel.replicas("mymaster").expect("it answers").iter().map(|replica| replica["name"].clone()).collect();
     replicas.sort();
-    let mut expected: Vec<String> = group
-        .nodes()
-        .iter()
-        .filter(|node| node.port() != new.port())
-        .map(sentinel_tests::DataNode::address)
-        .collect();
+    let mut expected: Vec<String> =
+        group.nodes().iter().filter(|node| node.port() != new.port()).map(sentinel_tests::DataNode::address).collect();
     expected.sort();
     assert_eq!(replicas, expected);
-    let mut peers: Vec<String> = sentinel
-        .peers("mymaster")
-        .expect("it answers")
-        .iter()
-        .map(|peer| peer["port"].clone())
-        .collect();
+    let mut peers: Vec<String> =
+        sentinel.peers("mymaster").expect("it answers").iter().map(|peer| peer["port"].clone()).collect();
     peers.sort();
-    let mut expected: Vec<String> = deployment.sentinels()[1..]
-        .iter()
-        .map(|other| other.port().to_string())
-        .collect();
+    let mut expected: Vec<String> = deployment.sentinels()[1..].iter().map(|other| other.port().to_string()).collect();
     expected.sort();
     assert_eq!(peers, expected);
 }
@@ -104,17 +86,11 @@ fn a_vote_is_given_once_an_epoch() {
     let deployment = Deployment::of_ours(1).quorum(1).replicas(0).start();
     let sentinel = &deployment.sentinels()[0];
     let master = deployment.only_group().master().port();
-    assert_eq!(
-        sentinel.request_vote(master, 3, FIRST_CANDIDATE),
-        (FIRST_CANDIDATE.to_owned(), 3)
-    );
+    assert_eq!(sentinel.request_vote(master, 3, FIRST_CANDIDATE), (FIRST_CANDIDATE.to_owned(), 3));
 
     // When another asks, in the same and in an older epoch, then the first vote is told
     for epoch in [3, 2] {
-        assert_eq!(
-            sentinel.request_vote(master, epoch, SECOND_CANDIDATE),
-            (FIRST_CANDIDATE.to_owned(), 3)
-        );
+        assert_eq!(sentinel.request_vote(master, epoch, SECOND_CANDIDATE), (FIRST_CANDIDATE.to_owned(), 3));
     }
 }
 

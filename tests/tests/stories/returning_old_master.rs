@@ -35,14 +35,10 @@ fn write_to_all(master: &DataNode, key: &str, value: &str) {
 fn time_until_fenced(old: &DataNode) -> Duration {
     old.wait_until_it_answers();
     let answered = Instant::now();
-    eventually(
-        "the old master is demoted",
-        fenced_within() * 3,
-        || match old.role().as_deref() {
-            Some("slave") => Ok(()),
-            other => Err(format!("it says {other:?}")),
-        },
-    );
+    eventually("the old master is demoted", fenced_within() * 3, || match old.role().as_deref() {
+        Some("slave") => Ok(()),
+        other => Err(format!("it says {other:?}")),
+    });
     answered.elapsed()
 }
 
@@ -78,11 +74,7 @@ fn a_returning_old_master_keeps_no_diverging_writes() {
     old.kill();
     let new = deployment.wait_for_switch("mymaster", old.port());
     old.change_while_away(|connection| {
-        redis::cmd("SET")
-            .arg("diverging")
-            .arg("lost")
-            .query::<()>(connection)
-            .expect("it believes to be a master");
+        redis::cmd("SET").arg("diverging").arg("lost").query::<()>(connection).expect("it believes to be a master");
     });
 
     // When it returns
@@ -90,15 +82,10 @@ fn a_returning_old_master_keeps_no_diverging_writes() {
 
     // Then it follows the new master, and has that one's data and nothing else
     group.wait_until_linked(new);
-    new.command::<()>(&["SET", "shared", "after"])
-        .expect("the new master takes writes");
+    new.command::<()>(&["SET", "shared", "after"]).expect("the new master takes writes");
     eventually("the old master has the new data", SOON, || {
-        let value: Option<String> = old
-            .command(&["GET", "shared"])
-            .map_err(|error| error.to_string())?;
-        (value.as_deref() == Some("after"))
-            .then_some(())
-            .ok_or_else(|| format!("shared is {value:?}"))
+        let value: Option<String> = old.command(&["GET", "shared"]).map_err(|error| error.to_string())?;
+        (value.as_deref() == Some("after")).then_some(()).ok_or_else(|| format!("shared is {value:?}"))
     });
     for node in group.nodes() {
         let diverging: Option<String> = node.command(&["GET", "diverging"]).expect("it answers");

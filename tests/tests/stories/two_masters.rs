@@ -7,10 +7,7 @@ use crate::given::{SOON, is_switch, record_all};
 #[test]
 fn the_death_of_one_master_does_not_touch_the_other() {
     // Given two masters watched by the same Sentinels
-    let deployment = Deployment::of_ours(3)
-        .names(&["alpha", "beta"])
-        .replicas(1)
-        .start();
+    let deployment = Deployment::of_ours(3).names(&["alpha", "beta"]).replicas(1).start();
     let (alpha, beta) = (deployment.group("alpha"), deployment.group("beta"));
     let events = record_all(&deployment);
 
@@ -29,30 +26,18 @@ fn the_death_of_one_master_does_not_touch_the_other() {
     }
 
     // And the other one stays, with its configuration epoch
-    assert_eq!(
-        deployment.named_ports("beta"),
-        [Some(beta.master().port()); 3]
-    );
+    assert_eq!(deployment.named_ports("beta"), [Some(beta.master().port()); 3]);
     assert_eq!(deployment.wait_for_one_config_epoch("beta"), 0);
     assert_eq!(beta.master().role().as_deref(), Some("master"));
     for recorder in &events {
-        assert!(
-            recorder
-                .find("+sdown", |payload| payload.contains(" beta "))
-                .is_none(),
-            "{}",
-            recorder.list()
-        );
+        assert!(recorder.find("+sdown", |payload| payload.contains(" beta ")).is_none(), "{}", recorder.list());
     }
 }
 
 #[test]
 fn both_masters_die_at_once_and_both_are_replaced() {
     // Given two masters watched by the same Sentinels
-    let deployment = Deployment::of_ours(3)
-        .names(&["alpha", "beta"])
-        .replicas(1)
-        .start();
+    let deployment = Deployment::of_ours(3).names(&["alpha", "beta"]).replicas(1).start();
 
     // When both die at once
     for name in ["alpha", "beta"] {
