@@ -1,0 +1,230 @@
+//! Reading the classic grammar: lines, words, `include`, and what the command line and standard input append.
+
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    ConfigError, Source,
+    build::{Builder, Directive, Origin},
+    fault::{Fault, Place, Refusal},
+    generic::not_text,
+    lexer,
+};
+
+/// No configuration is longer; a device or a log file named by mistake is.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// How deep includes may be nested.
+const MAX_INCLUDE_DEPTH: usize = 16;
+
+/// Reads a whole file, within reason.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("the file is longer than {} MiB", MAX_FILE_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Feeds the text of the main file, and everything that it includes, to the builder. Returns what came from includes.
+pub(super) fn take_main(builder: &mut Builder, path: &Path, bytes: &[u8]) -> Result<Vec<Directive>, ConfigError> {
+    let mut reader = Reader { builder, included: Vec::new(), open: vec![path.to_owned()] };
+    reader.file(path, bytes, Origin::Main)?;
+    Ok(reader.included)
+}
+
+/// Feeds what is appended to the file: standard input, then the options of the command line.
+pub(super) fn take_appended(builder: &mut Builder, source: &Source) -> Result<(), ConfigError> {
+    let mut reader = Reader { builder, included: Vec::new(), open: Vec::new() };
+    if let Some(text) = &source.stdin {
+        for (index, line) in text.split(|b| *b == b'\n').enumerate() {
+            reader.line(line, Place::Stdin { line: index + 1 }, Origin::Appended)?;
+        }
+    }
+    for words in option_lines(&source.options) {
+        let shown = mask(&lexer::join(words.iter().map(String::as_str)));
+        reader.words(words, Place::CommandLine, shown, Origin::Appended)?;
+    }
+    Ok(())
+}
+
+/// `--name value ...` as lines: every word that begins with `--` starts one.
+fn option_lines(options: &[String]) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = Vec::new();
+    for option in options {
+        match (option.strip_prefix("--"), lines.last_mut()) {
+            (Some(name), _) => lines.push(vec![name.to_owned()]),
+            (None, Some(line)) => line.push(option.clone()),
+            (None, None) => lines.push(vec![option.clone()]),
+        }
+    }
+    lines
+}
+
+struct Reader<'a> {
+    builder: &'a mut Builder,
+    included: Vec<Directive>,
+    /// The files being read, outermost first.
+    open: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn file(&mut self, path: &Path, bytes: &[u8], origin: Origin) -> Result<(), ConfigError> {
+        let shared: Arc<Path> = path.into();
+        for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
+            let place = Place::File { path: Arc::clone(&shared), line: index + 1, column: None };
+            self.line(line, place, origin)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, line: &[u8], place: Place, origin: Origin) -> Result<(), ConfigError> {
+        let line = line.trim_ascii();
+        if line.is_empty() || line[0] == b'#' {
+            return Ok(());
+        }
+        let shown = mask(&String::from_utf8_lossy(line));
+        let refuse = |builder: &mut Builder, refusal: Refusal| {
+            builder.faults.push(Fault {
+                place: place.clone(),
+                directive: shown.split_whitespace().next().unwrap_or_default().to_owned(),
+                line: shown.clone(),
+                what: refusal.what,
+                remedy: refusal.remedy,
+            });
+        };
+        let Ok(words) = lexer::split(line) else {
+            refuse(
+                self.builder,
+                Refusal::new(
+                    "Unbalanced quotes in configuration line",
+                    "close the quotes and put a blank after them; inside \"...\" write \\\" for a quote",
+                ),
+            );
+            return Ok(());
+        };
+        let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
+        match words {
+            Ok(words) => self.words(words, place, shown, origin),
+            Err(_) => {
+                refuse(self.builder, not_text());
+                Ok(())
+            }
+        }
+    }
+
+    fn words(
+        &mut self,
+        mut words: Vec<String>,
+        place: Place,
+        shown: String,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        let Some(name) = words.first_mut() else { return Ok(()) };
+        name.make_ascii_lowercase();
+        let called = match words.get(1) {
+            Some(second) if words[0] == "sentinel" => format!("sentinel {}", second.to_ascii_lowercase()),
+            _ => words[0].clone(),
+        };
+        let directive = Directive { words, place, origin, called, shown };
+        if directive.words[0] == "include" {
+            return self.include(&directive);
+        }
+        if origin == Origin::Included && directive.words[0] == "sentinel" {
+            self.included.push(directive.clone());
+        }
+        self.builder.take(directive);
+        Ok(())
+    }
+
+    fn include(&mut self, directive: &Directive) -> Result<(), ConfigError> {
+        let [_, pattern] = &directive.words[..] else {
+            self.builder
+                .refuse(directive, Refusal::new("Bad directive or wrong number of arguments", "write `include FILE`"));
+            return Ok(());
+        };
+        for path in self.matches(directive, pattern) {
+            if self.open.len() > MAX_INCLUDE_DEPTH || self.open.contains(&path) {
+                let text = format!(
+                    "`{}` includes itself, or includes are nested deeper than {MAX_INCLUDE_DEPTH}",
+                    path.display()
+                );
+                self.builder.refuse(directive, Refusal::new(text, "remove one of the include lines"));
+                continue;
+            }
+            let bytes = read_file(&path).map_err(|error| ConfigError::Open { path: path.clone(), error })?;
+            self.open.push(path.clone());
+            let outcome = self.file(&path, &bytes, Origin::Included);
+            self.open.pop();
+            outcome?;
+        }
+        Ok(())
+    }
+
+    /// The files that an `include` names. A pattern may match none.
+    fn matches(&mut self, directive: &Directive, pattern: &str) -> Vec<PathBuf> {
+        let whole = self.builder.resolve(pattern);
+        if !pattern.contains(['*', '?', '[']) {
+            return vec![whole];
+        }
+        let Some(whole) = whole.to_str() else { return Vec::new() };
+        match glob::glob(whole) {
+            Ok(paths) => paths.filter_map(Result::ok).collect(),
+            Err(error) => {
+                self.builder.refuse(
+                    directive,
+                    Refusal::new(error.to_string(), "write a file name, or a pattern with * ? [...]"),
+                );
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// A line as it may be shown: what is, or may hold, a password is left out.
+pub(crate) fn mask(line: &str) -> String {
+    let mut words = line.split_whitespace();
+    let first = words.next().unwrap_or_default().trim_start_matches("--").to_ascii_lowercase();
+    let second = words.next().unwrap_or_default().to_ascii_lowercase();
+    let keep = match (first.as_str(), second.as_str()) {
+        ("requirepass" | "masterauth" | "tls-key-file-pass" | "tls-client-key-file-pass", _) | ("user", "") => 1,
+        ("sentinel", "sentinel-pass") | ("user", _) => 2,
+        ("sentinel", "auth-pass") => 3,
+        _ => return line.to_owned(),
+    };
+    let mut words: Vec<&str> = line.split_whitespace().collect();
+    if words.len() > keep {
+        words.truncate(keep);
+        words.push("******");
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_begin_with_two_dashes() {
+        let options: Vec<String> =
+            ["--port", "1", "--bind", "a", "b", "--sentinel", "monitor", "m"].map(str::to_owned).into();
+        assert_eq!(
+            option_lines(&options),
+            [vec!["port", "1"], vec!["bind", "a", "b"], vec!["sentinel", "monitor", "m"]]
+        );
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(mask("sentinel  AUTH-PASS m \"p w\""), "sentinel AUTH-PASS m ******");
+        assert_eq!(mask("sentinel sentinel-pass x"), "sentinel sentinel-pass ******");
+        assert_eq!(mask("requirepass \"a"), "requirepass ******");
+        assert_eq!(mask("user alice on >secret"), "user alice ******");
+        assert_eq!(mask("port  1"), "port  1");
+    }
+}

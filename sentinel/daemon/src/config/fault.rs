@@ -1,0 +1,207 @@
+//! What is wrong with a configuration, where, and what to write instead.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Where a directive stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Place {
+    /// In a file.
+    File {
+        /// As it was named: on the command line, by `include`, or by `state-file`.
+        path: Arc<Path>,
+        /// From 1.
+        line: usize,
+        /// From 1, in characters; known for TOML only.
+        column: Option<usize>,
+    },
+    /// On the standard input (`-`).
+    Stdin {
+        /// From 1.
+        line: usize,
+    },
+    /// An option of the command line.
+    CommandLine,
+    /// A secret that came from the environment.
+    Environment,
+}
+
+impl Place {
+    /// The line, from 1; none for what has no lines.
+    pub const fn line(&self) -> Option<usize> {
+        match self {
+            Place::File { line, .. } | Place::Stdin { line } => Some(*line),
+            Place::CommandLine | Place::Environment => None,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { path, line, column: None } => write!(f, "{}:{line}", path.display()),
+            Place::File { path, line, column: Some(column) } => write!(f, "{}:{line}:{column}", path.display()),
+            Place::Stdin { line } => write!(f, "standard input:{line}"),
+            Place::CommandLine => f.write_str("command line"),
+            Place::Environment => f.write_str("environment"),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where it stands.
+    pub place: Place,
+    /// The directive or key at fault, as it is documented.
+    pub directive: String,
+    /// The line as it stands in the file, trimmed, secrets masked.
+    pub line: String,
+    /// What is wrong. For everything that redis-sentinel refuses too, its own text.
+    pub what: String,
+    /// What to write instead.
+    pub remedy: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}: {}", self.place, self.directive, self.what)?;
+        if !self.line.is_empty() {
+            writeln!(f, "    {}", self.line)?;
+        }
+        write!(f, "    help: {}", self.remedy)
+    }
+}
+
+/// Something that loads, but does not do what its author may expect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// Where it stands.
+    pub place: Place,
+    /// The directive or key.
+    pub directive: String,
+    /// What it does not do, or what is done instead.
+    pub text: String,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.place, self.directive, self.text)
+    }
+}
+
+/// Why no configuration could be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file, or one that it names, cannot be read. The text is the reference's.
+    #[error("Fatal error, can't open config file '{}': {}", .path.display(), system_text(.error))]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// State could not be kept: the file or its folder is not writable. The text is the reference's, plus the remedy.
+    #[error(
+        "Sentinel config file {} is not writable: {}. Exiting...\n\
+         help: make the file and its folder writable for this user, or keep what is learnt elsewhere with `state-file` \
+         (TOML) or `sentinel state-config-file PATH`",
+        .path.display(), system_text(.error)
+    )]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// Everything that is wrong in it, at once.
+    #[error("{0}")]
+    Faults(Faults),
+}
+
+/// All faults of one configuration, in the order in which redis-sentinel would meet them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Faults {
+    /// At least one.
+    pub faults: Vec<Fault>,
+    /// Whether the configuration is in the classic grammar: then the text begins as the reference's does.
+    pub classic: bool,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (true, Some(first)) = (self.classic, self.faults.first()) {
+            writeln!(f, "\n*** FATAL CONFIG FILE ERROR (Sentinel {}) ***", env!("CARGO_PKG_VERSION"))?;
+            match first.place.line() {
+                Some(line) => writeln!(f, "Reading the configuration file, at line {line}")?,
+                None => writeln!(f, "Reading the configuration, at the {}", first.place)?,
+            }
+            writeln!(f, ">>> '{}'\n{}\n", first.line, first.what)?;
+        }
+        let count = self.faults.len();
+        writeln!(f, "{count} fault{} in the configuration:", if count == 1 { "" } else { "s" })?;
+        let mut sorted: Vec<&Fault> = self.faults.iter().collect();
+        sorted.sort_by(|a, b| a.place.cmp(&b.place));
+        for fault in sorted {
+            write!(f, "\n{fault}\n")?;
+        }
+        Ok(())
+    }
+}
+
+/// The bare text of a system error, without the number that Rust appends.
+pub(crate) fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" (os error ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}
+
+/// A value that was refused: the reference's text, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) what: String,
+    pub(super) remedy: String,
+}
+
+impl Refusal {
+    pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Refusal { what: what.into(), remedy: remedy.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_lines_are_the_references() {
+        let fault = Fault {
+            place: Place::File { path: Path::new("s.conf").into(), line: 3, column: None },
+            directive: "sentinel monitor".into(),
+            line: "sentinel monitor m 127.0.0.1 36001 0".into(),
+            what: "Quorum must be 1 or greater.".into(),
+            remedy: "write a quorum from 1 up".into(),
+        };
+        let text = Faults { faults: vec![fault], classic: true }.to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "");
+        assert!(lines[1].starts_with("*** FATAL CONFIG FILE ERROR ("), "{text}");
+        assert_eq!(lines[2], "Reading the configuration file, at line 3");
+        assert_eq!(lines[3], ">>> 'sentinel monitor m 127.0.0.1 36001 0'");
+        assert_eq!(lines[4], "Quorum must be 1 or greater.");
+        assert!(text.contains("s.conf:3: sentinel monitor: Quorum"), "{text}");
+    }
+
+    #[test]
+    fn system_errors_are_shown_bare() {
+        assert_eq!(system_text(&io::Error::from_raw_os_error(2)), "No such file or directory");
+        assert_eq!(system_text(&io::Error::other("disk on fire")), "disk on fire");
+    }
+}

@@ -1,0 +1,404 @@
+//! Every key of the TOML form: what it means, how it is written, and the directive that it stands for.
+
+/// How the value of a key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Text,
+    /// A text that is secret. The same key with `-file` names a file that holds it, with `-env` an environment variable.
+    Secret,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Switch,
+    /// A time such as `"5s"`, `"1m 30s"` or `"250ms"`, in whole milliseconds.
+    Milliseconds,
+    /// A time in whole seconds.
+    Seconds,
+    /// A number of bytes, or a text with a unit such as `"64mb"`.
+    Bytes,
+    /// A list of texts.
+    List,
+    /// A list of texts, each of which is a line of its own.
+    Lines,
+    /// A table from one text to another.
+    Pairs,
+    /// `{ hard = "32mb", soft = "8mb", for = "60s" }`
+    Limit,
+    /// `"host:port"`
+    Address,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// The table it stands in; empty for the top.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// How its value is written.
+    pub kind: Kind,
+    /// What counts without it, as it would be written; empty where there is nothing then.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// The classic directive, and words that stand before the value.
+    pub(super) directive: &'static str,
+}
+
+const fn key(
+    section: &'static str,
+    name: &'static str,
+    kind: Kind,
+    directive: &'static str,
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { section, name, kind, default, doc, directive }
+}
+
+/// All keys, by section, in the order in which they take effect.
+pub const KEYS: &[Key] = &[
+    key(
+        "",
+        "state-file",
+        Kind::Text,
+        "state-config-file",
+        "",
+        "Keep what is learnt in this file and never write the configuration, which may then be read-only.",
+    ),
+    key(
+        "server",
+        "dir",
+        Kind::Text,
+        "dir",
+        "",
+        "Directory under which all relative paths lie. Without it the one in which the process was started.",
+    ),
+    key("server", "port", Kind::Number, "port", "26379", "TCP port. 0: none."),
+    key(
+        "server",
+        "bind",
+        Kind::List,
+        "bind",
+        r#"["*", "-::*"]"#,
+        "Addresses to listen on. One with - before it may be absent on this host.",
+    ),
+    key(
+        "server",
+        "protected-mode",
+        Kind::Switch,
+        "protected-mode",
+        "false",
+        "Refuse clients from elsewhere as long as there is no password.",
+    ),
+    key(
+        "server",
+        "requirepass",
+        Kind::Secret,
+        "requirepass",
+        "",
+        "Password of clients, also shown to other Sentinels unless `sentinel-pass` is set.",
+    ),
+    key("server", "maxclients", Kind::Number, "maxclients", "10000", "How many clients may be connected."),
+    key(
+        "server",
+        "timeout",
+        Kind::Seconds,
+        "timeout",
+        r#""0s""#,
+        "An idle client that is not a subscriber is closed after this. 0: never.",
+    ),
+    key(
+        "server",
+        "tcp-keepalive",
+        Kind::Seconds,
+        "tcp-keepalive",
+        r#""300s""#,
+        "Keepalive on accepted connections. 0: off.",
+    ),
+    key(
+        "server",
+        "tcp-backlog",
+        Kind::Number,
+        "tcp-backlog",
+        "511",
+        "Length of the queue of connections not yet accepted.",
+    ),
+    key("server", "unixsocket", Kind::Text, "unixsocket", "", "A Unix socket to listen on."),
+    key(
+        "server",
+        "unixsocketperm",
+        Kind::Text,
+        "unixsocketperm",
+        r#""0""#,
+        "Permissions of the Unix socket, octal, such as \"700\".",
+    ),
+    key(
+        "server",
+        "output-limit-normal",
+        Kind::Limit,
+        "client-output-buffer-limit normal",
+        r#"{ hard = 0, soft = 0, for = "0s" }"#,
+        "When an ordinary client that does not read its answers is closed.",
+    ),
+    key(
+        "server",
+        "output-limit-pubsub",
+        Kind::Limit,
+        "client-output-buffer-limit pubsub",
+        r#"{ hard = "32mb", soft = "8mb", for = "60s" }"#,
+        "When a subscriber that does not read its messages is closed.",
+    ),
+    key(
+        "server",
+        "client-query-buffer-limit",
+        Kind::Bytes,
+        "client-query-buffer-limit",
+        r#""1gb""#,
+        "Longest request not yet complete.",
+    ),
+    key(
+        "server",
+        "proto-max-bulk-len",
+        Kind::Bytes,
+        "proto-max-bulk-len",
+        r#""512mb""#,
+        "Longest single argument of a request.",
+    ),
+    key("server", "bind-source-addr", Kind::Text, "bind-source-addr", "", "Source address of outgoing connections."),
+    key(
+        "server",
+        "loglevel",
+        Kind::Text,
+        "loglevel",
+        r#""notice""#,
+        "Least severity that is logged: debug, verbose, notice, warning or nothing.",
+    ),
+    key("server", "logfile", Kind::Text, "logfile", r#""""#, "Log file. Empty: standard output."),
+    key("server", "syslog-enabled", Kind::Switch, "syslog-enabled", "false", "Log to the system log too."),
+    key("server", "syslog-ident", Kind::Text, "syslog-ident", r#""redis""#, "Name in the system log."),
+    key(
+        "server",
+        "syslog-facility",
+        Kind::Text,
+        "syslog-facility",
+        r#""local0""#,
+        "Facility in the system log: user, or local0 to local7.",
+    ),
+    key("server", "daemonize", Kind::Switch, "daemonize", "false", "Go into the background."),
+    key("server", "pidfile", Kind::Text, "pidfile", "", "Where the process id is written."),
+    key(
+        "server",
+        "supervised",
+        Kind::Text,
+        "supervised",
+        r#""no""#,
+        "Who is told about start and stop: no, upstart, systemd or auto.",
+    ),
+    key(
+        "sentinel",
+        "resolve-hostnames",
+        Kind::Switch,
+        "resolve-hostnames",
+        "false",
+        "Accept host names wherever an address may stand.",
+    ),
+    key(
+        "sentinel",
+        "announce-hostnames",
+        Kind::Switch,
+        "announce-hostnames",
+        "false",
+        "Tell others names instead of addresses.",
+    ),
+    key(
+        "sentinel",
+        "announce-ip",
+        Kind::Text,
+        "announce-ip",
+        "",
+        "Address under which others reach this Sentinel, for NAT and containers.",
+    ),
+    key(
+        "sentinel",
+        "announce-port",
+        Kind::Number,
+        "announce-port",
+        "",
+        "Port under which others reach this Sentinel. Without it the own port.",
+    ),
+    key("sentinel", "sentinel-user", Kind::Text, "sentinel-user", "", "User at other Sentinels."),
+    key(
+        "sentinel",
+        "sentinel-pass",
+        Kind::Secret,
+        "sentinel-pass",
+        "",
+        "Password at other Sentinels. Without it `requirepass`.",
+    ),
+    key(
+        "sentinel",
+        "deny-scripts-reconfig",
+        Kind::Switch,
+        "deny-scripts-reconfig",
+        "true",
+        "Forbid SENTINEL SET to change the scripts.",
+    ),
+    key("acl", "users", Kind::Lines, "user", "", "Users, each as one text: name and rules."),
+    key("acl", "aclfile", Kind::Text, "aclfile", "", "File with the users. Excludes `users`."),
+    key("acl", "acllog-max-len", Kind::Number, "acllog-max-len", "128", "How many refusals ACL LOG remembers."),
+    key(
+        "acl",
+        "acl-pubsub-default",
+        Kind::Text,
+        "acl-pubsub-default",
+        r#""resetchannels""#,
+        "Whether a new user may use all channels: allchannels or resetchannels.",
+    ),
+    key("tls", "port", Kind::Number, "tls-port", "0", "TLS port beside `server.port`. 0: none."),
+    key("tls", "replication", Kind::Switch, "tls-replication", "false", "Encrypt outgoing connections."),
+    key("tls", "cert-file", Kind::Text, "tls-cert-file", "", "Server certificate."),
+    key("tls", "key-file", Kind::Text, "tls-key-file", "", "Its key."),
+    key("tls", "key-file-pass", Kind::Secret, "tls-key-file-pass", "", "Password of the key."),
+    key(
+        "tls",
+        "client-cert-file",
+        Kind::Text,
+        "tls-client-cert-file",
+        "",
+        "Certificate of outgoing connections. Without it the server's.",
+    ),
+    key("tls", "client-key-file", Kind::Text, "tls-client-key-file", "", "Its key."),
+    key("tls", "client-key-file-pass", Kind::Secret, "tls-client-key-file-pass", "", "Password of that key."),
+    key("tls", "ca-cert-file", Kind::Text, "tls-ca-cert-file", "", "Trusted authorities, in one file."),
+    key("tls", "ca-cert-dir", Kind::Text, "tls-ca-cert-dir", "", "Trusted authorities, one a file."),
+    key(
+        "tls",
+        "auth-clients",
+        Kind::Text,
+        "tls-auth-clients",
+        r#""yes""#,
+        "Whether clients must show a certificate: yes, no or optional.",
+    ),
+    key("tls", "protocols", Kind::Text, "tls-protocols", r#""TLSv1.2 TLSv1.3""#, "Protocol versions."),
+    key("tls", "ciphers", Kind::Text, "tls-ciphers", "", "Ciphers up to TLS 1.2."),
+    key("tls", "ciphersuites", Kind::Text, "tls-ciphersuites", "", "Ciphers of TLS 1.3."),
+    key(
+        "tls",
+        "prefer-server-ciphers",
+        Kind::Switch,
+        "tls-prefer-server-ciphers",
+        "false",
+        "The server's order of ciphers counts.",
+    ),
+    key("master", "name", Kind::Text, "", "", "Name under which clients ask for this master. Required."),
+    key(
+        "master",
+        "address",
+        Kind::Address,
+        "",
+        "",
+        "Where the master was first; later the known state tells. Required.",
+    ),
+    key("master", "quorum", Kind::Number, "", "", "How many Sentinels must agree that it is down. Required."),
+    key(
+        "master",
+        "down-after",
+        Kind::Milliseconds,
+        "down-after-milliseconds",
+        r#""30s""#,
+        "Silence after which it is subjectively down.",
+    ),
+    key(
+        "master",
+        "failover-timeout",
+        Kind::Milliseconds,
+        "failover-timeout",
+        r#""3m""#,
+        "Bounds each phase of a failover; twice this passes between two.",
+    ),
+    key(
+        "master",
+        "parallel-syncs",
+        Kind::Number,
+        "parallel-syncs",
+        "1",
+        "How many replicas are pointed at a new master at the same time.",
+    ),
+    key("master", "auth-user", Kind::Text, "auth-user", "", "User at master and replicas."),
+    key("master", "auth-pass", Kind::Secret, "auth-pass", "", "Password at master and replicas."),
+    key(
+        "master",
+        "down-on-refused",
+        Kind::Number,
+        "down-on-refused",
+        "0",
+        "Subjectively down at once after so many refused connections in a row. 0: never.",
+    ),
+    key(
+        "master",
+        "ping-period",
+        Kind::Milliseconds,
+        "ping-period",
+        "",
+        "Time between two PINGs. Without it a quarter of `down-after`, at most 1 s.",
+    ),
+    key(
+        "master",
+        "reboot-down-after",
+        Kind::Milliseconds,
+        "master-reboot-down-after-period",
+        r#""0s""#,
+        "How long a rebooted master may be loading before it is subjectively down. 0: without limit.",
+    ),
+    key(
+        "master",
+        "notification-script",
+        Kind::Text,
+        "notification-script",
+        "",
+        "Program called for every warning event.",
+    ),
+    key(
+        "master",
+        "client-reconfig-script",
+        Kind::Text,
+        "client-reconfig-script",
+        "",
+        "Program called when the address changes.",
+    ),
+    key(
+        "master",
+        "rename-command",
+        Kind::Pairs,
+        "rename-command",
+        "{}",
+        "Commands that the data nodes know under another name, such as { CONFIG = \"x7\" }.",
+    ),
+];
+
+/// The keys of one section.
+pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> + '_ {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_is_explained_and_stands_once() {
+        let mut seen = BTreeSet::new();
+        for key in KEYS {
+            assert!(seen.insert((key.section, key.name)), "{}.{} stands twice", key.section, key.name);
+            assert!(key.doc.ends_with('.') && key.doc.len() > 8, "{}.{} needs an explanation", key.section, key.name);
+            if !key.default.is_empty() {
+                let value = format!("x = {}", key.default);
+                assert!(value.parse::<toml::Table>().is_ok(), "{}.{}: default {}", key.section, key.name, key.default);
+            }
+        }
+    }
+}

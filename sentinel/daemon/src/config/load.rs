@@ -1,0 +1,80 @@
+//! From a file, and what the command line adds, to a configuration.
+
+use std::path::Path;
+
+use super::{
+    ConfigError, Faults, Keep, Loaded, Source,
+    build::{Builder, Directive, Origin},
+    classic,
+    fault::Place,
+    keep::{Base, Form},
+    state, toml_form,
+};
+
+/// Reads a configuration and what was learnt, checks everything, and reports all faults at once.
+///
+/// Nothing is created, written or changed, not even the current directory: `dir` is for the caller to enter.
+pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
+    let path = source.directory.join(&source.path);
+    let bytes = classic::read_file(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error })?;
+    let is_toml = is_toml(&path);
+    let mut builder = Builder::new(&source.directory);
+
+    let mut included = Vec::new();
+    if is_toml {
+        toml_form::take(&mut builder, source, &bytes);
+    } else {
+        included = classic::take_main(&mut builder, &source.path, &bytes)?;
+    }
+    classic::take_appended(&mut builder, source)?;
+    builder.apply_sentinel_lines();
+    builder.check_included(&included);
+    builder.check_generic(&end_of(source, &bytes));
+
+    let base = Base::of(&builder);
+    let form = match (builder.state_file.take(), is_toml) {
+        (Some(file), _) => {
+            state::take_file(&mut builder, &file)?;
+            builder.close(is_toml)?;
+            return Ok(finish(builder, Keep { path: file, form: Form::State(base) }));
+        }
+        (None, true) => {
+            state::take_section(&mut builder, &source.path, &bytes);
+            Form::Toml(base)
+        }
+        (None, false) => Form::Classic(included.into_iter().map(|line| line.words).collect()),
+    };
+    builder.close(is_toml)?;
+    Ok(finish(builder, Keep { path, form }))
+}
+
+/// Whether a file is TOML, by its name.
+pub fn is_toml(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+}
+
+impl Builder {
+    fn close(&mut self, is_toml: bool) -> Result<(), ConfigError> {
+        if self.faults.is_empty() {
+            self.close_masters();
+            return Ok(());
+        }
+        Err(ConfigError::Faults(Faults { faults: std::mem::take(&mut self.faults), classic: !is_toml }))
+    }
+}
+
+fn finish(builder: Builder, keep: Keep) -> Loaded {
+    Loaded { config: builder.config, warnings: builder.warnings, keep }
+}
+
+/// Where faults belong that concern several lines.
+fn end_of(source: &Source, bytes: &[u8]) -> Directive {
+    let line = bytes.split(|b| *b == b'\n').count();
+    Directive {
+        words: Vec::new(),
+        place: Place::File { path: source.path.as_path().into(), line, column: None },
+        origin: Origin::Main,
+        called: "the whole file".into(),
+        shown: String::new(),
+    }
+}

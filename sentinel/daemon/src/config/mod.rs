@@ -1,0 +1,71 @@
+//! The configuration: read from the classic grammar or from TOML into one model, checked once, and written back.
+//!
+//! A file whose name ends in `.toml` is TOML, anything else is the classic grammar of `sentinel.conf`. [`load`] returns
+//! a complete [`Config`], warnings about what loads but does not do what it may seem to, and the [`Keep`] that says
+//! where and how [`persist`](crate::persist) writes back what is learnt. Everything that is wrong is reported at once.
+
+use std::path::PathBuf;
+
+mod build;
+mod classic;
+mod directives;
+mod fault;
+mod generic;
+mod keep;
+pub mod keys;
+pub(crate) mod lexer;
+mod load;
+mod model;
+mod sentinel;
+mod settings;
+mod state;
+mod toml_form;
+mod value;
+
+pub use fault::{ConfigError, Fault, Faults, Place, Warning};
+pub use keep::Keep;
+pub use load::{is_toml, load};
+pub use model::{
+    Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,
+    Supervised, SyslogFacility, Tls,
+};
+
+/// What is to be loaded.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// What stands after the file on the command line: `--port 26380 ...`. Read after the file, so it wins.
+    pub options: Vec<String>,
+    /// What came on the standard input, if `-` was given. Read after the file and before the options.
+    pub stdin: Option<Vec<u8>>,
+    /// The directory that relative paths are under, until a `dir` line names another one.
+    pub directory: PathBuf,
+    /// Where secrets named in the configuration (`auth-pass-env`) come from.
+    pub environment: fn(&str) -> Option<String>,
+}
+
+impl Source {
+    /// A file alone, with the process's own directory and environment.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Source {
+            path: path.into(),
+            options: Vec::new(),
+            stdin: None,
+            // Without a current directory only absolute paths can be found, and each of the others is reported.
+            directory: std::env::current_dir().unwrap_or_default(),
+            environment: |name| std::env::var(name).ok(),
+        }
+    }
+}
+
+/// A configuration, and all that goes with it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration with what was learnt before.
+    pub config: Config,
+    /// What loads, but does not do what it may seem to. To be logged at the start.
+    pub warnings: Vec<Warning>,
+    /// Where and how what is learnt is written back.
+    pub keep: Keep,
+}

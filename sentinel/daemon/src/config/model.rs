@@ -1,0 +1,312 @@
+//! The configuration as the rest of the daemon sees it: complete, typed, with every default filled in.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use sentinel_core::{
+    settings::GlobalSettings,
+    snapshot::{MasterSnapshot, Snapshot},
+    types::{Epoch, SentinelId},
+};
+
+/// Everything that a configuration says, together with what was learnt before the last stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Listening, clients, logging and the process.
+    pub server: Server,
+    /// What the decisions depend on.
+    pub globals: GlobalSettings,
+    /// The monitored masters with what is known of each, ordered by name.
+    pub masters: Vec<MasterSnapshot>,
+    /// This Sentinel's identity. None until the first start.
+    pub id: Option<SentinelId>,
+    /// The highest epoch seen.
+    pub current_epoch: Epoch,
+}
+
+impl Config {
+    /// The durable state of a Sentinel that starts with this configuration under the given identity.
+    pub fn snapshot(&self, id: SentinelId) -> Snapshot {
+        Snapshot {
+            id,
+            current_epoch: self.current_epoch,
+            globals: self.globals.clone().into(),
+            masters: self.masters.iter().cloned().map(Into::into).collect(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            server: Server::default(),
+            globals: GlobalSettings::default(),
+            masters: Vec::new(),
+            id: None,
+            current_epoch: Epoch::ZERO,
+        }
+    }
+}
+
+/// Settings of the process around the decisions. The port is in [`GlobalSettings`], since hellos announce it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Addresses to listen on. Default `*` and, if there is IPv6, `::*`.
+    pub bind: Vec<BindAddress>,
+    /// Whether clients from elsewhere are refused while no password is set. Default no.
+    pub protected_mode: bool,
+    /// A Unix socket to listen on.
+    pub unix_socket: Option<PathBuf>,
+    /// Permissions of the Unix socket. 0: as the umask leaves them.
+    pub unix_socket_mode: u32,
+    /// Length of the queue of connections not yet accepted. Default 511.
+    pub tcp_backlog: u32,
+    /// An idle client that is not a subscriber is closed after this. None: never.
+    pub idle_timeout: Option<Duration>,
+    /// Keepalive on accepted connections. None: off. Default 300 s.
+    pub tcp_keepalive: Option<Duration>,
+    /// How many clients may be connected. Default 10,000.
+    pub max_clients: u32,
+    /// Bounds of the answers that a client has not read yet.
+    pub output_limits: OutputLimits,
+    /// Longest request of one client not yet complete, in bytes. Default 1 GiB.
+    pub query_buffer_limit: u64,
+    /// Longest single argument of a request, in bytes. Default 512 MiB.
+    pub max_bulk_len: u64,
+    /// Whether the process puts itself into the background.
+    pub daemonize: bool,
+    /// Where the process id is written.
+    pub pid_file: Option<PathBuf>,
+    /// Who is told when the process is ready.
+    pub supervised: Supervised,
+    /// What is logged, and where.
+    pub log: Log,
+    /// The directory under which relative paths lie. None: the one in which the process was started.
+    pub dir: Option<PathBuf>,
+    /// Source address of outgoing connections.
+    pub bind_source: Option<IpAddr>,
+    /// Users of this Sentinel.
+    pub acl: Acl,
+    /// Encryption.
+    pub tls: Tls,
+    /// Commands of this Sentinel under another name, or switched off (empty): from, to.
+    pub rename_commands: Vec<(String, String)>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            bind: vec![
+                BindAddress { address: "*".into(), optional: false },
+                BindAddress { address: "::*".into(), optional: true },
+            ],
+            protected_mode: false,
+            unix_socket: None,
+            unix_socket_mode: 0,
+            tcp_backlog: 511,
+            idle_timeout: None,
+            tcp_keepalive: Some(Duration::from_secs(300)),
+            max_clients: 10_000,
+            output_limits: OutputLimits::default(),
+            query_buffer_limit: 1 << 30,
+            max_bulk_len: 512 << 20,
+            daemonize: false,
+            pid_file: None,
+            supervised: Supervised::No,
+            log: Log::default(),
+            dir: None,
+            bind_source: None,
+            acl: Acl::default(),
+            tls: Tls::default(),
+            rename_commands: Vec::new(),
+        }
+    }
+}
+
+/// One address to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindAddress {
+    /// An IP address, a name, `*` for all of IPv4, or `::*` for all of IPv6.
+    pub address: String,
+    /// Written with `-` before it: it is no error if this host does not have the address.
+    pub optional: bool,
+}
+
+/// Bounds of unread answers for each class of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimits {
+    /// Ordinary clients. Default: none.
+    pub normal: OutputLimit,
+    /// Replicas; a Sentinel has none. Kept for completeness.
+    pub replica: OutputLimit,
+    /// Subscribers. Default: 32 MiB at once, or 8 MiB for 60 s.
+    pub pubsub: OutputLimit,
+}
+
+impl Default for OutputLimits {
+    fn default() -> Self {
+        let limit = |hard, soft, seconds| OutputLimit { hard, soft, soft_for: Duration::from_secs(seconds) };
+        OutputLimits {
+            normal: limit(0, 0, 0),
+            replica: limit(256 << 20, 64 << 20, 60),
+            pubsub: limit(32 << 20, 8 << 20, 60),
+        }
+    }
+}
+
+/// When a client that does not read its answers is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// At once beyond this, in bytes. 0: no limit.
+    pub hard: u64,
+    /// After `soft_for` beyond this, in bytes. 0: no limit.
+    pub soft: u64,
+    /// See `soft`.
+    pub soft_for: Duration,
+}
+
+/// The service supervisor to be told about start and stop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Supervised {
+    /// None.
+    #[default]
+    No,
+    /// Upstart: the process stops itself once it is ready.
+    Upstart,
+    /// systemd: messages to `NOTIFY_SOCKET`.
+    Systemd,
+    /// Whichever of them the environment names.
+    Auto,
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Least severity that is logged.
+    pub level: LogLevel,
+    /// The file, relative to `dir`. None: standard output.
+    pub file: Option<PathBuf>,
+    /// Whether the system log gets everything too.
+    pub syslog: bool,
+    /// The name under which the system log gets it. Default `redis`, as the reference has it.
+    pub syslog_ident: String,
+    /// The facility of the system log.
+    pub syslog_facility: SyslogFacility,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Log {
+            level: LogLevel::Notice,
+            file: None,
+            syslog: false,
+            syslog_ident: "redis".into(),
+            syslog_facility: SyslogFacility::Local(0),
+        }
+    }
+}
+
+/// The reference's levels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// Much.
+    Verbose,
+    /// What operators want to see.
+    #[default]
+    Notice,
+    /// Only what is wrong.
+    Warning,
+    /// Nothing at all.
+    Nothing,
+}
+
+/// Where the system log files it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyslogFacility {
+    /// `user`
+    User,
+    /// `local0` to `local7`
+    Local(u8),
+}
+
+/// Users of this Sentinel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acl {
+    /// In the order of their lines.
+    pub users: Vec<AclUser>,
+    /// A file with users; excludes `users`.
+    pub file: Option<PathBuf>,
+    /// How many refusals ACL LOG remembers. Default 128.
+    pub log_max_len: u64,
+    /// Whether a new user may use all channels. Default no (`resetchannels`).
+    pub all_channels_by_default: bool,
+}
+
+impl Default for Acl {
+    fn default() -> Self {
+        Acl { users: Vec::new(), file: None, log_max_len: 128, all_channels_by_default: false }
+    }
+}
+
+/// One `user` line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AclUser {
+    /// The user's name.
+    pub name: String,
+    /// The rules, not yet read. They may hold passwords in clear.
+    pub rules: Vec<String>,
+}
+
+impl std::fmt::Debug for AclUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AclUser").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Encryption, incoming and outgoing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Listens beside `port`. None: not.
+    pub port: Option<u16>,
+    /// Whether outgoing connections are encrypted; hellos then announce the TLS port.
+    pub replication: bool,
+    /// Server certificate, and that of outgoing connections without `client_cert_file`.
+    pub cert_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
+    /// The password of the key.
+    pub key_file_pass: Option<sentinel_core::types::Secret>,
+    /// Certificate of outgoing connections.
+    pub client_cert_file: Option<PathBuf>,
+    /// Its key.
+    pub client_key_file: Option<PathBuf>,
+    /// The password of that key.
+    pub client_key_file_pass: Option<sentinel_core::types::Secret>,
+    /// Authorities that are trusted, in one file.
+    pub ca_cert_file: Option<PathBuf>,
+    /// Authorities that are trusted, one a file.
+    pub ca_cert_dir: Option<PathBuf>,
+    /// Whether clients must show a certificate.
+    pub auth_clients: ClientCertificates,
+    /// Protocol versions, as they stand (`TLSv1.2 TLSv1.3`). None: both.
+    pub protocols: Option<String>,
+    /// Ciphers up to TLS 1.2, as they stand.
+    pub ciphers: Option<String>,
+    /// Ciphers of TLS 1.3, as they stand.
+    pub ciphersuites: Option<String>,
+    /// Whether the server's order of ciphers counts.
+    pub prefer_server_ciphers: bool,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// One of a trusted authority.
+    #[default]
+    Required,
+    /// If one is shown, it must be of a trusted authority.
+    Optional,
+    /// None is asked for.
+    No,
+}
