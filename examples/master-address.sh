@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Prints the address of the current master, as host:port, asking one Sentinel after the other.
+# REDIS_CLI names another client than redis-cli, such as valkey-cli.
 #
 # usage: master-address.sh MASTER-NAME [SENTINEL-HOST:PORT ...]
 # example: redis-cli -u "redis://$(examples/master-address.sh mymaster 10.0.0.1:26379 10.0.0.2:26379)" SET key value
@@ -17,7 +18,7 @@ shift
 for sentinel in "$@"; do
     # A Sentinel that hangs must not hang this script. Two lines come back: host and port.
     mapfile -t address < <(
-        timeout 2 redis-cli -h "${sentinel%:*}" -p "${sentinel##*:}" \
+        timeout 2 "${REDIS_CLI:-redis-cli}" -h "${sentinel%:*}" -p "${sentinel##*:}" \
             SENTINEL get-master-addr-by-name "$name" 2>/dev/null
     )
     if [[ ${#address[@]} -eq 2 && ${address[1]} =~ ^[0-9]+$ ]]; then

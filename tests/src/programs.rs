@@ -78,6 +78,15 @@ pub fn reference_sentinel() -> Option<PathBuf> {
     named_or_on_path("REDIS_SENTINEL", &["redis-sentinel", "valkey-sentinel"])
 }
 
+/// The command line client that comes with the servers: `REDIS_CLI`, else redis-cli or valkey-cli on the PATH.
+///
+/// # Panics
+/// When there is none.
+pub fn redis_cli() -> PathBuf {
+    named_or_on_path("REDIS_CLI", &["redis-cli", "valkey-cli"])
+        .unwrap_or_else(|| panic!("no redis-cli or valkey-cli on the PATH: name one in REDIS_CLI"))
+}
+
 /// Our `sentinel`: `SENTINEL_BIN`, else the one in the folder the running program was built in. That one is built first,
 /// once for each process, so that no test runs against yesterday's.
 ///
