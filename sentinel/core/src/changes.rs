@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_resp::Reply;
 
 use crate::{
-    command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, TimingParameter, glob_matches},
+    command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
     engine::Engine,
     events::{Event, Level},
     input::ClientId,
@@ -18,8 +18,6 @@ use crate::{
     view::Role,
     watch::Watch,
 };
-
-const NO_SUCH_MASTER: &str = "ERR No such master with that name";
 
 impl Engine {
     /// Carries out one change and answers it.
@@ -57,7 +55,7 @@ impl Engine {
             }
             Change::Debug { options, error } => {
                 for (parameter, value) in options {
-                    self.set_timing(parameter, value);
+                    *parameter.of(&mut self.ctx.timing) = value;
                 }
                 self.settings_changed();
                 error.unwrap_or_else(Reply::ok)
@@ -74,18 +72,18 @@ impl Engine {
     fn saved(&self) -> Reply {
         match self.ctx.durability.error {
             None => Reply::ok(),
-            Some(_) => Reply::error("ERR Failed to save config file. Check server logs."),
+            Some(_) => errors::not_saved(),
         }
     }
 
     fn forced_failover(&mut self, name: &str) -> Reply {
-        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        let Some(key) = self.key(name) else { return errors::no_such_master() };
         self.with_master(key, |watch| {
             if watch.master.failover.is_some() {
-                return Reply::error("INPROG Failover already in progress");
+                return errors::failover_in_progress();
             }
             if !watch.has_candidate() {
-                return Reply::error("NOGOODSLAVE No suitable replica to promote");
+                return errors::no_good_replica();
             }
             let name = watch.master.name.clone();
             let text = format!("Executing user requested FAILOVER of '{name}'");
@@ -93,15 +91,15 @@ impl Engine {
             watch.start_failover(true);
             Reply::ok()
         })
-        .unwrap_or_else(|| Reply::error(NO_SUCH_MASTER))
+        .unwrap_or_else(errors::no_such_master)
     }
 
     fn monitor(&mut self, new: NewMaster) -> Reply {
-        if self.names.contains_key(&new.name) {
-            return Reply::error("ERR Duplicate master name.");
-        }
         if !new.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames {
-            return Reply::error("ERR Invalid IP address or hostname specified");
+            return errors::invalid_host();
+        }
+        if self.names.contains_key(&new.name) {
+            return errors::duplicate_master();
         }
         let mut settings = MasterSettings::new(new.quorum);
         settings.down_after = self.ctx.timing.default_down_after;
@@ -112,7 +110,7 @@ impl Engine {
     }
 
     fn remove(&mut self, name: &str) -> Reply {
-        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        let Some(key) = self.key(name) else { return errors::no_such_master() };
         self.with_master(key, |watch| {
             watch.master_event(Event::Unmonitor);
             for id in watch.master.nodes.keys().copied().collect::<Vec<_>>() {
@@ -137,7 +135,7 @@ impl Engine {
         let keys: Vec<_> = self
             .names
             .iter()
-            .filter(|(name, _)| glob_matches(pattern.as_bytes(), name.as_str().as_bytes()))
+            .filter(|(name, _)| glob::matches(pattern.as_bytes(), name.as_str().as_bytes()))
             .map(|(_, key)| *key)
             .collect();
         for key in &keys {
@@ -148,16 +146,13 @@ impl Engine {
 
     /// Options take effect one by one; those before a bad one stay.
     fn set(&mut self, name: &str, options: Vec<SetOption>, error: Option<Reply>) -> Reply {
-        let Some(key) = self.key(name) else { return Reply::error(NO_SUCH_MASTER) };
+        let Some(key) = self.key(name) else { return errors::no_such_master() };
         let deny_scripts = self.ctx.globals.deny_scripts_reconfig;
         let mut refusal = None;
         let any = !options.is_empty();
         for option in options {
             if deny_scripts && option.setting.is_script() {
-                refusal = Some(Reply::error(
-                    "ERR Reconfiguration of scripts path is denied for security reasons. Check the \
-                     deny-scripts-reconfig configuration directive in your Sentinel configuration",
-                ));
+                refusal = Some(errors::scripts_denied());
                 break;
             }
             self.with_master(key, |watch| watch.apply(option));
@@ -172,14 +167,7 @@ impl Engine {
     fn set_global(&mut self, option: GlobalOption) {
         let globals = Arc::make_mut(&mut self.ctx.globals);
         let credentials = matches!(option, GlobalOption::SentinelUser(_) | GlobalOption::SentinelPass(_));
-        match option {
-            GlobalOption::ResolveHostnames(value) => globals.resolve_hostnames = value,
-            GlobalOption::AnnounceHostnames(value) => globals.announce_hostnames = value,
-            GlobalOption::AnnounceIp(value) => globals.announce_ip = value,
-            GlobalOption::AnnouncePort(value) => globals.announce_port = value,
-            GlobalOption::SentinelUser(value) => globals.sentinel_user = value,
-            GlobalOption::SentinelPass(value) => globals.sentinel_pass = value,
-        }
+        option.apply(globals);
         if credentials {
             for (id, shared) in &mut self.peers {
                 let addr = shared.link.target.addr.clone();
@@ -187,25 +175,6 @@ impl Engine {
                 self.ctx.renew_link(&mut shared.link, &Endpoint::Peer(id.clone()));
             }
         }
-    }
-
-    const fn set_timing(&mut self, parameter: TimingParameter, value: std::time::Duration) {
-        let timing = &mut self.ctx.timing;
-        *match parameter {
-            TimingParameter::InfoPeriod => &mut timing.info_period,
-            TimingParameter::PingPeriod => &mut timing.ping_period,
-            TimingParameter::AskPeriod => &mut timing.ask_period,
-            TimingParameter::PublishPeriod => &mut timing.publish_period,
-            TimingParameter::DefaultDownAfter => &mut timing.default_down_after,
-            TimingParameter::DefaultFailoverTimeout => &mut timing.default_failover_timeout,
-            TimingParameter::TiltTrigger => &mut timing.tilt_trigger,
-            TimingParameter::TiltPeriod => &mut timing.tilt_period,
-            TimingParameter::ReconfTimeout => &mut timing.reconf_timeout,
-            TimingParameter::MinLinkReconnectPeriod => &mut timing.min_link_reconnect_period,
-            TimingParameter::ElectionTimeout => &mut timing.election_timeout,
-            TimingParameter::ScriptMaxRuntime => &mut timing.script_max_runtime,
-            TimingParameter::ScriptRetryDelay => &mut timing.script_retry_delay,
-        } = value;
     }
 
     /// Periods and limits that follow from settings are computed anew, and everything is looked at with them.
@@ -235,34 +204,11 @@ impl Watch<'_> {
     }
 
     fn apply(&mut self, option: SetOption) {
-        let settings = Arc::make_mut(&mut self.master.settings);
-        let mut reconnect = false;
-        match option.setting {
-            MasterSetting::DownAfter(value) => settings.down_after = value,
-            MasterSetting::FailoverTimeout(value) => settings.failover_timeout = value,
-            MasterSetting::ParallelSyncs(value) => settings.parallel_syncs = value,
-            MasterSetting::Quorum(value) => settings.quorum = value,
-            MasterSetting::RebootDownAfter(value) => settings.reboot_down_after = value,
-            MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
-            MasterSetting::PingPeriod(value) => settings.ping_period = value,
-            MasterSetting::NotificationScript(value) => settings.notification_script = value,
-            MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
-            MasterSetting::AuthPass(value) => {
-                settings.auth_pass = value;
-                reconnect = true;
-            }
-            MasterSetting::AuthUser(value) => {
-                settings.auth_user = value;
-                reconnect = true;
-            }
-            MasterSetting::RenameCommand(old, new) => {
-                match new {
-                    Some(new) => settings.rename_commands.insert(old, new),
-                    None => settings.rename_commands.remove(&old),
-                };
-                reconnect = true;
-            }
-        }
+        let reconnect = matches!(
+            option.setting,
+            MasterSetting::AuthPass(_) | MasterSetting::AuthUser(_) | MasterSetting::RenameCommand(..)
+        );
+        option.setting.apply(Arc::make_mut(&mut self.master.settings));
         if reconnect {
             self.renew_node_links();
         }

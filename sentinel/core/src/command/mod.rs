@@ -26,7 +26,6 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
-pub use glob::matches as glob_matches;
 pub use info::{info_section, role};
 pub use query::Query;
 pub use table::{SUBCOMMANDS, Subcommand, check_shape};
