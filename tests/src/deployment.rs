@@ -13,13 +13,14 @@ use crate::writer::Writer;
 
 /// A first INFO (at once), the hellos (2 s apart), a first sync and an INFO after it (10 s when the first came too early).
 const DISCOVERED_WITHIN: Duration = Duration::from_secs(25);
-/// More than any failover of these tests takes, also the reference's.
-const SWITCHED_WITHIN: Duration = Duration::from_secs(20);
+/// More than any failover of these tests takes, also the reference's when its first election is lost: it tries again
+/// after twice the failover timeout.
+const SWITCHED_WITHIN: Duration = Duration::from_secs(30);
 /// Nothing is measured by it: an old master comes after 10 s when the reference demotes it.
 const LINKED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What is to be started. The defaults are those of most tests: one master `mymaster`, two replicas, quorum 2, down
-/// after 1 s, failover timeout 10 s, one replica reconfigured at a time.
+/// after 1 s, failover timeout 5 s, one replica reconfigured at a time.
 #[derive(Debug, Clone)]
 pub struct DeploymentBuilder {
     names: Vec<String>,
@@ -235,7 +236,7 @@ impl Deployment {
             kinds: kinds.to_vec(),
             quorums: vec![2; kinds.len()],
             down_after: Duration::from_secs(1),
-            failover_timeout: Duration::from_secs(10),
+            failover_timeout: Duration::from_secs(5),
             parallel_syncs: 1,
             priorities: Vec::new(),
             sentinel_lines: Vec::new(),
