@@ -259,7 +259,7 @@ pub const KEYS: &[Key] = &[
     key("tls", "port", Kind::Number, "tls-port", "0", "TLS port beside `server.port`. 0: none."),
     key("tls", "replication", Kind::Switch, "tls-replication", "false", "Encrypt outgoing connections."),
     key("tls", "cert-file", Kind::Text, "tls-cert-file", "", "Server certificate."),
-    key("tls", "key-file", Kind::Text, "tls-key-file", "", "Its key."),
+    key("tls", "key-file", Kind::Text, "tls-key-file", "", "Key of `cert-file`."),
     key("tls", "key-file-pass", Kind::Secret, "tls-key-file-pass", "", "Password of the key."),
     key(
         "tls",
@@ -269,7 +269,7 @@ pub const KEYS: &[Key] = &[
         "",
         "Certificate of outgoing connections. Without it the server's.",
     ),
-    key("tls", "client-key-file", Kind::Text, "tls-client-key-file", "", "Its key."),
+    key("tls", "client-key-file", Kind::Text, "tls-client-key-file", "", "Key of `client-cert-file`."),
     key("tls", "client-key-file-pass", Kind::Secret, "tls-client-key-file-pass", "", "Password of that key."),
     key("tls", "ca-cert-file", Kind::Text, "tls-ca-cert-file", "", "Trusted authorities, in one file."),
     key("tls", "ca-cert-dir", Kind::Text, "tls-ca-cert-dir", "", "Trusted authorities, one a file."),

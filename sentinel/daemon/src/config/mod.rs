@@ -16,12 +16,17 @@ pub mod keys;
 pub(crate) mod lexer;
 mod load;
 mod model;
+mod render;
+mod rewrite;
 mod sentinel;
 mod settings;
 mod state;
 mod toml_form;
 mod value;
+mod wanted;
 
+pub(crate) use classic::read_file;
+pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};
 pub use keep::Keep;
 pub use load::{is_toml, load};
@@ -29,6 +34,7 @@ pub use model::{
     Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,
     Supervised, SyslogFacility, Tls,
 };
+pub use render::Renderer;
 
 /// What is to be loaded.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use sentinel_core::{
 
 use super::{
     build::{Builder, Directive, Origin},
-    directives::{EXTENSIONS, did_you_mean},
+    directives::did_you_mean,
     fault::Refusal,
     value,
 };
@@ -439,11 +439,6 @@ impl Builder {
             }
         }
     }
-}
-
-/// Whether a directive is ours alone.
-pub(super) fn is_extension(name: &str) -> bool {
-    EXTENSIONS.contains(&name)
 }
 
 fn switch(word: &str, text: &str) -> Result<bool, Refusal> {

@@ -1,1 +1,120 @@
-//! Writing what is learnt.
+//! Making the state durable, on a thread of its own: a slow disk delays nothing but what must wait for it.
+//!
+//! [`Persister::save`] takes a numbered snapshot and returns at once. The thread always writes the newest one; a success
+//! covers all earlier numbers. A failure is reported and tried again, with growing pauses, until it succeeds or a newer
+//! snapshot comes.
+
+use std::{
+    io,
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use sentinel_core::snapshot::{Seq, Snapshot};
+
+mod disk;
+mod store;
+
+pub use disk::{Disk, RealDisk, Stamp};
+pub use store::{SaveError, Step, Store};
+
+/// The first pause after a failed save.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What became of a snapshot.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Everything up to this number is on the medium.
+    Saved(Seq),
+    /// It is not, or not for certain. It will be tried again.
+    Failed {
+        /// Up to where it was tried.
+        seq: Seq,
+        /// Why.
+        error: SaveError,
+    },
+}
+
+struct Job {
+    seq: Seq,
+    snapshot: Snapshot,
+}
+
+/// The thread that makes snapshots durable.
+#[derive(Debug)]
+pub struct Persister {
+    jobs: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Job").field(&self.seq).finish()
+    }
+}
+
+impl Persister {
+    /// Starts the thread. `report` is called on it and must not block.
+    pub fn spawn<D>(store: Store<D>, report: impl FnMut(Outcome) + Send + 'static) -> io::Result<Self>
+    where
+        D: Disk + 'static,
+    {
+        let (jobs, inbox) = mpsc::channel();
+        let thread = thread::Builder::new().name("persist".into()).spawn(move || run(store, &inbox, report))?;
+        Ok(Persister { jobs, thread })
+    }
+
+    /// Asks for a snapshot to be made durable. False: the thread is gone, and nothing will be saved any more.
+    pub fn save(&self, seq: Seq, snapshot: Snapshot) -> bool {
+        self.jobs.send(Job { seq, snapshot }).is_ok()
+    }
+
+    /// Lets the thread finish what was asked for, and waits for it. What cannot be saved is tried once more only.
+    pub fn close(self) {
+        drop(self.jobs);
+        // A panic of the thread was printed already, and there is nothing left to be done about it here.
+        let _ = self.thread.join();
+    }
+}
+
+fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnMut(Outcome)) {
+    let Ok(mut job) = inbox.recv() else { return };
+    let mut pause = FIRST_PAUSE;
+    let mut closing = false;
+    loop {
+        while let Ok(newer) = inbox.try_recv() {
+            job = newer;
+        }
+        let waits = match store.save(&job.snapshot) {
+            Ok(()) => {
+                report(Outcome::Saved(job.seq));
+                pause = FIRST_PAUSE;
+                None
+            }
+            Err(error) => {
+                report(Outcome::Failed { seq: job.seq, error });
+                let wait = pause;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                Some(wait)
+            }
+        };
+        if closing {
+            return;
+        }
+        match waits {
+            None => match inbox.recv() {
+                Ok(newer) => job = newer,
+                Err(_) => return,
+            },
+            Some(wait) => match inbox.recv_timeout(wait) {
+                Ok(newer) => job = newer,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => closing = true,
+            },
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! The text of the file that keeps what is learnt, for one snapshot after another.
+
+use std::path::Path;
+
+use sentinel_core::snapshot::Snapshot;
+use toml_edit::{DocumentMut, Item};
+
+use super::{
+    keep::{Base, Form, Keep},
+    rewrite::{Included, Text},
+    state,
+};
+
+/// Renders snapshots into the file that keeps them.
+///
+/// It holds the text of the file as last seen, so that rendering reads nothing; [`Renderer::reread`] brings in what
+/// somebody else wrote there meanwhile.
+#[derive(Debug)]
+pub struct Renderer {
+    keep: Keep,
+    seen: Seen,
+}
+
+#[derive(Debug)]
+enum Seen {
+    Classic { text: Text, included: Included },
+    Toml { operator: String },
+    State,
+}
+
+impl Renderer {
+    /// A renderer that has not seen the file yet.
+    pub fn new(keep: Keep) -> Self {
+        let seen = match &keep.form {
+            Form::Classic(included) => Seen::Classic { text: Text::new(b""), included: Included::new(included) },
+            Form::Toml(_) => Seen::Toml { operator: String::new() },
+            Form::State(_) => Seen::State,
+        };
+        Renderer { keep, seen }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.keep.path()
+    }
+
+    /// Whether the file is only ours, and may hold passwords that stand nowhere else: nobody else needs to read it.
+    pub const fn is_private(&self) -> bool {
+        self.keep.is_separate()
+    }
+
+    /// Takes the text of the file as it is on disk now: what its author wrote there is kept.
+    pub fn reread(&mut self, bytes: &[u8]) {
+        match &mut self.seen {
+            Seen::Classic { text, .. } => *text = Text::new(bytes),
+            Seen::Toml { operator } => *operator = operator_part(&String::from_utf8_lossy(bytes)),
+            Seen::State => {}
+        }
+    }
+
+    /// The complete text for a snapshot. It loads again with equal state.
+    pub fn render(&mut self, snapshot: &Snapshot) -> Vec<u8> {
+        match (&mut self.seen, &self.keep.form) {
+            (Seen::Classic { text, included }, _) => {
+                text.update(snapshot, included);
+                text.to_bytes()
+            }
+            (Seen::Toml { operator }, Form::Toml(base)) => with_section(operator, snapshot, base),
+            (_, Form::Toml(base) | Form::State(base)) => state::render(snapshot, base, false).into_bytes(),
+            (_, Form::Classic(_)) => unreachable!("the seen text has the form of the file"),
+        }
+    }
+}
+
+fn with_section(operator: &str, snapshot: &Snapshot, base: &Base) -> Vec<u8> {
+    let operator = operator.trim_end();
+    let section = state::render(snapshot, base, true);
+    if operator.is_empty() { section } else { format!("{operator}\n\n{section}") }.into_bytes()
+}
+
+/// A TOML configuration without its `[state]` section.
+fn operator_part(text: &str) -> String {
+    let Ok(mut document) = text.parse::<DocumentMut>() else {
+        // Somebody is in the middle of an edit. Nothing of it may be lost, and what is learnt must be kept all the
+        // same: our section is the text from its first line on.
+        return text.find(state::MARKER).map_or(text, |at| &text[..at]).to_owned();
+    };
+    let Some(section) = document.remove("state") else { return text.to_owned() };
+    let mut operator = document.to_string();
+    // A comment above the header belongs to it as far as TOML is concerned, but was written by the operator.
+    let above = match &section {
+        Item::Table(table) => table.decor().prefix().and_then(|prefix| prefix.as_str()),
+        _ => None,
+    };
+    let above = above.map(|above| above.split(state::MARKER).next().unwrap_or(above).trim()).unwrap_or_default();
+    if !above.is_empty() {
+        operator = format!("{}\n\n{above}\n", operator.trim_end());
+    }
+    operator
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operator_wrote_survives_around_the_section() {
+        let above = "# top\n[server]\nport = 1 # why\n\n# below server\n";
+        let section =
+            format!("{}\n# explanation\n[state]\nmyid = \"x\"\n\n[state.master.m]\nconfig-epoch = 1\n", state::MARKER);
+        let below = "\n# added at the end\n[[master]]\nname = \"n\"\n";
+        let operator = operator_part(&format!("{above}{section}{below}"));
+        for line in ["# top", "port = 1 # why", "# below server", "# added at the end", "name = \"n\""] {
+            assert!(operator.contains(line), "{line} is lost in {operator}");
+        }
+        assert!(!operator.contains("state") && !operator.contains("explanation"), "{operator}");
+    }
+
+    #[test]
+    fn a_half_finished_edit_is_kept() {
+        let text = format!("[server]\nport = \n\n{}\n[state]\nmyid = \"x\"\n", state::MARKER);
+        assert_eq!(operator_part(&text), "[server]\nport = \n\n");
+    }
+}

@@ -1,0 +1,189 @@
+//! The `sentinel` lines that a snapshot asks for, in the reference's order.
+
+use sentinel_core::{
+    snapshot::{MasterSnapshot, Snapshot},
+    types::HostPort,
+};
+
+use super::{
+    settings::{self, Setting},
+    value,
+};
+
+/// What a line is about: two lines with the same slot cannot both stand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Slot {
+    /// The directive under its present name.
+    pub(super) directive: String,
+    /// The master, for directives of one.
+    pub(super) master: Option<String>,
+}
+
+/// One line that is to stand in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) slot: Slot,
+    /// Everything after the word `sentinel`.
+    pub(super) words: Vec<String>,
+    pub(super) need: Need,
+}
+
+/// When a line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Always.
+    Always,
+    /// It says what counts anyway: only where such a line stands, or where an included file says something else.
+    WherePresent,
+    /// It says "not set": only where an included file says something else; lines that stand are removed.
+    Unset,
+    /// It would keep the reference from loading the file: only where such a line stands.
+    Extension,
+}
+
+/// All lines for a snapshot.
+pub(super) fn lines(snapshot: &Snapshot) -> Vec<Wanted> {
+    let mut lines = Vec::new();
+    lines.push(global("myid", snapshot.id.as_str(), Need::Always));
+    let sentinel = settings::of_sentinel(&snapshot.globals);
+    let (before, after) = sentinel.split_at(3);
+    lines.extend(before.iter().map(global_setting));
+    for master in &snapshot.masters {
+        of_master(&mut lines, master);
+    }
+    lines.push(global("current-epoch", &snapshot.current_epoch.to_string(), Need::Always));
+    lines.extend(after.iter().map(global_setting));
+    lines
+}
+
+fn of_master(lines: &mut Vec<Wanted>, master: &MasterSnapshot) {
+    let name = master.name.as_str();
+    let line = |directive: &str, rest: &[&str], need| {
+        let mut words = vec![directive.to_owned(), name.to_owned()];
+        words.extend(rest.iter().map(|word| (*word).to_owned()));
+        Wanted { slot: Slot { directive: directive.to_owned(), master: Some(name.to_owned()) }, words, need }
+    };
+    let addr = |addr: &HostPort| (addr.host.to_string(), addr.port.to_string());
+    let (host, port) = addr(&master.addr);
+    lines.push(line("monitor", &[&host, &port, &master.settings.quorum.to_string()], Need::Always));
+    for setting in settings::of_master(&master.settings) {
+        lines.push(line(setting.directive, &[&setting.value], need(&setting)));
+    }
+    lines.push(line("config-epoch", &[&master.config_epoch.to_string()], Need::Always));
+    lines.push(line("leader-epoch", &[&master.leader_epoch.to_string()], Need::Always));
+    for replica in &master.replicas {
+        let (host, port) = addr(replica);
+        lines.push(line("known-replica", &[&host, &port], Need::Always));
+    }
+    for (id, peer) in &master.peers {
+        let (host, port) = addr(peer);
+        lines.push(line("known-sentinel", &[&host, &port, id.as_str()], Need::Always));
+    }
+    for (from, to) in &master.settings.rename_commands {
+        lines.push(line("rename-command", &[from, to], Need::Always));
+    }
+}
+
+fn need(setting: &Setting) -> Need {
+    if super::directives::EXTENSIONS.contains(&setting.directive) {
+        Need::Extension
+    } else if setting.value.is_empty() {
+        Need::Unset
+    } else if setting.is_default() {
+        Need::WherePresent
+    } else {
+        Need::Always
+    }
+}
+
+fn global(directive: &str, value: &str, need: Need) -> Wanted {
+    Wanted {
+        slot: Slot { directive: directive.to_owned(), master: None },
+        words: vec![directive.to_owned(), value.to_owned()],
+        need,
+    }
+}
+
+fn global_setting(setting: &Setting) -> Wanted {
+    global(setting.directive, &setting.value, need(setting))
+}
+
+/// A line that stands in a file, in the words in which it would be wanted. None: not a line that is ever written.
+pub(super) fn recognise(words: &[String]) -> Option<(Slot, Vec<String>)> {
+    let [first, directive, arguments @ ..] = words else { return None };
+    if !first.eq_ignore_ascii_case("sentinel") {
+        return None;
+    }
+    let directive = match directive.to_ascii_lowercase().as_str() {
+        "known-slave" => "known-replica".to_owned(),
+        "primary-reboot-down-after-period" => "master-reboot-down-after-period".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut arguments = arguments.to_vec();
+    let number = |word: &mut String| *word = value::lenient_int(word).0.to_string();
+    let host = |word: &mut String| {
+        if let Ok(host) = sentinel_core::types::Host::new(word) {
+            *word = host.to_string();
+        }
+    };
+    let of_master = match (directive.as_str(), &mut arguments[..]) {
+        ("monitor", [_, address, port, quorum]) => {
+            host(address);
+            number(port);
+            number(quorum);
+            true
+        }
+        ("known-replica", [_, address, port]) => {
+            host(address);
+            number(port);
+            true
+        }
+        ("known-sentinel", [_, address, port, ..]) => {
+            host(address);
+            number(port);
+            true
+        }
+        ("rename-command", [_, from, _]) => {
+            from.make_ascii_uppercase();
+            true
+        }
+        ("config-epoch" | "leader-epoch", [_, epoch]) => {
+            *epoch = value::lenient_epoch(epoch).0.to_string();
+            true
+        }
+        (
+            "down-after-milliseconds"
+            | "failover-timeout"
+            | "parallel-syncs"
+            | "master-reboot-down-after-period"
+            | "down-on-refused"
+            | "ping-period",
+            [_, value],
+        ) => {
+            number(value);
+            true
+        }
+        ("notification-script" | "client-reconfig-script" | "auth-pass" | "auth-user", [_, _]) => true,
+        ("current-epoch", [epoch]) => {
+            *epoch = value::lenient_epoch(epoch).0.to_string();
+            false
+        }
+        ("announce-port", [value]) => {
+            number(value);
+            false
+        }
+        ("deny-scripts-reconfig" | "resolve-hostnames" | "announce-hostnames", [value]) => {
+            value.make_ascii_lowercase();
+            false
+        }
+        ("announce-ip", [value]) => {
+            host(value);
+            false
+        }
+        ("myid" | "sentinel-user" | "sentinel-pass", [_]) => false,
+        _ => return None,
+    };
+    let slot = Slot { directive: directive.clone(), master: of_master.then(|| arguments[0].clone()) };
+    arguments.insert(0, directive);
+    Some((slot, arguments))
+}
