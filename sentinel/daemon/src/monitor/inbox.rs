@@ -1,4 +1,4 @@
-//! What the engine's loop is told, by links, clients and the writer of the state.
+//! What the engine's loop is told, by links and by the writer of the state.
 
 use std::sync::{
     Arc,
@@ -6,9 +6,11 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use sentinel_core::{LinkFault, LinkId, RequestId, Seq, command::Change};
+use sentinel_core::{LinkFault, LinkId, RequestId};
 use sentinel_resp::Reply;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+
+use crate::persist::Outcome;
 
 /// How many hellos may wait for the engine, from all links together. One more is dropped: a real one is repeated
 /// every two seconds, a flood is not worth memory.
@@ -24,10 +26,8 @@ pub(super) enum Fact {
         life: u64,
         news: News,
     },
-    /// From a client.
-    Change { change: Change, answer: oneshot::Sender<Reply> },
     /// From the writer of the state.
-    Written { seq: Seq, result: Result<(), String> },
+    Written(Outcome),
     /// Ends the loop.
     Stop,
 }
@@ -49,8 +49,8 @@ pub(super) struct Inbox {
 
 /// Everybody else's end of the inbox.
 ///
-/// It takes anything at once. Its length is bounded by what the engine asked for (answers), by the number of client
-/// sessions (each waits for its answer) and by [`WAITING_HELLOS`].
+/// It takes anything at once. Its length is bounded by what the engine asked for (answers, links, one write) and by
+/// [`WAITING_HELLOS`].
 #[derive(Clone, Debug)]
 pub(super) struct Outbox {
     facts: mpsc::UnboundedSender<Fact>,

@@ -11,10 +11,13 @@ mod link_tests;
 mod links;
 mod pubsub;
 mod resolve;
+mod run;
 #[cfg(test)]
 mod testing;
 mod value;
 mod wire;
+mod writer;
 
 pub use clock::Clock;
 pub use dial::Dialer;
+pub use run::{Handle, Running, Setup, start};

@@ -1,0 +1,198 @@
+//! The log: events and notices of the engine, and what the daemon says itself.
+//!
+//! Everything goes through `tracing`; the reference's four levels are its `WARN`, `INFO`, `DEBUG` and `TRACE`. A line
+//! is handed to a thread that writes it, so that neither a full disk nor a terminal that stands still can hold up a
+//! decision.
+
+mod fields;
+mod format;
+mod sink;
+
+use std::{io, path::PathBuf};
+
+use sentinel_core::{
+    Notice,
+    events::{Event, Level},
+};
+use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
+
+pub use self::{format::Format, sink::Guard};
+use self::{fields::Fields, format::Line, sink::Sink};
+
+/// Where the log goes and how it looks.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Least level that is logged. None: nothing is.
+    pub level: Option<Level>,
+    /// How a line looks.
+    pub format: Format,
+    /// The file that lines are appended to; opened anew when it was moved away. None: the standard output.
+    pub file: Option<PathBuf>,
+}
+
+/// Starts logging for the whole process. Lines are written until the guard is dropped, which waits for the last one.
+///
+/// An error means that the file cannot be opened, or that the process logs already.
+pub fn start(options: &Options) -> io::Result<Guard> {
+    let (sink, guard) = Sink::start(options.file.clone())?;
+    let logs = subscriber(options.level, options.format, sink);
+    tracing::subscriber::set_global_default(logs).map_err(io::Error::other)?;
+    Ok(guard)
+}
+
+fn subscriber<W>(level: Option<Level>, format: Format, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = tracing_subscriber::filter::Targets::new()
+        // Libraries speak in their own terms: only what is wrong is of interest.
+        .with_default(level.map_or(LevelFilter::OFF, |_| LevelFilter::WARN))
+        .with_target(env!("CARGO_CRATE_NAME"), level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))))
+        .with_target("sentinel", level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))));
+    let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer).with_filter(filter);
+    Registry::default().with(lines)
+}
+
+const fn tracing_level(level: Level) -> tracing::Level {
+    match level {
+        Level::Debug => tracing::Level::TRACE,
+        Level::Verbose => tracing::Level::DEBUG,
+        Level::Notice => tracing::Level::INFO,
+        Level::Warning => tracing::Level::WARN,
+    }
+}
+
+/// One line at a level that is known only when it is written.
+macro_rules! say {
+    ($level:expr, $($line:tt)+) => {
+        match $level {
+            Level::Debug => tracing::trace!($($line)+),
+            Level::Verbose => tracing::debug!($($line)+),
+            Level::Notice => tracing::info!($($line)+),
+            Level::Warning => tracing::warn!($($line)+),
+        }
+    };
+}
+
+/// Logs an event: its channel and payload as text, its parts as fields.
+pub fn event(event: &Event) {
+    let Fields { master, role, address, id, epoch, from, quorum, votes, reported } = Fields::of(event);
+    say!(
+        event.level(),
+        event = event.channel(),
+        master,
+        role,
+        address,
+        id,
+        epoch,
+        from,
+        quorum,
+        votes,
+        reported,
+        "{} {}",
+        event.channel(),
+        event.payload()
+    );
+}
+
+/// Logs a notice of the engine.
+pub fn notice(notice: &Notice) {
+    say!(notice.level, master = notice.master.as_ref().map(|name| name.as_str()), "{notice}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use sentinel_core::{
+        events::Subject,
+        types::{Epoch, MasterName},
+    };
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged by `say` at a level.
+    fn logged(level: Option<Level>, format: Format, say: impl FnOnce()) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        tracing::subscriber::with_default(subscriber(level, format, move || writer.clone()), say);
+        let bytes = memory.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn sdown() -> Event {
+        let name = MasterName::new("mymaster").unwrap();
+        Event::SubjectivelyDown(Subject::Master { name, addr: "127.0.0.1:36001".parse().unwrap() })
+    }
+
+    #[test]
+    fn a_line_looks_like_the_references() {
+        let text = logged(Some(Level::Notice), Format::Text, || event(&sdown()));
+        // 23403:X 22 Nov 2026 00:54:38.538 # +sdown master mymaster 127.0.0.1 36001
+        let words: Vec<_> = text.trim_end().split(' ').collect();
+        assert_eq!(words[0], format!("{}:X", std::process::id()));
+        assert!(words[1].len() == 2 && words[1].parse::<u8>().is_ok(), "{text}");
+        assert!(words[2].len() == 3 && words[3].parse::<u16>().is_ok(), "{text}");
+        let (clock, millis) = words[4].split_once('.').unwrap();
+        assert!(clock.len() == 8 && millis.len() == 3, "{text}");
+        assert_eq!(words[5..].join(" "), "# +sdown master mymaster 127.0.0.1 36001");
+        assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn a_json_line_has_every_part_as_a_field() {
+        let text = logged(Some(Level::Notice), Format::Json, || {
+            event(&sdown());
+            event(&Event::NewEpoch(Epoch::new(7)));
+        });
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines[0]["message"], "+sdown master mymaster 127.0.0.1 36001");
+        assert_eq!(lines[0]["level"], "warning");
+        assert_eq!(lines[0]["event"], "+sdown");
+        assert_eq!(lines[0]["master"], "mymaster");
+        assert_eq!(lines[0]["role"], "master");
+        assert_eq!(lines[0]["address"], "127.0.0.1:36001");
+        assert!(lines[0].get("epoch").is_none(), "only what the event has: {text}");
+        assert_eq!(lines[1]["epoch"], 7);
+    }
+
+    #[test]
+    fn the_level_cuts_off_what_is_below() {
+        let all = || {
+            for (level, text) in [(Level::Debug, "."), (Level::Verbose, "-"), (Level::Notice, "*"), (Level::Warning, "#")] {
+                notice(&Notice { level, master: None, text: text.to_owned() });
+            }
+        };
+        let marks = |level| {
+            let text = logged(level, Format::Text, all);
+            text.lines().map(|line| line.rsplit(' ').nth(1).unwrap().to_owned()).collect::<String>()
+        };
+        assert_eq!(marks(Some(Level::Debug)), ".-*#");
+        assert_eq!(marks(Some(Level::Verbose)), "-*#");
+        assert_eq!(marks(Some(Level::Notice)), "*#");
+        assert_eq!(marks(Some(Level::Warning)), "#");
+        assert_eq!(marks(None), "");
+    }
+
+    #[test]
+    fn a_text_with_line_breaks_stays_on_its_line() {
+        let text = logged(Some(Level::Notice), Format::Text, || {
+            tracing::warn!("{}", "a\r\n1:X 22 Nov 2026 00:00:00.000 # forged");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+}

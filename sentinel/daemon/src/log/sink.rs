@@ -1,0 +1,178 @@
+//! The thread that writes lines.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{self, SyncSender, TrySendError},
+    },
+    thread::JoinHandle,
+};
+
+use tracing_subscriber::fmt::MakeWriter;
+
+/// How many lines may wait to be written. One more is lost, and counted.
+const WAITING_LINES: usize = 8192;
+
+enum Job {
+    Line(Vec<u8>),
+    End,
+}
+
+/// Takes lines without waiting.
+#[derive(Clone)]
+pub(super) struct Sink {
+    jobs: SyncSender<Job>,
+    lost: Arc<AtomicU64>,
+}
+
+/// Keeps the log going. Dropped, it waits until everything said so far is written; later lines are lost.
+#[derive(Debug)]
+pub struct Guard {
+    jobs: SyncSender<Job>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // Errors mean that the thread is gone already.
+        let _ = self.jobs.send(Job::End);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Sink {
+    /// Starts the thread. Without a file, lines go to the standard output.
+    pub(super) fn start(file: Option<PathBuf>) -> io::Result<(Self, Guard)> {
+        let mut target = match file {
+            Some(path) => Target::File(LogFile::open(path)?),
+            None => Target::Stdout,
+        };
+        let (jobs, queue) = mpsc::sync_channel(WAITING_LINES);
+        let lost = Arc::new(AtomicU64::new(0));
+        let sink = Sink { jobs: jobs.clone(), lost: Arc::clone(&lost) };
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            while let Ok(Job::Line(line)) = queue.recv() {
+                target.write(&line);
+                let lost = lost.swap(0, Relaxed);
+                if lost > 0 {
+                    target.write(format!("{lost} log lines were lost: the log is written too slowly\n").as_bytes());
+                }
+            }
+        })?;
+        Ok((sink, Guard { jobs, thread: Some(thread) }))
+    }
+}
+
+/// A line comes in one call, since `tracing_subscriber` formats it completely first.
+impl Write for Sink {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Err(TrySendError::Full(_)) = self.jobs.try_send(Job::Line(line.to_vec())) {
+            self.lost.fetch_add(1, Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = Sink;
+
+    fn make_writer(&'a self) -> Sink {
+        self.clone()
+    }
+}
+
+enum Target {
+    Stdout,
+    File(LogFile),
+}
+
+impl Target {
+    /// There is nobody to tell that the log cannot be written.
+    fn write(&mut self, line: &[u8]) {
+        let _ = match self {
+            Target::Stdout => io::stdout().lock().write_all(line).and_then(|()| io::stdout().flush()),
+            Target::File(file) => file.write(line),
+        };
+    }
+}
+
+/// A log file that may be moved away at any time, as log rotation does.
+struct LogFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let file = append_to(&path)?;
+        Ok(LogFile { path, file })
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        if !self.is_in_place() {
+            // Better the moved file than none.
+            if let Ok(file) = append_to(&self.path) {
+                self.file = file;
+            }
+        }
+        self.file.write_all(line)
+    }
+
+    fn is_in_place(&self) -> bool {
+        match (std::fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(here)) => (there.dev(), there.ino()) == (here.dev(), here.ino()),
+            _ => false,
+        }
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_moved_away_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("log"), folder.path().join("log.1"));
+        std::fs::write(&path, "before\n").unwrap();
+        let mut file = LogFile::open(path.clone()).unwrap();
+        file.write(b"one\n").unwrap();
+        std::fs::rename(&path, &moved).unwrap();
+        file.write(b"two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(moved).unwrap(), "before\none\n");
+        assert_eq!(std::fs::read_to_string(path).unwrap(), "two\n");
+    }
+
+    #[test]
+    fn the_guard_waits_for_the_last_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (mut sink, guard) = Sink::start(Some(path.clone())).unwrap();
+        for _ in 0..1000 {
+            sink.write_all(b"line\n").unwrap();
+        }
+        drop(guard);
+        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1000);
+    }
+}

@@ -1,0 +1,275 @@
+//! The engine's loop: facts in, effects out, on a thread of its own.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use sentinel_core::{
+    Boot, ClientId, Engine, Input, Output, View,
+    events::Event,
+    time::{Instant, Now},
+};
+use sentinel_resp::Reply;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    clock::Clock,
+    dial::Dialer,
+    inbox::{Fact, Inbox, Outbox, inbox},
+    links::Links,
+    writer::Writer,
+};
+use crate::{
+    log,
+    persist::{Disk, RealDisk, Store},
+    serve::Ask,
+};
+
+/// How long a change that no client acts on may stay unpublished.
+const VIEW_PERIOD: Duration = Duration::from_millis(20);
+
+/// How many facts are taken before their effects are carried out and the links have their turn again.
+const BATCH: usize = 64;
+
+/// How many commands of clients may wait for the engine. Further clients wait for room.
+const WAITING_ASKS: usize = 256;
+
+/// What the monitor needs to start.
+#[derive(Debug)]
+pub struct Setup<D = RealDisk> {
+    /// What the engine starts from.
+    pub boot: Boot,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// How connections are opened.
+    pub dialer: Dialer,
+    /// Where the state is kept.
+    pub store: Store<D>,
+}
+
+/// How everybody else reaches the monitor.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// The newest picture of everything. Whoever looks after an answer, or after an event, sees what it speaks of.
+    pub view: Arc<ArcSwap<View>>,
+    /// Takes commands to the engine. A dropped answer means that the monitor is stopping.
+    pub asks: mpsc::Sender<Ask>,
+    outbox: Outbox,
+}
+
+impl Handle {
+    /// Ends the monitor. What is not on disk yet is written first.
+    pub fn stop(&self) {
+        self.outbox.tell(Fact::Stop);
+    }
+}
+
+/// The monitor's thread.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<()>,
+    ended: watch::Receiver<()>,
+}
+
+impl Running {
+    /// Waits until the thread ends, by [`Handle::stop`] or by a defect.
+    pub async fn ended(&mut self) {
+        // The sender sends nothing: it is dropped when the thread ends, whatever ends it.
+        let _ = self.ended.changed().await;
+    }
+
+    /// Waits for the end, blocking. False: a defect ended it.
+    pub fn join(self) -> bool {
+        self.thread.join().is_ok()
+    }
+}
+
+/// Starts the engine and everything it works with. The last of the three brings every event, in order.
+pub fn start<D: Disk + 'static>(
+    setup: Setup<D>,
+) -> io::Result<(Handle, Running, mpsc::UnboundedReceiver<Event>)> {
+    let Setup { boot, clock, dialer, store } = setup;
+    let (outbox, inbox) = inbox();
+    let mut engine = Engine::new(boot, clock.now());
+    let view = engine.poll_view().expect("a new engine has an unpublished view");
+    let view = Arc::new(ArcSwap::new(view));
+    let (asks, asked) = mpsc::channel(WAITING_ASKS);
+    // Unbounded, since the engine waits for nobody. Events are rare, and their reader has nothing else to wait for.
+    let (events, happened) = mpsc::unbounded_channel();
+    let handle = Handle { view: Arc::clone(&view), asks, outbox: outbox.clone() };
+    let writer = Writer::start(store, outbox.clone())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // These threads only wait for the resolver, at most one for each name.
+        .max_blocking_threads(64)
+        .thread_name("resolve")
+        .build()?;
+    let (alive, ended) = watch::channel(());
+    let thread = std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        let _alive = alive;
+        let monitor = Monitor {
+            engine,
+            clock,
+            links: Links::new(dialer, outbox),
+            writer,
+            view,
+            view_at: clock.mono(),
+            events,
+            clients: HashMap::new(),
+            last_client: 0,
+        };
+        runtime.block_on(monitor.run(inbox, asked));
+        // A lookup that hangs must not hold up the end of the process.
+        runtime.shutdown_background();
+    })?;
+    Ok((handle, Running { thread, ended }, happened))
+}
+
+struct Monitor {
+    engine: Engine,
+    clock: Clock,
+    links: Links,
+    writer: Writer,
+    view: Arc<ArcSwap<View>>,
+    view_at: Instant,
+    events: mpsc::UnboundedSender<Event>,
+    clients: HashMap<ClientId, oneshot::Sender<Reply>>,
+    last_client: u64,
+}
+
+/// What ended a wait.
+enum Woken {
+    Told(Fact),
+    Asked(Ask),
+    Due,
+    Abandoned,
+}
+
+impl Monitor {
+    async fn run(mut self, mut inbox: Inbox, mut asks: mpsc::Receiver<Ask>) {
+        self.carry_out();
+        loop {
+            let woken = self.wait(&mut inbox, &mut asks).await;
+            let now = self.clock.now();
+            match woken {
+                Woken::Told(Fact::Stop) | Woken::Abandoned => break,
+                Woken::Told(fact) => self.take(now, fact),
+                Woken::Asked(ask) => self.ask(now, ask),
+                Woken::Due => {}
+            }
+            for _ in 1..BATCH {
+                match inbox.waiting() {
+                    Some(Fact::Stop) => return self.finish(),
+                    Some(fact) => self.take(now, fact),
+                    None => match asks.try_recv() {
+                        Ok(ask) => self.ask(now, ask),
+                        Err(_) => break,
+                    },
+                }
+            }
+            if self.engine.next_timeout().is_some_and(|due| due <= now.mono) {
+                self.engine.handle_timeout(now);
+            }
+            self.carry_out();
+            tokio::task::yield_now().await;
+        }
+        self.finish();
+    }
+
+    async fn wait(&self, inbox: &mut Inbox, asks: &mut mpsc::Receiver<Ask>) -> Woken {
+        let view_due = self.engine.view_has_changed().then(|| self.view_at + VIEW_PERIOD);
+        let due = self.engine.next_timeout().into_iter().chain(view_due).min();
+        let deadline = due.and_then(|due| self.clock.deadline(due));
+        tokio::select! {
+            biased;
+            fact = inbox.next() => fact.map_or(Woken::Abandoned, Woken::Told),
+            Some(ask) = asks.recv() => Woken::Asked(ask),
+            () = sleep_until(deadline) => Woken::Due,
+        }
+    }
+
+    fn take(&mut self, now: Now, fact: Fact) {
+        let input = match fact {
+            Fact::Link { link, life, news } => self.links.input(link, life, news),
+            Fact::Written(outcome) => Some(self.writer.written(outcome)),
+            Fact::Stop => None,
+        };
+        if let Some(input) = input {
+            self.engine.handle(now, input);
+        }
+    }
+
+    fn ask(&mut self, now: Now, Ask { client: _, change, reply }: Ask) {
+        // A name of our own: it need not matter here whether a client asks again before it was answered.
+        self.last_client += 1;
+        let client = ClientId(self.last_client);
+        self.clients.insert(client, reply);
+        self.engine.handle(now, Input::Change { client, change });
+    }
+
+    fn finish(mut self) {
+        self.writer.finish(&mut self.engine);
+    }
+
+    /// Carries out everything that the engine wants, in its order.
+    fn carry_out(&mut self) {
+        let mut published = false;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Connect { link, target } => self.links.connect(link, target),
+                Output::Disconnect { link } => self.links.disconnect(link),
+                Output::Send { link, request, message } => self.links.send(link, request, message),
+                Output::Notice(notice) => log::notice(&notice),
+                Output::Persist(_) => self.writer.want(),
+                Output::Event(event) => {
+                    // Who hears of an event and then asks must see what it speaks of.
+                    self.publish_once(&mut published);
+                    log::event(&event);
+                    // Nobody listens any more when the process stops.
+                    let _ = self.events.send(event);
+                }
+                Output::Answer { client, reply } => {
+                    self.publish_once(&mut published);
+                    if let Some(answer) = self.clients.remove(&client) {
+                        // A client that left does not need its answer.
+                        let _ = answer.send(reply);
+                    }
+                }
+                Output::Crash => std::process::exit(99),
+            }
+        }
+        let now = self.clock.mono();
+        if self.engine.view_is_urgent() || self.engine.view_has_changed() && now >= self.view_at + VIEW_PERIOD {
+            self.publish();
+        }
+        self.writer.write(&mut self.engine);
+    }
+
+    /// Publishes the view, unless that was done for an earlier effect of the same batch.
+    fn publish_once(&mut self, published: &mut bool) {
+        if !*published {
+            self.publish();
+            *published = true;
+        }
+    }
+
+    fn publish(&mut self) {
+        if let Some(view) = self.engine.poll_view() {
+            self.view.store(view);
+        }
+        self.view_at = self.clock.mono();
+    }
+}
+
+/// Waits until a moment, or for ever.
+async fn sleep_until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
