@@ -1,0 +1,167 @@
+//! COMMAND and ACL CAT: what the table says, for programs that ask.
+
+use bytes::Bytes;
+use sentinel_core::command::glob;
+use sentinel_resp::Reply;
+
+use super::{Answer, Request, help, is, syntax_error};
+use crate::serve::table::{self, Catalogue, Command};
+
+pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
+    let names = request.options();
+    match verb {
+        Catalogue::Count => Reply::Integer(i64::try_from(listed().count()).unwrap_or(i64::MAX)).into(),
+        Catalogue::All => Reply::Array(listed().map(describe).collect()).into(),
+        Catalogue::Info if names.is_empty() => Reply::Array(listed().map(describe).collect()).into(),
+        Catalogue::Info => {
+            let described = names.iter().map(|name| table::by_name(name).map_or(Reply::Null, describe));
+            Reply::Array(described.collect()).into()
+        }
+        Catalogue::Docs if names.is_empty() => Reply::Map(listed().map(document).collect()).into(),
+        Catalogue::Docs => {
+            Reply::Map(names.iter().filter_map(|name| table::by_name(name)).map(document).collect()).into()
+        }
+        Catalogue::List => list(names),
+        Catalogue::GetKeys => keys(names),
+        Catalogue::Help => help("COMMAND", HELP),
+    }
+}
+
+/// `COMMAND LIST [FILTERBY (MODULE m | ACLCAT c | PATTERN g)]`: names of commands and subcommands.
+fn list(words: &[Bytes]) -> Answer {
+    let all = listed().flat_map(with_subcommands);
+    let chosen: Vec<&Command> = match words {
+        [] => all.collect(),
+        [filter, by, value] if is(filter, "filterby") => {
+            if is(by, "module") {
+                Vec::new()
+            } else if is(by, "aclcat") {
+                all.filter(|command| has_category(command, value)).collect()
+            } else if is(by, "pattern") {
+                all.filter(|command| glob::matches_ignoring_case(value, &command.name)).collect()
+            } else {
+                return syntax_error();
+            }
+        }
+        _ => return syntax_error(),
+    };
+    names(chosen)
+}
+
+/// No command of a Sentinel takes a key.
+fn keys(words: &[Bytes]) -> Answer {
+    let error =
+        if table::meant(words).is_ok() { "The command has no key arguments" } else { "Invalid command specified" };
+    Reply::err(error).into()
+}
+
+/// `ACL CAT [category]`
+pub(super) fn categories(request: &Request<'_>) -> Answer {
+    match request.options() {
+        [] => Reply::array(CATEGORIES.iter().copied()).into(),
+        [category] if CATEGORIES.iter().any(|known| is(category, known)) => {
+            names(listed().flat_map(with_subcommands).filter(|command| has_category(command, category)).collect())
+        }
+        [category] => Reply::err(format!("Unknown category '{}'", table::repeated(category, 128))).into(),
+        _ => Reply::err("unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.").into(),
+    }
+}
+
+pub(super) fn acl_help() -> Answer {
+    help(
+        "ACL",
+        &[
+            "CAT [<category>]",
+            "    Lists the categories of commands, or the commands of one.",
+            "USERS",
+            "    Lists the names of the users.",
+            "WHOAMI",
+            "    Tells the user of this connection.",
+        ],
+    )
+}
+
+fn listed() -> impl Iterator<Item = &'static Command> {
+    table::commands().iter().filter(|command| command.listed)
+}
+
+fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {
+    std::iter::once(command).chain(&command.subcommands)
+}
+
+fn has_category(command: &Command, category: &[u8]) -> bool {
+    command.categories.iter().any(|known| is(category, known))
+}
+
+fn names(commands: Vec<&'static Command>) -> Answer {
+    Reply::Array(commands.into_iter().map(|command| Reply::from(command.name.as_str())).collect()).into()
+}
+
+/// Ten facts: name, arity, flags, three about keys, categories, tips, key specifications, subcommands.
+fn describe(command: &'static Command) -> Reply {
+    Reply::Array(vec![
+        Reply::from(command.name.as_str()),
+        Reply::Integer(command.arity.into()),
+        Reply::Array(command.flags.iter().copied().map(Reply::status).collect()),
+        Reply::Integer(0),
+        Reply::Integer(0),
+        Reply::Integer(0),
+        Reply::Array(command.categories.iter().map(|category| Reply::status(format!("@{category}"))).collect()),
+        Reply::array(command.tips.iter().copied()),
+        Reply::Array(Vec::new()),
+        Reply::Array(command.subcommands.iter().map(describe).collect()),
+    ])
+}
+
+fn document(command: &'static Command) -> (Reply, Reply) {
+    let mut facts = vec![
+        (Reply::from("summary"), Reply::from(command.summary)),
+        (Reply::from("group"), Reply::from(command.group)),
+    ];
+    if !command.subcommands.is_empty() {
+        facts.push((Reply::from("subcommands"), Reply::Map(command.subcommands.iter().map(document).collect())));
+    }
+    (Reply::from(command.name.as_str()), Reply::Map(facts))
+}
+
+/// The categories of 7.0. Most are for commands on data, which a Sentinel does not have; rules may name them.
+const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+const HELP: &[&str] = &[
+    "(no subcommand)",
+    "    Describes all commands in numbers and flags.",
+    "COUNT",
+    "    Counts the commands.",
+    "LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]",
+    "    Lists the names of commands and subcommands.",
+    "INFO [<command-name> ...]",
+    "    Describes commands in numbers and flags.",
+    "DOCS [<command-name> ...]",
+    "    Describes commands in words.",
+    "GETKEYS <full-command>",
+    "    Finds no keys: no command has any here.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    Finds no keys: no command has any here.",
+];

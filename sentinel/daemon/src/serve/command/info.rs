@@ -1,0 +1,172 @@
+//! INFO: facts and counters of the process, and the core's section on what is monitored.
+//!
+//! Fields that only a data node fills are there with the value that a Sentinel of the reference shows, since tools
+//! read them by name.
+
+use std::{fmt::Write as _, time::Duration};
+
+use bytes::Bytes;
+use sentinel_core::command;
+use tokio::time::Instant;
+
+use super::is;
+use crate::serve::{REDIS_VERSION, Server, client::Kind};
+
+/// The sections in the order in which they are shown, whatever the order in which they were asked for.
+const SECTIONS: &[(&str, fn(&Server) -> String)] =
+    &[("server", process), ("clients", clients), ("stats", stats), ("cpu", cpu), ("sentinel", sentinel)];
+
+/// The sections of these names, separated by empty lines; all of them for no name.
+pub(super) fn text(server: &Server, names: &[Bytes]) -> String {
+    let every = names.iter().any(|name| ["default", "all", "everything"].iter().any(|all| is(name, all)));
+    let wanted = |section: &str| names.is_empty() || every || names.iter().any(|name| is(name, section));
+    let sections: Vec<String> =
+        SECTIONS.iter().filter(|(name, _)| wanted(name)).map(|(_, section)| section(server)).collect();
+    sections.join("\r\n")
+}
+
+fn process(server: &Server) -> String {
+    let now = (server.clock)();
+    let uptime = server.stats.started.elapsed().as_secs();
+    let identity = &server.identity;
+    let wall = Duration::from_millis(now.wall.0);
+    lines(
+        "Server",
+        &[
+            ("redis_version", &REDIS_VERSION),
+            ("redis_git_sha1", &"00000000"),
+            ("redis_git_dirty", &0),
+            ("redis_build_id", &identity.build_id),
+            ("redis_mode", &"sentinel"),
+            ("os", &identity.system),
+            ("arch_bits", &usize::BITS),
+            ("monotonic_clock", &"POSIX clock_gettime"),
+            ("multiplexing_api", &"epoll"),
+            ("process_id", &std::process::id()),
+            ("process_supervised", &identity.supervised),
+            ("run_id", &identity.run_id),
+            ("tcp_port", &server.port),
+            ("server_time_usec", &wall.as_micros()),
+            ("uptime_in_seconds", &uptime),
+            ("uptime_in_days", &(uptime / 86_400)),
+            ("hz", &10),
+            ("configured_hz", &10),
+            ("lru_clock", &(wall.as_secs() & 0x00ff_ffff)),
+            ("executable", &identity.executable),
+            ("config_file", &identity.config_file),
+            ("io_threads_active", &0),
+        ],
+    )
+}
+
+fn clients(server: &Server) -> String {
+    let all = server.clients.all();
+    let (mut input, mut output, mut subscribers) = (0, 0, 0);
+    for client in &all {
+        input = input.max(client.read(|state| state.unread));
+        output = output.max(client.outbox().borrow().len());
+        subscribers += usize::from(client.kind() == Kind::PubSub);
+    }
+    lines(
+        "Clients",
+        &[
+            ("connected_clients", &all.len()),
+            ("cluster_connections", &0),
+            ("maxclients", &server.settings.max_clients),
+            ("client_recent_max_input_buffer", &input),
+            ("client_recent_max_output_buffer", &output),
+            ("blocked_clients", &0),
+            ("tracking_clients", &0),
+            ("pubsub_clients", &subscribers),
+            ("clients_in_timeout_table", &0),
+        ],
+    )
+}
+
+fn stats(server: &Server) -> String {
+    let stats = &server.stats;
+    lines(
+        "Stats",
+        &[
+            ("total_connections_received", &stats.connections.get()),
+            ("total_commands_processed", &stats.commands.get()),
+            ("instantaneous_ops_per_sec", &stats.commands_per_second(Instant::now())),
+            ("total_net_input_bytes", &stats.bytes_in.get()),
+            ("total_net_output_bytes", &stats.bytes_out.get()),
+            ("total_net_repl_input_bytes", &0),
+            ("total_net_repl_output_bytes", &0),
+            ("rejected_connections", &stats.rejected.get()),
+            ("sync_full", &0),
+            ("sync_partial_ok", &0),
+            ("sync_partial_err", &0),
+            ("expired_keys", &0),
+            ("evicted_keys", &0),
+            ("evicted_clients", &0),
+            ("keyspace_hits", &0),
+            ("keyspace_misses", &0),
+            ("pubsub_channels", &server.hub.channels()),
+            ("pubsub_patterns", &server.hub.patterns()),
+            ("pubsubshard_channels", &0),
+            ("latest_fork_usec", &0),
+            ("total_forks", &0),
+            ("migrate_cached_sockets", &0),
+            ("tracking_total_keys", &0),
+            ("tracking_total_items", &0),
+            ("tracking_total_prefixes", &0),
+            ("unexpected_error_replies", &0),
+            ("total_error_replies", &stats.errors.get()),
+            ("total_reads_processed", &stats.reads.get()),
+            ("total_writes_processed", &stats.writes.get()),
+        ],
+    )
+}
+
+fn cpu(_: &Server) -> String {
+    let times = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_times(&stat)).unwrap_or_default();
+    let [user, system, children_user, children_system] = times.map(|seconds| format!("{seconds:.6}"));
+    lines(
+        "CPU",
+        &[
+            ("used_cpu_sys", &system),
+            ("used_cpu_user", &user),
+            ("used_cpu_sys_children", &children_system),
+            ("used_cpu_user_children", &children_user),
+        ],
+    )
+}
+
+/// User and system time of the process, then of its ended children, in seconds; from `/proc/self/stat`, whose unit
+/// is a hundredth of a second on every system that has the file.
+fn cpu_times(stat: &str) -> Option<[f64; 4]> {
+    // The second field is the program's name in parentheses, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut ticks = fields.split_ascii_whitespace().skip(11).map(|field| field.parse::<u32>().ok());
+    let mut next = || Some(f64::from(ticks.next()??) / 100.0);
+    Some([next()?, next()?, next()?, next()?])
+}
+
+fn sentinel(server: &Server) -> String {
+    command::info_section(&server.view.load(), (server.clock)())
+}
+
+fn lines(title: &str, fields: &[(&str, &dyn std::fmt::Display)]) -> String {
+    let mut text = format!("# {title}\r\n");
+    for (name, value) in fields {
+        // Writing to a String never fails.
+        let _ = write!(text, "{name}:{value}\r\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_times_are_found_behind_any_program_name() {
+        let stat = "17 (a) b (c)) S 1 17 17 0 -1 4194560 1 2 3 4 250 50 7 9 20 0 1 0 100 1 1";
+        assert_eq!(cpu_times(stat), Some([2.5, 0.5, 0.07, 0.09]));
+        assert_eq!(cpu_times("17 (x) S 1"), None);
+        assert_eq!(cpu_times(""), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! What each command does. Checks come first, in the reference's order: the command exists, has the right number of
+//! words, the client is authenticated, and is not a RESP2 subscriber that asks for something else.
+
+mod catalogue;
+mod clients;
+mod connection;
+mod info;
+mod sentinel;
+mod subscription;
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures::future::LocalBoxFuture;
+use sentinel_resp::{Protocol, Reply};
+
+use super::{
+    Server,
+    client::Client,
+    table::{self, Acl, Command, Verb},
+};
+
+/// What comes of a request.
+pub(crate) enum Answer {
+    /// One reply, now.
+    Now(Reply),
+    /// Several replies, now: one a channel.
+    Each(Vec<Reply>),
+    /// One reply that the monitor gives later. What the client asked meanwhile waits.
+    Later(LocalBoxFuture<'static, Reply>),
+    /// One reply, and the end of the connection.
+    Last(Reply),
+    /// The end of the process.
+    Shutdown,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Now(reply)
+    }
+}
+
+/// One request, checked, with everything that answering it needs.
+pub(crate) struct Request<'a> {
+    /// The process.
+    pub(crate) server: &'a Rc<Server>,
+    /// Who asks.
+    pub(crate) client: &'a Rc<Client>,
+    /// All words, the name first.
+    pub(crate) words: &'a [Bytes],
+}
+
+impl Request<'_> {
+    /// The words behind a command's name.
+    fn arguments(&self) -> &[Bytes] {
+        self.words.get(1..).unwrap_or_default()
+    }
+
+    /// The words behind a subcommand's name.
+    fn options(&self) -> &[Bytes] {
+        self.words.get(2..).unwrap_or_default()
+    }
+}
+
+/// Checks that the client may have this command executed now.
+pub(crate) fn check(client: &Client, words: &[Bytes]) -> Result<&'static Command, Reply> {
+    let command = table::look_up(words)?;
+    client.read(|state| {
+        if state.user.is_none() && !command.is_open() {
+            return Err(Reply::error("NOAUTH Authentication required."));
+        }
+        let bound = state.protocol == Protocol::Resp2 && state.subscriptions() > 0;
+        if bound && !command.fits_subscribers() {
+            return Err(Reply::err(format!(
+                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                command.name
+            )));
+        }
+        Ok(command)
+    })
+}
+
+/// Executes a command that passed [`check`].
+pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
+    match command.verb {
+        // The table gives every container at least one subcommand, so the look-up never ends at one.
+        Verb::Container => Reply::err(format!("wrong number of arguments for '{}' command", command.name)).into(),
+        Verb::Acl(Acl::Cat) => catalogue::categories(request),
+        Verb::Acl(Acl::Help) => catalogue::acl_help(),
+        Verb::Acl(Acl::Users) => Reply::Array(request.server.users.names().map(Reply::display).collect()).into(),
+        Verb::Acl(Acl::WhoAmI) => connection::who_am_i(request),
+        Verb::Auth => connection::auth(request),
+        Verb::Catalogue(verb) => catalogue::execute(verb, request),
+        Verb::Client(verb) => clients::execute(verb, request),
+        Verb::Hello => connection::hello(request),
+        Verb::Info => Reply::bulk(info::text(request.server, request.arguments())).into(),
+        Verb::Ping => connection::ping(request),
+        Verb::Publish => sentinel::publish(request),
+        Verb::Quit => Answer::Last(Reply::ok()),
+        Verb::Reset => connection::reset(request),
+        Verb::Role => sentinel::role(request),
+        Verb::Sentinel => sentinel::execute(request),
+        Verb::Shutdown => connection::shutdown(request),
+        Verb::Subscribe | Verb::SubscribePattern | Verb::Unsubscribe | Verb::UnsubscribePattern => {
+            subscription::execute(command.verb, request)
+        }
+    }
+}
+
+fn syntax_error() -> Answer {
+    Reply::err("syntax error").into()
+}
+
+/// Whether a word is this option, in any case.
+fn is(word: &[u8], option: &str) -> bool {
+    word.eq_ignore_ascii_case(option.as_bytes())
+}
+
+/// The number that a word spells in the one way that the reference accepts.
+fn integer(word: &[u8]) -> Option<i64> {
+    let number: i64 = std::str::from_utf8(word).ok()?.parse().ok()?;
+    (number.to_string().as_bytes() == word).then_some(number)
+}
+
+/// A help text: lines of simple strings, with a headline and the line that every help ends with.
+fn help(container: &str, lines: &[&'static str]) -> Answer {
+    let headline = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let mut replies = vec![Reply::status(headline)];
+    replies.extend(lines.iter().copied().chain(["HELP", "    Prints this help."]).map(Reply::status));
+    Reply::Array(replies).into()
+}

@@ -1,0 +1,51 @@
+//! SENTINEL, ROLE and PUBLISH: what the core answers, at once from its view or later from its engine.
+
+use sentinel_core::{
+    ClientId,
+    command::{self, Change, Command},
+};
+use sentinel_resp::Reply;
+use tokio::sync::oneshot;
+
+use super::{Answer, Request};
+use crate::serve::Ask;
+
+/// The one channel that a Sentinel takes messages on.
+const HELLO: &[u8] = b"__sentinel__:hello";
+
+pub(super) fn execute(request: &Request<'_>) -> Answer {
+    match Command::parse(request.words) {
+        Ok(Command::Query(query)) => {
+            let server = request.server;
+            query.answer(&server.view.load(), (server.clock)()).into()
+        }
+        Ok(Command::Change(change)) => ask(request, change),
+        Err(error) => error.into(),
+    }
+}
+
+pub(super) fn role(request: &Request<'_>) -> Answer {
+    command::role(&request.server.view.load()).into()
+}
+
+/// Hellos of other Sentinels are answered when the engine has taken them in; subscribers never see them.
+pub(super) fn publish(request: &Request<'_>) -> Answer {
+    match request.arguments() {
+        [channel, payload] if channel == HELLO => ask(request, Change::Hello(payload.clone())),
+        _ => Reply::err("Only HELLO messages are accepted by Sentinel instances.").into(),
+    }
+}
+
+/// Gives the engine a command and answers what it answers.
+fn ask(request: &Request<'_>, change: Change) -> Answer {
+    let changes = request.server.changes.clone();
+    let (reply, answer) = oneshot::channel();
+    let ask = Ask { client: ClientId(request.client.id), change, reply };
+    Answer::Later(Box::pin(async move {
+        let stopping = || Reply::err("this Sentinel is stopping");
+        if changes.send(ask).await.is_err() {
+            return stopping();
+        }
+        answer.await.unwrap_or_else(|_| stopping())
+    }))
+}

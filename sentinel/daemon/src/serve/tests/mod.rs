@@ -1,0 +1,7 @@
+//! Stories with real connections on the loopback, told against a monitor that the test plays itself.
+
+mod events;
+mod harness;
+mod limits;
+mod reference;
+mod sessions;
