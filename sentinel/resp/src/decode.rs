@@ -184,10 +184,7 @@ impl RequestDecoder {
         if length > limits::MAX_BULK_UNAUTHENTICATED && !self.authenticated {
             return Err(ProtocolError::UnauthenticatedBulkLength);
         }
-        self.charged = self
-            .charged
-            .saturating_add(length)
-            .saturating_add(limits::ARGUMENT_OVERHEAD);
+        self.charged = self.charged.saturating_add(length).saturating_add(limits::ARGUMENT_OVERHEAD);
         if self.charged > self.limits.max_request_bytes {
             return Err(ProtocolError::RequestTooBig);
         }
@@ -205,9 +202,7 @@ impl RequestDecoder {
         self.buffer.advance(2);
         self.arguments.push(argument);
         if missing > 1 {
-            self.state = State::Length {
-                missing: missing - 1,
-            };
+            self.state = State::Length { missing: missing - 1 };
             Step::Continue
         } else {
             Step::Complete
@@ -235,20 +230,13 @@ impl RequestDecoder {
     /// Where the first `end` stands, not looking twice at what was searched before.
     fn find(&mut self, end: u8, too_long: ProtocolError) -> Result<Option<usize>, ProtocolError> {
         let window = self.buffer.len().min(limits::MAX_LINE + 1);
-        if let Some(at) = self.buffer[self.scanned..window]
-            .iter()
-            .position(|&byte| byte == end)
-        {
+        if let Some(at) = self.buffer[self.scanned..window].iter().position(|&byte| byte == end) {
             // Kept where it is: the byte behind it may still be missing.
             self.scanned += at;
             return Ok(Some(self.scanned));
         }
         self.scanned = window;
-        if self.buffer.len() > limits::MAX_LINE {
-            Err(too_long)
-        } else {
-            Ok(None)
-        }
+        if self.buffer.len() > limits::MAX_LINE { Err(too_long) } else { Ok(None) }
     }
 
     fn take(&mut self, length: usize) -> BytesMut {

@@ -113,11 +113,7 @@ fn double(number: f64, resp3: bool, out: &mut BytesMut) {
     let text = if number.is_nan() {
         "nan".to_owned()
     } else if number.is_infinite() {
-        if number > 0.0 {
-            "inf".to_owned()
-        } else {
-            "-inf".to_owned()
-        }
+        if number > 0.0 { "inf".to_owned() } else { "-inf".to_owned() }
     } else {
         number.to_string()
     };

@@ -11,10 +11,7 @@ use crate::ProtocolError;
 /// A closing quote must end the word. As in the reference, which handles the line as a C string, a NUL
 /// byte ends it.
 pub(crate) fn split(line: &Bytes) -> Result<Vec<Bytes>, ProtocolError> {
-    let end = line
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(line.len());
+    let end = line.iter().position(|&byte| byte == 0).unwrap_or(line.len());
     let mut words = Vec::new();
     let mut at = 0;
     loop {
@@ -45,9 +42,7 @@ fn quoted(line: &[u8], start: usize, mut at: usize) -> Result<(Vec<u8>, usize), 
     at += 1;
     loop {
         match line.get(at..).unwrap_or_default() {
-            [b'\\', b'x', high, low, ..]
-                if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
-            {
+            [b'\\', b'x', high, low, ..] if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
                 word.push(hex(*high) * 16 + hex(*low));
                 at += 4;
             }
@@ -110,23 +105,14 @@ mod tests {
 
     #[test]
     fn plain_words_are_split_at_blanks() {
-        assert_eq!(
-            words(b"  SENTINEL \t masters  ").unwrap(),
-            ["SENTINEL", "masters"]
-        );
+        assert_eq!(words(b"  SENTINEL \t masters  ").unwrap(), ["SENTINEL", "masters"]);
         assert_eq!(words(b"   ").unwrap(), Vec::<Bytes>::new());
     }
 
     #[test]
     fn quotes_hold_blanks_and_escapes() {
-        assert_eq!(
-            words(br#"PING "a b" 'c d'"#).unwrap(),
-            ["PING", "a b", "c d"]
-        );
-        assert_eq!(
-            words(br#"PING "\x41\n\r\t\a\b\q\"""#).unwrap()[1],
-            &b"A\n\r\t\x07\x08q\""[..]
-        );
+        assert_eq!(words(br#"PING "a b" 'c d'"#).unwrap(), ["PING", "a b", "c d"]);
+        assert_eq!(words(br#"PING "\x41\n\r\t\a\b\q\"""#).unwrap()[1], &b"A\n\r\t\x07\x08q\""[..]);
         assert_eq!(words(br#"PING "\xzz""#).unwrap()[1], "xzz");
         assert_eq!(words(br"PING 'it\'s \n'").unwrap()[1], r"it's \n");
         assert_eq!(words(br#"PING """#).unwrap(), ["PING", ""]);
@@ -135,20 +121,8 @@ mod tests {
 
     #[test]
     fn quotes_that_do_not_end_a_word_are_refused() {
-        for line in [
-            &b"PING \"a"[..],
-            b"PING 'a",
-            b"PING \"a\"b",
-            b"PING 'a'b",
-            b"PING \"a\\",
-            b"\"a\0\"",
-        ] {
-            assert_eq!(
-                words(line),
-                Err(ProtocolError::UnbalancedQuotes),
-                "{}",
-                line.escape_ascii()
-            );
+        for line in [&b"PING \"a"[..], b"PING 'a", b"PING \"a\"b", b"PING 'a'b", b"PING \"a\\", b"\"a\0\""] {
+            assert_eq!(words(line), Err(ProtocolError::UnbalancedQuotes), "{}", line.escape_ascii());
         }
     }
 

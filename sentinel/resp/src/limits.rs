@@ -19,10 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_bulk_bytes: 512 * 1024 * 1024,
-            max_request_bytes: 1024 * 1024,
-        }
+        Self { max_bulk_bytes: 512 * 1024 * 1024, max_request_bytes: 1024 * 1024 }
     }
 }
 

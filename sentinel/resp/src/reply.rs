@@ -79,10 +79,7 @@ impl Reply {
 
     /// A text for a human: verbatim `txt` in RESP3, a bulk string in RESP2.
     pub fn text(text: impl Into<String>) -> Self {
-        Self::Verbatim {
-            format: *b"txt",
-            text: text.into(),
-        }
+        Self::Verbatim { format: *b"txt", text: text.into() }
     }
 
     /// An array of anything that turns into replies.
@@ -92,12 +89,7 @@ impl Reply {
 
     /// A map of anything that turns into replies.
     pub fn map<K: Into<Reply>, V: Into<Reply>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        Self::Map(
-            pairs
-                .into_iter()
-                .map(|(key, value)| (key.into(), value.into()))
-                .collect(),
-        )
+        Self::Map(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 
     /// The text of a status, an error line, a verbatim or a bulk string; `None` for the other kinds and
@@ -190,10 +182,7 @@ mod tests {
 
     #[test]
     fn an_error_shows_its_code() {
-        assert_eq!(
-            Reply::error("NOAUTH Authentication required.").error_code(),
-            Some("NOAUTH")
-        );
+        assert_eq!(Reply::error("NOAUTH Authentication required.").error_code(), Some("NOAUTH"));
         assert_eq!(Reply::err("syntax error"), Reply::error("ERR syntax error"));
         assert_eq!(Reply::ok().error_code(), None);
     }
@@ -213,14 +202,8 @@ mod tests {
         let map = Reply::map([("server", Reply::from("redis")), ("proto", Reply::from(3))]);
         assert_eq!(
             map,
-            Reply::Map(vec![
-                (Reply::bulk("server"), Reply::bulk("redis")),
-                (Reply::bulk("proto"), Reply::Integer(3)),
-            ])
+            Reply::Map(vec![(Reply::bulk("server"), Reply::bulk("redis")), (Reply::bulk("proto"), Reply::Integer(3)),])
         );
-        assert_eq!(
-            Reply::array(["a", "b"]).as_items().map(<[Reply]>::len),
-            Some(2)
-        );
+        assert_eq!(Reply::array(["a", "b"]).as_items().map(<[Reply]>::len), Some(2));
     }
 }

@@ -20,10 +20,7 @@ fn drain(decoder: &mut RequestDecoder, outcome: &mut Outcome) {
     }
 }
 
-fn decode_parts<'a>(
-    mut decoder: RequestDecoder,
-    parts: impl IntoIterator<Item = &'a [u8]>,
-) -> Outcome {
+fn decode_parts<'a>(mut decoder: RequestDecoder, parts: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut outcome = Outcome::default();
     for part in parts {
         decoder.feed(part);
@@ -60,28 +57,14 @@ fn refused(bytes: &[u8], error: ProtocolError) {
 
 #[track_caller]
 fn waits(bytes: &[u8]) {
-    assert_eq!(
-        decode(bytes),
-        Outcome::default(),
-        "for {}",
-        bytes.escape_ascii()
-    );
+    assert_eq!(decode(bytes), Outcome::default(), "for {}", bytes.escape_ascii());
 }
 
 #[test]
 fn arrays_and_lines_may_be_mixed_in_one_pipeline() {
-    let (requests, error) =
-        decode(b"*1\r\n$4\r\nPING\r\nPING hello\r\n\r\n*2\r\n$4\r\nROLE\r\n$0\r\n\r\nROLE\n");
+    let (requests, error) = decode(b"*1\r\n$4\r\nPING\r\nPING hello\r\n\r\n*2\r\n$4\r\nROLE\r\n$0\r\n\r\nROLE\n");
     assert_eq!(error, None);
-    assert_eq!(
-        requests,
-        [
-            vec!["PING"],
-            vec!["PING", "hello"],
-            vec!["ROLE", ""],
-            vec!["ROLE"]
-        ]
-    );
+    assert_eq!(requests, [vec!["PING"], vec!["PING", "hello"], vec!["ROLE", ""], vec!["ROLE"]]);
 }
 
 #[test]
@@ -93,89 +76,35 @@ fn empty_arrays_and_lines_are_skipped() {
 #[test]
 fn arguments_hold_any_bytes() {
     let all: Vec<u8> = (0..=255).collect();
-    assert_eq!(
-        decode(&array(&[&all[..], b"\r\n", b""])).0,
-        [vec![&all[..], b"\r\n", b""]]
-    );
+    assert_eq!(decode(&array(&[&all[..], b"\r\n", b""])).0, [vec![&all[..], b"\r\n", b""]]);
 }
 
 #[test]
 fn malformed_counts_are_refused_in_the_words_of_the_reference() {
     use ProtocolError as E;
-    for count in [
-        "x",
-        "",
-        "+1",
-        "01",
-        "-0",
-        " 1",
-        "1 ",
-        "2147483648",
-        "99999999999999999999",
-    ] {
+    for count in ["x", "", "+1", "01", "-0", " 1", "1 ", "2147483648", "99999999999999999999"] {
         refused(format!("*{count}\r\n").as_bytes(), E::InvalidArrayLength);
     }
-    for length in [
-        "x",
-        "",
-        "-1",
-        "+1",
-        "01",
-        "536870913",
-        "99999999999999999999",
-    ] {
-        refused(
-            format!("*1\r\n${length}\r\n").as_bytes(),
-            E::InvalidBulkLength,
-        );
+    for length in ["x", "", "-1", "+1", "01", "536870913", "99999999999999999999"] {
+        refused(format!("*1\r\n${length}\r\n").as_bytes(), E::InvalidBulkLength);
     }
     refused(b"*1\r\nfoo\r\n", E::ExpectedBulk(b'f'));
     refused(b"*1\r\n:1\r\n", E::ExpectedBulk(b':'));
     refused(b"*1\r\n*1\r\n$4\r\nPING\r\n", E::ExpectedBulk(b'*'));
     refused(b"PING \"a\r\n", E::UnbalancedQuotes);
     let texts = [
-        (
-            E::InvalidArrayLength,
-            "ERR Protocol error: invalid multibulk length",
-        ),
-        (
-            E::InvalidBulkLength,
-            "ERR Protocol error: invalid bulk length",
-        ),
-        (
-            E::ExpectedBulk(b'f'),
-            "ERR Protocol error: expected '$', got 'f'",
-        ),
-        (
-            E::UnbalancedQuotes,
-            "ERR Protocol error: unbalanced quotes in request",
-        ),
-        (
-            E::InlineTooBig,
-            "ERR Protocol error: too big inline request",
-        ),
-        (
-            E::ArrayCountTooLong,
-            "ERR Protocol error: too big mbulk count string",
-        ),
-        (
-            E::BulkCountTooLong,
-            "ERR Protocol error: too big bulk count string",
-        ),
-        (
-            E::UnauthenticatedArrayLength,
-            "ERR Protocol error: unauthenticated multibulk length",
-        ),
-        (
-            E::UnauthenticatedBulkLength,
-            "ERR Protocol error: unauthenticated bulk length",
-        ),
+        (E::InvalidArrayLength, "ERR Protocol error: invalid multibulk length"),
+        (E::InvalidBulkLength, "ERR Protocol error: invalid bulk length"),
+        (E::ExpectedBulk(b'f'), "ERR Protocol error: expected '$', got 'f'"),
+        (E::UnbalancedQuotes, "ERR Protocol error: unbalanced quotes in request"),
+        (E::InlineTooBig, "ERR Protocol error: too big inline request"),
+        (E::ArrayCountTooLong, "ERR Protocol error: too big mbulk count string"),
+        (E::BulkCountTooLong, "ERR Protocol error: too big bulk count string"),
+        (E::UnauthenticatedArrayLength, "ERR Protocol error: unauthenticated multibulk length"),
+        (E::UnauthenticatedBulkLength, "ERR Protocol error: unauthenticated bulk length"),
     ];
     for (error, text) in texts {
-        assert_eq!(
-            error.reply().as_ref().and_then(|reply| reply.as_text()),
-            Some(text)
-        );
+        assert_eq!(error.reply().as_ref().and_then(|reply| reply.as_text()), Some(text));
     }
 }
 
@@ -186,34 +115,19 @@ fn lines_are_bounded_at_64_kib() {
     assert_eq!(decode(&fits).0[0][0].len(), limit);
     waits(&vec![b'a'; limit]);
     refused(&vec![b'a'; limit + 1], ProtocolError::InlineTooBig);
-    refused(
-        &[vec![b'a'; limit + 1], b"\n".to_vec()].concat(),
-        ProtocolError::InlineTooBig,
-    );
-    refused(
-        &[b"*".to_vec(), vec![b'1'; limit]].concat(),
-        ProtocolError::ArrayCountTooLong,
-    );
-    refused(
-        &[b"*1\r\n$".to_vec(), vec![b'1'; limit]].concat(),
-        ProtocolError::BulkCountTooLong,
-    );
+    refused(&[vec![b'a'; limit + 1], b"\n".to_vec()].concat(), ProtocolError::InlineTooBig);
+    refused(&[b"*".to_vec(), vec![b'1'; limit]].concat(), ProtocolError::ArrayCountTooLong);
+    refused(&[b"*1\r\n$".to_vec(), vec![b'1'; limit]].concat(), ProtocolError::BulkCountTooLong);
 }
 
 #[test]
 fn a_stranger_gets_tighter_bounds() {
     let (requests, error) = decode_as_stranger(&array(&["x"; 10]));
     assert_eq!((requests.len(), error), (1, None));
-    assert_eq!(
-        decode_as_stranger(b"*11\r\n").1,
-        Some(ProtocolError::UnauthenticatedArrayLength)
-    );
+    assert_eq!(decode_as_stranger(b"*11\r\n").1, Some(ProtocolError::UnauthenticatedArrayLength));
     let (requests, error) = decode_as_stranger(&array(&["x".repeat(16_384)]));
     assert_eq!((requests.len(), error), (1, None));
-    assert_eq!(
-        decode_as_stranger(b"*1\r\n$16385\r\n").1,
-        Some(ProtocolError::UnauthenticatedBulkLength)
-    );
+    assert_eq!(decode_as_stranger(b"*1\r\n$16385\r\n").1, Some(ProtocolError::UnauthenticatedBulkLength));
 }
 
 #[test]
@@ -229,38 +143,22 @@ fn authentication_in_a_pipeline_counts_for_what_follows() {
 
 #[test]
 fn announced_lengths_cost_nothing_until_the_bytes_arrive() {
-    let limits = Limits {
-        max_request_bytes: u64::MAX,
-        ..Limits::default()
-    };
+    let limits = Limits { max_request_bytes: u64::MAX, ..Limits::default() };
     let mut decoder = RequestDecoder::new(limits);
     decoder.feed(b"*2147483647\r\n$536870912\r\nx");
     assert_eq!(decoder.next_request(), Ok(None));
-    assert!(
-        decoder.buffer().capacity() < 1024,
-        "{}",
-        decoder.buffer().capacity()
-    );
+    assert!(decoder.buffer().capacity() < 1024, "{}", decoder.buffer().capacity());
 }
 
 #[test]
 fn a_request_is_bounded_as_a_whole() {
-    let limits = Limits {
-        max_request_bytes: 1000,
-        ..Limits::default()
-    };
+    let limits = Limits { max_request_bytes: 1000, ..Limits::default() };
     let outcome = |bytes: &[u8]| decode_parts(RequestDecoder::new(limits), [bytes]);
-    assert_eq!(
-        outcome(b"*1\r\n$969\r\n").1,
-        Some(ProtocolError::RequestTooBig)
-    );
+    assert_eq!(outcome(b"*1\r\n$969\r\n").1, Some(ProtocolError::RequestTooBig));
     assert_eq!(outcome(&array(&["x".repeat(968)])).0.len(), 1);
     // Many tiny arguments cost their handles.
     assert_eq!(outcome(&array(&[""; 31])).0.len(), 1);
-    assert_eq!(
-        outcome(&array(&[""; 32])).1,
-        Some(ProtocolError::RequestTooBig)
-    );
+    assert_eq!(outcome(&array(&[""; 32])).1, Some(ProtocolError::RequestTooBig));
     // The bound is one of a request, not of a connection.
     assert_eq!(outcome(&array(&["x".repeat(500)]).repeat(10)).0.len(), 10);
 }
@@ -280,10 +178,7 @@ fn an_error_is_final() {
     decoder.feed(b"PING\r\n*x\r\nPING\r\n");
     assert_eq!(decoder.next_request().unwrap().unwrap(), ["PING"]);
     for _ in 0..2 {
-        assert_eq!(
-            decoder.next_request(),
-            Err(ProtocolError::InvalidArrayLength)
-        );
+        assert_eq!(decoder.next_request(), Err(ProtocolError::InvalidArrayLength));
         decoder.feed(b"PING\r\n");
     }
 }

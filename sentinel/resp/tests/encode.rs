@@ -20,67 +20,27 @@ fn expect(reply: &Reply, resp2: &str, resp3: &str) {
 #[test]
 fn each_kind_has_its_form_in_both_versions() {
     expect(&Reply::ok(), "+OK\r\n", "+OK\r\n");
-    expect(
-        &Reply::err("syntax error"),
-        "-ERR syntax error\r\n",
-        "-ERR syntax error\r\n",
-    );
+    expect(&Reply::err("syntax error"), "-ERR syntax error\r\n", "-ERR syntax error\r\n");
     expect(&Reply::Integer(-7), ":-7\r\n", ":-7\r\n");
-    expect(
-        &Reply::bulk("x\r\ny"),
-        "$4\r\nx\r\ny\r\n",
-        "$4\r\nx\r\ny\r\n",
-    );
+    expect(&Reply::bulk("x\r\ny"), "$4\r\nx\r\ny\r\n", "$4\r\nx\r\ny\r\n");
     expect(&Reply::Null, "$-1\r\n", "_\r\n");
     expect(&Reply::NullArray, "*-1\r\n", "_\r\n");
-    expect(
-        &Reply::array(["a"]),
-        "*1\r\n$1\r\na\r\n",
-        "*1\r\n$1\r\na\r\n",
-    );
-    expect(
-        &Reply::map([("a", 1)]),
-        "*2\r\n$1\r\na\r\n:1\r\n",
-        "%1\r\n$1\r\na\r\n:1\r\n",
-    );
-    expect(
-        &Reply::Set(vec![Reply::ok()]),
-        "*1\r\n+OK\r\n",
-        "~1\r\n+OK\r\n",
-    );
-    expect(
-        &Reply::Push(vec![Reply::ok()]),
-        "*1\r\n+OK\r\n",
-        ">1\r\n+OK\r\n",
-    );
-    expect(
-        &Reply::text("id=1\n"),
-        "$5\r\nid=1\n\r\n",
-        "=9\r\ntxt:id=1\n\r\n",
-    );
+    expect(&Reply::array(["a"]), "*1\r\n$1\r\na\r\n", "*1\r\n$1\r\na\r\n");
+    expect(&Reply::map([("a", 1)]), "*2\r\n$1\r\na\r\n:1\r\n", "%1\r\n$1\r\na\r\n:1\r\n");
+    expect(&Reply::Set(vec![Reply::ok()]), "*1\r\n+OK\r\n", "~1\r\n+OK\r\n");
+    expect(&Reply::Push(vec![Reply::ok()]), "*1\r\n+OK\r\n", ">1\r\n+OK\r\n");
+    expect(&Reply::text("id=1\n"), "$5\r\nid=1\n\r\n", "=9\r\ntxt:id=1\n\r\n");
     expect(&Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n");
-    expect(
-        &Reply::Double(f64::NEG_INFINITY),
-        "$4\r\n-inf\r\n",
-        ",-inf\r\n",
-    );
+    expect(&Reply::Double(f64::NEG_INFINITY), "$4\r\n-inf\r\n", ",-inf\r\n");
     expect(&Reply::Boolean(true), ":1\r\n", "#t\r\n");
     expect(&Reply::NoReply, "", "");
-    expect(
-        &Reply::Array(vec![Reply::NoReply]),
-        "*1\r\n$-1\r\n",
-        "*1\r\n_\r\n",
-    );
+    expect(&Reply::Array(vec![Reply::NoReply]), "*1\r\n$-1\r\n", "*1\r\n_\r\n");
 }
 
 #[test]
 fn a_line_cannot_be_ended_by_what_it_quotes() {
     let forged = Reply::err("unknown command 'x\r\n+OK\r\n'");
-    expect(
-        &forged,
-        "-ERR unknown command 'x  +OK  '\r\n",
-        "-ERR unknown command 'x  +OK  '\r\n",
-    );
+    expect(&forged, "-ERR unknown command 'x  +OK  '\r\n", "-ERR unknown command 'x  +OK  '\r\n");
     expect(&Reply::status("a\nb"), "+a b\r\n", "+a b\r\n");
 }
 
@@ -96,22 +56,15 @@ fn expected(reply: &Reply, protocol: Protocol) -> Value {
         Reply::Null | Reply::NullArray | Reply::NoReply => Value::Nil,
         Reply::Set(items) if resp3 => Value::Set(all(items)),
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => Value::Array(all(items)),
-        Reply::Map(pairs) if resp3 => Value::Map(
-            pairs
-                .iter()
-                .map(|(k, v)| (expected(k, protocol), expected(v, protocol)))
-                .collect(),
-        ),
-        Reply::Map(pairs) => Value::Array(
-            pairs
-                .iter()
-                .flat_map(|(k, v)| [expected(k, protocol), expected(v, protocol)])
-                .collect(),
-        ),
-        Reply::Verbatim { text, .. } if resp3 => Value::VerbatimString {
-            format: VerbatimFormat::Text,
-            text: text.clone(),
-        },
+        Reply::Map(pairs) if resp3 => {
+            Value::Map(pairs.iter().map(|(k, v)| (expected(k, protocol), expected(v, protocol))).collect())
+        }
+        Reply::Map(pairs) => {
+            Value::Array(pairs.iter().flat_map(|(k, v)| [expected(k, protocol), expected(v, protocol)]).collect())
+        }
+        Reply::Verbatim { text, .. } if resp3 => {
+            Value::VerbatimString { format: VerbatimFormat::Text, text: text.clone() }
+        }
         Reply::Verbatim { text, .. } => Value::BulkString(text.clone().into_bytes()),
         Reply::Double(number) if resp3 => Value::Double(*number),
         Reply::Double(number) => Value::BulkString(number.to_string().into_bytes()),
