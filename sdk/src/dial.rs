@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -23,6 +23,7 @@ use crate::counters::Counters;
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Data that the peer's kernel does not acknowledge for this time ends the connection.
+#[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Commands that wait to be written; more callers wait for room.
 const WRITE_QUEUE: usize = 256;
@@ -46,6 +47,21 @@ pub(crate) struct Ending {
     pub(crate) grace: Duration,
 }
 
+/// Why there is no connection. The text is shown, never decided upon.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub(crate) struct DialError {
+    reason: String,
+    /// The server knows no HELLO: only RESP2 is left.
+    pub(crate) lacks_resp3: bool,
+}
+
+impl DialError {
+    fn new(reason: String) -> Self {
+        Self { reason, lacks_resp3: false }
+    }
+}
+
 /// An open connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
@@ -56,15 +72,13 @@ pub(crate) struct Link {
 
 impl Dialer {
     /// Connects and logs in.
-    ///
-    /// The error is a text: it is shown, never decided upon.
     pub(crate) async fn dial(
         &self,
         address: &Address,
         login: &RedisConnectionInfo,
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
-    ) -> Result<Link, String> {
+    ) -> Result<Link, DialError> {
         let link = self.open(address, login, ending, pushes).await;
         match &link {
             Ok(_) => self.counters.dials.add_one(),
@@ -79,11 +93,11 @@ impl Dialer {
         login: &RedisConnectionInfo,
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
-    ) -> Result<Link, String> {
+    ) -> Result<Link, DialError> {
         let stream = timeout(self.timeouts.connect, TcpStream::connect((address.host(), address.port())))
             .await
-            .map_err(|_| format!("no connection within {:?}", self.timeouts.connect))?
-            .map_err(|error| format!("cannot connect: {error}"))?;
+            .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
+            .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
         // A socket that refuses an option still works, only less promptly.
         if let Err(error) = tune(&stream) {
             tracing::debug!(%address, %error, "socket options were refused");
@@ -100,8 +114,11 @@ impl Dialer {
         let (connection, driver) =
             timeout(self.timeouts.handshake, MultiplexedConnection::new_with_config(login, stream, config))
                 .await
-                .map_err(|_| format!("no login within {:?}", self.timeouts.handshake))?
-                .map_err(|error| format!("login failed: {error}"))?;
+                .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
+                .map_err(|error| DialError {
+                    reason: format!("login failed: {error}"),
+                    lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
+                })?;
 
         let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
@@ -120,6 +137,11 @@ impl Dialer {
         });
         Ok(Link { connection, ended })
     }
+}
+
+/// For a connection on which nothing is subscribed to.
+pub(crate) fn no_pushes() -> Option<impl AsyncPushSender> {
+    None::<tokio::sync::mpsc::UnboundedSender<redis::PushInfo>>
 }
 
 fn tune(stream: &TcpStream) -> std::io::Result<()> {

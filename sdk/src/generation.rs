@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use redis::RedisConnectionInfo;
-use redis::aio::AsyncPushSender;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{Dialer, Ending, Link};
+use crate::dial::{Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
 use crate::role;
 
@@ -111,17 +110,14 @@ impl Opener {
     /// A connection whose other end has just said that it is a master.
     pub(crate) async fn open(&self, grace: Duration) -> Result<Link, String> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let mut link = self.dialer.dial(&self.address, &self.login, ending, no_pushes()).await?;
+        let dial = self.dialer.dial(&self.address, &self.login, ending, no_pushes());
+        let mut link = dial.await.map_err(|error| error.to_string())?;
         let deadline = self.dialer.timeouts.handshake;
         timeout(deadline, role::is_master(&mut link.connection, self.client_name.as_deref()))
             .await
             .map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
         Ok(link)
     }
-}
-
-fn no_pushes() -> Option<impl AsyncPushSender> {
-    None::<tokio::sync::mpsc::UnboundedSender<redis::PushInfo>>
 }
 
 /// An exclusive connection in the pool or in use.

@@ -1,7 +1,8 @@
 //! A Redis and Valkey client that follows the master its Sentinels name.
 //!
 //! It builds on the [`redis`] crate for connections and commands, and works with redis-sentinel, valkey-sentinel and every other
-//! Sentinel that speaks their protocol (with `HELLO 3`, Redis 6 and later).
+//! Sentinel that speaks their protocol. From Sentinels before version 6, which have no `HELLO 3`, no push is received: they are asked
+//! every second instead.
 //!
 //! ```no_run
 //! use std::time::Duration;

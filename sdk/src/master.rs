@@ -125,16 +125,14 @@ async fn next_link(
 
 async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> RedisResult<R::Answer> {
     let mut connection = link.link.connection.clone();
-    match timeout(shared.config.timeouts.command, request.send(&mut connection)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            shared.counters.timeouts.add_one();
-            if link.timed_out() >= shared.config.timeouts_in_a_row {
-                shared.doubt(link);
-            }
-            Err(io::Error::from(io::ErrorKind::TimedOut).into())
+    let answer = timeout(shared.config.timeouts.command, request.send(&mut connection));
+    answer.await.unwrap_or_else(|_| {
+        shared.counters.timeouts.add_one();
+        if link.timed_out() >= shared.config.timeouts_in_a_row {
+            shared.doubt(link);
         }
-    }
+        Err(io::Error::from(io::ErrorKind::TimedOut).into())
+    })
 }
 
 /// One command or one pipeline.

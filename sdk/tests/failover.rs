@@ -98,9 +98,8 @@ async fn writes_go_on_through_a_coordinated_failover() {
     assert_eq!(deployment.node(&master).role(), "master");
 
     let switched = loop {
-        match events.next().await.unwrap() {
-            Event::Switched { from, to, .. } => break (from, to),
-            _ => {}
+        if let Event::Switched { from, to, .. } = events.next().await.unwrap() {
+            break (from, to);
         }
     };
     assert_eq!(switched, (before.master.clone(), master.clone()));

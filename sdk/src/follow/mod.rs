@@ -4,27 +4,29 @@
 //! question), a broken connection, a doubt raised by a command. A sign never moves the pool by itself: the best candidate is
 //! dialled, asked for its role on the connection that will be kept, and only then installed.
 
+mod bench;
 mod choose;
+mod roster;
 
-use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::bench::Bench;
 use self::choose::{Candidate, Known, Voice, agreed_epoch, choose, older_agreement};
-use crate::address::Address;
+use self::roster::Roster;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
 use crate::role;
-use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
+use crate::sentinel::Report;
 use crate::shared::{Shared, Standing};
-use crate::topology::{SentinelState, Topology};
+use crate::topology::Topology;
 
 /// At the start, the answers of slower Sentinels are waited for this long after the first, so that a stale one that is quick
 /// does not decide.
@@ -33,16 +35,10 @@ const GATHER: Duration = Duration::from_millis(100);
 const FASTEST_QUESTIONS: Duration = Duration::from_millis(30);
 /// ...and, in an outage that lasts, this often.
 const SLOWEST_QUESTIONS: Duration = Duration::from_secs(1);
-/// A rejected candidate is passed over for this long, doubling...
-const FIRST_BENCH: Duration = Duration::from_millis(10);
-/// ...up to this while no master is at hand (while one is, up to the refresh interval).
+/// While no master is at hand, a rejected candidate is tried again at least this often; while one is, as rarely as the refresh interval.
 const LONGEST_BENCH: Duration = Duration::from_millis(100);
 /// An older configuration is believed only after a majority named it for this long without a master being at hand.
 const OLDER_AFTER: Duration = Duration::from_secs(5);
-/// More Sentinels are not followed: no deployment has as many.
-const MOST_SENTINELS: usize = 64;
-/// A learnt Sentinel that was in vain dialled this often, and that no other names any more, is forgotten.
-const FORGET_AFTER: u32 = 10;
 /// Reports that wait to be heard; the Sentinels' tasks wait for room.
 const REPORTS: usize = 64;
 
@@ -54,19 +50,10 @@ struct Attempt {
     dial: Pending<Result<MasterLink, String>>,
 }
 
-struct Bench {
-    until: Instant,
-    pause: Duration,
-    reason: String,
-}
-
 pub(crate) struct Follower {
     shared: Arc<Shared>,
     reports: mpsc::Receiver<Report>,
-    reporter: mpsc::Sender<Report>,
-    sentinels: BTreeMap<Address, Sentinel>,
-    /// The last usable answer of each Sentinel that can be reached.
-    views: HashMap<Address, View>,
+    roster: Roster,
     known: Option<Known>,
     generation: Option<Arc<Generation>>,
     since: Option<SystemTime>,
@@ -75,10 +62,9 @@ pub(crate) struct Follower {
     attempt: Option<Attempt>,
     /// ROLE is being asked on the link in use.
     check: Option<Pending<Result<(), String>>>,
-    benched: HashMap<Address, Bench>,
+    bench: Bench,
     /// Since when no verified master is at hand.
     missing_since: Option<Instant>,
-    first_answer: Option<Instant>,
     next_question: Instant,
     /// When to look at the candidates again although nothing new was heard.
     next_look: Option<Instant>,
@@ -89,11 +75,9 @@ impl Follower {
         let (reporter, reports) = mpsc::channel(REPORTS);
         let now = Instant::now();
         Self {
+            roster: Roster::new(shared.clone(), reporter),
             shared,
             reports,
-            reporter,
-            sentinels: BTreeMap::new(),
-            views: HashMap::new(),
             known: None,
             generation: None,
             since: None,
@@ -101,10 +85,9 @@ impl Follower {
             serial: 0,
             attempt: None,
             check: None,
-            benched: HashMap::new(),
+            bench: Bench::default(),
             missing_since: Some(now),
-            first_answer: None,
-            next_question: now + SLOWEST_QUESTIONS,
+            next_question: now + FASTEST_QUESTIONS,
             next_look: None,
         }
     }
@@ -113,7 +96,7 @@ impl Follower {
     pub(crate) async fn run(mut self) {
         let stop = self.shared.dialer.stop.clone();
         for seed in self.shared.config.seeds.clone() {
-            self.follow_sentinel(seed, true);
+            self.roster.follow(seed, true);
         }
         loop {
             tokio::select! {
@@ -140,45 +123,7 @@ impl Follower {
     }
 
     fn hear(&mut self, report: Report) {
-        let Report { sentinel: address, news } = report;
-        // A Sentinel that was just forgotten may still have had something to say.
-        let Some(sentinel) = self.sentinels.get_mut(&address) else {
-            return;
-        };
-        match news {
-            News::Subscribed => {
-                sentinel.connected = true;
-                sentinel.failures = 0;
-                self.shared.emit(Event::SentinelFound { address });
-            }
-            News::Answered(view) => {
-                sentinel.heard = true;
-                sentinel.trouble = None;
-                sentinel.id.clone_from(&view.id);
-                self.first_answer.get_or_insert_with(Instant::now);
-                let peers = view.peers.clone();
-                self.views.insert(address.clone(), view);
-                if self.is_double(&address) {
-                    self.forget(&address);
-                }
-                self.learn(peers);
-            }
-            News::Useless(trouble) => {
-                sentinel.heard = true;
-                sentinel.trouble = Some(trouble);
-                self.views.remove(&address);
-            }
-            News::Lost(reason) => {
-                sentinel.heard = true;
-                sentinel.failures += 1;
-                sentinel.trouble = Some(reason.clone());
-                self.views.remove(&address);
-                if std::mem::take(&mut sentinel.connected) {
-                    self.shared.emit(Event::SentinelLost { address: address.clone(), reason });
-                }
-                self.forget_if_gone(&address);
-            }
-        }
+        self.roster.hear(report);
         self.note_troubles();
         self.consider();
         self.publish();
@@ -190,7 +135,7 @@ impl Follower {
             return;
         }
         let healthy = self.healthy();
-        let voices = self.voices();
+        let voices = self.roster.voices();
         if healthy
             && let Some(known) = &mut self.known
             && let Some(epoch) = agreed_epoch(&voices, &known.address)
@@ -198,9 +143,7 @@ impl Follower {
             known.epoch = known.epoch.max(epoch);
         }
         let Some(candidate) = self.best(&voices) else {
-            let now = Instant::now();
-            let benches = self.benched.values().map(|bench| bench.until);
-            self.next_look = benches.filter(|until| *until > now).min();
+            self.next_look = self.bench.next_end();
             return;
         };
         if let Some(attempt) = &self.attempt
@@ -217,24 +160,18 @@ impl Follower {
         self.attempt = Some(self.dial(candidate));
     }
 
-    fn voices(&self) -> Vec<Voice> {
-        self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
-    }
-
     fn best(&self, voices: &[Voice]) -> Option<Candidate> {
-        let now = Instant::now();
-        let benched =
-            |candidate: &Candidate| self.benched.get(&candidate.address).is_some_and(|bench| bench.until > now);
+        let benched = |candidate: &Candidate| self.bench.holds(&candidate.address);
         choose(voices, self.known.as_ref(), self.healthy(), benched)
             .or_else(|| self.older(voices).filter(|candidate| !benched(candidate)))
     }
 
     /// Whether enough was heard for a decision: later always, at the start once all have been heard or the first answer is old enough.
     fn gathered(&mut self) -> bool {
-        if self.known.is_some() || self.sentinels.values().all(|sentinel| sentinel.heard) {
+        if self.known.is_some() || self.roster.all_heard() {
             return true;
         }
-        let Some(first) = self.first_answer else {
+        let Some(first) = self.roster.first_answer() else {
             return false;
         };
         if first.elapsed() >= GATHER {
@@ -249,7 +186,7 @@ impl Follower {
         if missing_since.elapsed() < OLDER_AFTER {
             return None;
         }
-        older_agreement(voices, self.sentinels.len(), self.known.as_ref()?)
+        older_agreement(voices, self.roster.len(), self.known.as_ref()?)
     }
 
     fn dial(&mut self, candidate: Candidate) -> Attempt {
@@ -279,7 +216,7 @@ impl Follower {
         };
         match result {
             // While it was dialled, the doubted master proved itself or the Sentinels changed their mind.
-            Ok(_) if self.healthy() && self.best(&self.voices()).as_ref() != Some(&attempt.candidate) => {}
+            Ok(_) if self.healthy() && self.best(&self.roster.voices()).as_ref() != Some(&attempt.candidate) => {}
             Ok(link) => self.install(&attempt.candidate, link),
             Err(reason) => self.reject(&attempt.candidate, reason),
         }
@@ -299,9 +236,9 @@ impl Follower {
             tracing::warn!(from = known.epoch, to = candidate.epoch, "the sentinels agree on an older configuration");
             self.shared.emit(Event::EpochReset { from: known.epoch, to: candidate.epoch });
         }
-        let epoch = agreed_epoch(&self.voices(), &candidate.address).unwrap_or(candidate.epoch);
+        let epoch = agreed_epoch(&self.roster.voices(), &candidate.address).unwrap_or(candidate.epoch);
         self.known = Some(Known { address: candidate.address.clone(), epoch });
-        self.benched.clear();
+        self.bench.clear();
         self.check = None;
         self.link = Some(link.clone());
         self.shared.standing.store(Arc::new(Standing { generation: Some(generation.clone()), link: Some(link) }));
@@ -335,19 +272,11 @@ impl Follower {
     fn reject(&mut self, candidate: &Candidate, reason: String) {
         self.shared.counters.candidates_rejected.add_one();
         let longest = if self.healthy() { self.shared.config.refresh } else { LONGEST_BENCH };
-        let before = self.benched.remove(&candidate.address);
-        let pause = before.as_ref().map_or(FIRST_BENCH, |bench| (bench.pause * 2).min(longest));
-        // Repeated at every attempt it would drown all else.
-        if before.is_none_or(|before| before.reason != reason) {
+        if self.bench.put(&candidate.address, &reason, longest) {
             tracing::info!(address = %candidate.address, %reason, "candidate rejected");
-            self.shared.emit(Event::CandidateRejected { address: candidate.address.clone(), reason: reason.clone() });
+            let address = candidate.address.clone();
+            self.shared.emit(Event::CandidateRejected { address, reason });
         }
-        // Nonsense must not fill the memory with addresses.
-        let now = Instant::now();
-        if self.benched.len() >= MOST_SENTINELS {
-            self.benched.retain(|_, bench| bench.until > now);
-        }
-        self.benched.insert(candidate.address.clone(), Bench { until: now + shortened(pause, 0.3), pause, reason });
     }
 
     /// A command saw a sign that the node is not the master: its role is asked on that very connection, and so are the Sentinels.
@@ -413,22 +342,16 @@ impl Follower {
             tracing::info!(%address, reason, "master lost");
             self.shared.emit(Event::MasterLost { address, reason: reason.to_owned() });
         }
-        self.ask_all();
+        self.roster.ask_all();
         self.next_question = Instant::now() + self.pace();
     }
 
     fn refresh(&mut self) {
-        self.ask_all();
+        self.roster.ask_all();
         if self.check.is_none() {
             self.check_role();
         }
         self.next_question = Instant::now() + self.pace();
-    }
-
-    fn ask_all(&self) {
-        for sentinel in self.sentinels.values() {
-            sentinel.ask.notify_one();
-        }
     }
 
     /// The time to the next question.
@@ -446,69 +369,10 @@ impl Follower {
         self.link.as_ref().is_some_and(|link| link.usable())
     }
 
-    fn follow_sentinel(&mut self, address: Address, seed: bool) {
-        let ask = Arc::new(Notify::new());
-        let stop = self.shared.dialer.stop.child_token();
-        self.shared.dialer.tasks.spawn(sentinel::watch(
-            address.clone(),
-            self.shared.config.clone(),
-            self.shared.dialer.clone(),
-            ask.clone(),
-            stop.clone(),
-            self.reporter.clone(),
-        ));
-        self.sentinels.insert(
-            address,
-            Sentinel { seed, connected: false, id: None, trouble: None, heard: false, failures: 0, ask, stop },
-        );
-    }
-
-    fn learn(&mut self, peers: Vec<Peer>) {
-        for peer in peers {
-            let same_id = |sentinel: &Sentinel| sentinel.id.is_some() && sentinel.id == peer.id;
-            let known = self.sentinels.contains_key(&peer.address) || self.sentinels.values().any(same_id);
-            if !known && self.sentinels.len() < MOST_SENTINELS {
-                tracing::debug!(sentinel = %peer.address, "sentinel learnt");
-                self.follow_sentinel(peer.address, false);
-            }
-        }
-    }
-
-    /// Whether this learnt address leads to a Sentinel that is followed under another one (a seed given by name).
-    fn is_double(&self, address: &Address) -> bool {
-        let Some(this) = self.sentinels.get(address) else {
-            return false;
-        };
-        !this.seed
-            && this.id.is_some()
-            && self.sentinels.iter().any(|(other, sentinel)| other != address && sentinel.id == this.id)
-    }
-
-    fn forget_if_gone(&mut self, address: &Address) {
-        let named = || self.views.values().any(|view| view.peers.iter().any(|peer| peer.address == *address));
-        let gone =
-            self.sentinels.get(address).is_some_and(|sentinel| !sentinel.seed && sentinel.failures >= FORGET_AFTER);
-        if gone && !self.views.is_empty() && !named() {
-            self.forget(address);
-        }
-    }
-
-    fn forget(&mut self, address: &Address) {
-        if let Some(sentinel) = self.sentinels.remove(address) {
-            sentinel.stop.cancel();
-        }
-        self.views.remove(address);
-    }
-
     /// Keeps what a caller is told who waited in vain.
     fn note_troubles(&self) {
-        let sentinels = self
-            .sentinels
-            .iter()
-            .filter_map(|(address, sentinel)| Some(format!("sentinel {address}: {}", sentinel.trouble.as_ref()?)));
-        let nodes = self.benched.iter().map(|(address, bench)| format!("node {address}: {}", bench.reason));
-        let text = sentinels.chain(nodes).collect::<Vec<_>>().join("; ");
-        *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        let troubles: Vec<_> = self.roster.troubles().chain(self.bench.troubles()).collect();
+        *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles.join("; ");
     }
 
     fn publish(&self) {
@@ -519,15 +383,7 @@ impl Follower {
             config_epoch: self.known.as_ref().map_or(0, |known| known.epoch),
             generation: self.generation.as_ref().map_or(0, |generation| generation.number),
             since: self.since,
-            sentinels: self
-                .sentinels
-                .iter()
-                .map(|(address, sentinel)| SentinelState {
-                    address: address.clone(),
-                    seed: sentinel.seed,
-                    connected: sentinel.connected,
-                })
-                .collect(),
+            sentinels: self.roster.states(),
         };
         self.shared.topology.send_if_modified(|current| {
             let changed = **current != topology;

@@ -1,11 +1,12 @@
 //! The life of the connection to one Sentinel.
 //!
-//! One RESP3 connection carries the subscription and the questions.
+//! One RESP3 connection carries the subscription and the questions. A Sentinel before version 6 has no RESP3: it pushes nothing,
+//! and is asked instead of pinged.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::{ProtocolVersion, PushInfo, PushKind};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
@@ -15,7 +16,7 @@ use super::question::{Failure, ask};
 use super::{News, Report};
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{Dialer, Ending, Link};
+use crate::dial::{DialError, Dialer, Ending, Link, no_pushes};
 use crate::fields::text;
 use crate::retry::Backoff;
 
@@ -45,6 +46,12 @@ pub(crate) async fn watch(
     }
 }
 
+struct Subscription {
+    link: Link,
+    /// Whether switches are pushed.
+    pushes: bool,
+}
+
 struct Watch {
     sentinel: Address,
     config: Arc<Config>,
@@ -62,9 +69,9 @@ impl Watch {
         loop {
             let began = Instant::now();
             let trouble = match self.subscribe().await {
-                Ok(link) => {
+                Ok(subscription) => {
                     self.report(News::Subscribed).await;
-                    let trouble = self.serve(link).await;
+                    let trouble = self.serve(subscription).await;
                     if began.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
@@ -86,7 +93,7 @@ impl Watch {
     }
 
     /// Asks once, then whenever a push arrives or the follower wants to know; pings in between. Returns when the connection is over.
-    async fn serve(&self, mut link: Link) -> String {
+    async fn serve(&self, Subscription { mut link, pushes }: Subscription) -> String {
         loop {
             if let Err(trouble) = self.question(&mut link.connection).await {
                 return trouble;
@@ -97,6 +104,9 @@ impl Watch {
                     () = self.pushed.notified() => break,
                     () = self.ask_now.notified() => break,
                     () = sleep(self.config.sentinel_ping) => {
+                        if !pushes {
+                            break;
+                        }
                         if let Err(trouble) = self.ping(&mut link.connection).await {
                             return trouble;
                         }
@@ -133,36 +143,48 @@ impl Watch {
         }
     }
 
-    async fn subscribe(&self) -> Result<Link, String> {
+    async fn subscribe(&self) -> Result<Subscription, String> {
         let deadline = self.config.timeouts.handshake;
-        let mut link = self.dial().await?;
-        timeout(deadline, link.connection.subscribe(CHANNEL))
-            .await
-            .map_err(|_| format!("no answer to SUBSCRIBE within {deadline:?}"))?
-            .map_err(|error| format!("SUBSCRIBE failed: {error}"))?;
+        let (mut link, pushes) = match self.dial(ProtocolVersion::RESP3).await {
+            Ok(link) => (link, true),
+            Err(error) if error.lacks_resp3 => {
+                let link = self.dial(ProtocolVersion::RESP2).await;
+                (link.map_err(|error| error.to_string())?, false)
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        if pushes {
+            timeout(deadline, link.connection.subscribe(CHANNEL))
+                .await
+                .map_err(|_| format!("no answer to SUBSCRIBE within {deadline:?}"))?
+                .map_err(|error| format!("SUBSCRIBE failed: {error}"))?;
+        }
         if let Some(name) = &self.config.client_name {
             let mut command = redis::cmd("CLIENT");
             command.arg("SETNAME").arg(name);
             // A name is a courtesy; a Sentinel that refuses it is still asked.
             let _ = timeout(deadline, link.connection.send_packed_command(&command)).await;
         }
-        Ok(link)
+        Ok(Subscription { link, pushes })
     }
 
-    async fn dial(&self) -> Result<Link, String> {
+    async fn dial(&self, protocol: ProtocolVersion) -> Result<Link, DialError> {
+        let login = self.config.sentinel_login(protocol);
+        let ending = Ending { closed: self.stop.clone(), grace: Duration::ZERO };
+        if protocol == ProtocolVersion::RESP2 {
+            return self.dialer.dial(&self.sentinel, &login, ending, no_pushes()).await;
+        }
         let master = self.config.master.clone();
         let pushed = self.pushed.clone();
         let counters = self.dialer.counters.clone();
-        let pushes = move |push: PushInfo| -> Result<(), redis::aio::SendError> {
+        let receive = move |push: PushInfo| -> Result<(), SendError> {
             if concerns(&push, &master) {
                 counters.pushes.add_one();
                 pushed.notify_one();
             }
             Ok(())
         };
-        let ending = Ending { closed: self.stop.clone(), grace: Duration::ZERO };
-        let login = self.config.sentinel_login(ProtocolVersion::RESP3);
-        self.dialer.dial(&self.sentinel, &login, ending, Some(pushes)).await
+        self.dialer.dial(&self.sentinel, &login, ending, Some(receive)).await
     }
 
     async fn report(&self, news: News) {

@@ -1,0 +1,97 @@
+//! Candidates that were dialled in vain sit out for a while.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::address::Address;
+use crate::retry::shortened;
+
+/// The first time on the bench; it doubles with each rejection.
+const FIRST: Duration = Duration::from_millis(10);
+/// More are not remembered: nonsense must not fill the memory with addresses.
+const MOST: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Bench {
+    seats: HashMap<Address, Seat>,
+}
+
+#[derive(Debug)]
+struct Seat {
+    until: Instant,
+    pause: Duration,
+    reason: String,
+}
+
+impl Bench {
+    /// Whether this node is to be passed over now.
+    pub(super) fn holds(&self, address: &Address) -> bool {
+        self.seats.get(address).is_some_and(|seat| seat.until > Instant::now())
+    }
+
+    /// When the next one may be tried again.
+    pub(super) fn next_end(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let ends = self.seats.values().map(|seat| seat.until);
+        ends.filter(|until| *until > now).min()
+    }
+
+    /// Seats a rejected node, for twice as long as the last time, up to `longest`.
+    ///
+    /// Returns whether the reason is a new one: repeated at every attempt it would drown all else.
+    pub(super) fn put(&mut self, address: &Address, reason: &str, longest: Duration) -> bool {
+        let now = Instant::now();
+        let before = self.seats.remove(address);
+        if self.seats.len() >= MOST {
+            let oldest = self.seats.iter().min_by_key(|(_, seat)| seat.until);
+            if let Some(oldest) = oldest.map(|(address, _)| address.clone()) {
+                self.seats.remove(&oldest);
+            }
+        }
+        let pause = before.as_ref().map_or(FIRST, |seat| (seat.pause * 2).min(longest));
+        let seat = Seat { until: now + shortened(pause, 0.3), pause, reason: reason.to_owned() };
+        self.seats.insert(address.clone(), seat);
+        before.is_none_or(|seat| seat.reason != reason)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.seats.clear();
+    }
+
+    pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
+        self.seats.iter().map(|(address, seat)| format!("node {address}: {}", seat.reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejected_node_sits_out_for_longer_each_time_up_to_a_limit() {
+        let address: Address = "a:1".parse().unwrap();
+        let longest = Duration::from_millis(30);
+        let mut bench = Bench::default();
+        assert!(bench.put(&address, "down", longest), "the first reason is news");
+        for upper in [20, 30, 30] {
+            assert!(!bench.put(&address, "down", longest));
+            assert!(bench.holds(&address));
+            let end = bench.next_end().unwrap();
+            assert!(end <= Instant::now() + Duration::from_millis(upper));
+            tokio::time::advance(Duration::from_millis(upper + 1)).await;
+            assert!(!bench.holds(&address));
+        }
+        assert!(bench.put(&address, "a replica", longest), "another reason is news");
+    }
+
+    #[tokio::test]
+    async fn the_bench_does_not_grow_without_bound() {
+        let mut bench = Bench::default();
+        for port in 1..=1000 {
+            bench.put(&Address::new("a", port).unwrap(), "down", Duration::from_secs(1));
+        }
+        assert_eq!(bench.seats.len(), MOST);
+    }
+}

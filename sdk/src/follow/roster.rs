@@ -1,0 +1,171 @@
+//! The Sentinels that are followed, and what each of them said last.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+
+use super::choose::Voice;
+use crate::address::Address;
+use crate::event::Event;
+use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
+use crate::shared::Shared;
+use crate::topology::SentinelState;
+
+/// More Sentinels are not followed: no deployment has as many.
+const MOST_SENTINELS: usize = 64;
+/// A learnt Sentinel that was in vain dialled this often, and that no other names any more, is forgotten.
+const FORGET_AFTER: u32 = 10;
+
+pub(super) struct Roster {
+    shared: Arc<Shared>,
+    reporter: mpsc::Sender<Report>,
+    sentinels: BTreeMap<Address, Sentinel>,
+    /// The last usable answer of each Sentinel that can be reached.
+    views: HashMap<Address, View>,
+    first_answer: Option<Instant>,
+}
+
+impl Roster {
+    pub(super) fn new(shared: Arc<Shared>, reporter: mpsc::Sender<Report>) -> Self {
+        Self { shared, reporter, sentinels: BTreeMap::new(), views: HashMap::new(), first_answer: None }
+    }
+
+    /// Takes in what a Sentinel's task reports.
+    pub(super) fn hear(&mut self, Report { sentinel: address, news }: Report) {
+        // A Sentinel that was just forgotten may still have had something to say.
+        let Some(sentinel) = self.sentinels.get_mut(&address) else { return };
+        sentinel.heard |= !matches!(news, News::Subscribed);
+        match news {
+            News::Subscribed => {
+                sentinel.connected = true;
+                sentinel.failures = 0;
+                self.shared.emit(Event::SentinelFound { address });
+            }
+            News::Answered(view) => {
+                sentinel.trouble = None;
+                sentinel.id.clone_from(&view.id);
+                self.first_answer.get_or_insert_with(Instant::now);
+                let peers = view.peers.clone();
+                self.views.insert(address.clone(), view);
+                if self.is_double(&address) {
+                    self.forget(&address);
+                }
+                self.learn(peers);
+            }
+            News::Useless(trouble) => {
+                sentinel.trouble = Some(trouble);
+                self.views.remove(&address);
+            }
+            News::Lost(reason) => {
+                sentinel.failures += 1;
+                sentinel.trouble = Some(reason.clone());
+                self.views.remove(&address);
+                if std::mem::take(&mut sentinel.connected) {
+                    self.shared.emit(Event::SentinelLost { address: address.clone(), reason });
+                }
+                self.forget_if_gone(&address);
+            }
+        }
+    }
+
+    /// Puts the question to every Sentinel now.
+    pub(super) fn ask_all(&self) {
+        for sentinel in self.sentinels.values() {
+            sentinel.ask.notify_one();
+        }
+    }
+
+    /// What the Sentinels say now.
+    pub(super) fn voices(&self) -> Vec<Voice> {
+        self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
+    }
+
+    /// Whether every Sentinel has answered or failed at least once.
+    pub(super) fn all_heard(&self) -> bool {
+        self.sentinels.values().all(|sentinel| sentinel.heard)
+    }
+
+    /// When the first usable answer came.
+    pub(super) fn first_answer(&self) -> Option<Instant> {
+        self.first_answer
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sentinels.len()
+    }
+
+    pub(super) fn states(&self) -> Vec<SentinelState> {
+        self.sentinels
+            .iter()
+            .map(|(address, sentinel)| SentinelState {
+                address: address.clone(),
+                seed: sentinel.seed,
+                connected: sentinel.connected,
+            })
+            .collect()
+    }
+
+    /// The last trouble with each Sentinel that gave no usable answer.
+    pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
+        self.sentinels
+            .iter()
+            .filter_map(|(address, sentinel)| Some(format!("sentinel {address}: {}", sentinel.trouble.as_ref()?)))
+    }
+
+    /// Begins to follow a Sentinel.
+    pub(super) fn follow(&mut self, address: Address, seed: bool) {
+        let ask = Arc::new(Notify::new());
+        let stop = self.shared.dialer.stop.child_token();
+        self.shared.dialer.tasks.spawn(sentinel::watch(
+            address.clone(),
+            self.shared.config.clone(),
+            self.shared.dialer.clone(),
+            ask.clone(),
+            stop.clone(),
+            self.reporter.clone(),
+        ));
+        self.sentinels.insert(
+            address,
+            Sentinel { seed, connected: false, id: None, trouble: None, heard: false, failures: 0, ask, stop },
+        );
+    }
+
+    fn learn(&mut self, peers: Vec<Peer>) {
+        for peer in peers {
+            let same_id = |sentinel: &Sentinel| sentinel.id.is_some() && sentinel.id == peer.id;
+            let known = self.sentinels.contains_key(&peer.address) || self.sentinels.values().any(same_id);
+            if !known && self.sentinels.len() < MOST_SENTINELS {
+                tracing::debug!(sentinel = %peer.address, "sentinel learnt");
+                self.follow(peer.address, false);
+            }
+        }
+    }
+
+    /// Whether this learnt address leads to a Sentinel that is followed under another one (a seed given by name).
+    fn is_double(&self, address: &Address) -> bool {
+        let Some(this) = self.sentinels.get(address) else {
+            return false;
+        };
+        !this.seed
+            && this.id.is_some()
+            && self.sentinels.iter().any(|(other, sentinel)| other != address && sentinel.id == this.id)
+    }
+
+    fn forget_if_gone(&mut self, address: &Address) {
+        let named = || self.views.values().any(|view| view.peers.iter().any(|peer| peer.address == *address));
+        let gone =
+            self.sentinels.get(address).is_some_and(|sentinel| !sentinel.seed && sentinel.failures >= FORGET_AFTER);
+        if gone && !self.views.is_empty() && !named() {
+            self.forget(address);
+        }
+    }
+
+    fn forget(&mut self, address: &Address) {
+        if let Some(sentinel) = self.sentinels.remove(address) {
+            sentinel.stop.cancel();
+        }
+        self.views.remove(address);
+    }
+}
