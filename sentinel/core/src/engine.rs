@@ -344,7 +344,16 @@ impl Engine {
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Reconnect(endpoint) => self.with_link(&endpoint, |ctx, link| ctx.dial(link, endpoint.clone())),
-            Timer::Ping(endpoint) => self.with_link(&endpoint, |ctx, link| ctx.send_ping(link, &endpoint)),
+            Timer::Ping(endpoint) => {
+                self.with_link(&endpoint, |ctx, link| ctx.send_ping(link, &endpoint));
+                // From this PING on silence counts.
+                match endpoint {
+                    Endpoint::Node(key, id) => {
+                        self.with_master(key, |watch| watch.evaluate_node(id));
+                    }
+                    Endpoint::Peer(id) => self.each_user(&id, |watch, id| watch.evaluate_peer(id)),
+                }
+            }
             Timer::LinkSilence(endpoint) => {
                 self.with_link(&endpoint, |ctx, link| ctx.check_silence(link, &endpoint));
                 if let Endpoint::Node(key, _) = endpoint {

@@ -1,0 +1,262 @@
+//! Who plays: data nodes and other Sentinels, and how they answer.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use sentinel_core::Message;
+use sentinel_resp::Reply;
+
+use super::Parcel;
+
+/// Whether someone answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    Well,
+    /// Hangs, or is cut off: nothing is answered, nothing is closed.
+    Silent,
+    /// Connections are refused.
+    Dead,
+}
+
+/// Everybody but the engine.
+pub(super) struct Cast {
+    nodes: BTreeMap<String, Node>,
+    peers: BTreeMap<char, Peer>,
+}
+
+/// A data node.
+pub(super) struct Node {
+    pub(super) life: Life,
+    pub(super) runs: u32,
+    /// Whom it replicates from. None: it is a master.
+    pub(super) of: Option<String>,
+    pub(super) offset: u64,
+    pub(super) priority: u32,
+    pub(super) link_up: bool,
+    pub(super) link_down_for: i64,
+    pub(super) sync_bytes: u64,
+    /// Its answer to PING.
+    pub(super) ping: Reply,
+    pub(super) gives_info: bool,
+    pub(super) gives_ping: bool,
+    /// Whether it does as SLAVEOF says.
+    pub(super) obeys: bool,
+    /// Whether its link to a new master is up at once.
+    pub(super) syncs_at_once: bool,
+    pub(super) run_id: Option<String>,
+    /// What a master lists besides the replicas it has.
+    pub(super) lists: Vec<String>,
+    held: Vec<Parcel>,
+}
+
+impl Node {
+    pub(super) const fn new(of: Option<String>) -> Self {
+        Node {
+            life: Life::Well,
+            runs: 1,
+            of,
+            offset: 1_000,
+            priority: 100,
+            link_up: true,
+            link_down_for: -1,
+            sync_bytes: 0,
+            ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
+            gives_info: true,
+            gives_ping: true,
+            obeys: true,
+            syncs_at_once: true,
+            run_id: None,
+            lists: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+}
+
+/// Another Sentinel.
+pub(super) struct Peer {
+    pub(super) life: Life,
+    pub(super) says_down: bool,
+    pub(super) gives_opinions: bool,
+    pub(super) gives_votes: bool,
+    /// Votes for whoever asks in a newer epoch.
+    pub(super) votes_freely: bool,
+    /// The vote it gave last: for whom, and in which epoch.
+    pub(super) vote: (String, u64),
+    pub(super) addr: String,
+    held: Vec<Parcel>,
+}
+
+impl Cast {
+    /// Master and replicas at consecutive ports.
+    pub(super) fn new(replicas: u16) -> Self {
+        let master = super::script::address("6379");
+        let mut nodes = BTreeMap::from([(master.clone(), Node::new(None))]);
+        for port in (0..replicas).map(|n| 6380 + n) {
+            nodes.insert(super::script::address(&port.to_string()), Node::new(Some(master.clone())));
+        }
+        let peers = ('B'..='I').zip(26_380_u16..).map(|(letter, port)| {
+            (
+                letter,
+                Peer {
+                    life: Life::Well,
+                    says_down: false,
+                    gives_opinions: true,
+                    gives_votes: true,
+                    votes_freely: true,
+                    vote: ("*".to_owned(), 0),
+                    addr: super::script::address(&port.to_string()),
+                    held: Vec::new(),
+                },
+            )
+        });
+        Cast { nodes, peers: peers.collect() }
+    }
+
+    pub(super) fn node(&mut self, addr: &str) -> &mut Node {
+        self.nodes.entry(addr.to_owned()).or_insert_with(|| Node::new(None))
+    }
+
+    pub(super) fn peer(&mut self, letter: char) -> &mut Peer {
+        self.peers.get_mut(&letter).unwrap_or_else(|| panic!("peers are called B to I, not {letter}"))
+    }
+
+    pub(super) fn is_peer(&self, addr: &str) -> bool {
+        self.peers.values().any(|peer| peer.addr == addr)
+    }
+
+    /// The letter of the peer at an address.
+    pub(super) fn letter(&self, addr: &str) -> Option<char> {
+        self.peers.iter().find(|(_, peer)| peer.addr == addr).map(|(letter, _)| *letter)
+    }
+
+    fn peer_at(&mut self, addr: &str) -> Option<&mut Peer> {
+        self.peers.values_mut().find(|peer| peer.addr == addr)
+    }
+
+    /// An address where nobody plays is silent.
+    pub(super) fn life(&mut self, addr: &str) -> Life {
+        match self.peer_at(addr) {
+            Some(peer) => peer.life,
+            None => self.nodes.get(addr).map_or(Life::Silent, |node| node.life),
+        }
+    }
+
+    pub(super) fn hold(&mut self, addr: &str, parcel: Parcel) {
+        match self.peer_at(addr) {
+            Some(peer) => peer.held.push(parcel),
+            None => self.node(addr).held.push(parcel),
+        }
+    }
+
+    pub(super) fn take_held(&mut self, addr: &str) -> Vec<Parcel> {
+        match self.peer_at(addr) {
+            Some(peer) => std::mem::take(&mut peer.held),
+            None => std::mem::take(&mut self.node(addr).held),
+        }
+    }
+
+    /// The answer to a request. None: it is kept back.
+    pub(super) fn answer(&mut self, addr: &str, message: &Message) -> Option<Reply> {
+        match self.peer_at(addr) {
+            Some(peer) => peer.answer(message),
+            None => self.node_answers(addr, message),
+        }
+    }
+
+    fn node_answers(&mut self, addr: &str, message: &Message) -> Option<Reply> {
+        let node = self.node(addr);
+        match message {
+            Message::Ping => node.gives_ping.then(|| node.ping.clone()),
+            Message::Info => node.gives_info.then(|| Reply::text(self.info(addr))),
+            Message::Hello { .. } => Some(Reply::Integer(1)),
+            Message::ScriptKill => Some(Reply::ok()),
+            Message::Promote => Some(self.reconfigure(addr, None)),
+            Message::Replicate { of } => Some(self.reconfigure(addr, Some(of.to_string()))),
+            Message::IsMasterDown { .. } => Some(Reply::error("ERR unknown command 'SENTINEL'")),
+        }
+    }
+
+    /// `MULTI`, `SLAVEOF`, `CONFIG REWRITE`, twice `CLIENT KILL`, `EXEC`, `INFO`
+    fn reconfigure(&mut self, addr: &str, of: Option<String>) -> Reply {
+        let node = self.node(addr);
+        let slaveof = if node.obeys {
+            if node.of != of {
+                node.of = of;
+                node.link_up = node.syncs_at_once;
+                node.link_down_for = -1;
+            }
+            Reply::ok()
+        } else {
+            Reply::error("NOPERM this user has no permissions to run the 'slaveof' command")
+        };
+        let queued = || Reply::status("QUEUED");
+        let exec = Reply::Array(vec![slaveof, Reply::ok(), Reply::Integer(0), Reply::Integer(0)]);
+        let info = Reply::text(self.info(addr));
+        Reply::Array(vec![Reply::ok(), queued(), queued(), queued(), queued(), exec, info])
+    }
+
+    fn info(&self, addr: &str) -> String {
+        let node = &self.nodes[addr];
+        let mut text = String::new();
+        let port = addr.rsplit_once(':').map_or("0", |(_, port)| port);
+        let run_id = node.run_id.clone().unwrap_or_else(|| format!("{port:0>20}{:0>20}", node.runs));
+        write!(text, "# Server\r\nrun_id:{run_id}\r\n\r\n# Replication\r\n").unwrap();
+        match &node.of {
+            None => {
+                text.push_str("role:master\r\n");
+                let living =
+                    self.nodes.iter().filter(|(_, it)| it.of.as_deref() == Some(addr) && it.life == Life::Well);
+                let listed = living.map(|(addr, _)| addr).chain(&node.lists);
+                for (n, replica) in listed.enumerate() {
+                    let (host, port) = replica.rsplit_once(':').unwrap();
+                    write!(text, "slave{n}:ip={host},port={port},state=online,offset=0,lag=0\r\n").unwrap();
+                }
+            }
+            Some(of) => {
+                let (host, port) = of.rsplit_once(':').unwrap();
+                let status = if node.link_up { "up" } else { "down" };
+                write!(
+                    text,
+                    "role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\n"
+                )
+                .unwrap();
+                if !node.link_up {
+                    write!(text, "master_link_down_since_seconds:{}\r\n", node.link_down_for).unwrap();
+                }
+                write!(text, "slave_repl_offset:{}\r\nslave_priority:{}\r\n", node.offset, node.priority).unwrap();
+                write!(text, "master_sync_read_bytes:{}\r\n", node.sync_bytes).unwrap();
+            }
+        }
+        write!(text, "master_repl_offset:{}\r\n", node.offset).unwrap();
+        text
+    }
+}
+
+impl Peer {
+    fn answer(&mut self, message: &Message) -> Option<Reply> {
+        match message {
+            Message::Ping => Some(Reply::status("PONG")),
+            Message::Hello { .. } => Some(Reply::Integer(1)),
+            Message::IsMasterDown { candidate: None, .. } => {
+                self.gives_opinions.then(|| verdict(self.says_down, "*", 0))
+            }
+            Message::IsMasterDown { epoch, candidate: Some(candidate), .. } => {
+                if !self.gives_votes {
+                    return None;
+                }
+                if self.votes_freely && epoch.get() > self.vote.1 {
+                    self.vote = (candidate.to_string(), epoch.get());
+                }
+                Some(verdict(self.says_down, &self.vote.0, self.vote.1))
+            }
+            _ => Some(Reply::error("ERR unknown command")),
+        }
+    }
+}
+
+fn verdict(down: bool, leader: &str, epoch: u64) -> Reply {
+    Reply::Array(vec![
+        Reply::Integer(i64::from(down)),
+        Reply::text(leader),
+        Reply::Integer(i64::try_from(epoch).unwrap()),
+    ])
+}

@@ -1,0 +1,288 @@
+//! The commands of the stories.
+//!
+//! | command | meaning |
+//! |---|---|
+//! | `sentinel [option=value ...]` | begins: master `mymaster` at 6379, replicas from 6380, peers B, C, ... from 26380; see [`Stage::begin`] |
+//! | `after TIME` | time passes: `1500ms`, `5s`, `100us` |
+//! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown; `ask ping info hello links disk` are not |
+//! | `node PORT dies`, `restarts` | connections close, then are refused; a new process listens |
+//! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
+//! | `node PORT closes` | connections close, new ones are accepted |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of offset priority link down-for sync run-id lists` |
+//! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
+//! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
+//! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
+//! | `node PORT answers PING with REPLY` | `+PONG`, `-LOADING ...` |
+//! | `peer B says down`, `says up`, `says nothing` | its answers when asked for an opinion |
+//! | `peer B votes freely`, `votes never`, `votes late`, `voted C 5` | first come first served; its old vote; no answer; its vote so far |
+//! | `peer B votes now` | gives the answers kept back |
+//! | `peer B asks PORT EPOCH [CANDIDATE]` | it asks us: an opinion, or a vote |
+//! | `peer B dies`, `restarts`, `vanishes`, `returns`, `moves to PORT` | |
+//! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
+//! | `hello raw PAYLOAD` | anything says hello |
+//! | `disk holds`, `works`, `fails` | what becomes of writes |
+//! | `client WORDS...` | a client says `SENTINEL WORDS...` |
+//! | `stall TIME` | this process stands still |
+//! | `state`, `saved` | what readers see; what would be on disk |
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use sentinel_core::{
+    Boot, LinkFault, MasterSnapshot, Snapshot,
+    settings::{GlobalSettings, MasterSettings, Timing},
+    types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
+};
+use sentinel_resp::Reply;
+
+use super::{
+    DiskMood, Stage,
+    cast::{Cast, Life, Node},
+};
+
+/// A port is one of 127.0.0.1.
+pub(super) fn address(text: &str) -> String {
+    if text.contains(':') { text.to_owned() } else { format!("127.0.0.1:{text}") }
+}
+
+/// The id behind a peer's letter.
+pub(super) fn id(letter: char) -> String {
+    letter.to_ascii_lowercase().to_string().repeat(40)
+}
+
+fn time(text: &str) -> Duration {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..split].parse().unwrap_or_else(|_| panic!("{text:?} is no time"));
+    match &text[split..] {
+        "us" => Duration::from_micros(number),
+        "ms" | "" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        unit => panic!("{unit:?} is no unit of time"),
+    }
+}
+
+fn number<T: std::str::FromStr>(text: &str) -> T {
+    text.parse().unwrap_or_else(|_| panic!("{text:?} is no number that fits"))
+}
+
+fn option(word: &str) -> (&str, &str) {
+    word.split_once('=').unwrap_or_else(|| panic!("{word:?} should be name=value"))
+}
+
+fn letter(word: &str) -> char {
+    word.chars().next().filter(|_| word.len() == 1).unwrap_or_else(|| panic!("{word:?} is no letter of a peer"))
+}
+
+impl Stage {
+    /// `sentinel`: builds what the engine starts from. `known=no`: replicas and peers exist, but are not known yet.
+    pub(super) fn begin(words: &[&str]) -> Stage {
+        let mut settings = MasterSettings::new(Quorum::new(1).unwrap());
+        settings.down_after = Duration::from_secs(1);
+        settings.failover_timeout = Duration::from_secs(10);
+        let mut globals = GlobalSettings::default();
+        // Without a delay of its own every time in a story has a reason; the delay has a story for itself.
+        let mut timing = Timing { nomination_delay: Duration::ZERO, ..Timing::default() };
+        let (mut replicas, mut peers, mut known, mut seed) = (1, 0, true, 1);
+        let mut snapshot = (0, 0, 0);
+        for word in words {
+            match option(word) {
+                ("quorum", value) => settings.quorum = Quorum::new(number(value)).unwrap(),
+                ("down-after", value) => settings.down_after = time(value),
+                ("failover-timeout", value) => settings.failover_timeout = time(value),
+                ("parallel-syncs", value) => settings.parallel_syncs = number(value),
+                ("reboot-down-after", value) => settings.reboot_down_after = time(value),
+                ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
+                ("replicas", value) => replicas = number(value),
+                ("peers", value) => peers = number(value),
+                ("known", value) => known = value == "yes",
+                ("epoch", value) => snapshot.0 = number(value),
+                ("config-epoch", value) => snapshot.1 = number(value),
+                ("leader-epoch", value) => snapshot.2 = number(value),
+                ("seed", value) => seed = number(value),
+                ("nomination-delay", value) => timing.nomination_delay = time(value),
+                ("resolve-hostnames", value) => globals.resolve_hostnames = value == "yes",
+                ("announce-ip", value) => globals.announce_ip = Some(sentinel_core::types::Host::new(value).unwrap()),
+                ("announce-port", value) => globals.announce_port = Some(number(value)),
+                ("deny-scripts-reconfig", value) => globals.deny_scripts_reconfig = value == "yes",
+                (other, _) => panic!("sentinel has no option {other:?}"),
+            }
+        }
+        let mut cast = Cast::new(replicas);
+        let parse = |text: &str| text.parse::<HostPort>().unwrap();
+        let mut master = MasterSnapshot::new(MasterName::new("mymaster").unwrap(), parse(&address("6379")), settings);
+        master.config_epoch = Epoch::new(snapshot.1);
+        master.leader_epoch = Epoch::new(snapshot.2);
+        if known {
+            master.replicas = (0..replicas).map(|n| parse(&address(&(6380 + n).to_string()))).collect();
+            for letter in ('B'..='I').take(peers) {
+                master.peers.push((SentinelId::new(&id(letter)).unwrap(), parse(&cast.peer(letter).addr)));
+            }
+        }
+        let snapshot = Snapshot {
+            id: SentinelId::new(&id('A')).unwrap(),
+            current_epoch: Epoch::new(snapshot.0),
+            globals: Arc::new(globals),
+            masters: vec![Arc::new(master)],
+        };
+        Stage::new(Boot { snapshot, timing, seed }, cast)
+    }
+
+    /// Carries out one line of a story.
+    pub(super) fn carry_out(&mut self, line: &str) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["after", text] => self.pass(time(text)),
+            ["stall", text] => self.now += u64::try_from(time(text).as_micros()).unwrap(),
+            ["latency", text] => self.latency = u64::try_from(time(text).as_micros()).unwrap(),
+            ["show", kinds @ ..] => self.shown.extend(kinds.iter().map(|kind| (*kind).to_owned())),
+            ["hide", kinds @ ..] => self.shown.retain(|kind| !kinds.contains(&kind.as_str())),
+            ["disk", "holds"] => self.disk_mood(DiskMood::Holds),
+            ["disk", "works"] => self.disk_mood(DiskMood::Works),
+            ["disk", "fails"] => {
+                self.disk_mood(DiskMood::Fails);
+            }
+            ["client", words @ ..] => {
+                let words: Vec<_> = std::iter::once("SENTINEL").chain(words.iter().copied()).collect();
+                self.command("client", &words);
+            }
+            ["state"] => self.show_state(),
+            ["saved"] => self.show_snapshot(),
+            ["node", port, words @ ..] => self.node(&address(port), words, line),
+            ["peer", who, words @ ..] => self.peer(letter(who), words),
+            ["hello", "raw", payload] => {
+                let payload = ('A'..='I').fold((*payload).to_owned(), |text, letter| {
+                    text.replace(&format!(",{letter},"), &format!(",{},", id(letter)))
+                });
+                self.hello(None, &payload);
+            }
+            ["hello", who, options @ ..] => self.hello_of(letter(who), options),
+            _ => panic!("no such command: {line:?}"),
+        }
+    }
+
+    fn node(&mut self, addr: &str, words: &[&str], line: &str) {
+        let node = self.cast.node(addr);
+        match words {
+            ["dies"] => {
+                node.life = Life::Dead;
+                self.break_links(addr, &LinkFault::Closed);
+            }
+            ["restarts"] => {
+                node.life = Life::Well;
+                node.runs += 1;
+            }
+            ["closes"] => self.break_links(addr, &LinkFault::Closed),
+            ["vanishes"] => node.life = Life::Silent,
+            ["returns"] => {
+                node.life = Life::Well;
+                self.release(addr);
+            }
+            ["joins", fields @ ..] => {
+                *node = Node::new(Some(address("6379")));
+                self.node_fields(addr, fields);
+            }
+            ["is", fields @ ..] => self.node_fields(addr, fields),
+            ["obeys"] => node.obeys = true,
+            ["disobeys"] => node.obeys = false,
+            ["syncs", "slowly"] => node.syncs_at_once = false,
+            ["syncs", "at", "once"] => node.syncs_at_once = true,
+            ["keeps", "INFO"] => node.gives_info = false,
+            ["keeps", "PING"] => node.gives_ping = false,
+            ["gives", what @ ("INFO" | "PING")] => {
+                *(if *what == "INFO" { &mut node.gives_info } else { &mut node.gives_ping }) = true;
+                self.release(addr);
+            }
+            ["answers", "PING", "with", ..] => {
+                let text = line.split_once(" with ").unwrap().1;
+                node.ping = match text.split_at(1) {
+                    ("+", text) => Reply::status(text.to_owned()),
+                    ("-", text) => Reply::error(text),
+                    (":", text) => Reply::Integer(number(text)),
+                    _ => panic!("a reply begins with +, - or :, not {text:?}"),
+                };
+            }
+            _ => panic!("a node does not {words:?}"),
+        }
+    }
+
+    fn node_fields(&mut self, addr: &str, fields: &[&str]) {
+        let node = self.cast.node(addr);
+        for field in fields {
+            match option(field) {
+                ("of", "none") => node.of = None,
+                ("of", value) => node.of = Some(address(value)),
+                ("offset", value) => node.offset = number(value),
+                ("priority", value) => node.priority = number(value),
+                ("link", value) => node.link_up = value == "up",
+                ("down-for", value) => node.link_down_for = number(value),
+                ("sync", value) => node.sync_bytes = number(value),
+                ("run-id", value) => node.run_id = (value != "none").then(|| value.repeat(40)),
+                ("lists", value) => node.lists.push(address(value)),
+                (other, _) => panic!("a node's INFO has no {other:?}"),
+            }
+        }
+    }
+
+    fn peer(&mut self, who: char, words: &[&str]) {
+        let peer = self.cast.peer(who);
+        let addr = peer.addr.clone();
+        match words {
+            ["says", word] => {
+                peer.says_down = *word == "down";
+                peer.gives_opinions = *word != "nothing";
+                self.release(&addr);
+            }
+            ["votes", "freely"] => peer.votes_freely = true,
+            ["votes", "never"] => peer.votes_freely = false,
+            ["votes", "late"] => peer.gives_votes = false,
+            ["votes", "now"] => {
+                peer.gives_votes = true;
+                self.release(&addr);
+            }
+            ["voted", "*", epoch] => peer.vote = ("*".to_owned(), number(epoch)),
+            ["voted", whom, epoch] => peer.vote = (id(letter(whom)), number(epoch)),
+            ["asks", port, epoch, whom @ ..] => {
+                let addr = address(port);
+                let (host, port) = addr.rsplit_once(':').unwrap();
+                let whom = whom.first().map_or_else(|| "*".to_owned(), |whom| id(letter(whom)));
+                let who = who.to_string();
+                self.command(&who, &["SENTINEL", "is-master-down-by-addr", host, port, epoch, &whom]);
+            }
+            ["dies"] => {
+                peer.life = Life::Dead;
+                self.break_links(&addr, &LinkFault::Closed);
+            }
+            ["restarts"] => peer.life = Life::Well,
+            ["vanishes"] => peer.life = Life::Silent,
+            ["returns"] => {
+                peer.life = Life::Well;
+                self.release(&addr);
+            }
+            ["moves", "to", port] => {
+                self.break_links(&addr, &LinkFault::Closed);
+                self.cast.peer(who).addr = address(port);
+            }
+            _ => panic!("a peer does not {words:?}"),
+        }
+    }
+
+    fn hello_of(&mut self, who: char, options: &[&str]) {
+        let mut addr = self.cast.peer(who).addr.clone();
+        let (mut epoch, mut config, mut master, mut via) = (0_u64, "6379@0", "mymaster", None);
+        for word in options {
+            match option(word) {
+                ("epoch", value) => epoch = number(value),
+                ("config", value) => config = value,
+                ("addr", value) => addr = address(value),
+                ("master", value) => master = value,
+                ("via", value) => via = Some(value),
+                (other, _) => panic!("a hello has no {other:?}"),
+            }
+        }
+        let (of, config_epoch) = config.split_once('@').unwrap();
+        let of = address(of);
+        let (host, port) = addr.rsplit_once(':').unwrap();
+        let (master_host, master_port) = of.rsplit_once(':').unwrap();
+        let payload = format!("{host},{port},{},{epoch},{master},{master_host},{master_port},{config_epoch}", id(who));
+        self.hello(via, &payload);
+    }
+}

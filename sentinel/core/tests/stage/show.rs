@@ -1,0 +1,186 @@
+//! How the engine's effects are written down.
+
+use std::fmt::Write as _;
+
+use sentinel_core::{Message, Output, TargetKind, events::Level, view::NodeView};
+use sentinel_resp::Reply;
+
+use super::{Stage, script::id};
+
+impl Stage {
+    /// Writes a line down, if lines of this kind are shown.
+    pub(super) fn line(&mut self, kind: &str, text: &str) {
+        if self.shown.contains(kind) {
+            let line = format!("{:>3}.{:03}  {}", self.now / 1_000_000, self.now / 1_000 % 1_000, plain(text));
+            self.lines.push(line);
+        }
+    }
+
+    pub(super) fn show(&mut self, output: &Output) {
+        match output {
+            Output::Connect { target, .. } => {
+                let mut text = format!("connect {}", self.name(&target.addr.to_string()));
+                if target.kind == TargetKind::DataNode {
+                    for (what, value) in
+                        [("user", target.user.clone()), ("pass", target.pass.as_ref().map(|p| p.expose().to_owned()))]
+                    {
+                        if let Some(value) = value {
+                            write!(text, " {what}={value}").unwrap();
+                        }
+                    }
+                    for (from, to) in target.rename_commands.iter() {
+                        write!(text, " {from}->{to}").unwrap();
+                    }
+                }
+                self.line("links", &text);
+            }
+            Output::Disconnect { link } => {
+                let text = format!("disconnect {}", self.link_name(*link));
+                self.line("links", &text);
+            }
+            Output::Send { link, message, .. } => {
+                let text = format!("-> {}  {}", self.link_name(*link), wire(message));
+                self.line(kind(message), &text);
+            }
+            Output::Event(event) => self.line("event", &format!("{} {}", event.channel(), event.payload())),
+            Output::Notice(notice) => {
+                let level = match notice.level {
+                    Level::Debug => '.',
+                    Level::Verbose => '-',
+                    Level::Notice => '*',
+                    Level::Warning => '#',
+                };
+                self.line("log", &format!("log {level} {notice}"));
+            }
+            Output::Answer { client, reply } => {
+                let who = self.clients[client].clone();
+                self.show_answer(&who, reply);
+            }
+            Output::Persist(seq) => self.line("disk", &format!("persist {}", seq.0)),
+            Output::Crash => self.line("event", "exits with status 99"),
+        }
+    }
+
+    /// The state as readers see it.
+    pub(super) fn show_state(&mut self) {
+        let mut lines = Vec::new();
+        for (name, master) in &self.view.masters {
+            let mut text =
+                format!("{name} {} epoch {} config {}", master.serving, self.view.current_epoch, master.config_epoch);
+            flags(&mut text, &master.node);
+            for (flag, shown) in [("o_down", master.odown_since.is_some()), ("tilt", self.view.tilt_since.is_some())] {
+                if shown {
+                    write!(text, " {flag}").unwrap();
+                }
+            }
+            if let Some(state) = master.failover_state {
+                write!(text, " {state}").unwrap();
+            }
+            lines.push(text);
+            for replica in &master.replicas {
+                let mut text = format!("  slave {} offset {}", replica.node.addr, replica.offset);
+                flags(&mut text, &replica.node);
+                for flag in replica.promoted.then_some("promoted").into_iter().chain(replica.reconf) {
+                    write!(text, " {flag}").unwrap();
+                }
+                lines.push(text);
+            }
+            for peer in &master.peers {
+                let mut text = format!("  sentinel {} {}", peer.id, peer.node.addr);
+                flags(&mut text, &peer.node);
+                if peer.master_down {
+                    text.push_str(" master_down");
+                }
+                lines.push(text);
+            }
+        }
+        self.lines.extend(lines.iter().map(|line| plain(line)));
+    }
+
+    /// What would be written to disk now.
+    pub(super) fn show_snapshot(&mut self) {
+        let (_, snapshot) = self.engine.snapshot();
+        self.lines.push(format!("current-epoch {}", snapshot.current_epoch));
+        for master in &snapshot.masters {
+            let replicas: Vec<_> = master.replicas.iter().map(ToString::to_string).collect();
+            let peers: Vec<_> = master.peers.iter().map(|(id, addr)| format!("{id}@{addr}")).collect();
+            let text = format!(
+                "{} {} config-epoch {} leader-epoch {} replicas [{}] sentinels [{}]",
+                master.name,
+                master.addr,
+                master.config_epoch,
+                master.leader_epoch,
+                replicas.join(" "),
+                peers.join(" "),
+            );
+            self.lines.push(plain(&text));
+        }
+    }
+
+    fn link_name(&self, link: sentinel_core::LinkId) -> String {
+        self.links.get(&link).map_or_else(|| "?".to_owned(), |it| self.name(&it.addr))
+    }
+
+    /// A peer's letter, a local node's port, anything else in full.
+    fn name(&self, addr: &str) -> String {
+        match self.cast.letter(addr) {
+            Some(letter) => letter.to_string(),
+            None => addr.strip_prefix("127.0.0.1:").unwrap_or(addr).to_owned(),
+        }
+    }
+}
+
+fn flags(text: &mut String, node: &NodeView) {
+    for (flag, shown) in [
+        ("s_down", node.sdown_since.is_some()),
+        ("disconnected", !node.connected),
+        ("script_kill_sent", node.script_kill_sent),
+        ("master_reboot", node.rebooted),
+    ] {
+        if shown {
+            write!(text, " {flag}").unwrap();
+        }
+    }
+}
+
+const fn kind(message: &Message) -> &'static str {
+    match message {
+        Message::Ping => "ping",
+        Message::Info => "info",
+        Message::Hello { .. } => "hello",
+        Message::IsMasterDown { candidate: None, .. } => "ask",
+        Message::IsMasterDown { candidate: Some(_), .. } => "vote",
+        Message::Promote | Message::Replicate { .. } | Message::ScriptKill => "order",
+    }
+}
+
+fn wire(message: &Message) -> String {
+    match message {
+        Message::Ping => "PING".to_owned(),
+        Message::Info => "INFO".to_owned(),
+        Message::Hello { payload } => format!("hello {payload}"),
+        Message::IsMasterDown { addr, epoch, candidate } => {
+            let candidate = candidate.as_ref().map_or("*", |id| id.as_str());
+            format!("is-master-down-by-addr {} {} {epoch} {candidate}", addr.host, addr.port)
+        }
+        Message::Promote => "SLAVEOF NO ONE".to_owned(),
+        Message::Replicate { of } => format!("SLAVEOF {} {}", of.host, of.port),
+        Message::ScriptKill => "SCRIPT KILL".to_owned(),
+    }
+}
+
+pub(super) fn reply(reply: &Reply) -> String {
+    match reply {
+        Reply::Status(text) => format!("+{text}"),
+        Reply::Error(text) => format!("-{text}"),
+        Reply::Integer(value) => format!(":{value}"),
+        Reply::Bulk(text) => String::from_utf8_lossy(text).into_owned(),
+        Reply::Array(items) => format!("[{}]", items.iter().map(self::reply).collect::<Vec<_>>().join(" ")),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Ids of 40 times the same letter are written as that letter.
+fn plain(text: &str) -> String {
+    ('A'..='I').fold(text.to_owned(), |text, letter| text.replace(&id(letter), &letter.to_string()))
+}
