@@ -20,7 +20,15 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, io, net::SocketAddr, os::fd::AsRawFd as _, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd as _,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now, types::Secret};
@@ -203,8 +211,12 @@ fn refusal(server: &Server, peer: SocketAddr) -> Option<&'static str> {
     if server.clients.len() >= server.settings.max_clients as usize {
         return Some("ERR max number of clients reached");
     }
-    let protected = server.settings.protected_mode && server.users.is_open();
-    (protected && !peer.ip().to_canonical().is_loopback()).then_some(PROTECTED)
+    is_protected_from(peer.ip(), &server.settings, &server.users).then_some(PROTECTED)
+}
+
+/// Whether protected mode keeps this host out: nobody set a password, and it is another host.
+fn is_protected_from(peer: IpAddr, settings: &config::Server, users: &Authenticator) -> bool {
+    settings.protected_mode && users.is_open() && !peer.to_canonical().is_loopback()
 }
 
 const PROTECTED: &str = "DENIED Redis is running in protected mode: without a password for the default user it accepts \

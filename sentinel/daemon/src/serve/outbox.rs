@@ -140,7 +140,7 @@ mod tests {
             outbox.push_shared(Bytes::from_static(b"+shared\r\n"));
         }
         outbox.push(&Reply::ok(), Protocol::Resp2);
-        let expected: String = (0..100).map(|round| format!(":{round}\r\n+shared\r\n")).collect();
+        let expected = (0..100).map(|round| format!(":{round}\r\n+shared\r\n")).collect::<Vec<_>>().concat();
         assert_eq!(outbox.len(), expected.len() + 5);
         assert_eq!(sent(&mut outbox).await, (expected + "+OK\r\n").as_bytes());
         assert_eq!(outbox.len(), 0);

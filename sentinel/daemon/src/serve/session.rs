@@ -139,12 +139,11 @@ impl Session<'_> {
                 Ok(Some(words)) => self.execute(&words),
                 Ok(None) => break,
                 Err(error) => {
-                    match error.reply() {
-                        Some(reply) => {
-                            self.server.stats.errors.add(1);
-                            self.client.send(&reply);
-                        }
-                        None => tracing::warn!(client = %self.client.peer, "{error}; the connection is closed"),
+                    if let Some(reply) = error.reply() {
+                        self.server.stats.errors.add(1);
+                        self.client.send(&reply);
+                    } else {
+                        tracing::warn!(client = %self.client.peer, "{error}; the connection is closed");
                     }
                     self.end();
                 }

@@ -180,7 +180,7 @@ fn unknown_command(request: &[Bytes]) -> Reply {
             break;
         }
         let argument = repeated(argument, REPEATED - arguments.len());
-        arguments.push_str(&format!("'{argument}' "));
+        arguments.extend(["'", &argument, "' "]);
     }
     Reply::err(format!("unknown command '{name}', with args beginning with: {arguments}"))
 }

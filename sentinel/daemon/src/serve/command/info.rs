@@ -12,8 +12,11 @@ use tokio::time::Instant;
 use super::is;
 use crate::serve::{REDIS_VERSION, Server, client::Kind};
 
+/// Writes one section.
+type Section = fn(&Server) -> String;
+
 /// The sections in the order in which they are shown, whatever the order in which they were asked for.
-const SECTIONS: &[(&str, fn(&Server) -> String)] =
+const SECTIONS: &[(&str, Section)] =
     &[("server", process), ("clients", clients), ("stats", stats), ("cpu", cpu), ("sentinel", sentinel)];
 
 /// The sections of these names, separated by empty lines; all of them for no name.

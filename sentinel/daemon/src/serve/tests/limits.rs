@@ -2,13 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
 use sentinel_core::{
     events::{Event, Subject},
-    types::{HostPort, MasterName},
+    types::{HostPort, MasterName, Secret},
 };
 
 use super::harness::{PATIENCE, Peer, Port};
-use crate::config::OutputLimit;
+use crate::{
+    config::{self, OutputLimit},
+    serve::{auth::Authenticator, is_protected_from},
+};
 
 /// The number behind `field=` in a line of CLIENT LIST.
 fn number(line: &str, field: &str) -> usize {
@@ -159,4 +163,78 @@ fn a_request_beyond_all_bounds_closes_its_connection_only() {
     let mut other = port.connect();
     port.connect().send("*1\r\n$2000000\r\n").expect("-ERR Protocol error: too big request\r\n").closed();
     other.ask("PING").expect("+PONG\r\n");
+}
+
+#[test]
+fn protected_mode_lets_this_host_in_and_others_only_with_a_password() {
+    let on = config::Server { protected_mode: true, ..config::Server::default() };
+    let (open, locked) = (Authenticator::new(None), Authenticator::new(Some(&Secret::new("x"))));
+    let ip = |text: &str| text.parse().expect("an address");
+    for own in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
+        assert!(!is_protected_from(ip(own), &on, &open), "{own}");
+    }
+    for other in ["192.0.2.1", "2001:db8::1", "0.0.0.0"] {
+        assert!(is_protected_from(ip(other), &on, &open), "{other}");
+        assert!(!is_protected_from(ip(other), &on, &locked), "{other}");
+        assert!(!is_protected_from(ip(other), &config::Server::default(), &open), "{other}");
+    }
+}
+
+/// Words that mean something somewhere, and bytes that mean nothing.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let words = prop::sample::select(vec![
+        "PING",
+        "HELLO",
+        "3",
+        "AUTH",
+        "CLIENT",
+        "LIST",
+        "KILL",
+        "ID",
+        "REPLY",
+        "off",
+        "skip",
+        "INFO",
+        "SENTINEL",
+        "masters",
+        "SUBSCRIBE",
+        "PSUBSCRIBE",
+        "UNSUBSCRIBE",
+        "*",
+        "[",
+        "COMMAND",
+        "DOCS",
+        "ROLE",
+        "ACL",
+        "CAT",
+        "RESET",
+        "\r\n",
+        "*3\r\n",
+        "$4\r\n",
+        "$-1\r\n",
+        "\"",
+        "'",
+        "\0",
+    ]);
+    let piece = prop_oneof![
+        4 => words.prop_map(|word| [word.as_bytes(), b" "].concat()),
+        2 => Just(b"\r\n".to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn noise_ends_at_most_its_own_connection(noises in prop::collection::vec(noise(), 1..8)) {
+        let port = Port::open();
+        let mut other = port.connect();
+        for noise in &noises {
+            let mut noisy = port.connect();
+            noisy.send(noise);
+            noisy.finish_sending().rest();
+        }
+        other.ask("PING").expect("+PONG\r\n");
+    }
 }

@@ -148,7 +148,7 @@ ACL / ACL foo / ACL WHOAMI / ACL USERS / ACL CAT / ACL CAT string / ACL CAT foo 
 "#;
 
 /// The same, where a password is set.
-const LOCKED: &str = r#"
+const LOCKED: &str = r"
 PING / foo bar / SENTINEL foo / SENTINEL MASTER / SENTINEL MASTERS / INFO / ROLE / SUBSCRIBE a / CLIENT GETNAME
 HELLO / HELLO 3 / HELLO 4 / HELLO 3 SETNAME x / CLIENT GETNAME
 AUTH / AUTH wrong / AUTH a b c / AUTH default wrong / AUTH other secret / AUTH secret / PING
@@ -159,7 +159,7 @@ HELLO 3 SETNAME x AUTH default secret / CLIENT GETNAME
 *1\r\n$16385
 AUTH secret / AUTH wrong / PING
 AUTH secret / ACL WHOAMI
-"#;
+";
 
 #[track_caller]
 fn compare(ours: SocketAddr, reference: SocketAddr, requests: &str) {

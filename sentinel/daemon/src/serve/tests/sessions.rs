@@ -10,13 +10,12 @@ use crate::serve::Stopped;
 fn a_pipeline_is_answered_in_order() {
     let port = Port::open();
     let mut client = port.connect();
-    let requests: String = (0..20_000).map(|round| format!("PING {round}\r\n")).collect();
-    let answers: String = (0..20_000)
-        .map(|round: u32| {
-            let text = round.to_string();
-            format!("${}\r\n{text}\r\n", text.len())
-        })
-        .collect();
+    let (mut requests, mut answers) = (String::new(), String::new());
+    for round in 0..20_000 {
+        let text = round.to_string();
+        requests.extend(["PING ", &text, "\r\n"]);
+        answers.extend(["$", &text.len().to_string(), "\r\n", &text, "\r\n"]);
+    }
     client.send(requests).expect(answers);
 }
 
