@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
+use crate::watched::Watched;
 
 /// A silent link is probed after this time, and every [`KEEPALIVE_INTERVAL`] from then on.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
@@ -98,6 +99,7 @@ impl Dialer {
             .await
             .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
             .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
+        let ended = CancellationToken::new();
         // A socket that refuses an option still works, only less promptly.
         if let Err(error) = tune(&stream) {
             tracing::debug!(%address, %error, "socket options were refused");
@@ -111,16 +113,17 @@ impl Dialer {
         if let Some(pushes) = pushes {
             config = config.set_push_sender(pushes);
         }
-        let (connection, driver) =
-            timeout(self.timeouts.handshake, MultiplexedConnection::new_with_config(login, stream, config))
-                .await
-                .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
-                .map_err(|error| DialError {
-                    reason: format!("login failed: {error}"),
-                    lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
-                })?;
+        let (connection, driver) = timeout(
+            self.timeouts.handshake,
+            MultiplexedConnection::new_with_config(login, Watched::new(stream, ended.clone()), config),
+        )
+        .await
+        .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
+        .map_err(|error| DialError {
+            reason: format!("login failed: {error}"),
+            lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
+        })?;
 
-        let ended = CancellationToken::new();
         let end = ended.clone().drop_guard();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {

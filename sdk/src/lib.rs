@@ -71,6 +71,7 @@ mod sentinel;
 mod shared;
 mod topology;
 mod url;
+mod watched;
 
 pub use redis;
 

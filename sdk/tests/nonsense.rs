@@ -120,7 +120,7 @@ async fn a_stale_sentinel_does_not_move_the_pool_however_loud_it_is() {
     })
     .await;
     let killed: u64 = nodes.a.ask(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    assert_eq!(killed, 1, "the pool has one connection");
+    assert!(killed >= 1, "the pool has a connection");
     topology(&pool, "the loss is noticed", |topology| !topology.verified).await;
     let asked = stale.asked();
     asked_again(&stale, asked + 5).await;

@@ -250,9 +250,7 @@ impl Follower {
             }
             self.shared.counters.switches.add_one();
         }
-        // The snapshot is there before anybody who waits is woken.
         self.publish();
-        self.shared.changed.send_replace(());
         let address = generation.address.clone();
         tracing::info!(%address, epoch, generation = generation.number, ?gap, switched, "master verified");
         self.shared.emit(if switched {
@@ -266,6 +264,8 @@ impl Follower {
         } else {
             Event::MasterBack { address, gap }
         });
+        // Whoever waits is woken last: by then the snapshot and the event are there.
+        self.shared.changed.send_replace(());
         self.next_question = Instant::now() + self.pace();
     }
 
@@ -313,9 +313,9 @@ impl Follower {
                 if link.doubted.swap(false, Ordering::AcqRel) {
                     let address = link.generation.address.clone();
                     let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-                    self.shared.changed.send_replace(());
-                    self.shared.emit(Event::MasterBack { address, gap });
                     self.publish();
+                    self.shared.emit(Event::MasterBack { address, gap });
+                    self.shared.changed.send_replace(());
                 }
             }
             Err(reason) => self.lose(&reason),

@@ -1,0 +1,108 @@
+//! A socket that tells at once when it is of no more use.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+/// Passes everything through, and raises a flag at the first end of stream or error.
+///
+/// The flag is up before anybody who waits for an answer is told of the failure: a command that begins after another one failed
+/// never picks the same dead connection.
+#[derive(Debug)]
+pub(crate) struct Watched<S> {
+    stream: S,
+    ended: CancellationToken,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(stream: S, ended: CancellationToken) -> Self {
+        Self { stream, ended }
+    }
+
+    fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
+        if result.is_err() {
+            self.ended.cancel();
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let room = buffer.remaining() > 0;
+        let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        if room && buffer.filled().len() == before {
+            self.ended.cancel();
+        }
+        self.note(result)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.note(result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        self.note(result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes));
+        self.note(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_flag_is_up_when_the_peer_closes_and_not_before() {
+        let ended = CancellationToken::new();
+        let (near, mut far) = duplex(64);
+        let mut watched = Watched::new(near, ended.clone());
+        far.write_all(b"hello").await.unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(watched.read(&mut buffer).await.unwrap(), 5);
+        watched.write_all(b"hello").await.unwrap();
+        assert!(!ended.is_cancelled());
+        drop(far);
+        assert_eq!(watched.read(&mut buffer).await.unwrap(), 0);
+        assert!(ended.is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_raises_it_too() {
+        let ended = CancellationToken::new();
+        let (near, far) = duplex(64);
+        let mut watched = Watched::new(near, ended.clone());
+        drop(far);
+        assert!(watched.write_all(b"hello").await.is_err());
+        assert!(ended.is_cancelled());
+    }
+}
