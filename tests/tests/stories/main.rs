@@ -6,6 +6,7 @@
 mod choice_of_the_replica;
 mod classic_file;
 mod death_of_the_master;
+mod demo;
 mod examples;
 mod forced_failover;
 mod given;

@@ -1,0 +1,90 @@
+//! The text of INFO, as Redis 7.0 writes it, as far as it is of any interest to anybody here.
+
+use std::fmt::Write as _;
+
+use crate::{
+    node::{Node, Sync},
+    packet::InfoFacts,
+    physics::Physics,
+    time::{SEC, Time},
+};
+
+impl Node {
+    /// The text, and what it was true about.
+    pub(super) fn info(&self, physics: &Physics) -> (String, InfoFacts) {
+        let now = physics.now();
+        let mut text = String::with_capacity(1_024);
+        let port = physics.hosts[self.host].port;
+        let _ = write!(
+            text,
+            "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nprocess_id:{}\r\nrun_id:{}\r\ntcp_port:{port}\r\n\
+             \r\n# Persistence\r\nloading:{}\r\n\r\n# Replication\r\n",
+            self.life,
+            self.run_id,
+            u8::from(self.is_loading()),
+        );
+        let mut facts = InfoFacts {
+            replica: false,
+            priority: 100,
+            offset: self.offset,
+            synced: self.synced,
+            link_down: 0,
+        };
+        if let Some(up) = &self.upstream {
+            let streaming = matches!(up.sync, Sync::Streaming(_));
+            let offset = if streaming || self.cached { self.offset } else { 1 };
+            facts.replica = true;
+            facts.priority = self.config.priority;
+            facts.offset = offset;
+            let _ = write!(
+                text,
+                "role:slave\r\nmaster_host:{}\r\nmaster_port:{}\r\nmaster_link_status:{}\r\n\
+                 master_last_io_seconds_ago:{}\r\nmaster_sync_in_progress:{}\r\nslave_read_repl_offset:{offset}\r\n\
+                 slave_repl_offset:{offset}\r\n",
+                up.of.host,
+                up.of.port,
+                if streaming { "up" } else { "down" },
+                if streaming { seconds(now - up.heard_at) } else { -1 },
+                u8::from(matches!(up.sync, Sync::Receiving { .. } | Sync::Loading { .. })),
+            );
+            if !streaming {
+                let down = up.down_since.map(|since| now - since);
+                facts.link_down = down.unwrap_or(0);
+                let _ = write!(text, "master_link_down_since_seconds:{}\r\n", down.map_or(-1, seconds));
+            }
+            let _ = write!(
+                text,
+                "slave_priority:{}\r\nslave_read_only:1\r\nreplica_announced:1\r\n",
+                self.config.priority
+            );
+        } else {
+            text.push_str("role:master\r\n");
+        }
+        let _ = write!(text, "connected_slaves:{}\r\n", self.downstreams.len());
+        for (index, down) in self.downstreams.values().enumerate() {
+            let _ = write!(
+                text,
+                "slave{index}:ip={},port={},state={},offset={},lag={}\r\n",
+                down.addr.host,
+                down.addr.port,
+                if down.waiting.is_some() { "wait_bgsave" } else { "online" },
+                down.acked,
+                seconds(now - down.acked_at),
+            );
+        }
+        let _ = write!(
+            text,
+            "master_failover_state:no-failover\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040x}\r\n\
+             master_repl_offset:{}\r\nsecond_repl_offset:{}\r\n",
+            self.replid,
+            self.replid2,
+            self.offset,
+            if self.replid2 == 0 { -1 } else { i64::try_from(self.second_offset).unwrap_or(-1) },
+        );
+        (text, facts)
+    }
+}
+
+fn seconds(time: Time) -> i64 {
+    i64::try_from(time / SEC).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,318 @@
+//! A Redis node, precise enough to lose data: its data set is a list of values; what matters of Redis is how that list
+//! travels, is kept and is lost.
+
+mod disk;
+mod info;
+mod replicate;
+mod serve;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use sentinel_core::{RequestId, types::HostPort};
+
+pub use disk::Persistence;
+
+use crate::{
+    packet::{Packet, Purpose},
+    physics::{ConnId, Event, HostId, LISTENER, Physics},
+    rng::Rng,
+    say,
+    time::{MS, SEC, Time},
+};
+
+/// One piece of the replication stream. It ends at an offset; the next one begins behind it.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The offset behind it.
+    pub end: u64,
+    /// What it does.
+    pub item: Item,
+}
+
+/// What a piece of the replication stream does.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A value is added to the data set. With true, replicas acknowledge at once (WAIT).
+    Write(u32, bool),
+    /// A message is published.
+    Publish(Arc<str>),
+    /// Nothing; the link lives.
+    Ping,
+}
+
+impl Item {
+    fn len(&self) -> u64 {
+        match self {
+            Item::Write(..) => 40,
+            Item::Publish(text) => 50 + text.len() as u64,
+            Item::Ping => 14,
+        }
+    }
+}
+
+/// What a node's configuration file says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom it follows. Rewritten by CONFIG REWRITE.
+    pub replicaof: Option<HostPort>,
+    /// `replica-priority`
+    pub priority: u32,
+    /// How data survives.
+    pub persistence: Persistence,
+    /// `min-replicas-to-write`, with `min-replicas-max-lag` 10.
+    pub min_replicas: usize,
+    /// `repl-timeout`
+    pub repl_timeout: Time,
+    /// How many entries the replication backlog keeps.
+    pub backlog: usize,
+    /// How long a copy of everything takes to make and, again, to read.
+    pub sync_time: Time,
+}
+
+/// How far a replica has come in following its master.
+#[derive(Debug)]
+pub(crate) enum Sync {
+    /// The next attempt comes with the next second.
+    Idle,
+    /// Connecting, or waiting for the answer to PSYNC.
+    Asking(ConnId),
+    /// Everything is being sent.
+    Receiving { conn: ConnId, replid: u64, offset: u64 },
+    /// Everything is being read; the stream waits.
+    Loading { conn: ConnId, replid: u64, offset: u64, values: Arc<Vec<u32>>, pending: Vec<Entry> },
+    /// Up to date, but for what is on its way.
+    Streaming(ConnId),
+}
+
+impl Sync {
+    pub(crate) const fn conn(&self) -> Option<ConnId> {
+        match self {
+            Sync::Idle => None,
+            Sync::Asking(conn)
+            | Sync::Receiving { conn, .. }
+            | Sync::Loading { conn, .. }
+            | Sync::Streaming(conn) => Some(*conn),
+        }
+    }
+}
+
+/// The replica's side of replication.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub(crate) of: HostPort,
+    pub(crate) sync: Sync,
+    pub(crate) down_since: Option<Time>,
+    pub(crate) heard_at: Time,
+}
+
+/// The master's side, for one replica.
+#[derive(Debug)]
+pub(crate) struct Downstream {
+    pub(crate) addr: HostPort,
+    /// Until everything has been sent: what comes behind it.
+    pub(crate) waiting: Option<Vec<Entry>>,
+    pub(crate) snapshot: Option<(Arc<Vec<u32>>, u64)>,
+    pub(crate) acked: u64,
+    pub(crate) acked_at: Time,
+}
+
+/// An application that waits for replicas.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) conn: ConnId,
+    pub(crate) value: u32,
+    pub(crate) offset: u64,
+    pub(crate) need: usize,
+    pub(crate) until: Time,
+}
+
+/// A Redis node.
+#[derive(Debug)]
+pub struct Node {
+    /// Where it runs.
+    pub host: HostId,
+    /// Which group it belongs to.
+    pub group: usize,
+    /// Counts its starts.
+    pub life: u32,
+    /// What its configuration file says.
+    pub config: Config,
+    run_id: String,
+    /// The data set.
+    pub data: Vec<u32>,
+    /// Whether it has ever held its group's data in this life or from disk: as a replica that finished a synchronisation,
+    /// or as the first master.
+    pub synced: bool,
+    replid: u64,
+    replid2: u64,
+    /// Offsets up to here (excluded) belong to `replid2`, too.
+    second_offset: u64,
+    /// `master_repl_offset`
+    pub offset: u64,
+    backlog: VecDeque<Entry>,
+    /// The first offset that the backlog can serve.
+    backlog_start: u64,
+    /// Whether it can ask to go on from its offset.
+    cached: bool,
+    pub(crate) upstream: Option<Upstream>,
+    downstreams: BTreeMap<ConnId, Downstream>,
+    clients: BTreeMap<ConnId, Purpose>,
+    subscribers: BTreeSet<ConnId>,
+    waiting: Vec<Waiting>,
+    loading: bool,
+    ticks: u64,
+    disk: disk::Disk,
+    rng: Rng,
+}
+
+impl Node {
+    /// A node that has never run.
+    pub fn new(host: HostId, group: usize, config: Config, seed: u64) -> Self {
+        Node {
+            host,
+            group,
+            life: 0,
+            synced: config.replicaof.is_none(),
+            config,
+            run_id: String::new(),
+            data: Vec::new(),
+            replid: 0,
+            replid2: 0,
+            second_offset: 0,
+            offset: 0,
+            backlog: VecDeque::new(),
+            backlog_start: 1,
+            cached: false,
+            upstream: None,
+            downstreams: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            subscribers: BTreeSet::new(),
+            waiting: Vec::new(),
+            loading: false,
+            ticks: 0,
+            disk: disk::Disk::default(),
+            rng: Rng::new(seed, &format!("node {host}")),
+        }
+    }
+
+    /// Whether it is a master.
+    pub fn is_master(&self) -> bool {
+        self.upstream.is_none()
+    }
+
+    /// Whom it follows, and whether that link is up.
+    pub fn follows(&self) -> Option<(&HostPort, bool)> {
+        self.upstream.as_ref().map(|up| (&up.of, matches!(up.sync, Sync::Streaming(_))))
+    }
+
+    /// Starts the process, with what is on disk.
+    pub fn start(&mut self, physics: &mut Physics) {
+        self.life += 1;
+        self.run_id = self.rng.hex40();
+        self.replid = self.rng.word();
+        self.replid2 = 0;
+        self.second_offset = 0;
+        self.backlog.clear();
+        self.downstreams.clear();
+        self.clients.clear();
+        self.subscribers.clear();
+        self.waiting.clear();
+        self.upstream = None;
+        self.cached = false;
+        self.loading = false;
+        if self.life > 1 {
+            self.load(physics);
+        }
+        self.backlog_start = self.offset + 1;
+        physics.hosts[self.host].running = true;
+        physics.hosts[self.host].powered = true;
+        say!(physics, "node {} starts with {} values at offset {}", self.host, self.data.len(), self.offset);
+        if let Some(of) = self.config.replicaof.clone() {
+            self.upstream = Some(Upstream { of, sync: Sync::Idle, down_since: None, heard_at: physics.now() });
+            if !self.loading {
+                self.dial_master(physics);
+            }
+        }
+        let first = self.rng.below(SEC);
+        physics.after(first, Event::Cron { host: self.host, life: self.life });
+    }
+
+    /// A new connection.
+    pub fn accepted(&mut self, physics: &mut Physics, conn: ConnId) {
+        let purpose = physics.purpose(conn);
+        match purpose {
+            Purpose::Watch => {
+                self.clients.insert(conn, purpose);
+                self.subscribers.insert(conn);
+                physics.send(conn, LISTENER, Packet::Ready);
+            }
+            Purpose::Write => {
+                self.clients.insert(conn, purpose);
+                physics.send(conn, LISTENER, Packet::Ready);
+            }
+            Purpose::Replicate | Purpose::Peer | Purpose::Ask => {}
+        }
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, physics: &mut Physics, conn: ConnId) {
+        self.clients.remove(&conn);
+        self.subscribers.remove(&conn);
+        self.waiting.retain(|it| it.conn != conn);
+        self.downstreams.remove(&conn);
+        if self.upstream.as_ref().and_then(|up| up.sync.conn()) == Some(conn) {
+            self.lose_master(physics);
+        }
+    }
+
+    /// A message came.
+    pub fn received(&mut self, physics: &mut Physics, conn: ConnId, packet: Packet) {
+        match packet {
+            Packet::Request { request, message } => self.sentinel_asks(physics, conn, request, message),
+            Packet::Write { value, wait } => self.write(physics, conn, value, wait),
+            Packet::Psync { replid, offset, listening } => self.replica_asks(physics, conn, replid, offset, listening),
+            Packet::Ack { offset } => self.replica_acks(physics, conn, offset),
+            other => self.master_says(physics, conn, other),
+        }
+    }
+
+    /// Once a second.
+    pub fn cron(&mut self, physics: &mut Physics) {
+        self.ticks += 1;
+        physics.after(SEC, Event::Cron { host: self.host, life: self.life });
+        if self.loading {
+            return;
+        }
+        self.replication_cron(physics);
+        self.disk_cron();
+        let now = physics.now();
+        let (over, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|it| it.until <= now);
+        self.waiting = rest;
+        for Waiting { conn, value, offset, .. } in over {
+            let replicas = self.replicas_at(offset);
+            physics.send(conn, LISTENER, Packet::Written { value, replicas });
+        }
+    }
+
+    /// Ends the connections of clients: CLIENT KILL TYPE normal, TYPE pubsub; never the one that asks.
+    fn kill_clients(&mut self, physics: &mut Physics, but: ConnId) {
+        for conn in self.clients.keys().copied().collect::<Vec<_>>() {
+            if conn != but {
+                physics.close(conn, LISTENER);
+                self.closed(physics, conn);
+            }
+        }
+    }
+
+    fn answer(&self, physics: &mut Physics, conn: ConnId, request: RequestId, reply: sentinel_resp::Reply) {
+        physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
+    }
+
+    /// A duration that is this node's own, around a mean.
+    fn about(&mut self, mean: Time) -> Time {
+        mean / 2 + self.rng.below(mean + MS)
+    }
+}

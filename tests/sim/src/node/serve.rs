@@ -1,0 +1,158 @@
+//! Commands from Sentinels and applications.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sentinel_core::{Message, RequestId, types::HostPort};
+use sentinel_resp::Reply;
+
+use super::disk::MIN_REPLICAS_MAX_LAG;
+use crate::{
+    node::{Entry, Item, Node, Sync, Waiting},
+    packet::Packet,
+    physics::{ConnId, LISTENER, Physics},
+    say,
+    time::SEC,
+};
+
+/// How long an application's WAIT lasts.
+const WAIT: u64 = SEC;
+
+const LOADING: &str = "LOADING Redis is loading the dataset in memory";
+
+impl Node {
+    pub(super) fn is_loading(&self) -> bool {
+        self.loading || matches!(self.upstream.as_ref().map(|up| &up.sync), Some(Sync::Loading { .. }))
+    }
+
+    pub(super) fn sentinel_asks(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, message: Message) {
+        match message {
+            Message::Ping => {
+                let reply = if self.is_loading() { Reply::error(LOADING) } else { Reply::status("PONG") };
+                self.answer(physics, conn, request, reply);
+            }
+            Message::Info => {
+                let (text, facts) = self.info(physics);
+                let reply = Reply::Bulk(Bytes::from(text));
+                physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: Some(Box::new(facts)) });
+            }
+            Message::Hello { payload } => {
+                self.publish(physics, &payload);
+                self.answer(physics, conn, request, Reply::Integer(1));
+            }
+            Message::Promote => self.change_role(physics, conn, request, None),
+            Message::Replicate { of } => self.change_role(physics, conn, request, Some(of)),
+            Message::ScriptKill => {
+                self.answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
+            }
+            Message::IsMasterDown { .. } => {
+                self.answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'"));
+            }
+        }
+    }
+
+    /// The transaction: SLAVEOF, CONFIG REWRITE, CLIENT KILL twice; and INFO behind it.
+    fn change_role(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, of: Option<HostPort>) {
+        let queued = Reply::status("QUEUED");
+        let mut replies = vec![Reply::ok()];
+        if self.is_loading() {
+            replies.push(Reply::error(LOADING));
+            replies.extend([queued.clone(), queued.clone(), queued]);
+            replies.push(Reply::error("EXECABORT Transaction discarded because of previous errors."));
+        } else {
+            replies.extend([queued.clone(), queued.clone(), queued.clone(), queued]);
+            self.follow(physics, of);
+            let killed = i64::try_from(self.clients.len()).unwrap_or(0);
+            self.kill_clients(physics, conn);
+            replies.push(Reply::Array(vec![Reply::ok(), Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]));
+        }
+        let (text, facts) = self.info(physics);
+        replies.push(Reply::Bulk(Bytes::from(text)));
+        let reply = Reply::Array(replies);
+        physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: Some(Box::new(facts)) });
+    }
+
+    /// SLAVEOF, and CONFIG REWRITE.
+    fn follow(&mut self, physics: &mut Physics, of: Option<HostPort>) {
+        say!(physics, "node {} is told to follow {}", self.host, of.as_ref().map_or("nobody".into(), |it| it.to_string()));
+        self.config.replicaof.clone_from(&of);
+        match of {
+            None => self.become_master(physics),
+            Some(of) => self.become_replica(physics, of),
+        }
+    }
+
+    /// PUBLISH: to the subscribers here and, from a master, to those of all replicas.
+    fn publish(&mut self, physics: &mut Physics, payload: &Arc<str>) {
+        self.deliver(physics, payload);
+        if self.is_master() && !self.loading {
+            self.feed(physics, Item::Publish(Arc::clone(payload)));
+        }
+    }
+
+    pub(super) fn deliver(&self, physics: &mut Physics, payload: &Arc<str>) {
+        for conn in &self.subscribers {
+            physics.send(*conn, LISTENER, Packet::Published(Arc::clone(payload)));
+        }
+    }
+
+    /// An application adds a value to the data set.
+    pub(super) fn write(&mut self, physics: &mut Physics, conn: ConnId, value: u32, wait: usize) {
+        let now = physics.now();
+        let good = || {
+            let lag = |at: u64| now.saturating_sub(at) <= MIN_REPLICAS_MAX_LAG;
+            self.downstreams.values().filter(|down| down.waiting.is_none() && lag(down.acked_at)).count()
+        };
+        let refusal = if self.is_loading() {
+            Some("LOADING")
+        } else if !self.is_master() {
+            Some("READONLY")
+        } else if self.config.min_replicas > 0 && good() < self.config.min_replicas {
+            Some("NOREPLICAS")
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            physics.send(conn, LISTENER, Packet::Refused { value, why });
+            return;
+        }
+        self.data.push(value);
+        self.feed(physics, Item::Write(value, wait > 0));
+        if wait == 0 {
+            physics.send(conn, LISTENER, Packet::Written { value, replicas: 0 });
+        } else {
+            let until = now + WAIT;
+            self.waiting.push(Waiting { conn, value, offset: self.offset, need: wait, until });
+        }
+    }
+
+    /// Adds to the replication stream of a master.
+    pub(super) fn feed(&mut self, physics: &mut Physics, item: Item) {
+        self.offset += item.len();
+        let entry = Entry { end: self.offset, item };
+        self.pass_on(physics, &entry);
+    }
+
+    /// WAIT: a master that becomes a replica answers with an error.
+    pub(super) fn unblock(&mut self, physics: &mut Physics) {
+        for Waiting { conn, value, .. } in std::mem::take(&mut self.waiting) {
+            physics.send(conn, LISTENER, Packet::Refused { value, why: "UNBLOCKED" });
+        }
+    }
+
+    pub(super) fn replicas_at(&self, offset: u64) -> usize {
+        self.downstreams.values().filter(|down| down.waiting.is_none() && down.acked >= offset).count()
+    }
+
+    /// A replica has come further: perhaps somebody waited for that.
+    pub(super) fn serve_waiting(&mut self, physics: &mut Physics) {
+        let (done, rest): (Vec<_>, _) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|it| self.replicas_at(it.offset) >= it.need);
+        self.waiting = rest;
+        for Waiting { conn, value, offset, .. } in done {
+            let replicas = self.replicas_at(offset);
+            physics.send(conn, LISTENER, Packet::Written { value, replicas });
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What travels over connections.
+
+use std::sync::Arc;
+
+use sentinel_core::{Message, RequestId, types::HostPort};
+use sentinel_resp::Reply;
+
+use crate::node::Entry;
+
+/// Why a connection is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A Sentinel watches a data node.
+    Watch,
+    /// A Sentinel talks to another.
+    Peer,
+    /// An application asks a Sentinel for the master.
+    Ask,
+    /// An application writes.
+    Write,
+    /// A replica follows its master.
+    Replicate,
+}
+
+/// What an INFO was true about when it was made, besides its text: the invariants compare what a Sentinel was told with what
+/// it does, without reading texts as the engine does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InfoFacts {
+    /// Whether it said that it is a replica.
+    pub replica: bool,
+    /// `slave_priority`.
+    pub priority: u32,
+    /// The offset it showed.
+    pub offset: u64,
+    /// Whether it has ever had a copy of its group's data.
+    pub synced: bool,
+    /// For how long its link to its master had been down.
+    pub link_down: u64,
+}
+
+/// One message of a stream.
+#[derive(Clone, Debug)]
+pub enum Packet {
+    /// The other side is ready: the handshake is over.
+    Ready,
+    /// A Sentinel asks.
+    Request { request: RequestId, message: Message },
+    /// The answer, to Sentinels.
+    Reply { request: RequestId, reply: Reply, facts: Option<Box<InfoFacts>> },
+    /// A hello on the channel that the Sentinel has subscribed.
+    Published(Arc<str>),
+    /// An application wants to know the master of a group.
+    AskMaster { group: usize },
+    /// The answer.
+    MasterIs(Option<HostPort>),
+    /// An application writes a value and, with `wait`, wants so many replicas to have it.
+    Write { value: u32, wait: usize },
+    /// It was written; so many replicas have it, as far as was waited for.
+    Written { value: u32, replicas: usize },
+    /// It was not.
+    Refused { value: u32, why: &'static str },
+    /// A replica wants to go on from here, or anything else.
+    Psync { replid: Option<u64>, offset: u64, listening: HostPort },
+    /// It may go on, under this replication id.
+    Continue { replid: u64 },
+    /// It gets everything anew.
+    FullResync { replid: u64, offset: u64 },
+    /// Everything.
+    Rdb { values: Arc<Vec<u32>>, offset: u64 },
+    /// The master cannot serve replicas now.
+    NoMasterLink,
+    /// The replication stream.
+    Stream(Entry),
+    /// How far a replica has come.
+    Ack { offset: u64 },
+    /// The other end is gone.
+    Fin,
+}

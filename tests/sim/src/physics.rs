@@ -1,0 +1,459 @@
+//! Time, hosts and the network: what every process lives in.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap, VecDeque},
+    net::{IpAddr, Ipv4Addr},
+};
+
+use sentinel_core::{
+    LinkFault,
+    types::{Host, HostPort},
+};
+
+use crate::{
+    invariants::{Checks, Observation},
+    packet::{Packet, Purpose},
+    rng::Rng,
+    time::{MS, SEC, Time},
+    trace::Trace,
+};
+
+/// A host with one process on it.
+pub type HostId = usize;
+
+/// A connection, by its place in the list of all that ever were.
+pub type ConnId = usize;
+
+/// The end that dialled.
+pub const DIALER: usize = 0;
+/// The end that listened.
+pub const LISTENER: usize = 1;
+
+/// How long a Sentinel's runtime waits for a connection.
+const CONNECT_TIMEOUT: Time = 2 * SEC;
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A connection request reaches the other host.
+    Syn(ConnId),
+    /// The dialler hears how it ended.
+    Dialed(ConnId, Result<(), LinkFault>),
+    /// The listener hears of a new connection.
+    Accepted(ConnId),
+    /// A message reaches one end.
+    Arrive { conn: ConnId, to: usize, packet: Packet },
+    /// A dialler has waited long enough for [`Packet::Ready`].
+    HandshakeOver(ConnId),
+    /// A Sentinel's engine wants to be called.
+    Wake { host: HostId, life: u32, at: Time },
+    /// A Sentinel's disk has finished, or failed.
+    DiskDone { host: HostId, life: u32 },
+    /// A Sentinel's disk may be tried again.
+    DiskRetry { host: HostId, life: u32 },
+    /// A data node's or application's periodic work.
+    Cron { host: HostId, life: u32 },
+    /// A data node has a copy of everything ready for one replica.
+    RdbReady { host: HostId, life: u32, conn: ConnId },
+    /// A data node has read its data.
+    Loaded { host: HostId, life: u32, conn: Option<ConnId> },
+    /// An application has waited long enough for an answer.
+    Impatient { host: HostId, turn: u64 },
+    /// A fault begins.
+    Fault(usize),
+    /// A fault ends.
+    Mend(usize),
+    /// The world looks at itself.
+    Look,
+}
+
+struct Scheduled {
+    at: Time,
+    order: u64,
+    slot: u32,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+impl Eq for Scheduled {}
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// One machine and the process on it.
+#[derive(Debug)]
+pub struct HostState {
+    /// Its address now.
+    pub ip: Ipv4Addr,
+    /// The port its process listens on.
+    pub port: u16,
+    /// Whether the machine runs; if not, nothing answers at all.
+    pub powered: bool,
+    /// Whether the process runs; if not, connections are refused.
+    pub running: bool,
+    /// Whether the process stands still (SIGSTOP): the kernel still accepts.
+    pub hung: u32,
+    /// A firewall refuses new connections.
+    pub refusing: u32,
+    /// Added to every message from and to it.
+    pub slowness: Time,
+    /// Messages so often, in a thousand, are lost once and come a retransmission later.
+    pub lossy: u64,
+    /// What waits for a process that stands still.
+    pub inbox: VecDeque<Event>,
+}
+
+struct Conn {
+    ends: [HostId; 2],
+    open: [bool; 2],
+    purpose: Purpose,
+    port: u16,
+    /// The last arrival at each end: a stream keeps its order.
+    last: [Time; 2],
+    /// What a cut path keeps from each end.
+    held: [VecDeque<Packet>; 2],
+}
+
+/// Everything around the processes.
+pub struct Physics {
+    now: Time,
+    order: u64,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    slots: Vec<Option<Event>>,
+    free: Vec<u32>,
+    /// The hosts.
+    pub hosts: Vec<HostState>,
+    conns: Vec<Conn>,
+    /// Connections on which something is held.
+    stuck: BTreeSet<ConnId>,
+    /// How many faults cut the way from one host to another.
+    cut: Vec<Vec<u32>>,
+    base_latency: Time,
+    jitter: Time,
+    /// Chance for everything that is not decided by the scenario.
+    pub rng: Rng,
+    /// The log.
+    pub trace: Trace,
+    /// The invariants.
+    pub checks: Checks,
+}
+
+impl Physics {
+    /// A network of hosts.
+    pub fn new(seed: u64, hosts: Vec<(Ipv4Addr, u16)>, latency: (Time, Time), trace: Trace, checks: Checks) -> Self {
+        let count = hosts.len();
+        let hosts = hosts
+            .into_iter()
+            .map(|(ip, port)| HostState {
+                ip,
+                port,
+                powered: true,
+                running: true,
+                hung: 0,
+                refusing: 0,
+                slowness: 0,
+                lossy: 0,
+                inbox: VecDeque::new(),
+            })
+            .collect();
+        Physics {
+            now: 0,
+            order: 0,
+            queue: BinaryHeap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            hosts,
+            conns: Vec::new(),
+            stuck: BTreeSet::new(),
+            cut: vec![vec![0; count]; count],
+            base_latency: latency.0,
+            jitter: latency.1,
+            rng: Rng::new(seed, "physics"),
+            trace,
+            checks,
+        }
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Lets something happen after a while.
+    pub fn after(&mut self, delay: Time, event: Event) {
+        self.at(self.now + delay, event);
+    }
+
+    /// Lets something happen.
+    pub fn at(&mut self, at: Time, event: Event) {
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = Some(event);
+            slot
+        } else {
+            self.slots.push(Some(event));
+            u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 events wait at the same time")
+        };
+        self.order += 1;
+        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, slot }));
+    }
+
+    /// Goes on to what happens next.
+    pub fn next(&mut self) -> Option<Event> {
+        let Reverse(scheduled) = self.queue.pop()?;
+        self.now = scheduled.at;
+        self.free.push(scheduled.slot);
+        self.slots[scheduled.slot as usize].take()
+    }
+
+    /// Where a host's process listens.
+    pub fn address(&self, host: HostId) -> HostPort {
+        HostPort::new(Host::Ip(IpAddr::V4(self.hosts[host].ip)), self.hosts[host].port)
+    }
+
+    /// Who listens at an address.
+    pub fn host_at(&self, addr: &HostPort) -> Option<HostId> {
+        let Host::Ip(IpAddr::V4(ip)) = addr.host else { return None };
+        self.hosts.iter().position(|host| host.ip == ip && host.port == addr.port)
+    }
+
+    /// Tells the invariants of something.
+    pub fn observe(&mut self, observation: &Observation<'_>) {
+        self.checks.observe(self.now, observation);
+    }
+
+    // Connections ---------------------------------------------------------------------------------------------
+
+    /// Opens a connection. [`Event::Dialed`] says how that ended.
+    pub fn dial(&mut self, from: HostId, to: &HostPort, purpose: Purpose) -> ConnId {
+        let conn = self.conns.len();
+        let target = self.host_at(to);
+        self.conns.push(Conn {
+            ends: [from, target.unwrap_or(from)],
+            open: [true, false],
+            purpose,
+            port: to.port,
+            last: [0; 2],
+            held: [VecDeque::new(), VecDeque::new()],
+        });
+        match target {
+            Some(target) if !self.is_cut(from, target) => {
+                let delay = self.latency(from, target);
+                self.after(delay, Event::Syn(conn));
+            }
+            _ => self.dial_fails_late(conn),
+        }
+        conn
+    }
+
+    fn dial_fails_late(&mut self, conn: ConnId) {
+        let fault = LinkFault::Failed("no answer within 2 s".to_owned());
+        self.after(CONNECT_TIMEOUT, Event::Dialed(conn, Err(fault)));
+    }
+
+    /// A connection request arrives.
+    pub fn syn(&mut self, conn: ConnId) {
+        let [from, to] = self.conns[conn].ends;
+        let host = &self.hosts[to];
+        if !host.powered || self.is_cut(from, to) || self.is_cut(to, from) {
+            // The way that was waited for already counts.
+            self.dial_fails_late(conn);
+        } else if !host.running || host.refusing > 0 || host.port != self.conns[conn].port {
+            let delay = self.latency(to, from);
+            self.after(delay, Event::Dialed(conn, Err(LinkFault::Refused)));
+        } else {
+            self.conns[conn].open[LISTENER] = true;
+            let delay = self.latency(to, from);
+            let at = self.now + delay;
+            self.conns[conn].last[DIALER] = at;
+            self.at(self.now, Event::Accepted(conn));
+            self.at(at, Event::Dialed(conn, Ok(())));
+        }
+    }
+
+    /// Which process an event is for, if it is for one.
+    pub fn addressee(&self, event: &Event) -> Option<HostId> {
+        match event {
+            Event::Dialed(conn, _) | Event::HandshakeOver(conn) => Some(self.conns[*conn].ends[DIALER]),
+            Event::Accepted(conn) => Some(self.conns[*conn].ends[LISTENER]),
+            Event::Arrive { conn, to, .. } => Some(self.conns[*conn].ends[*to]),
+            Event::Wake { host, .. }
+            | Event::DiskDone { host, .. }
+            | Event::DiskRetry { host, .. }
+            | Event::Cron { host, .. }
+            | Event::RdbReady { host, .. }
+            | Event::Loaded { host, .. }
+            | Event::Impatient { host, .. } => Some(*host),
+            Event::Syn(_) | Event::Fault(_) | Event::Mend(_) | Event::Look => None,
+        }
+    }
+
+    /// Who is at the other end.
+    pub fn other_end(&self, conn: ConnId, me: usize) -> HostId {
+        self.conns[conn].ends[1 - me]
+    }
+
+    /// Whether this end is open.
+    pub fn is_open(&self, conn: ConnId, end: usize) -> bool {
+        self.conns[conn].open[end]
+    }
+
+    /// What the connection is for.
+    pub fn purpose(&self, conn: ConnId) -> Purpose {
+        self.conns[conn].purpose
+    }
+
+    /// Sends from one end to the other.
+    pub fn send(&mut self, conn: ConnId, from: usize, packet: Packet) {
+        self.send_late(conn, from, packet, 0);
+    }
+
+    /// Sends something that takes longer on its way.
+    pub fn send_late(&mut self, conn: ConnId, from: usize, packet: Packet, more: Time) {
+        if !self.conns[conn].open[from] {
+            return;
+        }
+        let to = 1 - from;
+        let [source, target] = [self.conns[conn].ends[from], self.conns[conn].ends[to]];
+        if !self.conns[conn].held[to].is_empty() || self.is_cut(source, target) {
+            self.hold(conn, to, packet);
+            return;
+        }
+        let at = (self.now + self.latency(source, target) + more).max(self.conns[conn].last[to]);
+        self.conns[conn].last[to] = at;
+        self.at(at, Event::Arrive { conn, to, packet });
+    }
+
+    fn hold(&mut self, conn: ConnId, to: usize, packet: Packet) {
+        self.conns[conn].held[to].push_back(packet);
+        self.stuck.insert(conn);
+    }
+
+    /// A message has come to the end of its way. Returns it if there is somebody to take it.
+    pub fn arrive(&mut self, conn: ConnId, to: usize, packet: Packet) -> Option<Packet> {
+        let [source, target] = [self.conns[conn].ends[1 - to], self.conns[conn].ends[to]];
+        if !self.conns[conn].held[to].is_empty() || self.is_cut(source, target) {
+            self.hold(conn, to, packet);
+            return None;
+        }
+        if !self.hosts[target].powered {
+            return None;
+        }
+        if !self.conns[conn].open[to] {
+            // Nobody knows this connection any more: the sender is told.
+            if !matches!(packet, Packet::Fin) && self.conns[conn].open[1 - to] {
+                let at = (self.now + self.latency(target, source)).max(self.conns[conn].last[1 - to]);
+                self.conns[conn].last[1 - to] = at;
+                self.at(at, Event::Arrive { conn, to: 1 - to, packet: Packet::Fin });
+            }
+            return None;
+        }
+        if matches!(packet, Packet::Fin) {
+            self.conns[conn].open[to] = false;
+        }
+        Some(packet)
+    }
+
+    /// Closes one end; the other hears of it.
+    pub fn close(&mut self, conn: ConnId, end: usize) {
+        if self.conns[conn].open[end] {
+            self.send(conn, end, Packet::Fin);
+            self.conns[conn].open[end] = false;
+        }
+    }
+
+    /// All connections with an open end at a host.
+    pub fn conns_of(&self, host: HostId) -> Vec<(ConnId, usize)> {
+        let mut found = Vec::new();
+        for (conn, it) in self.conns.iter().enumerate() {
+            for end in [DIALER, LISTENER] {
+                if it.ends[end] == host && it.open[end] {
+                    found.push((conn, end));
+                }
+            }
+        }
+        found
+    }
+
+    /// The process of a host is gone. If the machine is, too, nobody is told.
+    pub fn process_ends(&mut self, host: HostId, machine_too: bool) {
+        self.hosts[host].running = false;
+        self.hosts[host].powered = !machine_too;
+        self.hosts[host].inbox.clear();
+        for (conn, end) in self.conns_of(host) {
+            if machine_too {
+                self.conns[conn].open[end] = false;
+            } else {
+                self.close(conn, end);
+            }
+        }
+    }
+
+    /// Breaks an established connection at both ends.
+    pub fn reset(&mut self, conn: ConnId) {
+        for end in [DIALER, LISTENER] {
+            if self.conns[conn].open[end] {
+                self.after(0, Event::Arrive { conn, to: end, packet: Packet::Fin });
+            }
+        }
+    }
+
+    // The network's condition -----------------------------------------------------------------------------------
+
+    /// Whether nothing gets from one host to another.
+    pub fn is_cut(&self, from: HostId, to: HostId) -> bool {
+        self.cut[from][to] > 0
+    }
+
+    /// Cuts the way from one host to another.
+    pub fn cut(&mut self, from: HostId, to: HostId) {
+        self.cut[from][to] += 1;
+    }
+
+    /// Undoes one cut.
+    pub fn mend(&mut self, from: HostId, to: HostId) {
+        self.cut[from][to] = self.cut[from][to].saturating_sub(1);
+    }
+
+    /// What was held goes on, where the way is open again, when its sender tries again.
+    pub fn release_held(&mut self) {
+        for conn in std::mem::take(&mut self.stuck) {
+            for to in [DIALER, LISTENER] {
+                let [source, target] = [self.conns[conn].ends[1 - to], self.conns[conn].ends[to]];
+                if self.conns[conn].held[to].is_empty() {
+                    continue;
+                }
+                if self.is_cut(source, target) {
+                    self.stuck.insert(conn);
+                    continue;
+                }
+                let retry = self.rng.below(3 * SEC);
+                let at = (self.now + retry).max(self.conns[conn].last[to]);
+                self.conns[conn].last[to] = at;
+                for packet in std::mem::take(&mut self.conns[conn].held[to]) {
+                    self.at(at, Event::Arrive { conn, to, packet });
+                }
+            }
+        }
+    }
+
+    fn latency(&mut self, from: HostId, to: HostId) -> Time {
+        let mut latency = self.base_latency + self.rng.below(self.jitter + 1);
+        latency += self.hosts[from].slowness + self.hosts[to].slowness;
+        let lossy = self.hosts[from].lossy + self.hosts[to].lossy;
+        if lossy > 0 && self.rng.permille(lossy) {
+            latency += 200 * MS + self.rng.below(400 * MS);
+        }
+        latency
+    }
+}
