@@ -33,8 +33,11 @@ fn every_story_ends_as_written() {
         }
         told += 1;
         let written = fs::read_to_string(&path).unwrap();
-        let story = Story::read(&name, &written);
-        let played = story.play();
+        let story = Story::read(&written);
+        let Ok(played) = std::panic::catch_unwind(|| story.play()) else {
+            writeln!(complaints, "\n{name}.txt: panicked, see above").unwrap();
+            continue;
+        };
         if played == written {
             continue;
         }

@@ -139,10 +139,9 @@ impl Stage {
             match output {
                 Output::Connect { link, target } => {
                     let addr = target.addr.to_string();
-                    assert_eq!(
-                        target.kind == TargetKind::Peer,
-                        self.cast.is_peer(&addr),
-                        "what kind of link to {addr}"
+                    assert!(
+                        target.kind == TargetKind::Peer || !self.cast.is_peer(&addr),
+                        "{addr} is a Sentinel, not a data node"
                     );
                     self.links.insert(link, Link { addr, up: false });
                     self.send_later(Parcel::Dial { link });

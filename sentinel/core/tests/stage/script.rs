@@ -266,7 +266,7 @@ impl Stage {
     }
 
     fn hello_of(&mut self, who: char, options: &[&str]) {
-        let mut addr = self.cast.peer(who).addr.clone();
+        let mut addr = if who == 'A' { address("26379") } else { self.cast.peer(who).addr.clone() };
         let (mut epoch, mut config, mut master, mut via) = (0_u64, "6379@0", "mymaster", None);
         for word in options {
             match option(word) {

@@ -176,6 +176,11 @@ pub(super) fn reply(reply: &Reply) -> String {
         Reply::Integer(value) => format!(":{value}"),
         Reply::Bulk(text) => String::from_utf8_lossy(text).into_owned(),
         Reply::Array(items) => format!("[{}]", items.iter().map(self::reply).collect::<Vec<_>>().join(" ")),
+        Reply::Map(pairs) => {
+            let pairs = pairs.iter().map(|(key, value)| format!("{}={}", self::reply(key), self::reply(value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(" "))
+        }
+        Reply::Null | Reply::NullArray => "nothing".to_owned(),
         other => format!("{other:?}"),
     }
 }

@@ -6,7 +6,6 @@ use super::Stage;
 
 /// One story.
 pub(crate) struct Story {
-    name: String,
     blocks: Vec<Block>,
 }
 
@@ -18,7 +17,7 @@ struct Block {
 
 impl Story {
     /// Reads a story. What is expected is not kept: it is compared as text.
-    pub(crate) fn read(name: &str, text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut blocks = Vec::new();
         let mut lines = Vec::new();
         let mut expected = false;
@@ -40,7 +39,7 @@ impl Story {
         if !lines.is_empty() {
             blocks.push(Block { lines, answered });
         }
-        Story { name: name.to_owned(), blocks }
+        Story { blocks }
     }
 
     /// Plays it, and writes it down as it went.
@@ -58,7 +57,7 @@ impl Story {
                     Some(options) => stage = Some(Stage::begin(&options.split_whitespace().collect::<Vec<_>>())),
                     None => match &mut stage {
                         Some(stage) => stage.carry_out(line),
-                        None => panic!("{}.txt must begin with the command sentinel, not {line:?}", self.name),
+                        None => panic!("a story begins with the command sentinel, not {line:?}"),
                     },
                 }
             }
