@@ -89,6 +89,8 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
         if self.is_electing() {
             self.end_candidacy("gave its vote to another candidate in a newer epoch");
+        } else {
+            self.consider_failover();
         }
     }
 
