@@ -1,5 +1,10 @@
 //! The daemon around the engine: configuration, links, server, persistence and command line.
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod log;
 pub mod monitor;
 pub mod persist;
+pub mod serve;

@@ -41,7 +41,8 @@ where
     }
 }
 
-fn text(writer: &mut Writer<'_>, level: tracing::Level, message: &str) -> fmt::Result {
+/// A line in the reference's look.
+pub(super) fn text(writer: &mut dyn fmt::Write, level: tracing::Level, message: &str) -> fmt::Result {
     let mark = match level {
         tracing::Level::TRACE => '.',
         tracing::Level::DEBUG => '-',

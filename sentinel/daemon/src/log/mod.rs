@@ -16,8 +16,8 @@ use sentinel_core::{
 };
 use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
 
-pub use self::{format::Format, sink::Guard};
 use self::{fields::Fields, format::Line, sink::Sink};
+pub use self::{format::Format, sink::Guard};
 
 /// Where the log goes and how it looks.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +47,10 @@ where
     let filter = tracing_subscriber::filter::Targets::new()
         // Libraries speak in their own terms: only what is wrong is of interest.
         .with_default(level.map_or(LevelFilter::OFF, |_| LevelFilter::WARN))
-        .with_target(env!("CARGO_CRATE_NAME"), level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))))
+        .with_target(
+            env!("CARGO_CRATE_NAME"),
+            level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))),
+        )
         .with_target("sentinel", level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))));
     let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer).with_filter(filter);
     Registry::default().with(lines)
@@ -60,6 +63,15 @@ const fn tracing_level(level: Level) -> tracing::Level {
         Level::Notice => tracing::Level::INFO,
         Level::Warning => tracing::Level::WARN,
     }
+}
+
+/// What a warning looks like before the log was started.
+pub fn plain_line(text: &str) -> String {
+    let mut line = String::new();
+    // Writing to a string does not fail.
+    let _ = format::text(&mut line, tracing::Level::WARN, text);
+    line.truncate(line.trim_end().len());
+    line
 }
 
 /// One line at a level that is known only when it is written.
@@ -173,7 +185,9 @@ mod tests {
     #[test]
     fn the_level_cuts_off_what_is_below() {
         let all = || {
-            for (level, text) in [(Level::Debug, "."), (Level::Verbose, "-"), (Level::Notice, "*"), (Level::Warning, "#")] {
+            for (level, text) in
+                [(Level::Debug, "."), (Level::Verbose, "-"), (Level::Notice, "*"), (Level::Warning, "#")]
+            {
                 notice(&Notice { level, master: None, text: text.to_owned() });
             }
         };

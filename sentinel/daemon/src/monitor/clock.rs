@@ -21,7 +21,7 @@ impl Clock {
     /// Both readings.
     pub fn now(&self) -> Now {
         // A wall clock before 1970 is shown as 1970: nothing is timed with it.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| millis(age));
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, millis);
         Now { mono: self.mono(), wall: WallTime(wall) }
     }
 

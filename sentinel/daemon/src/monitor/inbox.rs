@@ -88,11 +88,11 @@ impl Inbox {
 impl Outbox {
     /// Tells something. False: the loop has ended.
     pub(super) fn tell(&self, fact: Fact) -> bool {
-        if let Fact::Link { news: News::Hello(_), .. } = &fact {
-            if self.hellos.fetch_add(1, Relaxed) >= WAITING_HELLOS {
-                self.hellos.fetch_sub(1, Relaxed);
-                return true;
-            }
+        if let Fact::Link { news: News::Hello(_), .. } = &fact
+            && self.hellos.fetch_add(1, Relaxed) >= WAITING_HELLOS
+        {
+            self.hellos.fetch_sub(1, Relaxed);
+            return true;
         }
         self.facts.send(fact).is_ok()
     }

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     connection::{Connection, Step},
-    dial::Dialer,
+    dial::{Dialed, Dialer},
     handshake::{self, HANDSHAKE_TIMEOUT, Protocol},
     inbox::{Fact, News, Outbox},
     pubsub::{self, Refusals},
@@ -71,10 +71,10 @@ pub(super) async fn run(
 }
 
 async fn open(target: &Target, dialer: &Dialer, reporter: &Reporter) -> Result<(Connection, Protocol), LinkFault> {
-    let dialed = dialer.dial(&target.addr).await?;
-    let mut connection = Connection::new(dialed.transport);
+    let Dialed { transport, local } = dialer.dial(&target.addr).await?;
+    let mut connection = Connection::new(transport);
     let protocol = within(HANDSHAKE_TIMEOUT, handshake::commands(&mut connection, target)).await?;
-    reporter.tell(News::Up { local: dialed.local });
+    reporter.tell(News::Up { local });
     Ok((connection, protocol))
 }
 
@@ -91,7 +91,11 @@ pub(super) async fn within<T>(
 enum Unanswered {
     One(RequestId),
     /// Several commands that were one message.
-    Several { request: RequestId, missing: usize, answers: Vec<Reply> },
+    Several {
+        request: RequestId,
+        missing: usize,
+        answers: Vec<Reply>,
+    },
     Subscribe,
 }
 

@@ -1,12 +1,6 @@
 //! The engine's loop: facts in, effects out, on a thread of its own.
 
-use std::{
-    collections::HashMap,
-    io,
-    sync::Arc,
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{collections::HashMap, io, sync::Arc, thread::JoinHandle, time::Duration};
 
 use arc_swap::ArcSwap;
 use sentinel_core::{
@@ -90,13 +84,11 @@ impl Running {
 }
 
 /// Starts the engine and everything it works with. The last of the three brings every event, in order.
-pub fn start<D: Disk + 'static>(
-    setup: Setup<D>,
-) -> io::Result<(Handle, Running, mpsc::UnboundedReceiver<Event>)> {
+pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running, mpsc::UnboundedReceiver<Event>)> {
     let Setup { boot, clock, dialer, store } = setup;
     let (outbox, inbox) = inbox();
     let mut engine = Engine::new(boot, clock.now());
-    let view = engine.poll_view().expect("a new engine has an unpublished view");
+    let view = engine.poll_view().ok_or_else(|| io::Error::other("the engine has nothing to show"))?;
     let view = Arc::new(ArcSwap::new(view));
     let (asks, asked) = mpsc::channel(WAITING_ASKS);
     // Unbounded, since the engine waits for nobody. Events are rare, and their reader has nothing else to wait for.

@@ -131,7 +131,8 @@ mod tests {
         assert_eq!(received(push), Received::Hello(Bytes::from_static(b"a,")));
         assert_eq!(received(b">3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\na,\r\n"), Received::Other);
         assert_eq!(received(b">2\r\n$10\r\ninvalidate\r\n_\r\n"), Received::Other);
-        let array = redis::parse_redis_value(b"*3\r\n$7\r\nmessage\r\n$18\r\n__sentinel__:hello\r\n$2\r\na,\r\n").unwrap();
+        let array =
+            redis::parse_redis_value(b"*3\r\n$7\r\nmessage\r\n$18\r\n__sentinel__:hello\r\n$2\r\na,\r\n").unwrap();
         assert_eq!(sort_resp2_push(array), Received::Hello(Bytes::from_static(b"a,")));
     }
 

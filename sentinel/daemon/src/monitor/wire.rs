@@ -68,9 +68,9 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             &epoch.to_string(),
             candidate.as_ref().map_or("*", |id| id.as_str()),
         ])),
-        Message::Promote => transaction(command("SLAVEOF").args(["NO", "ONE"])),
+        Message::Promote => transaction(&command("SLAVEOF").args(["NO", "ONE"])),
         Message::Replicate { of: HostPort { host, port } } => {
-            transaction(command("SLAVEOF").args([&host.to_string(), &port.to_string()]))
+            transaction(&command("SLAVEOF").args([&host.to_string(), &port.to_string()]))
         }
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
 /// of the documented minimum knows). The configuration is saved so that a restart does not undo the change; clients
 /// are disconnected so that they ask for the master again. INFO behind EXEC is a departure: the role is confirmed in
 /// the same round trip instead of with the next periodic INFO.
-fn transaction(slaveof: Command<'_>) -> Encoded {
+fn transaction(slaveof: &Command<'_>) -> Encoded {
     let command = |name: &str| Command::new(slaveof.renames, name);
     let kill = |kind: &str| command("CLIENT").args(["KILL", "TYPE", kind]);
     let commands = [
@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn renamed_commands_go_out_under_their_new_name() {
-        let renames = Renames::from([("CONFIG".to_owned(), "GUESS".to_owned()), ("PING".to_owned(), "PONG".to_owned())]);
+        let renames =
+            Renames::from([("CONFIG".to_owned(), "GUESS".to_owned()), ("PING".to_owned(), "PONG".to_owned())]);
         assert_eq!(words(&encode(&Message::Ping, &renames).bytes), ["PONG"]);
         assert_eq!(words(&encode(&Message::Promote, &renames).bytes)[2], "GUESS REWRITE");
     }

@@ -1,0 +1,266 @@
+//! A Sentinel from its start to its end: configuration, sockets, identity, then everything at once, then in order out.
+
+mod identity;
+mod pid_file;
+mod process;
+mod signals;
+
+use std::{
+    io::{Read, Write},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use sentinel_core::{Boot, Snapshot, settings::Timing, types::SentinelId};
+
+use crate::{
+    cli::{Exit, Launch},
+    config::{self, Config, ConfigError, Loaded, LogLevel, Source},
+    log,
+    monitor::{self, Clock, Dialer},
+    persist::Store,
+    serve::{self, Listeners},
+};
+use pid_file::PidFile;
+use signals::Signals;
+
+/// Why a Sentinel did not start. The texts that the reference has too are its own.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No file was named.
+    #[error("Sentinel needs config file on disk to save state. Exiting...")]
+    NoConfig,
+    /// The file cannot be read or written, or says nonsense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Standard input was to be read, and could not be.
+    #[error("cannot read further directives from standard input: {0}")]
+    Stdin(std::io::Error),
+    /// `dir` cannot be entered.
+    #[error("cannot enter the directory {}: {error}; create it, or change `dir`", .path.display())]
+    Dir {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The log cannot be written.
+    #[error("Can't open the log file: {0}")]
+    Log(std::io::Error),
+    /// A socket cannot be bound.
+    #[error(transparent)]
+    Listen(#[from] serve::ListenError),
+    /// A new identity could not be made durable.
+    #[error("the identity of this Sentinel cannot be saved: {0}")]
+    Identity(crate::persist::SaveError),
+    /// Something is configured that would be silently insecure without being supported.
+    #[error("{0}")]
+    Unsupported(&'static str),
+    /// The system refused a thread, a socket, or random numbers.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        error: std::io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
+    move |error| StartError::System { what, error }
+}
+
+/// Runs a Sentinel until it is told to stop.
+pub fn run(launch: &Launch) -> ExitCode {
+    // Outlives everything that may still want to be written.
+    let mut log = None;
+    let outcome = match prepare(launch, &mut log) {
+        Ok(Ready::Go(prepared)) => serve(*prepared),
+        Ok(Ready::InBackground) => Ok(Exit::Success),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            refuse(&error, log.is_some());
+            Exit::Failure.into()
+        }
+    }
+}
+
+/// Says why there will be no Sentinel: faults of the file to standard error as the reference does, all else where its
+/// log goes, or would go.
+fn refuse(error: &StartError, logs: bool) {
+    let lines = match error {
+        StartError::Config(ConfigError::Faults(faults)) => {
+            eprintln!("{faults}");
+            return;
+        }
+        StartError::Listen(error) => vec![
+            format!("Warning: Could not create server TCP listening socket {error}"),
+            format!("Failed listening on port {} (TCP), aborting.", error.port),
+        ],
+        error => vec![error.to_string()],
+    };
+    for line in lines {
+        if logs {
+            tracing::warn!("{line}");
+        } else {
+            // Nobody is left to be told that this cannot be written.
+            let _ = writeln!(std::io::stdout(), "{}", log::plain_line(&line));
+        }
+    }
+}
+
+enum Ready {
+    Go(Box<Prepared>),
+    /// Another process goes on; this one has nothing left to do.
+    InBackground,
+}
+
+/// Everything that can fail before anybody sees this Sentinel has succeeded.
+struct Prepared {
+    config: Config,
+    config_file: String,
+    snapshot: Snapshot,
+    store: Store,
+    listeners: Listeners,
+    pid_file: Option<PidFile>,
+}
+
+/// In the reference's order: read and check everything, check that state can be kept, go into the background, listen,
+/// write the pid file, make an identity if there is none.
+fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, StartError> {
+    let Some(file) = &launch.config else { return Err(StartError::NoConfig) };
+    let mut source = Source { options: launch.directives.clone(), ..Source::file(file) };
+    if launch.stdin {
+        let mut lines = Vec::new();
+        std::io::stdin().read_to_end(&mut lines).map_err(StartError::Stdin)?;
+        source.stdin = Some(lines);
+    }
+    let Loaded { config, warnings, keep } = config::load(&source)?;
+    let server = &config.server;
+    if server.tls.replication {
+        return Err(StartError::Unsupported(
+            "tls-replication is not supported yet, and nothing is sent unencrypted in its place: remove it, or use a \
+             tunnel",
+        ));
+    }
+    let mut store = Store::new(keep);
+    store.check_writable()?;
+    if server.daemonize && !process::is_background() {
+        process::go_into_background().map_err(system("cannot go into the background"))?;
+        return Ok(Ready::InBackground);
+    }
+    if let Some(path) = &server.dir {
+        std::env::set_current_dir(path).map_err(|error| StartError::Dir { path: path.clone(), error })?;
+    }
+    let options = log::Options {
+        level: level(server.log.level),
+        format: launch.log_format.unwrap_or_default(),
+        file: server.log.file.clone(),
+    };
+    *log = Some(log::start(&options).map_err(StartError::Log)?);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    if server.log.syslog {
+        tracing::warn!(
+            "syslog-enabled: the system log gets nothing from here; let the supervisor forward standard output"
+        );
+    }
+    let listeners = Listeners::bind(&server.bind, config.globals.port, server.tcp_backlog)?;
+    let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);
+    let snapshot = with_identity(&config, &mut store)?;
+    Ok(Ready::Go(Box::new(Prepared {
+        config_file: source.directory.join(file).display().to_string(),
+        config,
+        snapshot,
+        store,
+        listeners,
+        pid_file,
+    })))
+}
+
+/// The durable state to start from. A Sentinel without an identity gets one, on disk before anybody hears of it.
+fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartError> {
+    if let Some(id) = &config.id {
+        return Ok(config.snapshot(id.clone()));
+    }
+    let id = identity::random_hex().map_err(system("no random numbers for an identity"))?;
+    let id = SentinelId::new(&id).expect("40 hex digits are an id");
+    let snapshot = config.snapshot(id);
+    store.save(&snapshot).map_err(StartError::Identity)?;
+    Ok(snapshot)
+}
+
+fn serve(prepared: Prepared) -> Result<Exit, StartError> {
+    let Prepared { config, config_file, snapshot, store, listeners, pid_file } = prepared;
+    let clock = Clock::start();
+    tracing::info!("Running mode=sentinel, port={}.", listeners.port());
+    tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
+    let seed = identity::random_seed().map_err(system("no random numbers"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the runtime that serves clients"))?;
+    let requirepass = snapshot.globals.requirepass.clone();
+    let setup = monitor::Setup {
+        boot: Boot { snapshot, timing: Timing::default(), seed },
+        clock,
+        dialer: Dialer::new(config.server.bind_source),
+        store,
+    };
+    let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;
+    let seam = serve::Monitor {
+        view: Arc::clone(&handle.view),
+        changes: handle.asks.clone(),
+        events,
+        clock: Box::new(move || clock.now()),
+    };
+    let identity = identity::of_process(config_file, config.server.supervised)
+        .map_err(system("no random numbers for a run id"))?;
+
+    let mut defect = false;
+    let served = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        process::tell_supervisor(config.server.supervised, process::State::Ready);
+        let stop = async {
+            tokio::select! {
+                signal = signals.stop() => tracing::warn!("Received {signal} scheduling shutdown..."),
+                () = monitor.ended() => defect = true,
+            }
+        };
+        serve::run(listeners, config.server.clone(), requirepass.as_ref(), identity, seam, stop).await
+    });
+    process::tell_supervisor(config.server.supervised, process::State::Stopping);
+    match &served {
+        Ok(_) if !defect => tracing::warn!("User requested shutdown..."),
+        Ok(_) => {}
+        Err(error) => tracing::warn!("clients cannot be served any more: {error}"),
+    }
+    handle.stop();
+    defect |= !monitor.join();
+    if let Some(file) = pid_file {
+        tracing::info!("Removing the pid file.");
+        file.remove();
+    }
+    if defect {
+        tracing::warn!("the monitor was ended by a defect of this program: please report what is printed above");
+        return Ok(Exit::Defect);
+    }
+    tracing::warn!("Sentinel is now ready to exit, bye bye...");
+    Ok(if served.is_ok() { Exit::Success } else { Exit::Failure })
+}
+
+const fn level(level: LogLevel) -> Option<sentinel_core::events::Level> {
+    use sentinel_core::events::Level;
+    match level {
+        LogLevel::Debug => Some(Level::Debug),
+        LogLevel::Verbose => Some(Level::Verbose),
+        LogLevel::Notice => Some(Level::Notice),
+        LogLevel::Warning => Some(Level::Warning),
+        LogLevel::Nothing => None,
+    }
+}

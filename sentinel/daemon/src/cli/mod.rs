@@ -1,0 +1,218 @@
+//! The command line: one definition from which parsing, help, the man page and completions are made.
+
+mod ask;
+mod check;
+mod launch;
+mod reply;
+
+use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use self::launch::Launch;
+use crate::{app, demo};
+
+/// How the program ends. The numbers are part of its interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; for a Sentinel: stopped in order.
+    Success = 0,
+    /// It could not be started, or the configuration is wrong.
+    Failure = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// The Sentinel does not know that master.
+    UnknownMaster = 3,
+    /// The Sentinel answered with an error.
+    Refused = 4,
+    /// No Sentinel could be reached, or it did not answer in time.
+    Unreachable = 5,
+    /// A defect in this program ended it.
+    Defect = 70,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// What `--help` and the man page say below the options.
+const AFTER_HELP: &str = "\
+Running: everything behind CONFIG is read as further lines of it, as redis-sentinel does: \
+`--port 26380 --loglevel debug`. A `-` as first or last word reads further lines from standard input. \
+A CONFIG that ends in .toml is TOML, any other one is a sentinel.conf.
+
+Exit status: 0 done, 1 cannot start or configuration wrong, 2 command line wrong, 3 unknown master, \
+4 refused by the Sentinel, 5 no Sentinel reached, 70 a defect.";
+
+/// Watches Redis and Valkey masters and replaces one that dies by its best replica.
+///
+/// A drop-in replacement for redis-sentinel: the same configuration file, the same protocol, the same command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sentinel",
+    version,
+    disable_version_flag = true,
+    override_usage = "sentinel CONFIG [--DIRECTIVE VALUE]...\n       sentinel COMMAND",
+    after_help = AFTER_HELP
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Print the version
+    #[arg(short, long, action = clap::ArgAction::Version)]
+    version: Option<bool>,
+
+    /// The configuration file, then directives that are read after it; `--log-format json` gives JSON lines
+    #[arg(value_name = "CONFIG", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    words: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print the current address of a master
+    GetMasterAddrByName {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        sentinel: Sentinel,
+    },
+    /// List the monitored masters
+    Masters {
+        #[command(flatten)]
+        sentinel: Sentinel,
+    },
+    /// Replace a master by its best replica now, without asking the other Sentinels
+    Failover {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        sentinel: Sentinel,
+    },
+    /// Check a configuration file and say everything that is wrong with it
+    Check {
+        /// The configuration file
+        file: PathBuf,
+    },
+    /// Kill a real master and watch the failover, on this machine, in a minute
+    Demo(demo::Options),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which Sentinel to talk to.
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+struct Sentinel {
+    /// Its host
+    #[arg(short = 'h', long, default_value = "127.0.0.1")]
+    host: String,
+
+    /// Its port
+    #[arg(short, long, default_value_t = 26379)]
+    port: u16,
+
+    /// Its ACL user
+    #[arg(long, env = "SENTINEL_USER")]
+    user: Option<String>,
+
+    /// Its password; better given in the environment, where other users do not see it
+    #[arg(long, env = "SENTINEL_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+
+    /// Longest wait for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    timeout: u64,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
+}
+
+/// The definition of the command line, for the man page.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+/// Does what the command line says. The first word is the name under which the program was called.
+pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
+    let words: Vec<String> = words.into_iter().collect();
+    if is_drop_in(words.first().map_or("", String::as_str)) && !asks_for_help(&words) {
+        return app::run(&Launch::new(words.into_iter().skip(1)));
+    }
+    let cli = match Cli::try_parse_from(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output, errors to standard error; neither can fail usefully.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Success.into() };
+        }
+    };
+    match cli.command {
+        None => app::run(&Launch::new(cli.words)),
+        Some(Command::GetMasterAddrByName { name, sentinel }) => ask::address(&sentinel, &name).into(),
+        Some(Command::Masters { sentinel }) => ask::masters(&sentinel).into(),
+        Some(Command::Failover { name, sentinel }) => ask::failover(&sentinel, &name).into(),
+        Some(Command::Check { file }) => check::run(&file).into(),
+        Some(Command::Demo(options)) => demo::run(&options),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut definition(), "sentinel", &mut std::io::stdout());
+            Exit::Success.into()
+        }
+    }
+}
+
+/// Whether the program was called by a name of the reference: then no word is a command of ours.
+fn is_drop_in(program: &str) -> bool {
+    let name = std::path::Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    name.contains("redis-sentinel") || name.contains("valkey-sentinel")
+}
+
+fn asks_for_help(words: &[String]) -> bool {
+    words.get(1).is_some_and(|word| ["-h", "--help", "-v", "--version"].contains(&word.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn a_file_and_its_directives_are_no_command() {
+        let cli = Cli::try_parse_from(["sentinel", "my.conf", "--port", "1", "--json", "-"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.words, ["my.conf", "--port", "1", "--json", "-"]);
+        let cli = Cli::try_parse_from(["sentinel", "--sentinel", "my.conf"]).unwrap();
+        assert_eq!(cli.words, ["--sentinel", "my.conf"]);
+        let cli = Cli::try_parse_from(["sentinel", "-", "my.conf"]).unwrap();
+        assert_eq!(cli.words, ["-", "my.conf"]);
+    }
+
+    #[test]
+    fn commands_take_host_and_port_like_redis_cli() {
+        let cli = Cli::try_parse_from(["sentinel", "failover", "m", "-h", "::1", "-p", "5000", "--json"]).unwrap();
+        let Some(Command::Failover { name, sentinel }) = cli.command else { panic!("a command") };
+        assert_eq!((name.as_str(), sentinel.host.as_str(), sentinel.port, sentinel.json), ("m", "::1", 5000, true));
+    }
+
+    #[test]
+    fn the_name_of_the_reference_is_recognised() {
+        assert!(is_drop_in("/usr/bin/redis-sentinel"));
+        assert!(is_drop_in("valkey-sentinel"));
+        assert!(!is_drop_in("/redis-sentinel/sentinel"));
+    }
+}
