@@ -132,6 +132,7 @@ impl Watch<'_> {
                 self.master.delay_told = false;
                 self.master_event(|subject| Event::ObjectivelyDown { subject, have, need });
                 self.changed_urgently();
+                self.hasten_info();
             }
             (false, Some(_)) => {
                 self.master.odown_since = None;

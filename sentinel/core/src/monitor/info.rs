@@ -45,6 +45,15 @@ impl Watch<'_> {
         self.ctx.arm(Timer::Info(self.master.key, id), at);
     }
 
+    /// The master is objectively down: INFO of the replicas comes every second from now on, also of those whose next
+    /// one was to come later.
+    pub(crate) fn hasten_info(&mut self) {
+        let at = self.ctx.mono() + self.ctx.timing.urgent_info_period;
+        for id in self.master.replica_ids() {
+            self.look_again_by(id, at);
+        }
+    }
+
     /// Looks at INFO again at this time, if not before.
     fn look_again_by(&mut self, id: NodeId, at: Instant) {
         self.ctx.timers.arm_by(Timer::Info(self.master.key, id), at);
