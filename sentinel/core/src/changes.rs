@@ -126,6 +126,7 @@ impl Engine {
         self.master_views.remove(name);
         self.ctx.stale_views.remove(&key);
         self.ctx.hellos_due.remove(&key);
+        self.ctx.questions_due.remove(&key);
         self.ctx.view_urgent = true;
         self.ctx.persist();
         self.saved()

@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) durability: Durability,
     /// Masters whose hello waits for the disk.
     pub(crate) hellos_due: BTreeSet<MasterKey>,
+    /// Masters whose questions to the peers wait for the disk.
+    pub(crate) questions_due: BTreeSet<MasterKey>,
     /// While TILT lasts: since when.
     pub(crate) tilt_since: Option<Instant>,
     /// Masters whose view is out of date.
@@ -101,6 +103,7 @@ impl Context {
             closed_links: 0,
             durability: Durability::default(),
             hellos_due: BTreeSet::new(),
+            questions_due: BTreeSet::new(),
             tilt_since: None,
             stale_views: BTreeSet::new(),
             view_urgent: false,

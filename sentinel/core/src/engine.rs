@@ -237,6 +237,9 @@ impl Engine {
             for key in std::mem::take(&mut self.ctx.hellos_due) {
                 self.with_master(key, |watch| watch.say_hello());
             }
+            for key in std::mem::take(&mut self.ctx.questions_due) {
+                self.with_master(key, |watch| watch.ask_peers());
+            }
         }
     }
 

@@ -50,6 +50,8 @@ impl Watch<'_> {
     pub(crate) fn master_came_back(&mut self) {
         self.ctx.timers.disarm(&Timer::Ask(self.master.key));
         self.evaluate_odown();
+        // The others may have withdrawn their opinion before: then it was not objectively down any more.
+        self.stand_down();
     }
 
     /// Asks every connected peer for its opinion, and again each second while the master is down.
@@ -69,7 +71,12 @@ impl Watch<'_> {
 
     /// Asks one peer for its opinion of a master that is down here, unless a question is under way.
     pub(crate) fn ask_peer(&mut self, id: &SentinelId) {
-        if self.master.node().sdown_since.is_none() || self.is_electing() {
+        if self.master.node().sdown_since.is_none() {
+            return;
+        }
+        // The epoch travels along: it must be on disk first.
+        if !self.ctx.promises_durable() {
+            self.ctx.questions_due.insert(self.master.key);
             return;
         }
         let addr = self.master.addr().clone();
@@ -77,13 +84,7 @@ impl Watch<'_> {
         let epoch = self.ctx.current_epoch;
         let Some(shared) = self.peers.get_mut(id) else { return };
         if !shared.link.awaits(&asked) {
-            // The epoch travels along: it must be on disk first. While it is not, the next round asks.
-            if self.ctx.promises_durable() {
-                self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate: None });
-            } else {
-                let soon = self.ctx.mono() + std::time::Duration::from_millis(1);
-                self.ctx.timers.arm_by(Timer::Ask(self.master.key), soon);
-            }
+            self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate: None });
         }
     }
 

@@ -25,9 +25,6 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Phase(key));
         self.ctx.timers.disarm(&Timer::Reconfigure(key));
         self.changed_urgently();
-        if self.master.node().sdown_since.is_some() {
-            self.ask_peers();
-        }
         self.consider_failover();
     }
 
