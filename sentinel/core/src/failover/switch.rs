@@ -83,6 +83,10 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Nominate(key));
         for node in self.master.nodes.values_mut() {
             node.reconf = Reconf::Waiting;
+            // What it said under the former configuration is no offence against this one: whoever says something else
+            // than he should, and whoever follows somebody else, has his time from now on.
+            node.role_since = now;
+            node.source_changed_at = now;
         }
         for id in [former, new] {
             if let Some(node) = self.master.nodes.get_mut(&id) {
