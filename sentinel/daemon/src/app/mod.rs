@@ -205,6 +205,11 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         .enable_all()
         .build()
         .map_err(system("cannot start the runtime that serves clients"))?;
+    // From here on a signal to stop is obeyed in order, whatever has been started by then.
+    let mut signals = {
+        let _runtime = runtime.enter();
+        Signals::listen().map_err(system("cannot listen to signals"))?
+    };
     let requirepass = snapshot.globals.requirepass.clone();
     let setup = monitor::Setup {
         boot: Boot { snapshot, timing: Timing::default(), seed },
@@ -224,7 +229,6 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
 
     let mut defect = false;
     let served = runtime.block_on(async {
-        let mut signals = Signals::listen()?;
         process::tell_supervisor(config.server.supervised, process::State::Ready);
         let stop = async {
             tokio::select! {

@@ -1,0 +1,283 @@
+//! The program as its users start, question and stop it.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A Sentinel in a temporary folder. Killed when dropped.
+struct Running {
+    process: Child,
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    listener.local_addr().expect("a listener has an address").port()
+}
+
+/// A folder with a configuration: `lines` and what every test wants.
+fn configured(lines: &str) -> (tempfile::TempDir, PathBuf, u16) {
+    let (folder, port) = (tempfile::tempdir().expect("a temporary folder can be made"), free_port());
+    let path = folder.path().join("s.conf");
+    let text = format!("port {port}\nbind 127.0.0.1\ndir {}\nlogfile log\n{lines}\n", folder.path().display());
+    fs::write(&path, text).expect("a file can be written there");
+    (folder, path, port)
+}
+
+impl Running {
+    fn start(lines: &str, options: &[&str]) -> Self {
+        let (folder, path, port) = configured(lines);
+        Running::again(folder, &path, port, options)
+    }
+
+    fn again(folder: tempfile::TempDir, path: &Path, port: u16, options: &[&str]) -> Self {
+        let process = Command::new(PROGRAM)
+            .arg(path)
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let mut running = Running { process, port, folder };
+        running.wait_for("an open port", |running| TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_ok());
+        running
+    }
+
+    fn wait_for(&mut self, what: &str, mut there: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !there(self) {
+            let ended = self.process.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "it ended with {ended:?} before there was {what}; log:\n{}", self.log());
+            assert!(Instant::now() < deadline, "no {what} within {PATIENCE:?}; log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    fn config(&self) -> String {
+        fs::read_to_string(self.folder.path().join("s.conf")).unwrap_or_default()
+    }
+
+    /// Sends a signal and waits for the end.
+    fn stop(&mut self, signal: Signal) -> ExitStatus {
+        let pid = Pid::from_raw(self.process.id().cast_signed()).expect("a child has a pid");
+        kill_process(pid, signal).expect("a child can be signalled");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it did not end after {signal:?}; log:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn ask(&self, words: &[&str]) -> Output {
+        let output = Command::new(PROGRAM).args(words).args(["-p", &self.port.to_string()]).output();
+        output.expect("the program can be started")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn run(words: &[&str]) -> Output {
+    Command::new(PROGRAM).args(words).stdin(Stdio::null()).output().expect("the program can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn an_identity_is_made_once_and_kept() {
+    let mut first = Running::start("sentinel monitor m 127.0.0.1 1 1", &[]);
+    first.wait_for("the first master in the log", |running| {
+        running.log().contains("+monitor master m 127.0.0.1 1 quorum 1")
+    });
+    let log = first.log();
+    let id =
+        log.lines().find_map(|line| line.split("Sentinel ID is ").nth(1)).expect("the log names the id").to_owned();
+    assert!(id.len() == 40 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+    assert!(first.config().contains(&format!("sentinel myid {id}")), "{}", first.config());
+    assert_eq!(first.stop(Signal::TERM).code(), Some(0));
+
+    let folder = std::mem::replace(&mut first.folder, tempfile::tempdir().unwrap());
+    let path = folder.path().join("s.conf");
+    let mut second = Running::again(folder, &path, first.port, &[]);
+    second.wait_for("a second start in the log", |running| running.log().matches("Sentinel ID is ").count() == 2);
+    assert_eq!(second.log().matches(&format!("Sentinel ID is {id}")).count(), 2, "{}", second.log());
+}
+
+#[test]
+fn it_stops_in_order_and_ignores_sighup() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut running = Running::start("pidfile pid", &[]);
+        let pid_file = running.folder.path().join("pid");
+        running.wait_for("a pid file", |_| pid_file.exists());
+        assert_eq!(fs::read_to_string(&pid_file).unwrap().trim(), running.process.id().to_string());
+        // The supervisor's signals are listened to before the first client is served.
+        assert_eq!(running.ask(&["masters"]).status.code(), Some(0));
+        let pid = Pid::from_raw(running.process.id().cast_signed()).unwrap();
+        kill_process(pid, Signal::HUP).unwrap();
+        assert_eq!(running.ask(&["masters"]).status.code(), Some(0), "still there after SIGHUP");
+        assert_eq!(running.stop(signal).code(), Some(0));
+        assert!(!pid_file.exists());
+        let log = running.log();
+        let last: Vec<_> = log.lines().rev().take(3).map(|line| line.splitn(7, ' ').nth(6).unwrap_or("")).collect();
+        assert_eq!(
+            last,
+            ["Sentinel is now ready to exit, bye bye...", "Removing the pid file.", "User requested shutdown..."],
+            "{log}"
+        );
+    }
+}
+
+#[test]
+fn it_says_why_it_does_not_start() {
+    let none = run(&[]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stdout).contains("# Sentinel needs config file on disk to save state. Exiting..."), "{none:?}");
+
+    let missing = run(&["/nonexistent/s.conf"]);
+    assert_eq!(missing.status.code(), Some(1));
+    let why = "Fatal error, can't open config file '/nonexistent/s.conf': No such file or directory";
+    assert!(text(&missing.stdout).contains(why), "{missing:?}");
+
+    let (_folder, path, _) = configured("sentinel monitor m 127.0.0.1 1 0");
+    let wrong = run(&[path.to_str().unwrap()]);
+    assert_eq!(wrong.status.code(), Some(1));
+    assert!(text(&wrong.stderr).contains("Quorum must be 1 or greater."), "{wrong:?}");
+
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let (_folder, path, _) = configured("");
+    let busy = run(&[path.to_str().unwrap(), "--port", &port, "--logfile", ""]);
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(text(&busy.stdout).contains(&format!("Failed listening on port {port} (TCP), aborting.")), "{busy:?}");
+}
+
+#[test]
+fn directives_of_the_command_line_win() {
+    let (folder, path, _) = configured("");
+    let port = free_port();
+    let running = Running::again(folder, &path, port, &["--sentinel", "--port", &port.to_string()]);
+    assert_eq!(running.ask(&["masters"]).status.code(), Some(0));
+}
+
+#[test]
+fn a_dash_reads_further_directives_from_standard_input() {
+    let (_folder, path, _) = configured("");
+    let mut process = Command::new(PROGRAM)
+        .arg(&path)
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program can be started");
+    let mut stdin = process.stdin.take().expect("it was piped");
+    stdin.write_all(b"sentinel monitor m 127.0.0.1 1 0\n").expect("the program reads");
+    drop(stdin);
+    let output = process.wait_with_output().expect("a child can be waited for");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("Quorum must be 1 or greater."), "{output:?}");
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let mut running = Running::start("sentinel monitor m 127.0.0.1 1 1", &["--log-format", "json"]);
+    running.wait_for("the first master in the log", |running| running.log().contains("+monitor"));
+    let log = running.log();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let monitor = lines.iter().find(|line| line["event"] == "+monitor").expect("an event");
+    assert_eq!((&monitor["master"], &monitor["quorum"]), (&"m".into(), &1.into()), "{monitor}");
+}
+
+#[test]
+fn a_running_one_is_questioned_and_the_exit_status_tells() {
+    let running = Running::start("sentinel monitor m 127.0.0.1 1 1\nrequirepass opensesame", &[]);
+    let ask = |words: &[&str]| {
+        let output = Command::new(PROGRAM)
+            .args(words)
+            .args(["-h", "127.0.0.1", "-p", &running.port.to_string()])
+            .env("SENTINEL_PASSWORD", "opensesame")
+            .output()
+            .expect("the program can be started");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(ask(&["get-master-addr-by-name", "m"]), (Some(0), "127.0.0.1 1\n".to_owned(), String::new()));
+    let (code, json, _) = ask(&["get-master-addr-by-name", "m", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &json["host"], &json["port"]), (Some(0), &"127.0.0.1".into(), &1.into()));
+    let (code, table, _) = ask(&["masters"]);
+    assert!(code == Some(0) && table.lines().count() == 2 && table.contains("m     127.0.0.1  1"), "{table}");
+    assert_eq!(ask(&["get-master-addr-by-name", "other"]).0, Some(3));
+    assert_eq!(ask(&["failover", "other"]).0, Some(3));
+    let (code, _, why) = ask(&["failover", "m"]);
+    assert!(code == Some(4) && why.contains("NOGOODSLAVE"), "{code:?} {why}");
+
+    let without_password = running.ask(&["masters"]);
+    assert_eq!(without_password.status.code(), Some(4));
+    assert!(text(&without_password.stderr).contains("SENTINEL_PASSWORD"), "{without_password:?}");
+    let nobody = run(&["masters", "-p", &free_port().to_string()]);
+    assert_eq!(nobody.status.code(), Some(5));
+    assert_eq!(run(&["failover"]).status.code(), Some(2));
+}
+
+#[test]
+fn the_name_of_the_reference_makes_every_word_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("redis-sentinel");
+    std::os::unix::fs::symlink(PROGRAM, &link).unwrap();
+    let output = Command::new(&link).arg("masters").current_dir(folder.path()).output().unwrap();
+    assert!(text(&output.stdout).contains("can't open config file 'masters'"), "{output:?}");
+    let version = Command::new(&link).arg("-v").output().unwrap();
+    assert!(version.status.success() && text(&version.stdout).starts_with("sentinel "), "{version:?}");
+}
+
+#[test]
+fn in_the_background_it_goes_on_without_the_one_that_started_it() {
+    let (folder, path, port) = configured("daemonize yes\npidfile pid");
+    let started = run(&[path.to_str().unwrap()]);
+    assert_eq!(started.status.code(), Some(0), "{started:?}");
+    let deadline = Instant::now() + PATIENCE;
+    let pid_file = folder.path().join("pid");
+    let pid = loop {
+        let pid = fs::read_to_string(&pid_file).ok().and_then(|text| text.trim().parse().ok()).and_then(Pid::from_raw);
+        match pid {
+            Some(pid) if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() => break pid,
+            _ => assert!(Instant::now() < deadline, "{:?}", fs::read_to_string(folder.path().join("log"))),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let mut answer = Vec::new();
+    let program: OsString = PROGRAM.into();
+    let ask = Command::new(program).args(["masters", "-p", &port.to_string()]).stdout(Stdio::piped()).spawn();
+    ask.unwrap().stdout.unwrap().read_to_end(&mut answer).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    while pid_file.exists() {
+        assert!(Instant::now() < deadline + PATIENCE, "it did not stop");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(text(&answer).starts_with("NAME"), "{}", text(&answer));
+}
