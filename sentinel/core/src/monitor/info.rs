@@ -1,6 +1,6 @@
 //! Asking INFO, and what follows from the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sentinel_resp::Reply;
 
@@ -64,8 +64,9 @@ impl Watch<'_> {
         if let (Reply::Bulk(_) | Reply::Verbatim { .. }, Some(text)) = (reply, reply.as_text()) {
             let text: Arc<str> = text.into();
             self.read_info(id, &text);
+        } else {
+            self.schedule_info(id);
         }
-        self.schedule_info(id);
     }
 
     fn read_info(&mut self, id: NodeId, text: &Arc<str>) {
@@ -103,6 +104,8 @@ impl Watch<'_> {
         }
         self.changed();
         self.evaluate_node(id);
+        // Before anything is done about it: a rule may want to look again sooner.
+        self.schedule_info(id);
         if !self.ctx.in_tilt() {
             self.act_on_role(id, role, is_master);
         }
@@ -192,19 +195,39 @@ impl Watch<'_> {
             let calm = 4 * self.ctx.timing.publish_period;
             let due = (node.role_since + calm).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + calm));
             if due >= self.ctx.mono() {
-                self.look_again_by(id, due + std::time::Duration::from_millis(1));
+                self.look_again_by(id, due + Duration::from_millis(1));
                 return;
             }
         }
-        self.demote(id);
+        if !self.was_ordered_within(self.ctx.timing.urgent_info_period, id) {
+            self.demote(id);
+        }
     }
 
     /// Points a node that says it is a master at the real one.
     pub(crate) fn demote(&mut self, id: NodeId) {
-        let of = self.master.addr().clone();
-        if self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of }) {
+        if self.order_to_follow(id) {
             self.node_event(id, Event::ConvertToReplica);
         }
+    }
+
+    /// Sends a node the order to follow the master.
+    fn order_to_follow(&mut self, id: NodeId) -> bool {
+        let (now, of) = (self.ctx.mono(), self.master.addr().clone());
+        let sent = self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of });
+        if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| sent) {
+            node.ordered_at = Some(now);
+        }
+        sent
+    }
+
+    /// Whether a node was told whom to follow a moment ago. If it has not obeyed, it is told again when the pause is
+    /// over: a node that refuses would be told as fast as it answers.
+    fn was_ordered_within(&mut self, pause: Duration, id: NodeId) -> bool {
+        let again = self.master.nodes.get(&id).and_then(|node| node.ordered_at).map(|at| at + pause);
+        let Some(again) = again.filter(|at| *at > self.ctx.mono()) else { return false };
+        self.look_again_by(id, again);
+        true
     }
 
     /// A replica that follows another master than the configured one is put right, once things have been quiet for
@@ -220,10 +243,12 @@ impl Watch<'_> {
         }
         let due = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
         if due >= now {
-            self.look_again_by(id, due + std::time::Duration::from_millis(1));
+            self.look_again_by(id, due + Duration::from_millis(1));
             return;
         }
-        if self.master_looks_sane() && self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of })
+        if self.master_looks_sane()
+            && !self.was_ordered_within(self.ctx.timing.info_period, id)
+            && self.order_to_follow(id)
         {
             self.node_event(id, Event::FixReplicaConfig);
         }

@@ -29,6 +29,8 @@ pub(crate) struct Node {
     pub(crate) source_changed_at: Instant,
     /// Its part in the failover in progress.
     pub(crate) reconf: Reconf,
+    /// When it was last told to follow the master, because it did not.
+    pub(crate) ordered_at: Option<Instant>,
     /// It was our master until a switch, and has not been seen as a replica since.
     pub(crate) former_master: bool,
     /// It rebooted then, and has not answered PONG since.
@@ -83,6 +85,7 @@ impl Node {
             role_since: now,
             source_changed_at: now,
             reconf: Reconf::Waiting,
+            ordered_at: None,
             former_master: false,
             rebooted_at: None,
             script_kill_sent: false,
