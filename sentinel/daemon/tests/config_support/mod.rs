@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -34,11 +34,6 @@ impl Folder {
     }
 }
 
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
-
 /// What the reference says about a file that it refuses.
 #[derive(Debug)]
 pub(crate) struct Refused {
@@ -63,7 +58,7 @@ pub(crate) fn reference_refusal(folder: &Folder, text: &str) -> Option<Refused> 
     let path = folder.file("reference.conf", text);
     let mut child = Command::new("redis-sentinel")
         .arg(&path)
-        .args(["--port", &free_port().to_string()])
+        .args(["--port", "0", "--unixsocket", "reference.sock"])
         .current_dir(folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -89,16 +84,23 @@ pub(crate) fn reference_refusal(folder: &Folder, text: &str) -> Option<Refused> 
     Some(Refused { text: lines.next().unwrap_or(&said).to_owned(), line })
 }
 
-/// A running redis-sentinel, stopped at the end.
+/// A running redis-sentinel on a Unix socket, stopped at the end.
 pub(crate) struct Reference {
     child: Child,
-    port: u16,
+    socket: PathBuf,
     log: PathBuf,
 }
 
 impl Reference {
-    /// Starts it with a file; the port must be the file's.
-    pub(crate) fn start(config: &Path, port: u16) -> Self {
+    /// The lines that let a reference listen where no other process can be: on a socket in this folder.
+    pub(crate) fn listening(folder: &Folder) -> String {
+        format!("port 0\nunixsocket {0}/s.sock\ndir {0}\n", folder.path().display())
+    }
+
+    /// Starts it with a file that has the lines of [`Reference::listening`], in the same folder.
+    pub(crate) fn start(config: &Path) -> Self {
+        let socket = config.with_file_name("s.sock");
+        let _ = fs::remove_file(&socket);
         let log = config.with_extension("reference-log");
         let output = fs::File::create(&log).expect("a log file");
         let child = Command::new("redis-sentinel")
@@ -108,7 +110,7 @@ impl Reference {
             .stderr(output)
             .spawn()
             .expect("redis-sentinel starts");
-        let mut reference = Reference { child, port, log };
+        let mut reference = Reference { child, socket, log };
         let started = Instant::now();
         loop {
             if let Some(answer) = reference.try_ask(&["PING"]) {
@@ -129,7 +131,7 @@ impl Reference {
     }
 
     fn try_ask(&self, words: &[&str]) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = UnixStream::connect(&self.socket).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
