@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,6 +15,8 @@ use tokio::task::JoinSet;
 pub(crate) enum Step {
     /// These bytes are the answer.
     Say(String),
+    /// These bytes are the answer, after this time.
+    Late(Duration, String),
     /// There is none, and the connection stays open.
     Hang,
     /// There is none, and the connection is closed.
@@ -113,6 +116,10 @@ async fn serve(
             }
             match script(&words) {
                 Step::Say(answer) => stream.write_all(answer.as_bytes()).await?,
+                Step::Late(after, answer) => {
+                    tokio::time::sleep(after).await;
+                    stream.write_all(answer.as_bytes()).await?;
+                }
                 Step::Hang => hung = true,
                 Step::Close => return Ok(()),
             }
@@ -225,6 +232,11 @@ impl ScriptedSentinel {
         self.server.push(&format!(">3\r\n{}{}{}", bulk("message"), bulk("+switch-master"), bulk(&payload)));
     }
 
+    /// The answer to `SUBSCRIBE +switch-master`.
+    pub(crate) fn subscribed() -> String {
+        format!(">3\r\n{}{}:1\r\n", bulk("subscribe"), bulk("+switch-master"))
+    }
+
     pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -243,7 +255,7 @@ impl Belief {
         let (host, port) = self.master.split_once(':').unwrap();
         match two.as_str() {
             "PING" => say("+PONG\r\n"),
-            "SUBSCRIBE +SWITCH-MASTER" => say(format!(">3\r\n{}{}:1\r\n", bulk("subscribe"), bulk("+switch-master"))),
+            "SUBSCRIBE +SWITCH-MASTER" => say(ScriptedSentinel::subscribed()),
             "SENTINEL GET-MASTER-ADDR-BY-NAME" => say(array(&[bulk(host), bulk(port)])),
             "SENTINEL MASTER" => {
                 let epoch = self.epoch.to_string();
