@@ -32,11 +32,16 @@ impl Watch<'_> {
         self.master.led_switch = true;
         self.enter(Phase::Reconfiguring);
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
+        let still_a_master = self.master.node().link.is_up() && self.master.node().role == Role::Master;
         let former = self.install_master(replica);
         self.arm_phase(deadline);
         self.persist();
         self.say_hello();
-        self.dismiss(former);
+        if still_a_master {
+            // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
+            // accepting writes, soon to be lost, for some 10 s.
+            self.demote(former);
+        }
         self.advance_reconfiguration();
     }
 
@@ -97,6 +102,8 @@ impl Watch<'_> {
         }
         if let Some(node) = self.master.nodes.get_mut(&former) {
             node.former_master = true;
+            // What it should be from now on. If it says anything else, that is a change, and told as one.
+            node.role = Role::Replica;
             // Fencing sees to it; the others do not wait for it.
             node.reconf = Reconf::Done;
         }
@@ -109,14 +116,5 @@ impl Watch<'_> {
         self.evaluate_node(new);
         self.changed_urgently();
         former
-    }
-
-    /// In a forced failover the former master is alive: it is demoted in this instant. The reference leaves it
-    /// accepting writes, soon to be lost, for some 10 s.
-    fn dismiss(&mut self, former: NodeId) {
-        let Some(node) = self.master.nodes.get(&former) else { return };
-        if node.link.is_up() && node.role == Role::Master {
-            self.demote(former);
-        }
     }
 }
