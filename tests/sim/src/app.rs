@@ -172,11 +172,7 @@ impl App {
             }
             (Packet::Refused { value, why }, State::Writing(it, expected)) if *it == conn && value == *expected => {
                 say!(physics, "app {} is refused: {why}", self.host);
-                if why == "NOREPLICAS" {
-                    self.enter(physics, State::Connected(conn));
-                } else {
-                    self.give_up(physics);
-                }
+                self.give_up(physics);
             }
             _ => {}
         }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sentinel_core::{
     Boot, ClientId, Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, Snapshot, TargetKind, View,
     command::Change,
+    events::Event as CoreEvent,
     settings::Timing,
     time::{Instant, Now, WallTime},
     types::{HostPort, SentinelId},
@@ -26,7 +27,8 @@ const HANDSHAKE_TIMEOUT: Time = 6 * SEC;
 /// Who waits for the answer to a change.
 #[derive(Clone, Copy, Debug)]
 enum Waiter {
-    Peer { conn: ConnId, request: RequestId, vote: bool },
+    /// With the group of the master that a vote is asked for.
+    Peer { conn: ConnId, request: RequestId, vote: Option<usize> },
     Operator,
 }
 
@@ -294,7 +296,12 @@ impl Sentinel {
             }
             _ => return,
         };
-        let vote = matches!(&change, Change::IsMasterDown { candidate: Some(_), .. });
+        let vote = match &change {
+            Change::IsMasterDown { addr: Some(addr), candidate: Some(_), .. } => {
+                physics.checks.setting().group_at(addr)
+            }
+            _ => None,
+        };
         let client = self.client(Waiter::Peer { conn, request, vote });
         self.input(physics, Input::Change { client, change });
     }
@@ -362,6 +369,18 @@ impl Sentinel {
         }
     }
 
+    /// Whether a failover was forced is in the view; one that has already ended promotes nobody.
+    fn elected(&mut self, physics: &mut Physics, group: &str) {
+        let Some(number) = physics.checks.setting().group_named(group) else { return };
+        let Some(view) = self.view() else { return };
+        if let Some((_, master)) = view.masters.iter().find(|(name, _)| name.as_str() == group)
+            && master.failover_state.is_some()
+        {
+            let forced = master.failover_forced;
+            physics.observe(&Observation::Elected { sentinel: self.host, group: number, forced });
+        }
+    }
+
     fn effect(&mut self, physics: &mut Physics, output: Output) {
         match output {
             Output::Connect { link, target } => {
@@ -390,17 +409,19 @@ impl Sentinel {
             Output::Event(event) => {
                 say!(physics, "sentinel {} {} {}", self.host, event.channel(), event.payload());
                 physics.observe(&Observation::Event { sentinel: self.host, event: &event });
+                if let CoreEvent::ElectedLeader(subject) = &event {
+                    self.elected(physics, subject.master().as_str());
+                }
             }
             Output::Notice(notice) => {
                 say!(physics, "sentinel {} # {notice}", self.host);
             }
             Output::Answer { client, reply } => match self.clients.remove(&client.0) {
                 Some(Waiter::Peer { conn, request, vote }) => {
-                    if vote {
+                    if let Some(group) = vote {
                         say!(physics, "sentinel {} votes {reply:?}", self.host);
                         let verdict = Verdict::read(&reply);
-                        let to = physics.other_end(conn, LISTENER);
-                        physics.observe(&Observation::Voted { sentinel: self.host, to, verdict });
+                        physics.observe(&Observation::Voted { sentinel: self.host, group, verdict });
                     }
                     physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
                 }

@@ -1,0 +1,47 @@
+//! After the faults end, within bounded time: all Sentinels agree, there is one master, all replicas follow it, every
+//! application writes again.
+
+use crate::{time::Time, world::World};
+
+/// Why the world has not come to rest.
+pub type Disagreement = String;
+
+/// Whether everything is well; writes after `since` count.
+pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
+    let groups = world.physics.checks.setting().groups.clone();
+    for (group, name) in groups.iter().enumerate() {
+        let mut agreed = None;
+        for sentinel in &mut world.sentinels {
+            let Some(it) = sentinel.master_of(name) else {
+                return Err(format!("Sentinel {} does not know {name}", sentinel.host));
+            };
+            let (first, by) = agreed.get_or_insert_with(|| (it.clone(), sentinel.host));
+            if *first != it {
+                return Err(format!(
+                    "{name} is {} of epoch {} to Sentinel {by}, and {} of epoch {} to Sentinel {}",
+                    first.0, first.1, it.0, it.1, sentinel.host
+                ));
+            }
+        }
+        let Some(((master, _), _)) = agreed else { return Err("there are no Sentinels".to_owned()) };
+        for node in world.nodes.iter().filter(|node| node.group == group) {
+            let is_it = world.physics.address(node.host) == master;
+            match node.follows() {
+                None if is_it => {}
+                None => return Err(format!("node {} is a master beside {master}", node.host)),
+                Some((of, _)) if is_it => return Err(format!("the master {master} follows {of}")),
+                Some((of, _)) if *of != master => {
+                    return Err(format!("node {} follows {of} and not {master}", node.host));
+                }
+                Some((of, false)) => return Err(format!("node {} has no link to {of}", node.host)),
+                Some(_) => {}
+            }
+        }
+        for app in world.apps.iter().filter(|app| app.group == group) {
+            if app.acknowledged.last().is_none_or(|last| last.at <= since) {
+                return Err(format!("application {} has not written anything since", app.host));
+            }
+        }
+    }
+    Ok(())
+}

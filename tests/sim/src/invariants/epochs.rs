@@ -1,0 +1,79 @@
+use std::collections::BTreeMap;
+
+use sentinel_core::{Message, Snapshot, command::Change};
+
+use super::{Hello, Invariant, Observation, Setting};
+use crate::{physics::HostId, time::Time};
+
+/// Epochs never go back: not on disk, not across a restart, not in what others hear.
+#[derive(Debug, Default)]
+pub(super) struct Forward {
+    current: BTreeMap<HostId, u64>,
+    told: BTreeMap<HostId, u64>,
+    config: BTreeMap<(HostId, String), u64>,
+    config_told: BTreeMap<(HostId, String), u64>,
+    leader: BTreeMap<(HostId, String), u64>,
+}
+
+fn raise<K: Ord>(highest: &mut BTreeMap<K, u64>, key: K, value: u64) -> Result<(), u64> {
+    let known = highest.entry(key).or_insert(0);
+    if value < *known {
+        return Err(*known);
+    }
+    *known = value;
+    Ok(())
+}
+
+impl Forward {
+    fn snapshot(&mut self, sentinel: HostId, snapshot: &Snapshot) -> Result<(), String> {
+        raise(&mut self.current, sentinel, snapshot.current_epoch.get())
+            .map_err(|was| format!("the epoch on Sentinel {sentinel}'s disk was {was}, is {}", snapshot.current_epoch))?;
+        for master in &snapshot.masters {
+            let key = || (sentinel, master.name.to_string());
+            raise(&mut self.config, key(), master.config_epoch.get()).map_err(|was| {
+                format!("the config epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}", master.name, master.config_epoch)
+            })?;
+            raise(&mut self.leader, key(), master.leader_epoch.get()).map_err(|was| {
+                format!("the vote epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}", master.name, master.leader_epoch)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Invariant for Forward {
+    fn rule(&self) -> &'static str {
+        "epochs never go back"
+    }
+
+    fn observe(&mut self, _now: Time, _setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Started { sentinel, snapshot } => {
+                let told = self.told.get(sentinel).copied().unwrap_or(0);
+                if snapshot.current_epoch.get() < told {
+                    return Err(format!(
+                        "Sentinel {sentinel} told epoch {told} and starts again at {}",
+                        snapshot.current_epoch
+                    ));
+                }
+                self.snapshot(*sentinel, snapshot)
+            }
+            Observation::Durable { sentinel, snapshot } => self.snapshot(*sentinel, snapshot),
+            Observation::Sent { sentinel, message: Message::Hello { payload }, .. } => {
+                let Some(hello) = Hello::read(payload) else { return Err(format!("no hello: {payload}")) };
+                raise(&mut self.told, *sentinel, hello.current_epoch)
+                    .map_err(|was| format!("Sentinel {sentinel} told epoch {was} and now {}", hello.current_epoch))?;
+                raise(&mut self.config_told, (*sentinel, hello.master.to_owned()), hello.config_epoch)
+                    .map_err(|was| format!("Sentinel {sentinel} told config epoch {was} and now {payload}"))
+            }
+            // Whoever is told to forget a master forgets its configuration, too; never its votes.
+            Observation::Operator { sentinel, change: Change::Remove { name } } => {
+                self.config.remove(&(*sentinel, name.clone()));
+                self.config_told.remove(&(*sentinel, name.clone()));
+                self.leader.remove(&(*sentinel, name.clone()));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}

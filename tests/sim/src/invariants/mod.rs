@@ -1,0 +1,230 @@
+//! What must never happen, and what must happen in time. One file for each rule.
+//!
+//! The rules watch what Sentinels say and do, and what they are told; they do not look into the engine.
+
+mod acknowledged;
+mod configurations;
+mod convergence;
+mod durable;
+mod epochs;
+mod leaders;
+mod majority;
+mod promotion;
+mod votes;
+
+use sentinel_core::{
+    Message, Snapshot,
+    command::Change,
+    events::Event,
+    types::{Epoch, HostPort, SentinelId},
+};
+use sentinel_resp::Reply;
+
+use crate::{packet::InfoFacts, physics::HostId, time::Time};
+
+pub use acknowledged::{Losses, count_losses};
+pub use convergence::{Disagreement, converged};
+
+/// Something that a rule may want to know.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the fields are who it is about and what was said")]
+pub enum Observation<'a> {
+    /// A Sentinel starts from what is on its disk.
+    Started { sentinel: HostId, snapshot: &'a Snapshot },
+    /// A state is on a Sentinel's disk.
+    Durable { sentinel: HostId, snapshot: &'a Snapshot },
+    /// A Sentinel's link is ready.
+    LinkUp { sentinel: HostId, to: HostId },
+    /// A Sentinel's link is gone.
+    LinkDown { sentinel: HostId, to: HostId },
+    /// A Sentinel sends something.
+    Sent { sentinel: HostId, to: HostId, message: &'a Message },
+    /// A Sentinel is answered.
+    Answered { sentinel: HostId, from: HostId, reply: &'a Reply, facts: Option<&'a InfoFacts> },
+    /// A Sentinel answers a request for its vote.
+    Voted { sentinel: HostId, group: usize, verdict: Option<Verdict> },
+    /// A Sentinel tells of an event.
+    Event { sentinel: HostId, event: &'a Event },
+    /// A Sentinel says that it was elected.
+    Elected { sentinel: HostId, group: usize, forced: bool },
+    /// An operator's command.
+    Operator { sentinel: HostId, change: &'a Change },
+}
+
+/// The three parts of an answer to is-master-down-by-addr.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the master is down.
+    pub down: bool,
+    /// Whom the vote is for.
+    pub leader: Option<String>,
+    /// In which epoch.
+    pub epoch: u64,
+}
+
+impl Verdict {
+    /// Reads an answer.
+    pub fn read(reply: &Reply) -> Option<Self> {
+        let [down, leader, epoch] = reply.as_items()? else { return None };
+        let leader = leader.as_text().filter(|text| *text != "*").map(str::to_owned);
+        Some(Verdict { down: down.as_integer()? == 1, leader, epoch: u64::try_from(epoch.as_integer()?).ok()? })
+    }
+}
+
+/// A hello, read independently of the engine.
+pub(crate) struct Hello<'a> {
+    pub(crate) current_epoch: u64,
+    pub(crate) master: &'a str,
+    pub(crate) addr: String,
+    pub(crate) config_epoch: u64,
+}
+
+impl<'a> Hello<'a> {
+    pub(crate) fn read(payload: &'a str) -> Option<Self> {
+        let fields: Vec<&str> = payload.split(',').collect();
+        let [_, _, _, current_epoch, master, ip, port, config_epoch] = fields.as_slice() else { return None };
+        Some(Hello {
+            current_epoch: current_epoch.parse().ok()?,
+            master,
+            addr: format!("{ip}:{port}"),
+            config_epoch: config_epoch.parse().ok()?,
+        })
+    }
+}
+
+/// What the rules know of the world from the beginning.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Names of the groups.
+    pub groups: Vec<String>,
+    /// The Sentinels' identities, by host.
+    pub ids: Vec<Option<SentinelId>>,
+    /// The data nodes' first addresses and groups, by host.
+    pub nodes: Vec<Option<(HostPort, usize)>>,
+    /// The quorum of every group.
+    pub quorum: usize,
+    /// down-after
+    pub down_after: Time,
+}
+
+impl Setting {
+    /// How many Sentinels there are.
+    pub fn sentinels(&self) -> usize {
+        self.ids.iter().flatten().count()
+    }
+
+    /// The host of a Sentinel.
+    pub fn host_of(&self, id: &str) -> Option<HostId> {
+        self.ids.iter().position(|it| it.as_ref().is_some_and(|it| it.as_str() == id))
+    }
+
+    /// The data node at an address.
+    pub fn node_at(&self, addr: &HostPort) -> Option<HostId> {
+        self.nodes.iter().position(|it| it.as_ref().is_some_and(|(it, _)| it == addr))
+    }
+
+    /// The group of the data node at an address.
+    pub fn group_at(&self, addr: &HostPort) -> Option<usize> {
+        self.nodes.iter().flatten().find(|(it, _)| it == addr).map(|(_, group)| *group)
+    }
+
+    /// The group of that name.
+    pub fn group_named(&self, name: &str) -> Option<usize> {
+        self.groups.iter().position(|it| it == name)
+    }
+}
+
+/// One rule.
+pub(crate) trait Invariant: std::fmt::Debug {
+    /// The rule in words.
+    fn rule(&self) -> &'static str;
+
+    /// Looks at one observation. The error says what happened.
+    fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String>;
+}
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Time,
+    /// Which rule.
+    pub rule: &'static str,
+    /// What happened.
+    pub what: String,
+}
+
+/// All rules.
+#[derive(Debug)]
+pub struct Checks {
+    setting: Setting,
+    rules: Vec<Box<dyn Invariant>>,
+    violation: Option<Violation>,
+    /// Failovers that promoted a replica.
+    pub promotions: u64,
+    /// Elections that were tried.
+    pub elections: u64,
+}
+
+impl Checks {
+    /// All rules, about a world.
+    pub fn new(setting: Setting) -> Self {
+        let rules: Vec<Box<dyn Invariant>> = vec![
+            Box::<leaders::OneLeader>::default(),
+            Box::<votes::OneVote>::default(),
+            Box::<epochs::Forward>::default(),
+            Box::<durable::DurableFirst>::default(),
+            Box::<promotion::FitReplica>::default(),
+            Box::<configurations::OneMaster>::default(),
+            Box::<majority::Majority>::default(),
+        ];
+        Checks { setting, rules, violation: None, promotions: 0, elections: 0 }
+    }
+
+    /// Lets every rule look.
+    pub fn observe(&mut self, now: Time, observation: &Observation<'_>) {
+        if let Observation::Event { event, .. } = observation {
+            match event {
+                Event::PromotedReplica(_) => self.promotions += 1,
+                Event::TryFailover(_) => self.elections += 1,
+                _ => {}
+            }
+        }
+        for rule in &mut self.rules {
+            if let Err(what) = rule.observe(now, &self.setting, observation)
+                && self.violation.is_none()
+            {
+                self.violation = Some(Violation { at: now, rule: rule.rule(), what });
+            }
+        }
+    }
+
+    /// The first rule that was broken.
+    pub const fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// What the rules know of the world.
+    pub const fn setting(&self) -> &Setting {
+        &self.setting
+    }
+}
+
+/// The epoch of the last candidacy of each Sentinel for each group, from its own events.
+#[derive(Debug, Default)]
+pub(crate) struct Candidacies(std::collections::BTreeMap<(HostId, usize), Epoch>);
+
+impl Candidacies {
+    pub(crate) fn observe(&mut self, setting: &Setting, observation: &Observation<'_>) {
+        if let Observation::Event { sentinel, event: Event::VoteForLeader { id, epoch, master } } = observation
+            && setting.ids[*sentinel].as_ref() == Some(id)
+            && let Some(group) = setting.group_named(master.as_str())
+        {
+            self.0.insert((*sentinel, group), *epoch);
+        }
+    }
+
+    pub(crate) fn of(&self, sentinel: HostId, group: usize) -> u64 {
+        self.0.get(&(sentinel, group)).map_or(0, |epoch| epoch.get())
+    }
+}

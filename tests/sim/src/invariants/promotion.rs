@@ -1,0 +1,159 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use sentinel_core::events::{Event, Subject};
+use sentinel_resp::Reply;
+
+use super::{Invariant, Observation, Setting};
+use crate::{
+    packet::InfoFacts,
+    physics::HostId,
+    time::{SEC, Time},
+};
+
+/// No promotion of a node that is down, of priority 0, without the group's data, or staler than another candidate.
+///
+/// What counts is what the Sentinel was told: the last INFO that reached it, with the truth of the moment in which it
+/// was made.
+#[derive(Debug, Default)]
+pub(super) struct FitReplica {
+    known: BTreeMap<(HostId, HostId), Known>,
+    /// Since when a Sentinel says that a group's master is down.
+    master_down: BTreeMap<(HostId, usize), Time>,
+    down: BTreeSet<(HostId, HostId)>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    linked: bool,
+    ponged_at: Option<Time>,
+    info: Option<(Time, InfoFacts)>,
+}
+
+impl FitReplica {
+    fn selected(&self, now: Time, setting: &Setting, sentinel: HostId, node: HostId) -> Result<(), String> {
+        let fail = |why: String| Err(format!("Sentinel {sentinel} selects node {node}: {why}"));
+        let Some(known) = self.known.get(&(sentinel, node)) else { return fail("never heard of".to_owned()) };
+        if !known.linked {
+            return fail("its link is down".to_owned());
+        }
+        if self.down.contains(&(sentinel, node)) {
+            return fail("it is subjectively down".to_owned());
+        }
+        if known.ponged_at.is_none_or(|at| now - at > 5 * SEC + setting.down_after) {
+            return fail(format!("its last PONG came at {:?}", known.ponged_at));
+        }
+        let Some((_, info)) = &known.info else { return fail("it has never answered INFO".to_owned()) };
+        if info.replica && info.priority == 0 {
+            return fail("its priority is 0".to_owned());
+        }
+        if !info.synced {
+            return fail("it has never had the data".to_owned());
+        }
+        let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
+        let fresh_from = self.master_down.get(&(sentinel, group)).copied();
+        for ((of, other), it) in &self.known {
+            let same = setting.nodes[*other].as_ref().is_some_and(|(_, it)| *it == group);
+            if *of != sentinel || *other == node || !same || !it.linked || self.down.contains(&(sentinel, *other)) {
+                continue;
+            }
+            let Some((at, theirs)) = &it.info else { continue };
+            let candidate = theirs.replica
+                && theirs.synced
+                && theirs.priority == info.priority
+                && theirs.link_down < 9 * setting.down_after
+                && it.ponged_at.is_some_and(|at| now - at < 4 * SEC)
+                && now - at < 4 * SEC
+                && fresh_from.is_some_and(|down| *at >= down);
+            if candidate && theirs.offset > info.offset {
+                return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
+            }
+        }
+        Ok(())
+    }
+
+    fn downs(&mut self, now: Time, setting: &Setting, sentinel: HostId, subject: &Subject, is_down: bool) {
+        let (addr, group) = match subject {
+            Subject::Master { name, addr } => {
+                let Some(group) = setting.group_named(name.as_str()) else { return };
+                if is_down {
+                    self.master_down.insert((sentinel, group), now);
+                } else {
+                    self.master_down.remove(&(sentinel, group));
+                }
+                (addr, group)
+            }
+            Subject::Replica { addr, master, .. } => {
+                let Some(group) = setting.group_named(master.as_str()) else { return };
+                (addr, group)
+            }
+            Subject::Peer { .. } => return,
+        };
+        if let Some(node) = setting.node_at(addr).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group)) {
+            if is_down {
+                self.down.insert((sentinel, node));
+            } else {
+                self.down.remove(&(sentinel, node));
+            }
+        }
+    }
+}
+
+impl Invariant for FitReplica {
+    fn rule(&self) -> &'static str {
+        "no promotion of a node that is down, of priority 0, without data, or staler than another candidate"
+    }
+
+    fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Started { sentinel, .. } => {
+                self.known.retain(|(of, _), _| of != sentinel);
+                self.down.retain(|(of, _)| of != sentinel);
+                self.master_down.retain(|(of, _), _| of != sentinel);
+            }
+            Observation::LinkUp { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = true,
+            Observation::LinkDown { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = false,
+            Observation::Answered { sentinel, from, reply, facts } => {
+                if setting.nodes[*from].is_none() {
+                    return Ok(());
+                }
+                let known = self.known.entry((*sentinel, *from)).or_default();
+                if matches!(reply, Reply::Status(_)) || matches!(reply, Reply::Error(text) if text.starts_with("LOADING")) {
+                    known.ponged_at = Some(now);
+                }
+                if let Some(facts) = facts {
+                    known.info = Some((now, (*facts).clone()));
+                }
+            }
+            Observation::Event { sentinel, event } => match event {
+                Event::SubjectivelyDown(subject) => self.downs(now, setting, *sentinel, subject, true),
+                Event::SubjectivelyUp(subject) => self.downs(now, setting, *sentinel, subject, false),
+                // Both are counted anew.
+                Event::SwitchMaster { name, old, new } => {
+                    for addr in [old, new] {
+                        if let Some(node) = setting.node_at(addr) {
+                            self.down.remove(&(*sentinel, node));
+                        }
+                    }
+                    if let Some(group) = setting.group_named(name.as_str()) {
+                        self.master_down.remove(&(*sentinel, group));
+                    }
+                }
+                Event::ResetMaster(subject) | Event::Unmonitor(subject) => {
+                    if let Some(group) = setting.group_named(subject.master().as_str()) {
+                        self.master_down.remove(&(*sentinel, group));
+                        let of = |node: HostId| setting.nodes[node].as_ref().is_some_and(|it| it.1 == group);
+                        self.down.retain(|(by, node)| by != sentinel || !of(*node));
+                    }
+                }
+                Event::SelectedReplica(Subject::Replica { addr, .. }) => {
+                    if let Some(node) = setting.node_at(addr) {
+                        return self.selected(now, setting, *sentinel, node);
+                    }
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}

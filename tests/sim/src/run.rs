@@ -1,0 +1,85 @@
+//! Running one seed to its end.
+
+use crate::{
+    invariants::{Losses, Violation, converged, count_losses},
+    scenario::Scenario,
+    time::{SEC, Time},
+    trace::Detail,
+};
+
+/// How long each history is at least: ten minutes.
+pub const LENGTH: Time = 600 * SEC;
+
+/// How one history ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// The broken rule, if one was.
+    pub violation: Option<Violation>,
+    /// The digest of the history.
+    pub digest: u64,
+    /// How long after the last fault the world was at rest.
+    pub rest_after: Option<Time>,
+    /// Events that happened.
+    pub steps: u64,
+    /// Elections tried.
+    pub elections: u64,
+    /// Replicas promoted.
+    pub promotions: u64,
+    /// What became of the writes.
+    pub losses: Losses,
+    /// The log, if it was kept.
+    pub lines: Vec<String>,
+}
+
+/// Runs a scenario.
+pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
+    let mut world = scenario.build(detail);
+    let mut rest_at: Option<Time> = None;
+    let mut next_look = scenario.healed_at + SEC;
+    let mut violation = None;
+    while let Some(now) = world.step() {
+        if let Some(found) = world.physics.checks.violation() {
+            violation = Some(found.clone());
+            break;
+        }
+        if now < next_look {
+            continue;
+        }
+        next_look = now + SEC;
+        match converged(&mut world, scenario.healed_at) {
+            Ok(()) => {
+                rest_at.get_or_insert(now);
+            }
+            Err(_) if now < scenario.deadline => rest_at = None,
+            Err(what) => {
+                let rule = "after the faults end, all agree and everything works within bounded time";
+                violation = Some(Violation { at: now, rule, what });
+                break;
+            }
+        }
+        if rest_at.is_some_and(|at| now > at + 5 * SEC) && now >= LENGTH {
+            break;
+        }
+    }
+    let losses = if violation.is_none() { count_losses(&world) } else { Losses::default() };
+    if violation.is_none() && losses.guarded > 0 {
+        violation = Some(Violation {
+            at: world.physics.now(),
+            rule: "no write that every replica had acknowledged is lost",
+            what: format!("{} of {} are lost", losses.guarded, losses.acknowledged),
+        });
+    }
+    Outcome {
+        seed: scenario.seed,
+        violation,
+        digest: world.physics.trace.digest(),
+        rest_after: rest_at.map(|at| at.saturating_sub(scenario.healed_at)),
+        steps: world.steps,
+        elections: world.physics.checks.elections,
+        promotions: world.physics.checks.promotions,
+        losses,
+        lines: world.physics.trace.lines().to_vec(),
+    }
+}

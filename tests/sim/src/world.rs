@@ -1,0 +1,197 @@
+//! The world: it takes one event after the other to whom it concerns.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    app::App,
+    faults::Kind,
+    node::Node,
+    packet::Packet,
+    physics::{Event, HostId, Physics},
+    say,
+    scenario::Scenario,
+    sentinel::Sentinel,
+    time::{SEC, Time},
+};
+
+/// Everything there is.
+pub struct World {
+    /// Time and the network.
+    pub physics: Physics,
+    /// The Sentinels; their hosts come first.
+    pub sentinels: Vec<Sentinel>,
+    /// The data nodes; their hosts come next.
+    pub nodes: Vec<Node>,
+    /// The applications.
+    pub apps: Vec<App>,
+    pub(crate) scenario: Scenario,
+    /// Faults that have begun and not ended.
+    pub(crate) in_force: BTreeMap<usize, Kind>,
+    /// What operators still have to bring back under watch.
+    pub(crate) unmonitored: Vec<(HostId, usize)>,
+    /// Events so far.
+    pub steps: u64,
+}
+
+impl World {
+    /// A world at its first moment.
+    pub fn new(
+        physics: Physics,
+        sentinels: Vec<Sentinel>,
+        nodes: Vec<Node>,
+        apps: Vec<App>,
+        scenario: Scenario,
+    ) -> Self {
+        let mut world = World {
+            physics,
+            sentinels,
+            nodes,
+            apps,
+            scenario,
+            in_force: BTreeMap::new(),
+            unmonitored: Vec::new(),
+            steps: 0,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        for node in &mut self.nodes {
+            node.start(&mut self.physics);
+        }
+        for sentinel in &mut self.sentinels {
+            sentinel.start(&mut self.physics);
+        }
+        for app in &mut self.apps {
+            app.start(&mut self.physics);
+        }
+        for (index, fault) in self.scenario.faults.iter().enumerate() {
+            self.physics.at(fault.at, Event::Fault(index));
+            self.physics.at(fault.until, Event::Mend(index));
+        }
+        self.physics.after(SEC, Event::Look);
+    }
+
+    /// The scenario it follows.
+    pub const fn scenario(&self) -> &Scenario {
+        &self.scenario
+    }
+
+    pub(crate) fn node_index(&self, host: HostId) -> usize {
+        host - self.sentinels.len()
+    }
+
+    fn app_index(&self, host: HostId) -> usize {
+        host - self.sentinels.len() - self.nodes.len()
+    }
+
+    /// The node that most Sentinels would name as a group's master: the running master with the most replicas.
+    pub(crate) fn master_of(&self, group: usize) -> Option<HostId> {
+        let masters = self.nodes.iter().filter(|node| {
+            node.group == group && node.is_master() && self.physics.hosts[node.host].running
+        });
+        masters.max_by_key(|node| (node.offset, node.host)).map(|node| node.host)
+    }
+
+    /// Lets the next thing happen. Returns its time.
+    pub fn step(&mut self) -> Option<Time> {
+        let event = self.physics.next()?;
+        self.steps += 1;
+        let now = self.physics.now();
+        self.physics.trace.mix(now);
+        self.dispatch(event);
+        Some(now)
+    }
+
+    /// A process that stood still goes on with what has gathered.
+    pub(crate) fn resume(&mut self, host: HostId) {
+        let inbox = std::mem::take(&mut self.physics.hosts[host].inbox);
+        say!(self.physics, "host {host} goes on, {} events wait", inbox.len());
+        // What comes first then, deadlines or messages, is the scheduler's whim.
+        if host < self.sentinels.len() && self.physics.rng.permille(500) {
+            self.sentinels[host].catch_up(&mut self.physics);
+        }
+        for event in inbox {
+            self.dispatch(event);
+        }
+    }
+
+    fn dispatch(&mut self, event: Event) {
+        // The network acts whether or not a process stands still.
+        let event = match event {
+            Event::Arrive { conn, to, packet } => match self.physics.arrive(conn, to, packet) {
+                Some(packet) => Event::Arrive { conn, to, packet },
+                None => return,
+            },
+            Event::Syn(conn) => return self.physics.syn(conn),
+            Event::Fault(index) => return self.begin(index),
+            Event::Mend(index) => return self.end(index),
+            Event::Look => {
+                self.physics.after(SEC, Event::Look);
+                return self.monitor_again();
+            }
+            other => other,
+        };
+        let Some(host) = self.physics.addressee(&event) else { return };
+        if self.physics.hosts[host].hung > 0 {
+            self.physics.hosts[host].inbox.push_back(event);
+            return;
+        }
+        if host < self.sentinels.len() {
+            self.to_sentinel(host, event);
+        } else if host < self.sentinels.len() + self.nodes.len() {
+            self.to_node(self.node_index(host), event);
+        } else {
+            self.to_app(self.app_index(host), event);
+        }
+    }
+
+    fn to_sentinel(&mut self, index: usize, event: Event) {
+        let (sentinel, physics) = (&mut self.sentinels[index], &mut self.physics);
+        if !sentinel.is_running() {
+            return;
+        }
+        match event {
+            Event::Dialed(conn, result) => sentinel.dialed(physics, conn, result),
+            Event::Accepted(conn) => sentinel.accepted(physics, conn),
+            Event::HandshakeOver(conn) => sentinel.handshake_over(physics, conn),
+            Event::Arrive { conn, packet: Packet::Fin, .. } => sentinel.closed(physics, conn),
+            Event::Arrive { conn, packet, .. } => sentinel.received(physics, conn, packet),
+            Event::Wake { life, at, .. } if life == sentinel.life => sentinel.wake(physics, at),
+            Event::DiskDone { life, .. } if life == sentinel.life => sentinel.disk_done(physics),
+            Event::DiskRetry { life, .. } if life == sentinel.life => sentinel.disk_retry(physics),
+            _ => {}
+        }
+    }
+
+    fn to_node(&mut self, index: usize, event: Event) {
+        let (node, physics) = (&mut self.nodes[index], &mut self.physics);
+        if !physics.hosts[node.host].running {
+            return;
+        }
+        match event {
+            Event::Dialed(conn, result) => node.dialed(physics, conn, result.is_ok()),
+            Event::Accepted(conn) => node.accepted(physics, conn),
+            Event::Arrive { conn, packet: Packet::Fin, .. } => node.closed(physics, conn),
+            Event::Arrive { conn, packet, .. } => node.received(physics, conn, packet),
+            Event::Cron { life, .. } if life == node.life => node.cron(physics),
+            Event::RdbReady { life, conn, .. } if life == node.life => node.rdb_ready(physics, conn),
+            Event::Loaded { life, conn, .. } if life == node.life => node.loaded(physics, conn),
+            _ => {}
+        }
+    }
+
+    fn to_app(&mut self, index: usize, event: Event) {
+        let (app, physics) = (&mut self.apps[index], &mut self.physics);
+        match event {
+            Event::Dialed(conn, result) => app.dialed(physics, conn, result.is_ok()),
+            Event::Arrive { conn, packet: Packet::Fin, .. } => app.closed(physics, conn),
+            Event::Arrive { conn, packet, .. } => app.received(physics, conn, packet),
+            Event::Cron { .. } => app.cron(physics),
+            Event::Impatient { turn, .. } => app.impatient(physics, turn),
+            _ => {}
+        }
+    }
+}
+
