@@ -166,7 +166,9 @@ fn users_stand_in_one_place_and_once() {
     );
     let both = faults(&folder, "user a on\naclfile users.acl\n");
     assert!(
-        both[0].what.starts_with("Configuring Redis with users defined in redis.conf and at the same setting an ACL file"),
+        both[0]
+            .what
+            .starts_with("Configuring Redis with users defined in redis.conf and at the same setting an ACL file"),
         "{both:?}"
     );
 }

@@ -13,7 +13,10 @@ use sentineld::{
 fn examples() -> BTreeMap<String, PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let entries = fs::read_dir(folder).expect("the folder of examples");
-    entries.map(|entry| entry.unwrap().path()).map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path)).collect()
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
+        .collect()
 }
 
 fn loaded(path: &PathBuf, folder: &Folder) -> Loaded {

@@ -273,7 +273,8 @@ fn the_newest_snapshot_is_written_and_failures_are_tried_again() {
     let disk = FaultyDisk::default();
     disk.fail(Some(Step::Write));
     let (reports, outcomes) = mpsc::channel();
-    let persister = Persister::spawn(Store::on(disk.clone(), keep), move |outcome| drop(reports.send(outcome))).unwrap();
+    let persister =
+        Persister::spawn(Store::on(disk.clone(), keep), move |outcome| drop(reports.send(outcome))).unwrap();
     assert!(persister.save(Seq(1), at_epoch(&snapshot, 1)));
     match outcomes.recv_timeout(DEADLINE).unwrap() {
         Outcome::Failed { seq: Seq(1), error } => assert_eq!(error.step, Step::Write),
@@ -291,5 +292,9 @@ fn the_newest_snapshot_is_written_and_failures_are_tried_again() {
     }
     assert!(persister.save(Seq(51), at_epoch(&snapshot, 51)));
     persister.close();
-    assert_eq!(load(&Source::file(&path)).unwrap().config.current_epoch, Epoch::new(51), "closing finishes what was asked");
+    assert_eq!(
+        load(&Source::file(&path)).unwrap().config.current_epoch,
+        Epoch::new(51),
+        "closing finishes what was asked"
+    );
 }

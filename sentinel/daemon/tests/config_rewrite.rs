@@ -223,7 +223,9 @@ fn what_is_included_is_not_repeated_until_it_changes() {
         });
         change(snapshot, |master| master.addr = addr("127.0.0.1:2"));
     });
-    for line in ["sentinel monitor m 127.0.0.1 2 1", "sentinel down-after-milliseconds m 30000", "sentinel auth-pass m \"\""] {
+    for line in
+        ["sentinel monitor m 127.0.0.1 2 1", "sentinel down-after-milliseconds m 30000", "sentinel auth-pass m \"\""]
+    {
         assert!(text.lines().any(|known| known == line), "no {line:?} in {text}");
     }
     let text = saved(&path, |snapshot| change(snapshot, |master| master.addr = addr("127.0.0.1:1")));
@@ -238,7 +240,10 @@ fn a_main_line_before_an_include_gives_way() {
     let include = folder.path().join("more.conf");
     let path = folder.file(
         "s.conf",
-        &format!("sentinel monitor m 127.0.0.1 1 1\nsentinel down-after-milliseconds m 5000\ninclude {}\n", include.display()),
+        &format!(
+            "sentinel monitor m 127.0.0.1 1 1\nsentinel down-after-milliseconds m 5000\ninclude {}\n",
+            include.display()
+        ),
     );
     assert_eq!(loaded(&path).masters[0].settings.down_after.as_millis(), 6000);
     saved(&path, |snapshot| set(snapshot, |settings| settings.down_after = std::time::Duration::from_millis(7000)));
@@ -248,7 +253,8 @@ fn a_main_line_before_an_include_gives_way() {
 fn extensions_are_written_only_where_they_stood() {
     let folder = Folder::new();
     let path = folder.file("s.conf", "sentinel monitor m 127.0.0.1 1 1\nsentinel down-on-refused m 3\n");
-    let text = saved(&path, |snapshot| set(snapshot, |settings| settings.down_on_refused = std::num::NonZeroU32::new(5)));
+    let text =
+        saved(&path, |snapshot| set(snapshot, |settings| settings.down_on_refused = std::num::NonZeroU32::new(5)));
     assert!(text.contains("sentinel down-on-refused m 5\n") && !text.contains("ping-period"), "{text}");
 }
 

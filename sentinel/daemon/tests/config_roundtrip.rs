@@ -38,12 +38,18 @@ fn address(names: bool) -> impl Strategy<Value = HostPort> {
         any::<u32>().prop_map(|bits| std::net::Ipv4Addr::from(bits).to_string()),
         any::<u128>().prop_map(|bits| std::net::Ipv6Addr::from(bits).to_string()),
     ];
-    let host = if names { prop_oneof![literals, "[a-z][a-z0-9.-]{0,12}", "[!#-&(-+./-~]{1,9}"].boxed() } else { literals.boxed() };
-    (host, any::<u16>()).prop_filter_map("a usable host", |(host, port)| Host::new(&host).ok().map(|host| HostPort::new(host, port)))
+    let host = if names {
+        prop_oneof![literals, "[a-z][a-z0-9.-]{0,12}", "[!#-&(-+./-~]{1,9}"].boxed()
+    } else {
+        literals.boxed()
+    };
+    (host, any::<u16>())
+        .prop_filter_map("a usable host", |(host, port)| Host::new(&host).ok().map(|host| HostPort::new(host, port)))
 }
 
 fn id() -> impl Strategy<Value = SentinelId> {
-    prop_oneof![4 => "[0-9a-f]{40}", 1 => "[!-+./-~]{1,64}"].prop_filter_map("a usable id", |id| SentinelId::new(&id).ok())
+    prop_oneof![4 => "[0-9a-f]{40}", 1 => "[!-+./-~]{1,64}"]
+        .prop_filter_map("a usable id", |id| SentinelId::new(&id).ok())
 }
 
 fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
@@ -77,8 +83,8 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
 fn globals() -> impl Strategy<Value = GlobalSettings> {
     let announced = option::of(address(true).prop_map(|addr| addr.host));
     let port = option::of(1..u16::MAX);
-    (announced, port, option::of(text()), option::of(text()), any::<[bool; 3]>()).prop_map(|(ip, port, user, pass, switches)| {
-        GlobalSettings {
+    (announced, port, option::of(text()), option::of(text()), any::<[bool; 3]>()).prop_map(
+        |(ip, port, user, pass, switches)| GlobalSettings {
             announce_ip: ip,
             announce_port: port,
             sentinel_user: user,
@@ -87,8 +93,8 @@ fn globals() -> impl Strategy<Value = GlobalSettings> {
             announce_hostnames: switches[1],
             deny_scripts_reconfig: switches[2],
             ..GlobalSettings::default()
-        }
-    })
+        },
+    )
 }
 
 fn snapshot(extensions: bool) -> impl Strategy<Value = Snapshot> {
@@ -216,13 +222,38 @@ proptest! {
 
 fn nearly_good_line() -> impl Strategy<Value = String> {
     let word = prop_oneof![
-        "[a-z0-9.-]{0,6}", "-?[0-9]{1,20}", Just("m".to_owned()), Just("\"a b\"".to_owned()), Just("127.0.0.1".to_owned()),
-        Just("yes".to_owned()), "[ -~]{0,6}", Just("=".to_owned()), Just("[[master]]".to_owned()), Just("[state]".to_owned()),
+        "[a-z0-9.-]{0,6}",
+        "-?[0-9]{1,20}",
+        Just("m".to_owned()),
+        Just("\"a b\"".to_owned()),
+        Just("127.0.0.1".to_owned()),
+        Just("yes".to_owned()),
+        "[ -~]{0,6}",
+        Just("=".to_owned()),
+        Just("[[master]]".to_owned()),
+        Just("[state]".to_owned()),
     ];
     let start = proptest::sample::select(vec![
-        "sentinel monitor", "sentinel monitor m 127.0.0.1 1 1", "sentinel known-sentinel m", "sentinel config-epoch m",
-        "sentinel auth-pass m", "sentinel rename-command m", "port", "bind", "client-output-buffer-limit", "user", "[[master]]",
-        "[server]", "[state]", "[state.master.m]", "name =", "address =", "quorum =", "down-after =", "replicas =", "",
+        "sentinel monitor",
+        "sentinel monitor m 127.0.0.1 1 1",
+        "sentinel known-sentinel m",
+        "sentinel config-epoch m",
+        "sentinel auth-pass m",
+        "sentinel rename-command m",
+        "port",
+        "bind",
+        "client-output-buffer-limit",
+        "user",
+        "[[master]]",
+        "[server]",
+        "[state]",
+        "[state.master.m]",
+        "name =",
+        "address =",
+        "quorum =",
+        "down-after =",
+        "replicas =",
+        "",
     ]);
     (start, collection::vec(word, 0..5)).prop_map(|(start, words)| format!("{start} {}", words.join(" ")))
 }

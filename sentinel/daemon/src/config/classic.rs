@@ -109,13 +109,11 @@ impl Reader<'_> {
             return Ok(());
         };
         let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
-        match words {
-            Ok(words) => self.words(words, place, shown, origin),
-            Err(_) => {
-                refuse(self.builder, not_text());
-                Ok(())
-            }
+        if let Ok(words) = words {
+            return self.words(words, place, shown, origin);
         }
+        refuse(self.builder, not_text());
+        Ok(())
     }
 
     fn words(

@@ -142,7 +142,7 @@ impl Text {
         for (line, wanted) in std::mem::take(&mut self.lines).into_iter().zip(settled) {
             match (&line.kind, wanted) {
                 (Kind::Managed { words, outdated: false, .. }, Some(wanted)) if *words == wanted.words => {
-                    lines.push(line)
+                    lines.push(line);
                 }
                 (Kind::Managed { .. }, Some(wanted)) => lines.push(Line::of(wanted)),
                 (Kind::Managed { .. }, None) => {

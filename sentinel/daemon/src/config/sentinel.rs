@@ -223,13 +223,11 @@ impl Builder {
             }
             "announce-port" => {
                 let number = self.number(directive, word);
-                self.config.globals.announce_port = match u16::try_from(number) {
-                    Ok(port) => (port > 0).then_some(port),
-                    Err(_) => {
-                        self.warn(directive, format!("{number} is no port: the own one is announced"));
-                        None
-                    }
-                };
+                let port = u16::try_from(number).ok();
+                if port.is_none() {
+                    self.warn(directive, format!("{number} is no port: the own one is announced"));
+                }
+                self.config.globals.announce_port = port.filter(|port| *port > 0);
             }
             "deny-scripts-reconfig" => {
                 self.config.globals.deny_scripts_reconfig =

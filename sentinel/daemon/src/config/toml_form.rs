@@ -104,12 +104,12 @@ impl Reader<'_> {
     }
 
     fn master(&mut self, at: usize, table: &dyn TableLike) {
-        let name = self.required(at, table, "name").and_then(|(at, item)| match item.as_str() {
-            Some(name) => Some((at, name.to_owned())),
-            None => {
+        let name = self.required(at, table, "name").and_then(|(at, item)| {
+            let name = item.as_str();
+            if name.is_none() {
                 self.refuse(at, "master.name", Refusal::new("a text is expected", "write name = \"mymaster\""));
-                None
             }
+            Some((at, name?.to_owned()))
         });
         let address = self.required(at, table, "address").and_then(|(at, item)| {
             match item.as_str().map(str::parse::<HostPort>) {
@@ -250,7 +250,8 @@ impl Reader<'_> {
                 )
             })?;
             let text = String::from_utf8(bytes).map_err(|_| super::generic::not_text())?;
-            text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).unwrap_or(&text).to_owned()
+            let line = text.strip_suffix('\n').unwrap_or(&text);
+            line.strip_suffix('\r').unwrap_or(line).to_owned()
         };
         if secret.is_empty() {
             return Err(Refusal::new("the password is empty", "put the password there, or remove the key"));
@@ -288,7 +289,7 @@ fn mask(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let secret = lower.contains("pass") || lower.trim_start().starts_with("users") || line.contains('>');
     match line.split_once('=') {
-        Some((name, _)) if secret => format!("{}= ******", name),
+        Some((name, _)) if secret => format!("{name}= ******"),
         None if secret => "******".to_owned(),
         _ => line.to_owned(),
     }

@@ -133,12 +133,7 @@ pub(super) fn recognise(words: &[String]) -> Option<(Slot, Vec<String>)> {
             number(quorum);
             true
         }
-        ("known-replica", [_, address, port]) => {
-            host(address);
-            number(port);
-            true
-        }
-        ("known-sentinel", [_, address, port, ..]) => {
+        ("known-replica", [_, address, port]) | ("known-sentinel", [_, address, port, ..]) => {
             host(address);
             number(port);
             true

@@ -119,7 +119,12 @@ impl Reference {
             }
             let ended = reference.child.try_wait().expect("its own child");
             let log = fs::read_to_string(&reference.log).unwrap_or_default();
-            assert!(ended.is_none(), "the reference refuses {}:\n{log}\n{}", config.display(), fs::read_to_string(config).unwrap());
+            assert!(
+                ended.is_none(),
+                "the reference refuses {}:\n{log}\n{}",
+                config.display(),
+                fs::read_to_string(config).unwrap()
+            );
             assert!(started.elapsed() < DEADLINE, "the reference does not answer:\n{log}");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -132,12 +137,11 @@ impl Reference {
 
     fn try_ask(&self, words: &[&str]) -> Option<String> {
         let mut stream = UnixStream::connect(&self.socket).ok()?;
+        let count = words.len();
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let mut request = format!("*{}\r\n", words.len());
-        for word in words {
-            request += &format!("${}\r\n{word}\r\n", word.len());
-        }
-        request += "*1\r\n$4\r\nPING\r\n"; // its answer marks the end of the other one
+        let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        // The answer to a PING behind it marks the end of the other one.
+        let request = format!("*{count}\r\n{words}*1\r\n$4\r\nPING\r\n");
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         let mut chunk = [0; 4096];
