@@ -139,7 +139,8 @@ impl Reference {
         let mut stream = UnixStream::connect(&self.socket).ok()?;
         let count = words.len();
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let words: Vec<String> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
+        let words = words.concat();
         // The answer to a PING behind it marks the end of the other one.
         let request = format!("*{count}\r\n{words}*1\r\n$4\r\nPING\r\n");
         stream.write_all(request.as_bytes()).ok()?;
