@@ -222,7 +222,10 @@ impl Context {
     /// A write succeeded.
     pub(crate) fn written(&mut self, seq: Seq) {
         self.durability.durable = self.durability.durable.max(seq);
-        self.durability.error = None;
+        if self.durability.error.take().is_some() {
+            // The failure was shown, so its end must be.
+            self.view_urgent = true;
+        }
     }
 
     /// Raises the epoch to one that another process told. Returns whether it was raised: the caller then says
