@@ -13,6 +13,8 @@ mod pubsub;
 mod resolve;
 mod run;
 #[cfg(test)]
+mod run_tests;
+#[cfg(test)]
 mod testing;
 mod value;
 mod wire;

@@ -1,0 +1,114 @@
+//! The loop with nothing to watch: what clients and the disk see of it.
+
+use std::{
+    io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use sentinel_core::{Boot, ClientId, command::Change, settings::Timing, types::SentinelId};
+use sentinel_resp::Reply;
+use tokio::sync::oneshot;
+
+use super::{Clock, Dialer, Handle, Running, Setup, start, testing::PATIENCE};
+use crate::{
+    config::{self, Loaded, Source},
+    persist::{Disk, RealDisk, Store},
+    serve::Ask,
+};
+
+fn given<D: Disk + 'static>(
+    folder: &Path,
+    disk: D,
+) -> (Handle, Running, tokio::sync::mpsc::UnboundedReceiver<sentinel_core::events::Event>) {
+    let path = folder.join("s.conf");
+    std::fs::write(&path, "port 1\n").unwrap();
+    let Loaded { config, keep, .. } = config::load(&Source::file(&path)).unwrap();
+    let id = SentinelId::new(&"a".repeat(40)).unwrap();
+    start(Setup {
+        boot: Boot { snapshot: config.snapshot(id), timing: Timing::default(), seed: 1 },
+        clock: Clock::start(),
+        dialer: Dialer::default(),
+        store: Store::on(disk, keep),
+    })
+    .unwrap()
+}
+
+fn monitor(name: &str) -> Change {
+    Change::Monitor(sentinel_core::command::NewMaster {
+        name: sentinel_core::types::MasterName::new(name).unwrap(),
+        addr: "127.0.0.1:1".parse().unwrap(),
+        quorum: sentinel_core::types::Quorum::new(1).unwrap(),
+    })
+}
+
+async fn ask(handle: &Handle, change: Change) -> Option<Reply> {
+    let (reply, answer) = oneshot::channel();
+    handle.asks.send(Ask { client: ClientId(1), change, reply }).await.ok()?;
+    tokio::time::timeout(PATIENCE, answer).await.expect("an answer, or its end, in time").ok()
+}
+
+/// A disk that may be full.
+#[derive(Clone, Default)]
+struct Full(Arc<AtomicBool>);
+
+impl Disk for Full {
+    fn resolve(&mut self, path: &Path) -> io::Result<std::path::PathBuf> {
+        if self.0.load(Relaxed) { Err(io::ErrorKind::StorageFull.into()) } else { Ok(path.to_owned()) }
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_answered_or_told_sees_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, running, mut events) = given(folder.path(), RealDisk);
+    assert_eq!(ask(&handle, monitor("m")).await, Some(Reply::ok()));
+    assert_eq!(handle.view.load().masters.len(), 1);
+    let event = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap().unwrap();
+    assert_eq!(event.channel(), "+monitor");
+    assert_eq!(ask(&handle, monitor("n")).await, Some(Reply::ok()));
+    assert_eq!(handle.view.load().masters.len(), 2);
+    handle.stop();
+    assert!(running.join());
+    let kept = std::fs::read_to_string(folder.path().join("s.conf")).unwrap();
+    assert!(kept.contains("sentinel monitor m ") && kept.contains("sentinel monitor n "), "{kept}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_seen_and_overcome() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = Full::default();
+    let (handle, running, _events) = given(folder.path(), disk.clone());
+    disk.0.store(true, Relaxed);
+    let asking = tokio::spawn({
+        let handle = handle.clone();
+        async move { ask(&handle, Change::FlushConfig).await }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    while handle.view.load().persist_error.is_none() {
+        assert!(Instant::now() < deadline, "the failure is not shown");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    disk.0.store(false, Relaxed);
+    while handle.view.load().persist_error.is_some() {
+        assert!(Instant::now() < deadline, "the success is not shown");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(asking.await.unwrap().is_some(), "whatever the answer, there is one");
+    handle.stop();
+    assert!(running.join());
+}
+
+#[tokio::test]
+async fn stopped_it_answers_nobody_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let (handle, mut running, _events) = given(folder.path(), RealDisk);
+    handle.stop();
+    tokio::time::timeout(PATIENCE, running.ended()).await.expect("it ends");
+    assert_eq!(ask(&handle, Change::FlushConfig).await, None);
+    assert!(running.join());
+}
