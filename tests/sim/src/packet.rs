@@ -40,6 +40,7 @@ pub struct InfoFacts {
 
 /// One message of a stream.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields are those of the protocol message that the variant stands for")]
 pub enum Packet {
     /// The other side is ready: the handshake is over.
     Ready,

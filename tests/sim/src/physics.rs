@@ -35,6 +35,7 @@ const CONNECT_TIMEOUT: Time = 2 * SEC;
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the fields say whom it concerns")]
 pub enum Event {
     /// A connection request reaches the other host.
     Syn(ConnId),

@@ -20,6 +20,7 @@ pub struct Fault {
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are hosts and groups, and what the variant says of them")]
 pub enum Kind {
     /// The master of a group is killed, whoever that is then.
     KillMaster { group: usize, power: bool },

@@ -180,14 +180,19 @@ impl Node {
         self.rewrite_disk();
         say!(physics, "node {} has read everything: {} values at offset {offset}", self.host, self.data.len());
         if physics.is_open(conn, DIALER) {
-            up.sync = Sync::Streaming(conn);
-            up.down_since = None;
+            if let Some(up) = &mut self.upstream {
+                up.sync = Sync::Streaming(conn);
+                up.down_since = None;
+                up.heard_at = physics.now();
+            }
             physics.send(conn, DIALER, Packet::Ack { offset });
             for entry in pending {
                 self.apply(physics, conn, entry);
             }
         } else {
-            up.down_since = Some(physics.now());
+            if let Some(up) = &mut self.upstream {
+                up.down_since = Some(physics.now());
+            }
             self.dial_master(physics);
         }
     }
