@@ -44,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) questions_due: BTreeSet<MasterKey>,
     /// While TILT lasts: since when.
     pub(crate) tilt_since: Option<Instant>,
+    /// When it was last noticed that the process had stood still.
+    pub(crate) stall_noticed_at: Instant,
     /// Masters whose view is out of date.
     pub(crate) stale_views: BTreeSet<MasterKey>,
     /// Something clients act on has changed: the view must not wait.
@@ -105,6 +107,7 @@ impl Context {
             hellos_due: BTreeSet::new(),
             questions_due: BTreeSet::new(),
             tilt_since: None,
+            stall_noticed_at: now.mono,
             stale_views: BTreeSet::new(),
             view_urgent: false,
             simulated: SimulatedFailures::default(),

@@ -86,6 +86,11 @@ impl TimerTable {
         self.by_timer.contains_key(timer)
     }
 
+    /// When the timer is due, if it has a deadline.
+    pub(crate) fn deadline(&self, timer: &Timer) -> Option<Instant> {
+        self.by_timer.get(timer).copied()
+    }
+
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.by_time.first().map(|(at, _)| *at)
@@ -120,6 +125,7 @@ mod tests {
         assert_eq!(table.pop_due(at(40)), Some(b));
         table.disarm(&a);
         assert!(!table.is_armed(&a));
+        assert_eq!(table.deadline(&a), None);
         assert_eq!(table.pop_due(at(40)), None);
     }
 }

@@ -18,8 +18,10 @@ impl Engine {
     pub(crate) fn notice_stall(&mut self) {
         let now = self.ctx.mono();
         let Some(due) = self.ctx.timers.next() else { return };
-        let stall = now.since(due);
+        // What is overdue stays in the table until its turn comes; the stall counts once.
+        let stall = now.since(due.max(self.ctx.stall_noticed_at));
         if stall > self.ctx.timing.tilt_trigger {
+            self.ctx.stall_noticed_at = now;
             self.enter_tilt(stall);
         }
     }
@@ -27,6 +29,9 @@ impl Engine {
     fn enter_tilt(&mut self, stall: Duration) {
         let now = self.ctx.mono();
         self.each_link(|link| link.forgive(stall));
+        for node in self.masters.values_mut().flat_map(|master| master.nodes.values_mut()) {
+            node.forgive(stall);
+        }
         self.ctx.tilt_since = Some(now);
         self.ctx.view_urgent = true;
         self.ctx.event(Event::TiltEntered);
@@ -37,6 +42,9 @@ impl Engine {
         // One round of PINGs, and as long again for the answers.
         let at = now + (2 * round).min(self.ctx.timing.tilt_period);
         self.ctx.arm(Timer::TiltEnd, at);
+        for key in self.master_keys() {
+            self.with_master(key, |watch| watch.give_up_after_stall());
+        }
     }
 
     /// TILT ends: everything is looked at anew.

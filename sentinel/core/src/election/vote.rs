@@ -181,6 +181,9 @@ impl Watch<'_> {
 
     /// Looks whether the election is decided.
     pub(crate) fn count_votes(&mut self) {
+        if self.ctx.in_tilt() {
+            return;
+        }
         let Some(failover) = &self.master.failover else { return };
         let Phase::Electing { unanswered } = &failover.phase else { return };
         let (epoch, forced, open) = (failover.epoch, failover.forced, unanswered.len());

@@ -2,7 +2,6 @@
 
 use crate::{
     events::{Event, Level, Subject},
-    failover::Phase,
     state::Reconf,
     timer::Timer,
     watch::Watch,
@@ -36,15 +35,23 @@ impl Watch<'_> {
         if failover.forced || self.master.node().sdown_since.is_some() {
             return;
         }
-        let nothing_sent = matches!(
-            failover.phase,
-            Phase::Registering | Phase::Electing { .. } | Phase::Selecting { .. } | Phase::Promoting { .. }
-        );
-        if nothing_sent {
+        if failover.has_sent_nothing() {
             let name = self.master.name.clone();
             let text = format!("The master {name} is available again: the failover is called off");
             self.ctx.notice(Level::Warning, Some(&name), text);
             self.master.not_before = self.ctx.mono();
+            self.end_failover(Event::AbortNotElected);
+        }
+    }
+    /// This process stood still. While it did, another Sentinel may have been elected and be at work: an attempt that
+    /// has not sent anything to a replica is given up, and begun anew in a new epoch if it is still needed.
+    pub(crate) fn give_up_after_stall(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        if !failover.forced && failover.has_sent_nothing() {
+            let name = self.master.name.clone();
+            let text = format!("This process stood still: the failover of {name} is given up for now");
+            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.master.not_before = self.ctx.mono() + self.ctx.timing.lost_election_delay;
             self.end_failover(Event::AbortNotElected);
         }
     }

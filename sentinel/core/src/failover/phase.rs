@@ -54,6 +54,18 @@ impl Failover {
         matches!(self.phase, Phase::Reconfiguring)
     }
 
+    /// Whether no replica has been told anything yet.
+    pub(crate) const fn has_sent_nothing(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Registering
+                | Phase::Electing { .. }
+                | Phase::Deferred
+                | Phase::Selecting { .. }
+                | Phase::Promoting { .. }
+        )
+    }
+
     /// Whether votes are still being asked for.
     pub(crate) const fn is_electing(&self) -> bool {
         matches!(self.phase, Phase::Registering | Phase::Electing { .. } | Phase::Deferred)

@@ -24,7 +24,7 @@ impl Watch<'_> {
     /// waits for its next periodic INFO.
     fn send_promotion(&mut self, replica: NodeId) {
         let sent_at = self.ctx.mono();
-        if !self.send_to(replica, Asked::Promote, Message::Promote) {
+        if self.ctx.in_tilt() || !self.send_to(replica, Asked::Promote, Message::Promote) {
             return;
         }
         let first = matches!(self.master.failover, Some(Failover { phase: Phase::Promoting { .. }, .. }));

@@ -19,7 +19,7 @@ const SYNC_STALL_LIMIT: Duration = Duration::from_secs(60);
 impl Watch<'_> {
     /// Goes on: frees the places of replicas that are stuck, points the next ones, and sees whether all is done.
     pub(crate) fn advance_reconfiguration(&mut self) {
-        if !self.master.failover.as_ref().is_some_and(Failover::has_switched) {
+        if self.ctx.in_tilt() || !self.master.failover.as_ref().is_some_and(Failover::has_switched) {
             return;
         }
         let now = self.ctx.mono();

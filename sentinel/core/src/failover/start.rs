@@ -121,9 +121,11 @@ impl Watch<'_> {
 
     /// A replica has answered, or cannot any more: the choice need not wait for it.
     pub(crate) fn selection_lost(&mut self, id: NodeId) {
+        let in_tilt = self.ctx.in_tilt();
         if let Some(Failover { phase: Phase::Selecting { waiting }, .. }) = &mut self.master.failover
             && waiting.remove(&id)
             && waiting.is_empty()
+            && !in_tilt
         {
             self.choose_replica();
         }
@@ -169,6 +171,12 @@ impl Watch<'_> {
     /// The deadline of the present phase has come.
     pub(crate) fn phase_timed_out(&mut self) {
         let Some(failover) = &self.master.failover else { return };
+        if self.ctx.in_tilt() {
+            // No steps in TILT: looked at when it is over.
+            let over = self.ctx.timers.deadline(&Timer::TiltEnd).unwrap_or(self.ctx.mono());
+            self.arm_phase(over + Duration::from_millis(1));
+            return;
+        }
         let forced = failover.forced;
         match &failover.phase {
             // The disk is what is waited for; it is loud about it itself.
@@ -184,7 +192,13 @@ impl Watch<'_> {
     /// After TILT: go on where things stand.
     pub(crate) fn resume_failover(&mut self) {
         self.consider_failover();
-        self.advance_reconfiguration();
+        self.count_votes();
+        match self.master.failover.as_ref().map(|failover| &failover.phase) {
+            Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
+            Some(Phase::Promoting { replica }) => self.promotion_link_up(*replica),
+            Some(Phase::Confirming { replica, .. }) => self.ask_info(*replica),
+            _ => self.advance_reconfiguration(),
+        }
     }
 
     /// The phase's deadline.

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     monitor::InfoReport,
@@ -96,5 +96,14 @@ impl Node {
     /// Whether it can be reached, as far as we know.
     pub(crate) const fn is_reachable(&self) -> bool {
         self.sdown_since.is_none() && self.link.is_up()
+    }
+
+    /// Takes time that nobody observed out of what is awaited from this node.
+    pub(crate) fn forgive(&mut self, stall: Duration) {
+        match &mut self.reconf {
+            Reconf::Sent { at } | Reconf::InProgress { progress_at: at, .. } => *at = *at + stall,
+            Reconf::Waiting | Reconf::Done => {}
+        }
+        self.rebooted_at = self.rebooted_at.map(|at| at + stall);
     }
 }
