@@ -1,6 +1,9 @@
 //! Who plays: data nodes and other Sentinels, and how they answer.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use sentinel_core::Message;
 use sentinel_resp::Reply;
@@ -15,6 +18,33 @@ pub(super) enum Life {
     Silent,
     /// Connections are refused.
     Dead,
+}
+
+/// How someone who is well departs from what is expected.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Flaw {
+    /// A node or peer that does not answer to one kind of request.
+    KeepsPing,
+    KeepsInfo,
+    KeepsOpinions,
+    KeepsVotes,
+    /// A node whose subscribers do not get what is published.
+    SwallowsHellos,
+    /// A node that does not do as SLAVEOF says.
+    Disobeys,
+    /// A node whose link to a new master is not up at once.
+    SyncsSlowly,
+    /// A peer that never gives a new vote.
+    NeverVotes,
+}
+
+/// Sets or removes a flaw.
+pub(super) fn put(flaws: &mut BTreeSet<Flaw>, flaw: Flaw, there: bool) {
+    if there {
+        flaws.insert(flaw);
+    } else {
+        flaws.remove(&flaw);
+    }
 }
 
 /// Everybody but the engine.
@@ -36,12 +66,7 @@ pub(super) struct Node {
     pub(super) sync_bytes: u64,
     /// Its answer to PING.
     pub(super) ping: Reply,
-    pub(super) gives_info: bool,
-    pub(super) gives_ping: bool,
-    /// Whether it does as SLAVEOF says.
-    pub(super) obeys: bool,
-    /// Whether its link to a new master is up at once.
-    pub(super) syncs_at_once: bool,
+    pub(super) flaws: BTreeSet<Flaw>,
     pub(super) run_id: Option<String>,
     /// What a master lists besides the replicas it has.
     pub(super) lists: Vec<String>,
@@ -60,10 +85,7 @@ impl Node {
             link_down_for: -1,
             sync_bytes: 0,
             ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
-            gives_info: true,
-            gives_ping: true,
-            obeys: true,
-            syncs_at_once: true,
+            flaws: BTreeSet::new(),
             run_id: None,
             lists: Vec::new(),
             held: Vec::new(),
@@ -75,10 +97,7 @@ impl Node {
 pub(super) struct Peer {
     pub(super) life: Life,
     pub(super) says_down: bool,
-    pub(super) gives_opinions: bool,
-    pub(super) gives_votes: bool,
-    /// Votes for whoever asks in a newer epoch.
-    pub(super) votes_freely: bool,
+    pub(super) flaws: BTreeSet<Flaw>,
     /// The vote it gave last: for whom, and in which epoch.
     pub(super) vote: (String, u64),
     pub(super) addr: String,
@@ -99,9 +118,7 @@ impl Cast {
                 Peer {
                     life: Life::Well,
                     says_down: false,
-                    gives_opinions: true,
-                    gives_votes: true,
-                    votes_freely: true,
+                    flaws: BTreeSet::new(),
                     vote: ("*".to_owned(), 0),
                     addr: super::script::address(&port.to_string()),
                     held: Vec::new(),
@@ -165,8 +182,8 @@ impl Cast {
     fn node_answers(&mut self, addr: &str, message: &Message) -> Option<Reply> {
         let node = self.node(addr);
         match message {
-            Message::Ping => node.gives_ping.then(|| node.ping.clone()),
-            Message::Info => node.gives_info.then(|| Reply::text(self.info(addr))),
+            Message::Ping => (!node.flaws.contains(&Flaw::KeepsPing)).then(|| node.ping.clone()),
+            Message::Info => (!node.flaws.contains(&Flaw::KeepsInfo)).then(|| Reply::text(self.info(addr))),
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::ScriptKill => Some(Reply::ok()),
             Message::Promote => Some(self.reconfigure(addr, None)),
@@ -178,15 +195,15 @@ impl Cast {
     /// `MULTI`, `SLAVEOF`, `CONFIG REWRITE`, twice `CLIENT KILL`, `EXEC`, `INFO`
     fn reconfigure(&mut self, addr: &str, of: Option<String>) -> Reply {
         let node = self.node(addr);
-        let slaveof = if node.obeys {
+        let slaveof = if node.flaws.contains(&Flaw::Disobeys) {
+            Reply::error("NOPERM this user has no permissions to run the 'slaveof' command")
+        } else {
             if node.of != of {
                 node.of = of;
-                node.link_up = node.syncs_at_once;
+                node.link_up = !node.flaws.contains(&Flaw::SyncsSlowly);
                 node.link_down_for = -1;
             }
             Reply::ok()
-        } else {
-            Reply::error("NOPERM this user has no permissions to run the 'slaveof' command")
         };
         let queued = || Reply::status("QUEUED");
         let exec = Reply::Array(vec![slaveof, Reply::ok(), Reply::Integer(0), Reply::Integer(0)]);
@@ -199,7 +216,10 @@ impl Cast {
         let mut text = String::new();
         let port = addr.rsplit_once(':').map_or("0", |(_, port)| port);
         let run_id = node.run_id.clone().unwrap_or_else(|| format!("{port:0>20}{:0>20}", node.runs));
-        write!(text, "# Server\r\nrun_id:{run_id}\r\n\r\n# Replication\r\n").unwrap();
+        if run_id.len() == 40 {
+            write!(text, "# Server\r\nrun_id:{run_id}\r\n\r\n").unwrap();
+        }
+        text.push_str("# Replication\r\n");
         match &node.of {
             None => {
                 text.push_str("role:master\r\n");
@@ -237,13 +257,13 @@ impl Peer {
             Message::Ping => Some(Reply::status("PONG")),
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::IsMasterDown { candidate: None, .. } => {
-                self.gives_opinions.then(|| verdict(self.says_down, "*", 0))
+                (!self.flaws.contains(&Flaw::KeepsOpinions)).then(|| verdict(self.says_down, "*", 0))
             }
             Message::IsMasterDown { epoch, candidate: Some(candidate), .. } => {
-                if !self.gives_votes {
+                if self.flaws.contains(&Flaw::KeepsVotes) {
                     return None;
                 }
-                if self.votes_freely && epoch.get() > self.vote.1 {
+                if !self.flaws.contains(&Flaw::NeverVotes) && epoch.get() > self.vote.1 {
                     self.vote = (candidate.to_string(), epoch.get());
                 }
                 Some(verdict(self.says_down, &self.vote.0, self.vote.1))

@@ -19,7 +19,7 @@ use sentinel_core::{
 };
 use sentinel_resp::Reply;
 
-use cast::{Cast, Life};
+use cast::{Cast, Flaw, Life};
 pub(crate) use story::{Story, difference};
 
 /// One engine among played nodes, peers and a disk.
@@ -214,6 +214,7 @@ impl Stage {
             Life::Well => {
                 if let Message::Hello { payload } = &message
                     && !self.cast.is_peer(&addr)
+                    && !self.cast.node(&addr).flaws.contains(&Flaw::SwallowsHellos)
                 {
                     let payload = Bytes::copy_from_slice(payload.as_bytes());
                     self.send_later(Parcel::Hello { link, payload });
@@ -275,16 +276,14 @@ impl Stage {
     /// Another Sentinel says hello.
     fn hello(&mut self, via: Option<&str>, payload: &str) {
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        match via {
-            Some("direct") => self.change("hello", Change::Hello(payload)),
-            _ => {
-                let link = self.links.iter().find(|(_, it)| {
-                    it.up && !self.cast.is_peer(&it.addr) && via.is_none_or(|via| script::address(via) == it.addr)
-                });
-                let link = *link.expect("a subscription that can bring the hello").0;
-                self.feed(Input::Hello { link, payload });
-            }
+        if via == Some("direct") {
+            return self.change("hello", Change::Hello(payload));
         }
+        let link = self.links.iter().find(|(_, it)| {
+            it.up && !self.cast.is_peer(&it.addr) && via.is_none_or(|via| script::address(via) == it.addr)
+        });
+        let link = *link.expect("a subscription that can bring the hello").0;
+        self.feed(Input::Hello { link, payload });
     }
 
     fn show_answer(&mut self, who: &str, reply: &Reply) {

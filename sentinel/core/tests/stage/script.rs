@@ -12,6 +12,7 @@
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
+//! | `node PORT swallows hellos` | its subscribers hear nothing |
 //! | `node PORT answers PING with REPLY` | `+PONG`, `-LOADING ...` |
 //! | `peer B says down`, `says up`, `says nothing` | its answers when asked for an opinion |
 //! | `peer B votes freely`, `votes never`, `votes late`, `voted C 5` | first come first served; its old vote; no answer; its vote so far |
@@ -36,7 +37,7 @@ use sentinel_resp::Reply;
 
 use super::{
     DiskMood, Stage,
-    cast::{Cast, Life, Node},
+    cast::{Cast, Flaw, Life, Node, put},
 };
 
 /// A port is one of 127.0.0.1.
@@ -181,14 +182,15 @@ impl Stage {
                 self.node_fields(addr, fields);
             }
             ["is", fields @ ..] => self.node_fields(addr, fields),
-            ["obeys"] => node.obeys = true,
-            ["disobeys"] => node.obeys = false,
-            ["syncs", "slowly"] => node.syncs_at_once = false,
-            ["syncs", "at", "once"] => node.syncs_at_once = true,
-            ["keeps", "INFO"] => node.gives_info = false,
-            ["keeps", "PING"] => node.gives_ping = false,
+            ["swallows", "hellos"] => put(&mut node.flaws, Flaw::SwallowsHellos, true),
+            ["obeys"] => put(&mut node.flaws, Flaw::Disobeys, false),
+            ["disobeys"] => put(&mut node.flaws, Flaw::Disobeys, true),
+            ["syncs", "slowly"] => put(&mut node.flaws, Flaw::SyncsSlowly, true),
+            ["syncs", "at", "once"] => put(&mut node.flaws, Flaw::SyncsSlowly, false),
+            ["keeps", "INFO"] => put(&mut node.flaws, Flaw::KeepsInfo, true),
+            ["keeps", "PING"] => put(&mut node.flaws, Flaw::KeepsPing, true),
             ["gives", what @ ("INFO" | "PING")] => {
-                *(if *what == "INFO" { &mut node.gives_info } else { &mut node.gives_ping }) = true;
+                put(&mut node.flaws, if *what == "INFO" { Flaw::KeepsInfo } else { Flaw::KeepsPing }, false);
                 self.release(addr);
             }
             ["answers", "PING", "with", ..] => {
@@ -215,7 +217,8 @@ impl Stage {
                 ("link", value) => node.link_up = value == "up",
                 ("down-for", value) => node.link_down_for = number(value),
                 ("sync", value) => node.sync_bytes = number(value),
-                ("run-id", value) => node.run_id = (value != "none").then(|| value.repeat(40)),
+                ("run-id", "none") => node.run_id = Some(String::new()),
+                ("run-id", value) => node.run_id = Some(value.repeat(40)),
                 ("lists", value) => node.lists.push(address(value)),
                 (other, _) => panic!("a node's INFO has no {other:?}"),
             }
@@ -228,14 +231,14 @@ impl Stage {
         match words {
             ["says", word] => {
                 peer.says_down = *word == "down";
-                peer.gives_opinions = *word != "nothing";
+                put(&mut peer.flaws, Flaw::KeepsOpinions, *word == "nothing");
                 self.release(&addr);
             }
-            ["votes", "freely"] => peer.votes_freely = true,
-            ["votes", "never"] => peer.votes_freely = false,
-            ["votes", "late"] => peer.gives_votes = false,
+            ["votes", "freely"] => put(&mut peer.flaws, Flaw::NeverVotes, false),
+            ["votes", "never"] => put(&mut peer.flaws, Flaw::NeverVotes, true),
+            ["votes", "late"] => put(&mut peer.flaws, Flaw::KeepsVotes, true),
             ["votes", "now"] => {
-                peer.gives_votes = true;
+                put(&mut peer.flaws, Flaw::KeepsVotes, false);
                 self.release(&addr);
             }
             ["voted", "*", epoch] => peer.vote = ("*".to_owned(), number(epoch)),
