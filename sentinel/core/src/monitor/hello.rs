@@ -126,7 +126,9 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let key = self.master.key;
         let mut peer = Peer::new(id.clone(), addr.clone(), now);
-        peer.confirmed = confirmed;
+        // A link that another master keeps up is as good as a new one: nothing will come up for this one.
+        let reached = self.peers.get(id).is_some_and(|shared| shared.link.is_up() && shared.link.target.addr == *addr);
+        peer.confirmed = confirmed || reached;
         self.master.peers.insert(id.clone(), peer);
         let period = ping_period(&self.master.settings, &self.ctx.timing);
         let limit = self.master.settings.down_after / 2;
