@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use config_support::{Folder, Reference, reference_installed};
 use sentineld::{
-    config::{Config, Loaded, Source, load},
+    config::{Config, Loaded, Source, is_toml, load},
     persist::Store,
 };
 
@@ -76,7 +76,7 @@ fn every_example_loads_and_keeps_its_promise() {
 fn both_forms_of_an_example_mean_the_same() {
     let folder = Folder::new();
     let examples = examples();
-    for (name, path) in examples.iter().filter(|(name, _)| name.ends_with(".conf")) {
+    for (name, path) in examples.iter().filter(|(_, path)| !is_toml(path)) {
         let Some(toml) = examples.get(&name.replace(".conf", ".toml")) else { panic!("{name} has no TOML form") };
         let (classic, toml) = (loaded(path, &folder).config, loaded(toml, &folder).config);
         let names = |config: &Config| -> Vec<String> {
@@ -111,7 +111,7 @@ fn the_reference_loads_the_classic_examples() {
     if !reference_installed() {
         return;
     }
-    for (name, path) in examples().into_iter().filter(|(name, _)| name.ends_with(".conf")) {
+    for (name, path) in examples().into_iter().filter(|(_, path)| !is_toml(path)) {
         let folder = Folder::new();
         // It would connect to the masters at once: to a port of this host, then, where nobody listens.
         let text = fs::read_to_string(path)

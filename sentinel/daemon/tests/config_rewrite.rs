@@ -246,7 +246,7 @@ fn a_main_line_before_an_include_gives_way() {
         ),
     );
     assert_eq!(loaded(&path).masters[0].settings.down_after.as_millis(), 6000);
-    saved(&path, |snapshot| set(snapshot, |settings| settings.down_after = std::time::Duration::from_millis(7000)));
+    saved(&path, |snapshot| set(snapshot, |settings| settings.down_after = std::time::Duration::from_secs(7)));
 }
 
 #[test]
