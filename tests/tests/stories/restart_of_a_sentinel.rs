@@ -16,6 +16,10 @@ fn a_killed_sentinel_keeps_its_id_its_epochs_and_what_it_knows() {
     group.master().kill();
     let new = deployment.wait_for_switch("mymaster", group.master().port());
     let config_epoch = deployment.wait_for_one_config_epoch("mymaster");
+    eventually("the switch is saved", SOON, || {
+        let saved = sentinel.configured("sentinel config-epoch mymaster");
+        (saved == Some(config_epoch.to_string())).then_some(()).ok_or_else(|| format!("{saved:?} is"))
+    });
     let id = sentinel.id();
     let current_epoch = sentinel.current_epoch();
     assert!(current_epoch >= 1);
@@ -52,6 +56,31 @@ fn a_killed_sentinel_keeps_its_id_its_epochs_and_what_it_knows() {
     let mut expected: Vec<String> = deployment.sentinels()[1..].iter().map(|other| other.port().to_string()).collect();
     expected.sort();
     assert_eq!(peers, expected);
+}
+
+#[test]
+#[ignore = "an observer shows the address it takes over some milliseconds before it is on disk"]
+fn an_address_that_was_told_survives_a_crash() {
+    // Given three Sentinels, of which the first two never lead
+    let deployment = Deployment::of_ours(3).quorums(&[4, 4, 2]).start();
+    let group = deployment.only_group();
+    let old = group.master().port();
+    let observer = &deployment.sentinels()[0];
+
+    // When the master dies, and an observer the moment it has told the new address, and no other is left to tell it again
+    group.master().kill();
+    let told = eventually("the observer tells a new address", SOON, || match observer.master_port("mymaster") {
+        Ok(Some(port)) if port != old => Ok(port),
+        other => Err(format!("{other:?}")),
+    });
+    observer.kill();
+    for other in &deployment.sentinels()[1..] {
+        other.kill();
+    }
+    observer.restart();
+
+    // Then it still tells that address
+    assert_eq!(observer.master_port("mymaster").expect("it answers"), Some(told));
 }
 
 #[test]
