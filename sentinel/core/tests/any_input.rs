@@ -140,6 +140,8 @@ impl Trial {
                 }
             }
             Step::Stray(link, request, reply) => {
+                // By chance it may be the answer to something.
+                self.requests.retain(|it| *it != (LinkId(link), RequestId(request)));
                 self.feed(Input::Reply { link: LinkId(link), request: RequestId(request), reply });
                 self.feed(Input::LinkUp { link: LinkId(link + 1_000_000), local: None });
                 self.feed(Input::LinkDown { link: LinkId(link + 1_000_000), fault: LinkFault::Closed });
