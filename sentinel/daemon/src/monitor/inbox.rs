@@ -1,16 +1,17 @@
 //! What the engine's loop is told, by links and by the writer of the state.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
-
 use bytes::Bytes;
 use sentinel_core::{LinkFault, LinkId, RequestId};
 use sentinel_resp::Reply;
 use tokio::sync::mpsc;
 
 use crate::persist::Outcome;
+
+/// How many facts of one kind are taken before the other kinds have their turn.
+pub(super) const FACTS_AT_ONCE: usize = 64;
+
+/// How many hellos are taken before the other facts have their turn. Few, since a flood of them must not delay an answer.
+pub(super) const HELLOS_AT_ONCE: usize = 16;
 
 /// How many hellos may wait for the engine, from all links together. One more is dropped: a real one is repeated
 /// every two seconds, a flood is not worth memory.
@@ -32,19 +33,29 @@ pub(super) enum Fact {
     Stop,
 }
 
+/// A message on the hello channel of a data node.
+#[derive(Debug)]
+pub(super) struct Hello {
+    pub(super) link: LinkId,
+    /// As in [`Fact::Link`].
+    pub(super) life: u64,
+    pub(super) payload: Bytes,
+}
+
 /// What a link says.
 #[derive(Debug)]
 pub(super) enum News {
     Up { local: Option<std::net::IpAddr> },
     Down(LinkFault),
     Answer { request: RequestId, reply: Reply },
-    Hello(Bytes),
 }
 
 /// The loop's end of the inbox.
 pub(super) struct Inbox {
-    facts: mpsc::UnboundedReceiver<Fact>,
-    hellos: Arc<AtomicUsize>,
+    /// Everything that was asked for.
+    pub(super) facts: mpsc::UnboundedReceiver<Fact>,
+    /// What came unasked.
+    pub(super) hellos: mpsc::Receiver<Hello>,
 }
 
 /// Everybody else's end of the inbox.
@@ -54,47 +65,25 @@ pub(super) struct Inbox {
 #[derive(Clone, Debug)]
 pub(super) struct Outbox {
     facts: mpsc::UnboundedSender<Fact>,
-    hellos: Arc<AtomicUsize>,
+    hellos: mpsc::Sender<Hello>,
 }
 
 /// A new, empty inbox.
 pub(super) fn inbox() -> (Outbox, Inbox) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let hellos = Arc::new(AtomicUsize::new(0));
-    (Outbox { facts: sender, hellos: hellos.clone() }, Inbox { facts: receiver, hellos })
-}
-
-impl Inbox {
-    /// The next fact. None when nobody is left who could send one.
-    pub(super) async fn next(&mut self) -> Option<Fact> {
-        let fact = self.facts.recv().await;
-        self.count(fact)
-    }
-
-    /// The next fact, if one is there.
-    pub(super) fn waiting(&mut self) -> Option<Fact> {
-        let fact = self.facts.try_recv().ok();
-        self.count(fact)
-    }
-
-    fn count(&self, fact: Option<Fact>) -> Option<Fact> {
-        if let Some(Fact::Link { news: News::Hello(_), .. }) = fact {
-            self.hellos.fetch_sub(1, Relaxed);
-        }
-        fact
-    }
+    let (facts, facts_out) = mpsc::unbounded_channel();
+    let (hellos, hellos_out) = mpsc::channel(WAITING_HELLOS);
+    (Outbox { facts, hellos }, Inbox { facts: facts_out, hellos: hellos_out })
 }
 
 impl Outbox {
-    /// Tells something. False: the loop has ended.
-    pub(super) fn tell(&self, fact: Fact) -> bool {
-        if let Fact::Link { news: News::Hello(_), .. } = &fact
-            && self.hellos.fetch_add(1, Relaxed) >= WAITING_HELLOS
-        {
-            self.hellos.fetch_sub(1, Relaxed);
-            return true;
-        }
-        self.facts.send(fact).is_ok()
+    /// Tells something that was asked for. Lost if the loop has ended.
+    pub(super) fn tell(&self, fact: Fact) {
+        let _ = self.facts.send(fact);
+    }
+
+    /// Passes a hello on, if there is room.
+    pub(super) fn hello(&self, hello: Hello) {
+        let _ = self.hellos.try_send(hello);
     }
 }
 
@@ -105,16 +94,20 @@ mod tests {
     #[test]
     fn a_flood_of_hellos_is_cut_and_nothing_else() {
         let (outbox, mut inbox) = inbox();
-        let tell = |news| outbox.tell(Fact::Link { link: LinkId(1), life: 1, news });
-        for _ in 0..WAITING_HELLOS + 500 {
-            tell(News::Hello(Bytes::from_static(b"x")));
-        }
+        let flood = || {
+            for _ in 0..WAITING_HELLOS + 500 {
+                outbox.hello(Hello { link: LinkId(1), life: 1, payload: Bytes::from_static(b"x") });
+            }
+        };
+        flood();
         for request in 0..10 {
-            tell(News::Answer { request: RequestId(request), reply: Reply::ok() });
+            let news = News::Answer { request: RequestId(request), reply: Reply::ok() };
+            outbox.tell(Fact::Link { link: LinkId(1), life: 1, news });
         }
-        let waiting: Vec<_> = std::iter::from_fn(|| inbox.waiting()).collect();
-        assert_eq!(waiting.len(), WAITING_HELLOS + 10);
-        tell(News::Hello(Bytes::from_static(b"x")));
-        assert!(inbox.waiting().is_some(), "room again after the flood");
+        let mut hellos = || std::iter::from_fn(|| inbox.hellos.try_recv().ok()).count();
+        assert_eq!(hellos(), WAITING_HELLOS);
+        flood();
+        assert_eq!(hellos(), WAITING_HELLOS, "room again after the flood");
+        assert_eq!(std::iter::from_fn(|| inbox.facts.try_recv().ok()).count(), 10);
     }
 }

@@ -10,7 +10,7 @@ use super::{
     connection::{Connection, Step},
     dial::{Dialed, Dialer},
     handshake::{self, HANDSHAKE_TIMEOUT, Protocol},
-    inbox::{Fact, News, Outbox},
+    inbox::{Fact, Hello, News, Outbox},
     pubsub::{self, Refusals},
     value::{self, Received},
     wire::{self, Command, HELLO_CHANNEL},
@@ -18,6 +18,11 @@ use super::{
 
 /// How long to wait before a refused subscription is asked for again.
 pub(super) const RESUBSCRIBE_PERIOD: Duration = Duration::from_secs(1);
+
+/// How many values one link may bring before the others, and the engine, have their turn.
+///
+/// Without it a flood of messages would keep this thread busy with one link as long as its socket has something.
+pub(super) const TURN: u32 = 32;
 
 /// A message to send, and the name its answer will carry.
 pub(super) struct Request {
@@ -36,6 +41,10 @@ pub(super) struct Reporter {
 impl Reporter {
     pub(super) fn tell(&self, news: News) {
         self.outbox.tell(Fact::Link { link: self.link, life: self.life, news });
+    }
+
+    pub(super) fn hello(&self, payload: bytes::Bytes) {
+        self.outbox.hello(Hello { link: self.link, life: self.life, payload });
     }
 }
 
@@ -125,6 +134,7 @@ impl Traffic<'_> {
     async fn serve(mut self, mut connection: Connection, mut requests: mpsc::UnboundedReceiver<Request>) -> LinkFault {
         // Before the first request, so that the answer to a first hello is never without its own echo.
         self.subscribe(&mut connection);
+        let mut received: u32 = 0;
         loop {
             let due = self.subscription.as_ref().and_then(|subscription| subscription.due);
             tokio::select! {
@@ -137,6 +147,10 @@ impl Traffic<'_> {
                     Step::Received(value) => {
                         if let Err(fault) = self.receive(value) {
                             return fault;
+                        }
+                        received = received.wrapping_add(1);
+                        if received.is_multiple_of(TURN) {
+                            tokio::task::yield_now().await;
                         }
                     }
                     Step::Broken(fault) => return fault,
@@ -164,7 +178,7 @@ impl Traffic<'_> {
 
     fn receive(&mut self, value: redis::Value) -> Result<(), LinkFault> {
         match value::sort(value) {
-            Received::Hello(payload) => self.reporter.tell(News::Hello(payload)),
+            Received::Hello(payload) => self.reporter.hello(payload),
             Received::Subscribed => {
                 if matches!(self.unanswered.front(), Some(Unanswered::Subscribe)) {
                     self.unanswered.pop_front();

@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
     dial::Dialer,
-    inbox::{News, Outbox},
+    inbox::{Hello, News, Outbox},
     link::{self, Reporter, Request},
 };
 
@@ -62,17 +62,25 @@ impl Links {
 
     /// What a link's news are to the engine. None: that life of the link was closed meanwhile.
     pub(super) fn input(&mut self, link: LinkId, life: u64, news: News) -> Option<Input> {
-        if self.open.get(&link).is_none_or(|open| open.life != life) {
+        if !self.lives(link, life) {
             return None;
         }
         Some(match news {
             News::Up { local } => Input::LinkUp { link, local },
             News::Answer { request, reply } => Input::Reply { link, request, reply },
-            News::Hello(payload) => Input::Hello { link, payload },
             News::Down(fault) => {
                 self.open.remove(&link);
                 Input::LinkDown { link, fault }
             }
         })
+    }
+
+    /// What a hello is to the engine. None: as for [`Links::input`].
+    pub(super) fn hello(&self, Hello { link, life, payload }: Hello) -> Option<Input> {
+        self.lives(link, life).then_some(Input::Hello { link, payload })
+    }
+
+    fn lives(&self, link: LinkId, life: u64) -> bool {
+        self.open.get(&link).is_some_and(|open| open.life == life)
     }
 }

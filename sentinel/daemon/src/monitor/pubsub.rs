@@ -8,8 +8,7 @@ use super::{
     connection::Connection,
     dial::Dialer,
     handshake::{self, HANDSHAKE_TIMEOUT},
-    inbox::News,
-    link::{RESUBSCRIBE_PERIOD, Reporter, within},
+    link::{RESUBSCRIBE_PERIOD, Reporter, TURN, within},
     value::{self, Received},
     wire::{Command, HELLO_CHANNEL},
 };
@@ -41,9 +40,14 @@ async fn listen(target: &Target, dialer: &Dialer, reporter: &Reporter, refusals:
         Err(fault) => return fault,
     };
     connection.queue(&Command::new(&target.rename_commands, "SUBSCRIBE").arg(HELLO_CHANNEL).packed());
+    let mut received: u32 = 0;
     loop {
+        received = received.wrapping_add(1);
+        if received.is_multiple_of(TURN) {
+            tokio::task::yield_now().await;
+        }
         match connection.value().await.map(value::sort_resp2_push) {
-            Ok(Received::Hello(payload)) => reporter.tell(News::Hello(payload)),
+            Ok(Received::Hello(payload)) => reporter.hello(payload),
             Ok(Received::Subscribed | Received::Other) => {}
             Ok(Received::Answer(reply)) => {
                 let line = reply.as_text().unwrap_or("an unexpected answer").to_owned();

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     clock::Clock,
     dial::Dialer,
-    inbox::{Fact, Inbox, Outbox, inbox},
+    inbox::{FACTS_AT_ONCE, Fact, HELLOS_AT_ONCE, Hello, Inbox, Outbox, inbox},
     links::Links,
     writer::Writer,
 };
@@ -26,9 +26,6 @@ use crate::{
 
 /// How long a change that no client acts on may stay unpublished.
 const VIEW_PERIOD: Duration = Duration::from_millis(20);
-
-/// How many facts are taken before their effects are carried out and the links have their turn again.
-const BATCH: usize = 64;
 
 /// How many commands of clients may wait for the engine. Further clients wait for room.
 const WAITING_ASKS: usize = 256;
@@ -137,6 +134,7 @@ struct Monitor {
 /// What ended a wait.
 enum Woken {
     Told(Fact),
+    Greeted(Hello),
     Asked(Ask),
     Due,
     Abandoned,
@@ -151,18 +149,23 @@ impl Monitor {
             match woken {
                 Woken::Told(Fact::Stop) | Woken::Abandoned => break,
                 Woken::Told(fact) => self.take(now, fact),
+                Woken::Greeted(hello) => self.greet(now, hello),
                 Woken::Asked(ask) => self.ask(now, ask),
                 Woken::Due => {}
             }
-            for _ in 1..BATCH {
-                match inbox.waiting() {
-                    Some(Fact::Stop) => return self.finish(),
-                    Some(fact) => self.take(now, fact),
-                    None => match asks.try_recv() {
-                        Ok(ask) => self.ask(now, ask),
-                        Err(_) => break,
-                    },
+            // Some of each kind, so that none of them can keep the others waiting.
+            for _ in 0..FACTS_AT_ONCE {
+                match inbox.facts.try_recv() {
+                    Ok(Fact::Stop) => return self.finish(),
+                    Ok(fact) => self.take(now, fact),
+                    Err(_) => break,
                 }
+            }
+            for ask in std::iter::from_fn(|| asks.try_recv().ok()).take(FACTS_AT_ONCE) {
+                self.ask(now, ask);
+            }
+            for hello in std::iter::from_fn(|| inbox.hellos.try_recv().ok()).take(HELLOS_AT_ONCE) {
+                self.greet(now, hello);
             }
             if self.engine.next_timeout().is_some_and(|due| due <= now.mono) {
                 self.engine.handle_timeout(now);
@@ -179,9 +182,16 @@ impl Monitor {
         let deadline = due.and_then(|due| self.clock.deadline(due));
         tokio::select! {
             biased;
-            fact = inbox.next() => fact.map_or(Woken::Abandoned, Woken::Told),
+            fact = inbox.facts.recv() => fact.map_or(Woken::Abandoned, Woken::Told),
             Some(ask) = asks.recv() => Woken::Asked(ask),
+            Some(hello) = inbox.hellos.recv() => Woken::Greeted(hello),
             () = sleep_until(deadline) => Woken::Due,
+        }
+    }
+
+    fn greet(&mut self, now: Now, hello: Hello) {
+        if let Some(input) = self.links.hello(hello) {
+            self.engine.handle(now, input);
         }
     }
 

@@ -152,11 +152,19 @@ impl Bench {
             return find(&self.seen.remove(at)).expect("it was found a line before");
         }
         loop {
-            let Ok(fact) = tokio::time::timeout_at(deadline, self.inbox.next()).await else {
+            let next = async {
+                tokio::select! {
+                    Some(fact) = self.inbox.facts.recv() => match fact {
+                        Fact::Link { link, life, news } => self.links.input(link, life, news),
+                        other => panic!("links only tell news: {other:?}"),
+                    },
+                    Some(hello) = self.inbox.hellos.recv() => self.links.hello(hello),
+                }
+            };
+            let Ok(input) = tokio::time::timeout_at(deadline, next).await else {
                 panic!("no {what} within {PATIENCE:?}; came instead: {:#?}", self.seen);
             };
-            let Some(Fact::Link { link, life, news }) = fact else { panic!("links only tell news: {fact:?}") };
-            if let Some(input) = self.links.input(link, life, news) {
+            if let Some(input) = input {
                 match find(&input) {
                     Some(found) => return found,
                     None => self.seen.push(input),
