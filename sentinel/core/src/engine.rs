@@ -336,7 +336,7 @@ impl Engine {
             }
             Asked::Vote { master, epoch } => {
                 self.with_master(master, |watch| match PeerAnswer::read(reply) {
-                    Some(answer) => watch.vote_received(id, epoch, answer),
+                    Some(answer) => watch.vote_received(id, epoch, &answer),
                     None => watch.voter_lost(id),
                 });
             }

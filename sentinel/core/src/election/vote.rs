@@ -149,20 +149,17 @@ impl Watch<'_> {
     }
 
     /// A peer answered to our request for its vote.
-    pub(crate) fn vote_received(&mut self, id: &SentinelId, epoch: Epoch, answer: PeerAnswer) {
-        if let Some(peer) = self.master.peers.get_mut(id)
-            && answer.vote.is_some()
-        {
-            peer.vote = answer.vote;
-        }
+    pub(crate) fn vote_received(&mut self, id: &SentinelId, epoch: Epoch, answer: &PeerAnswer) {
         let overtaken = answer.vote_epoch > epoch;
         if let Some(failover) = &mut self.master.failover
             && failover.epoch == epoch
             && let Phase::Electing { unanswered } = &mut failover.phase
         {
             unanswered.remove(id);
+            // It is an opinion of the master as well, and as fresh as the vote.
+            let addr = self.master.addr().clone();
+            self.opinion_received(id, &addr, answer);
         }
-        self.changed();
         if overtaken && self.is_electing() && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
             self.ctx.once_durable(Pending::Event(Event::NewEpoch(answer.vote_epoch)));
         }
