@@ -175,3 +175,35 @@ impl Context {
         self.check_silence(link, endpoint);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Quorum;
+
+    #[test]
+    fn a_quarter_of_down_after_between_pings_at_most_a_second_unless_told_otherwise() {
+        let ms = Duration::from_millis;
+        let mut settings = MasterSettings::new(Quorum::new(1).unwrap());
+        let mut timing = Timing::default();
+        let mut period = |down_after| {
+            settings.down_after = ms(down_after);
+            ping_period(&settings, &timing)
+        };
+        assert_eq!([period(30_000), period(2_000), period(400)], [ms(1_000), ms(500), ms(100)]);
+        assert_eq!(period(1), MIN_PING_PERIOD);
+
+        // SENTINEL DEBUG ping-period: the reference's rule with the period told.
+        timing.ping_period = ms(700);
+        let mut period = |down_after| {
+            settings.down_after = ms(down_after);
+            ping_period(&settings, &timing)
+        };
+        assert_eq!([period(30_000), period(500)], [ms(700), ms(500)]);
+
+        settings.ping_period = Some(ms(50));
+        assert_eq!(ping_period(&settings, &timing), ms(50));
+        settings.ping_period = Some(Duration::ZERO);
+        assert_eq!(ping_period(&settings, &timing), MIN_PING_PERIOD);
+    }
+}

@@ -146,3 +146,53 @@ impl Link {
         self.vitals.set_ok_reply(self.ok_reply_at);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::TargetKind;
+
+    fn link() -> Link {
+        let target = Target {
+            addr: "127.0.0.1:6379".parse().unwrap(),
+            kind: TargetKind::DataNode,
+            user: None,
+            pass: None,
+            client_name: String::new(),
+            rename_commands: Arc::default(),
+        };
+        Link::new(target, Instant::from_micros(5))
+    }
+
+    fn up() -> LinkState {
+        LinkState::Up { link: LinkId(1), since: Instant::ZERO, local: None }
+    }
+
+    #[test]
+    fn a_new_instance_is_unavailable_since_it_is_known() {
+        assert_eq!(link().unavailable_since(), Some(Instant::from_micros(5)));
+    }
+
+    #[test]
+    fn silence_counts_from_the_first_unanswered_ping_else_from_the_last_answer_while_disconnected() {
+        let mut link = link();
+        link.state = up();
+        link.silent_since = None;
+        link.ok_reply_at = Instant::from_micros(70);
+        assert_eq!(link.unavailable_since(), None);
+        link.state = LinkState::Connecting(LinkId(2));
+        assert_eq!(link.unavailable_since(), Some(Instant::from_micros(70)));
+        link.silent_since = Some(Instant::from_micros(60));
+        assert_eq!(link.unavailable_since(), Some(Instant::from_micros(60)));
+    }
+
+    #[test]
+    fn time_that_nobody_observed_is_no_silence() {
+        let mut link = link();
+        link.forgive(Duration::from_micros(100));
+        assert_eq!(link.unavailable_since(), Some(Instant::from_micros(105)));
+        link.silent_since = None;
+        link.forgive(Duration::from_micros(100));
+        assert_eq!((link.silent_since, link.ok_reply_at), (None, Instant::from_micros(205)));
+    }
+}
