@@ -18,6 +18,15 @@ pub(super) enum Life {
     Silent,
     /// Connections are refused.
     Dead,
+    /// Connections fail for another reason.
+    Fails(Failure),
+}
+
+/// Why a connection fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    Denied,
+    Unresolved,
 }
 
 /// How someone who is well departs from what is expected.

@@ -19,7 +19,7 @@ use sentinel_core::{
 };
 use sentinel_resp::Reply;
 
-use cast::{Cast, Flaw, Life};
+use cast::{Cast, Failure, Flaw, Life};
 pub(crate) use story::{Story, difference};
 
 /// One engine among played nodes, peers and a disk.
@@ -204,6 +204,14 @@ impl Stage {
                 self.links.remove(&link);
                 self.feed(Input::LinkDown { link, fault: LinkFault::Refused });
             }
+            Life::Fails(failure) => {
+                self.links.remove(&link);
+                let fault = match failure {
+                    Failure::Denied => LinkFault::Denied("WRONGPASS invalid username-password pair".into()),
+                    Failure::Unresolved => LinkFault::Unresolved("no such host".into()),
+                };
+                self.feed(Input::LinkDown { link, fault });
+            }
             Life::Silent => self.cast.hold(&addr, Parcel::Dial { link }),
         }
     }
@@ -225,7 +233,7 @@ impl Stage {
                 }
             }
             Life::Silent => self.cast.hold(&addr, Parcel::Request { link, request, message }),
-            Life::Dead => {}
+            Life::Dead | Life::Fails(_) => {}
         }
     }
 

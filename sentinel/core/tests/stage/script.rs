@@ -7,6 +7,7 @@
 //! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown; `ask ping info hello links disk` are not |
 //! | `node PORT dies`, `restarts` | connections close, then are refused; a new process listens |
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
+//! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT closes` | connections close, new ones are accepted |
 //! | `node PORT is FIELD=VALUE...` | what its INFO says: `of offset priority link down-for sync run-id lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
@@ -37,7 +38,7 @@ use sentinel_resp::Reply;
 
 use super::{
     DiskMood, Stage,
-    cast::{Cast, Flaw, Life, Node, put},
+    cast::{Cast, Failure, Flaw, Life, Node, put},
 };
 
 /// A port is one of 127.0.0.1.
@@ -170,6 +171,14 @@ impl Stage {
             ["restarts"] => {
                 node.life = Life::Well;
                 node.runs += 1;
+            }
+            ["denies"] => {
+                node.life = Life::Fails(Failure::Denied);
+                self.break_links(addr, &LinkFault::Closed);
+            }
+            ["loses", "its", "name"] => {
+                node.life = Life::Fails(Failure::Unresolved);
+                self.break_links(addr, &LinkFault::Closed);
             }
             ["closes"] => self.break_links(addr, &LinkFault::Closed),
             ["vanishes"] => node.life = Life::Silent,
