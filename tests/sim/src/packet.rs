@@ -65,7 +65,7 @@ pub enum Packet {
     /// It may go on, under this replication id.
     Continue { replid: u64 },
     /// It gets everything anew.
-    FullResync { replid: u64, offset: u64 },
+    FullResync { replid: u64 },
     /// Everything.
     Rdb { values: Arc<Vec<u32>>, offset: u64 },
     /// The master cannot serve replicas now.

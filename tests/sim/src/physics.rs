@@ -43,8 +43,10 @@ pub enum Event {
     Dialed(ConnId, Result<(), LinkFault>),
     /// The listener hears of a new connection.
     Accepted(ConnId),
-    /// A message reaches one end.
-    Arrive { conn: ConnId, to: usize, packet: Packet },
+    /// The next message of a stream reaches one end.
+    Arrive { conn: ConnId, to: usize },
+    /// A process takes a message from one end.
+    Delivered { conn: ConnId, to: usize, packet: Packet },
     /// A dialler has waited long enough for [`Packet::Ready`].
     HandshakeOver(ConnId),
     /// A Sentinel's engine wants to be called.
@@ -122,8 +124,10 @@ struct Conn {
     port: u16,
     /// The last arrival at each end: a stream keeps its order.
     last: [Time; 2],
-    /// What a cut path keeps from each end.
-    held: [VecDeque<Packet>; 2],
+    /// What is on its way to each end, in order.
+    pipe: [VecDeque<Packet>; 2],
+    /// How many of these should have arrived at each end, but the way was cut.
+    held: [usize; 2],
 }
 
 /// Everything around the processes.
@@ -245,7 +249,8 @@ impl Physics {
             purpose,
             port: to.port,
             last: [0; 2],
-            held: [VecDeque::new(), VecDeque::new()],
+            pipe: [VecDeque::new(), VecDeque::new()],
+            held: [0; 2],
         });
         match target {
             Some(target) if !self.is_cut(from, target) => {
@@ -287,7 +292,7 @@ impl Physics {
         match event {
             Event::Dialed(conn, _) | Event::HandshakeOver(conn) => Some(self.conns[*conn].ends[DIALER]),
             Event::Accepted(conn) => Some(self.conns[*conn].ends[LISTENER]),
-            Event::Arrive { conn, to, .. } => Some(self.conns[*conn].ends[*to]),
+            Event::Arrive { conn, to } | Event::Delivered { conn, to, .. } => Some(self.conns[*conn].ends[*to]),
             Event::Wake { host, .. }
             | Event::DiskDone { host, .. }
             | Event::DiskRetry { host, .. }
@@ -326,27 +331,21 @@ impl Physics {
         }
         let to = 1 - from;
         let [source, target] = [self.conns[conn].ends[from], self.conns[conn].ends[to]];
-        if !self.conns[conn].held[to].is_empty() || self.is_cut(source, target) {
-            self.hold(conn, to, packet);
-            return;
-        }
         let at = (self.now + self.latency(source, target) + more).max(self.conns[conn].last[to]);
         self.conns[conn].last[to] = at;
-        self.at(at, Event::Arrive { conn, to, packet });
-    }
-
-    fn hold(&mut self, conn: ConnId, to: usize, packet: Packet) {
-        self.conns[conn].held[to].push_back(packet);
-        self.stuck.insert(conn);
+        self.conns[conn].pipe[to].push_back(packet);
+        self.at(at, Event::Arrive { conn, to });
     }
 
     /// A message has come to the end of its way. Returns it if there is somebody to take it.
-    pub fn arrive(&mut self, conn: ConnId, to: usize, packet: Packet) -> Option<Packet> {
+    pub fn arrive(&mut self, conn: ConnId, to: usize) -> Option<Packet> {
         let [source, target] = [self.conns[conn].ends[1 - to], self.conns[conn].ends[to]];
-        if !self.conns[conn].held[to].is_empty() || self.is_cut(source, target) {
-            self.hold(conn, to, packet);
+        if self.is_cut(source, target) {
+            self.conns[conn].held[to] += 1;
+            self.stuck.insert(conn);
             return None;
         }
+        let packet = self.conns[conn].pipe[to].pop_front()?;
         if !self.hosts[target].powered {
             return None;
         }
@@ -355,7 +354,8 @@ impl Physics {
             if !matches!(packet, Packet::Fin) && self.conns[conn].open[1 - to] {
                 let at = (self.now + self.latency(target, source)).max(self.conns[conn].last[1 - to]);
                 self.conns[conn].last[1 - to] = at;
-                self.at(at, Event::Arrive { conn, to: 1 - to, packet: Packet::Fin });
+                self.conns[conn].pipe[1 - to].push_back(Packet::Fin);
+                self.at(at, Event::Arrive { conn, to: 1 - to });
             }
             return None;
         }
@@ -404,7 +404,9 @@ impl Physics {
     pub fn reset(&mut self, conn: ConnId) {
         for end in [DIALER, LISTENER] {
             if self.conns[conn].open[end] {
-                self.after(0, Event::Arrive { conn, to: end, packet: Packet::Fin });
+                // It overtakes what is on its way.
+                self.conns[conn].pipe[end].push_front(Packet::Fin);
+                self.after(0, Event::Arrive { conn, to: end });
             }
         }
     }
@@ -431,7 +433,7 @@ impl Physics {
         for conn in std::mem::take(&mut self.stuck) {
             for to in [DIALER, LISTENER] {
                 let [source, target] = [self.conns[conn].ends[1 - to], self.conns[conn].ends[to]];
-                if self.conns[conn].held[to].is_empty() {
+                if self.conns[conn].held[to] == 0 {
                     continue;
                 }
                 if self.is_cut(source, target) {
@@ -441,8 +443,8 @@ impl Physics {
                 let retry = self.rng.below(3 * SEC);
                 let at = (self.now + retry).max(self.conns[conn].last[to]);
                 self.conns[conn].last[to] = at;
-                for packet in std::mem::take(&mut self.conns[conn].held[to]) {
-                    self.at(at, Event::Arrive { conn, to, packet });
+                for _ in 0..std::mem::take(&mut self.conns[conn].held[to]) {
+                    self.at(at, Event::Arrive { conn, to });
                 }
             }
         }

@@ -33,8 +33,29 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
-/// Runs a scenario.
+/// Runs a scenario. A panic, of an engine or of the world, is a broken rule as well.
 pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
+    std::panic::catch_unwind(|| live(scenario, detail)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+            .unwrap_or_default();
+        Outcome {
+            seed: scenario.seed,
+            violation: Some(Violation { at: 0, rule: "nothing panics", what }),
+            digest: 0,
+            rest_after: None,
+            steps: 0,
+            elections: 0,
+            promotions: 0,
+            losses: Losses::default(),
+            lines: Vec::new(),
+        }
+    })
+}
+
+fn live(scenario: &Scenario, detail: Detail) -> Outcome {
     let mut world = scenario.build(detail);
     let mut rest_at: Option<Time> = None;
     let mut next_look = scenario.healed_at + SEC;

@@ -120,8 +120,8 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         // The network acts whether or not a process stands still.
         let event = match event {
-            Event::Arrive { conn, to, packet } => match self.physics.arrive(conn, to, packet) {
-                Some(packet) => Event::Arrive { conn, to, packet },
+            Event::Arrive { conn, to } => match self.physics.arrive(conn, to) {
+                Some(packet) => Event::Delivered { conn, to, packet },
                 None => return,
             },
             Event::Syn(conn) => return self.physics.syn(conn),
@@ -156,8 +156,8 @@ impl World {
             Event::Dialed(conn, result) => sentinel.dialed(physics, conn, result),
             Event::Accepted(conn) => sentinel.accepted(physics, conn),
             Event::HandshakeOver(conn) => sentinel.handshake_over(physics, conn),
-            Event::Arrive { conn, packet: Packet::Fin, .. } => sentinel.closed(physics, conn),
-            Event::Arrive { conn, packet, .. } => sentinel.received(physics, conn, packet),
+            Event::Delivered { conn, packet: Packet::Fin, .. } => sentinel.closed(physics, conn),
+            Event::Delivered { conn, packet, .. } => sentinel.received(physics, conn, packet),
             Event::Wake { life, at, .. } if life == sentinel.life => sentinel.wake(physics, at),
             Event::DiskDone { life, .. } if life == sentinel.life => sentinel.disk_done(physics),
             Event::DiskRetry { life, .. } if life == sentinel.life => sentinel.disk_retry(physics),
@@ -173,8 +173,8 @@ impl World {
         match event {
             Event::Dialed(conn, result) => node.dialed(physics, conn, result.is_ok()),
             Event::Accepted(conn) => node.accepted(physics, conn),
-            Event::Arrive { conn, packet: Packet::Fin, .. } => node.closed(physics, conn),
-            Event::Arrive { conn, packet, .. } => node.received(physics, conn, packet),
+            Event::Delivered { conn, packet: Packet::Fin, .. } => node.closed(physics, conn),
+            Event::Delivered { conn, packet, .. } => node.received(physics, conn, packet),
             Event::Cron { life, .. } if life == node.life => node.cron(physics),
             Event::RdbReady { life, conn, .. } if life == node.life => node.rdb_ready(physics, conn),
             Event::Loaded { life, conn, .. } if life == node.life => node.loaded(physics, conn),
@@ -186,8 +186,8 @@ impl World {
         let (app, physics) = (&mut self.apps[index], &mut self.physics);
         match event {
             Event::Dialed(conn, result) => app.dialed(physics, conn, result.is_ok()),
-            Event::Arrive { conn, packet: Packet::Fin, .. } => app.closed(physics, conn),
-            Event::Arrive { conn, packet, .. } => app.received(physics, conn, packet),
+            Event::Delivered { conn, packet: Packet::Fin, .. } => app.closed(physics, conn),
+            Event::Delivered { conn, packet, .. } => app.received(physics, conn, packet),
             Event::Cron { .. } => app.cron(physics),
             Event::Impatient { turn, .. } => app.impatient(physics, turn),
             _ => {}

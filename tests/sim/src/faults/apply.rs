@@ -190,7 +190,8 @@ impl World {
         let told: Option<HostPort> = (0..self.sentinels.len())
             .filter(|other| *other != sentinel)
             .find_map(|other| self.sentinels[other].master_of(&name))
-            .map(|(addr, _)| addr);
+            .map(|(addr, _)| addr)
+            .or_else(|| self.master_of(group).map(|host| self.physics.address(host)));
         let Some(addr) = told else { return self.monitor_later(sentinel, group) };
         if !self.sentinels[sentinel].is_running() || self.physics.hosts[sentinel].hung > 0 {
             return self.monitor_later(sentinel, group);

@@ -25,16 +25,48 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
             at = until + 3 * scenario.failover_timeout + 60 * SEC;
         }
     } else {
-        let count = rng.between(6, 24);
-        for _ in 0..count {
-            let at = rng.between(FIRST, LAST);
-            let longest = rng.pick(&[2 * SEC, 10 * SEC, 60 * SEC]);
-            let until = at + rng.between(10 * MS, longest);
-            faults.push(Fault { at, until, kind: any(scenario, &mut rng) });
+        let style = rng.pick(&[Style::Any, Style::Any, Style::Network, Style::Processes, Style::Operators]);
+        // Spread over the time, or in a few storms of faults that meet each other.
+        let storms = rng.permille(500);
+        let mut left = rng.between(6, 30);
+        while left > 0 {
+            let begin = rng.between(FIRST, LAST - 10 * SEC);
+            let together = if storms { rng.between(2, 8).min(left) } else { 1 };
+            left -= together;
+            let width = rng.pick(&[10 * MS, 500 * MS, 10 * SEC]);
+            for _ in 0..together {
+                let at = begin + rng.below(width);
+                let longest = rng.pick(&[2 * SEC, 10 * SEC, 60 * SEC]);
+                let until = at + rng.between(10 * MS, longest);
+                faults.push(Fault { at, until, kind: any(scenario, style, &mut rng) });
+            }
         }
         faults.sort_by_key(|fault| fault.at);
     }
     faults
+}
+
+/// What most faults of a history are about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Any,
+    Network,
+    Processes,
+    Operators,
+}
+
+impl Style {
+    /// Numbers of the kinds in [`any`], those that matter most several times.
+    const fn kinds(self) -> &'static [u64] {
+        match self {
+            Style::Any => &[
+                0, 0, 0, 4, 5, 5, 7, 8, 9, 9, 11, 12, 12, 14, 14, 16, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+            ],
+            Style::Network => &[0, 9, 12, 12, 12, 14, 14, 14, 16, 16, 16, 18, 19, 20, 21, 25],
+            Style::Processes => &[0, 0, 0, 0, 4, 5, 5, 7, 8, 8, 8, 9, 9, 9, 11, 22, 22, 23, 23],
+            Style::Operators => &[0, 0, 12, 14, 16, 9, 25, 25, 26, 26, 26, 27, 28, 28, 29, 29],
+        }
+    }
 }
 
 /// Faults of which each is survived by itself.
@@ -51,26 +83,26 @@ fn single(scenario: &Scenario, rng: &mut Rng) -> Kind {
     }
 }
 
-fn any(scenario: &Scenario, rng: &mut Rng) -> Kind {
+fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
     let group = rng.index(scenario.groups.len());
     // Forgetting others lowers the majority: with a small quorum that is the operator's fault alone.
     let forgets = scenario.quorum > scenario.sentinels / 2;
     loop {
-        let kind = match rng.below(30) {
-            0..=3 => Kind::KillMaster { group, power: rng.permille(300) },
+        let kind = match rng.pick(style.kinds()) {
+            0 => Kind::KillMaster { group, power: rng.permille(300) },
             4 => Kind::HangMaster { group },
-            5 | 6 => Kind::KillNode {
+            5 => Kind::KillNode {
                 node: node(scenario, rng),
                 power: rng.permille(300),
                 wipe: scenario.wipes && rng.permille(500),
             },
             7 => Kind::Hang { host: rng.index(scenario.sentinels + scenario.node_hosts().len()) },
             8 => Kind::Hang { host: sentinel(scenario, rng) },
-            9 | 10 => Kind::KillSentinel { sentinel: sentinel(scenario, rng), power: rng.permille(300) },
+            9 => Kind::KillSentinel { sentinel: sentinel(scenario, rng), power: rng.permille(300) },
             11 => Kind::MoveSentinel { sentinel: sentinel(scenario, rng) },
-            12 | 13 => Kind::Split { hosts: part(scenario, rng) },
-            14 | 15 => Kind::OneWay { hosts: part(scenario, rng) },
-            16 | 17 => {
+            12 => Kind::Split { hosts: part(scenario, rng) },
+            14 => Kind::OneWay { hosts: part(scenario, rng) },
+            16 => {
                 let (one, other) = (rng.index(scenario.host_count()), rng.index(scenario.host_count()));
                 Kind::Pair { one, other }
             }

@@ -1,13 +1,18 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::Message;
 
-use super::{Hello, Invariant, Observation, Setting};
+use super::{Candidacies, Hello, Invariant, Observation, Setting};
 use crate::time::Time;
 
 /// One master address for each configuration epoch.
+///
+/// A forced failover takes an epoch that no majority has granted: cut off from the others, two can make the same one.
+/// That cannot be prevented without refusing the operator; what must hold then is that all agree in the end.
 #[derive(Debug, Default)]
 pub(super) struct OneMaster {
+    candidacies: Candidacies,
+    forced: BTreeSet<(usize, u64)>,
     told: BTreeMap<(usize, u64), String>,
 }
 
@@ -17,6 +22,10 @@ impl Invariant for OneMaster {
     }
 
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        self.candidacies.observe(setting, observation);
+        if let Observation::Elected { sentinel, group, forced: true } = observation {
+            self.forced.insert((*group, self.candidacies.of(*sentinel, *group)));
+        }
         let Observation::Sent { sentinel, message: Message::Hello { payload }, .. } = observation else {
             return Ok(());
         };
@@ -27,7 +36,7 @@ impl Invariant for OneMaster {
             return Ok(());
         }
         let first = self.told.entry((group, hello.config_epoch)).or_insert_with(|| hello.addr.clone());
-        if *first == hello.addr {
+        if *first == hello.addr || self.forced.contains(&(group, hello.config_epoch)) {
             Ok(())
         } else {
             Err(format!(

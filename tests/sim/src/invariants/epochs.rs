@@ -66,11 +66,12 @@ impl Invariant for Forward {
                 raise(&mut self.config_told, (*sentinel, hello.master.to_owned()), hello.config_epoch)
                     .map_err(|was| format!("Sentinel {sentinel} told config epoch {was} and now {payload}"))
             }
-            // Whoever is told to forget a master forgets its configuration, too; never its votes.
-            Observation::Operator { sentinel, change: Change::Remove { name } } => {
-                self.config.remove(&(*sentinel, name.clone()));
-                self.config_told.remove(&(*sentinel, name.clone()));
-                self.leader.remove(&(*sentinel, name.clone()));
+            // Whoever is told to watch a master anew begins without a configuration.
+            Observation::Operator { sentinel, change: Change::Monitor(new) } => {
+                let key = (*sentinel, new.name.to_string());
+                self.config.remove(&key);
+                self.config_told.remove(&key);
+                self.leader.remove(&key);
                 Ok(())
             }
             _ => Ok(()),

@@ -46,7 +46,8 @@ impl FitReplica {
         if info.replica && info.priority == 0 {
             return fail("its priority is 0".to_owned());
         }
-        if !info.synced {
+        // An empty master that was demoted shows the offset of its own history: what tells it apart is the replication id.
+        if !info.synced && info.offset <= 1 {
             return fail("it has never had the data".to_owned());
         }
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);

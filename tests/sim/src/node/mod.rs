@@ -80,7 +80,7 @@ pub(crate) enum Sync {
     /// Connecting, or waiting for the answer to PSYNC.
     Asking(ConnId),
     /// Everything is being sent.
-    Receiving { conn: ConnId, replid: u64, offset: u64 },
+    Receiving { conn: ConnId, replid: u64 },
     /// Everything is being read; the stream waits.
     Loading { conn: ConnId, replid: u64, offset: u64, values: Arc<Vec<u32>>, pending: Vec<Entry> },
     /// Up to date, but for what is on its way.

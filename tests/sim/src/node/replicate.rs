@@ -128,9 +128,9 @@ impl Node {
                 say!(physics, "node {} goes on at offset {}", self.host, self.offset);
                 physics.send(conn, DIALER, Packet::Ack { offset: self.offset });
             }
-            Packet::FullResync { replid, offset } => {
+            Packet::FullResync { replid } => {
                 self.cached = false;
-                up.sync = Sync::Receiving { conn, replid, offset };
+                up.sync = Sync::Receiving { conn, replid };
             }
             Packet::Rdb { values, offset } => {
                 let Sync::Receiving { replid, .. } = up.sync else { return };
@@ -265,7 +265,7 @@ impl Node {
             }
         } else {
             say!(physics, "node {} sends everything to {}", self.host, down.addr);
-            physics.send(conn, LISTENER, Packet::FullResync { replid: self.replid, offset: self.offset });
+            physics.send(conn, LISTENER, Packet::FullResync { replid: self.replid });
             down.waiting = Some(Vec::new());
             down.snapshot = Some((Arc::new(self.data.clone()), self.offset));
             let time = self.about(self.config.sync_time);
