@@ -150,7 +150,7 @@ impl Watch<'_> {
 
     /// A peer answered to our request for its vote.
     pub(crate) fn vote_received(&mut self, id: &SentinelId, epoch: Epoch, answer: &PeerAnswer) {
-        let overtaken = answer.vote_epoch > epoch;
+        let mut overtaken = false;
         if let Some(failover) = &mut self.master.failover
             && failover.epoch == epoch
             && let Phase::Electing { unanswered } = &mut failover.phase
@@ -159,11 +159,16 @@ impl Watch<'_> {
             // It is an opinion of the master as well, and as fresh as the vote.
             let addr = self.master.addr().clone();
             self.opinion_received(id, &addr, answer);
+            overtaken = answer.vote_epoch > epoch && answer.vote_epoch.plausible_after(self.ctx.current_epoch);
         }
-        if overtaken && self.is_electing() && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
+        if overtaken && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
             self.ctx.once_durable(Pending::Event(Event::NewEpoch(answer.vote_epoch)));
         }
-        self.count_votes();
+        if overtaken && self.is_electing() {
+            self.lose_election(&format!("epoch {epoch} is over, {id} has voted in {}", answer.vote_epoch));
+        } else {
+            self.count_votes();
+        }
     }
 
     /// A peer that was asked for its vote is gone.
@@ -190,8 +195,11 @@ impl Watch<'_> {
         let mine = own + votes_for(me, epoch, votes.clone());
         let others = votes.filter(|(leader, at)| leader != me && *at == epoch).count();
         let needed = self.needed();
-        if self.ctx.current_epoch > epoch {
-            self.lose_election(&format!("epoch {epoch} is over, {} has begun", self.ctx.current_epoch));
+        // That the epoch of this process is newer by now means nothing: another master's election may have raised it.
+        // What counts is this master. (The reference counts in the newest epoch only, so that of several masters that
+        // fail together one election spoils the other.)
+        if self.master.config_epoch >= epoch {
+            self.lose_election(&format!("a configuration of epoch {} is in force", self.master.config_epoch));
         } else if forced {
             // The operator decides, not the majority; but the epoch must be granted to nobody else, or two
             // configurations of the same epoch could come into the world.
