@@ -7,8 +7,8 @@ use std::{
 
 use crate::config::Supervised;
 
-/// Set in the process that goes on in the background.
-const BACKGROUND: &str = "SENTINEL_IN_BACKGROUND";
+/// Set in the process that goes on in the background. Not for programs that it starts.
+pub(crate) const BACKGROUND: &str = "SENTINEL_IN_BACKGROUND";
 
 /// Whether this is the process that goes on in the background. It makes itself the leader of its own session.
 pub(super) fn is_background() -> bool {
