@@ -105,5 +105,6 @@ impl Node {
             Reconf::Waiting | Reconf::Done => {}
         }
         self.rebooted_at = self.rebooted_at.map(|at| at + stall);
+        self.hello_heard_at = self.hello_heard_at + stall;
     }
 }
