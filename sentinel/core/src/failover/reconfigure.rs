@@ -5,8 +5,7 @@ use std::time::Duration;
 use crate::{
     events::{Event, Level},
     failover::Failover,
-    output::Message,
-    state::{Asked, NodeId, Reconf},
+    state::{NodeId, Reconf},
     time::Instant,
     timer::Timer,
     watch::Watch,
@@ -33,7 +32,7 @@ impl Watch<'_> {
         let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
         for id in self.master.replica_ids() {
             let ready = self.master.nodes.get(&id).is_some_and(|n| n.reconf == Reconf::Waiting && n.is_reachable());
-            if taken < places && ready && self.point(id) {
+            if taken < places && ready && self.order_to_follow(id) {
                 self.node_event(id, Event::ReconfSent);
                 self.set_reconf(id, Reconf::Sent { at: now });
                 taken += 1;
@@ -63,7 +62,7 @@ impl Watch<'_> {
             .collect();
         self.end_failover(Event::FailoverEnd);
         for id in rest {
-            if self.point(id) {
+            if self.order_to_follow(id) {
                 self.node_event(id, Event::ReconfSentBestEffort);
             }
         }
@@ -81,11 +80,6 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Phase(self.master.key));
         self.ctx.timers.disarm(&Timer::Reconfigure(self.master.key));
         self.changed_urgently();
-    }
-
-    fn point(&mut self, id: NodeId) -> bool {
-        let of = self.master.addr().clone();
-        self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of })
     }
 
     fn set_reconf(&mut self, id: NodeId, reconf: Reconf) {

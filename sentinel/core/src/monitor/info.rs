@@ -8,7 +8,7 @@ use crate::{
     events::{Event, Level},
     monitor::InfoReport,
     output::Message,
-    state::{Asked, NodeId, Reconf},
+    state::{Asked, LinkState, NodeId, Reconf},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -212,7 +212,7 @@ impl Watch<'_> {
     }
 
     /// Sends a node the order to follow the master.
-    fn order_to_follow(&mut self, id: NodeId) -> bool {
+    pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());
         let sent = self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of });
         if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| sent) {
@@ -283,6 +283,11 @@ impl Watch<'_> {
             node.reconf = Reconf::Done;
             self.node_event(id, Event::ReconfDone);
             self.advance_reconfiguration();
+        } else if matches!(node.reconf, Reconf::Sent { .. })
+            && matches!(node.link.state, LinkState::Up { since, .. } if node.ordered_at.is_some_and(|at| at < since))
+        {
+            // The order went over an earlier connection and was lost with it.
+            self.order_to_follow(id);
         }
     }
 
