@@ -49,6 +49,7 @@ impl Watch<'_> {
     /// The master is available again.
     pub(crate) fn master_came_back(&mut self) {
         self.ctx.timers.disarm(&Timer::Ask(self.master.key));
+        self.master.lost_elections = 0;
         self.evaluate_odown();
         // The others may have withdrawn their opinion before: then it was not objectively down any more.
         self.stand_down();
