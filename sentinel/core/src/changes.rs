@@ -260,6 +260,7 @@ impl Watch<'_> {
     fn reset(&mut self) {
         let now = self.ctx.mono();
         self.clear_failover_quietly();
+        self.master.adopting = None;
         for id in self.master.replica_ids() {
             self.remove_node(id);
         }

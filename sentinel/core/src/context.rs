@@ -81,6 +81,8 @@ pub(crate) enum Pending {
     Campaign { master: MasterKey, epoch: Epoch },
     /// The promotion is on disk: switch.
     Switch { master: MasterKey, epoch: Epoch },
+    /// A peer's newer configuration is on disk: switch.
+    Adopt { master: MasterKey, epoch: Epoch },
 }
 
 impl Context {

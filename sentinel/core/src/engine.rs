@@ -84,6 +84,9 @@ impl Engine {
                 self.ctx.notice(Level::Warning, None, text);
                 self.ctx.durability.error = Some(error.into());
                 self.ctx.view_urgent = true;
+                for key in self.master_keys() {
+                    self.with_master(key, |watch| watch.adopt_switch());
+                }
             }
         }
         self.go_on_with_durable();
@@ -187,6 +190,7 @@ impl Engine {
             config_epoch: from.config_epoch,
             vote: Vote { leader: None, epoch: from.leader_epoch, at: now },
             failover: None,
+            adopting: None,
             not_before: now,
             delay_told: false,
             lost_elections: 0,
@@ -230,6 +234,9 @@ impl Engine {
                 }
                 Pending::Switch { master, epoch } => {
                     self.with_master(master, |watch| watch.switch_to_promoted(epoch));
+                }
+                Pending::Adopt { master, epoch } => {
+                    self.with_master(master, |watch| watch.adopt_recorded(epoch));
                 }
             }
         }

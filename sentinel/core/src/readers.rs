@@ -10,15 +10,19 @@ use crate::{
 };
 
 impl Master {
-    /// What is written of this master. While a promotion is being recorded, the new configuration already.
+    /// What is written of this master. While a promotion or a peer's configuration is being recorded, that one already.
     pub(crate) fn durable_form(&self) -> MasterSnapshot {
         let (current, config_epoch) = match &self.failover {
             Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) => (*replica, *epoch),
             _ => (self.current, self.config_epoch),
         };
         let addr = self.nodes.get(&current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());
+        let (addr, config_epoch) = match &self.adopting {
+            Some(adoption) if adoption.epoch > config_epoch => (adoption.addr.clone(), adoption.epoch),
+            _ => (addr, config_epoch),
+        };
         let mut replicas: Vec<_> =
-            self.nodes.values().filter(|node| node.id != current).map(|node| node.addr.clone()).collect();
+            self.nodes.values().filter(|node| node.addr != addr).map(|node| node.addr.clone()).collect();
         replicas.sort();
         MasterSnapshot {
             name: self.name.clone(),

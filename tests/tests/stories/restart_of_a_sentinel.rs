@@ -59,7 +59,6 @@ fn a_killed_sentinel_keeps_its_id_its_epochs_and_what_it_knows() {
 }
 
 #[test]
-#[ignore = "an observer shows the address it takes over some milliseconds before it is on disk"]
 fn an_address_that_was_told_survives_a_crash() {
     // Given three Sentinels, of which the first two never lead
     let deployment = Deployment::of_ours(3).quorums(&[4, 4, 2]).start();

@@ -1,12 +1,13 @@
 //! The switch: another node is the master from now on, for us and for our clients.
 
 use crate::{
+    context::Pending,
     events::Event,
     failover::{Failover, Phase},
     output::Output,
-    state::{NodeId, Reconf},
+    state::{Adoption, NodeId, Reconf},
     timer::Timer,
-    types::{Epoch, HostPort, SentinelId},
+    types::Epoch,
     view::Role,
     watch::Watch,
 };
@@ -45,9 +46,32 @@ impl Watch<'_> {
         self.advance_reconfiguration();
     }
 
-    /// A peer announces a newer configuration with another address.
-    pub(crate) fn adopt_switch(&mut self, from: &SentinelId, from_addr: &HostPort, addr: HostPort, epoch: Epoch) {
-        let peer = self.master.subject_of_peer(from, from_addr);
+    /// A peer announces a newer configuration with another address. It is written before anybody is told: a client
+    /// that was given the new address is never given the old one again, also not after a crash.
+    pub(crate) fn record_switch(&mut self, adoption: Adoption) {
+        let epoch = adoption.epoch;
+        if self.master.adopting.as_ref().is_none_or(|other| other.epoch < epoch) {
+            self.master.adopting = Some(adoption);
+            self.persist_promise();
+            self.ctx.once_durable(Pending::Adopt { master: self.master.key, epoch });
+        }
+    }
+
+    /// The announced configuration of this epoch is on disk.
+    pub(crate) fn adopt_recorded(&mut self, epoch: Epoch) {
+        if self.master.adopting.as_ref().is_some_and(|adoption| adoption.epoch == epoch) {
+            self.adopt_switch();
+        }
+    }
+
+    /// Switches to the announced configuration. When the disk fails it is taken all the same: it is a peer's promise
+    /// and not ours, and our clients need the address.
+    pub(crate) fn adopt_switch(&mut self) {
+        let Some(Adoption { from, from_addr, addr, epoch }) = self.master.adopting.take() else { return };
+        if epoch <= self.master.config_epoch || addr == *self.master.addr() {
+            return;
+        }
+        let peer = self.master.subject_of_peer(&from, &from_addr);
         self.ctx.event(Event::ConfigUpdateFrom(peer));
         let new = match self.master.node_at(&addr) {
             Some(id) => id,
@@ -58,7 +82,7 @@ impl Watch<'_> {
         self.master.odown_since = None;
         self.clear_failover();
         self.install_master(new);
-        self.persist_promise();
+        self.persist();
         self.say_hello();
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             self.ask_info(id);

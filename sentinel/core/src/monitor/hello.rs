@@ -3,12 +3,12 @@
 use std::{str, sync::Arc};
 
 use crate::{
-    context::Context,
+    context::{Context, Pending},
     engine::Engine,
     events::{Event, Level},
     monitor::{peer_target, ping_period},
     output::Message,
-    state::{Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
+    state::{Adoption, Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
     timer::{Endpoint, Timer},
     types::{Epoch, HostPort, MasterName, SentinelId},
     watch::Watch,
@@ -193,7 +193,12 @@ impl Watch<'_> {
             self.persist_promise();
             self.changed();
         } else {
-            self.adopt_switch(&hello.id, &hello.addr, hello.master_addr.clone(), hello.config_epoch);
+            self.record_switch(Adoption {
+                from: hello.id.clone(),
+                from_addr: hello.addr.clone(),
+                addr: hello.master_addr.clone(),
+                epoch: hello.config_epoch,
+            });
         }
     }
 }
@@ -210,7 +215,7 @@ impl Engine {
             return;
         }
         if self.ctx.adopt_epoch(hello.current_epoch, hello.id.as_str()) {
-            self.ctx.event(Event::NewEpoch(hello.current_epoch));
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch(hello.current_epoch)));
         }
         self.with_master(key, |watch| watch.compare_configuration(hello));
     }

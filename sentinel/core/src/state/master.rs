@@ -24,6 +24,8 @@ pub(crate) struct Master {
     pub(crate) config_epoch: Epoch,
     pub(crate) vote: Vote,
     pub(crate) failover: Option<Failover>,
+    /// A newer configuration that a peer announced, while it is being written.
+    pub(crate) adopting: Option<Adoption>,
     /// No automatic failover starts before this.
     pub(crate) not_before: Instant,
     /// Whether the log has been told of `not_before`.
@@ -34,6 +36,15 @@ pub(crate) struct Master {
     pub(crate) led_switch: bool,
     /// The durable form, until something in it changes.
     pub(crate) snapshot: Option<Arc<MasterSnapshot>>,
+}
+
+/// A configuration that a peer announced: another address, of a newer epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Adoption {
+    pub(crate) from: SentinelId,
+    pub(crate) from_addr: HostPort,
+    pub(crate) addr: HostPort,
+    pub(crate) epoch: Epoch,
 }
 
 /// The last vote given for this master. There is no second one in the same epoch, nor in a lower one.

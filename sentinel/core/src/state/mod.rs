@@ -6,7 +6,7 @@ mod node;
 mod peer;
 
 pub(crate) use link::{Asked, Link, LinkState};
-pub(crate) use master::{Master, Vote};
+pub(crate) use master::{Adoption, Master, Vote};
 pub(crate) use node::{Node, Reconf};
 pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
 
