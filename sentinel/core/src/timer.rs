@@ -1,6 +1,9 @@
 //! One table of deadlines. Each rule owns its own; there is no periodic tick.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     state::{MasterKey, NodeId},
@@ -74,6 +77,13 @@ impl TimerTable {
         }
     }
 
+    /// Moves a deadline away, if there is one.
+    pub(crate) fn postpone(&mut self, timer: &Timer, by: Duration) {
+        if let Some(at) = self.deadline(timer) {
+            self.arm(timer.clone(), at + by);
+        }
+    }
+
     /// Removes a deadline, if there is one.
     pub(crate) fn disarm(&mut self, timer: &Timer) {
         if let Some(at) = self.by_timer.remove(timer) {
@@ -123,7 +133,10 @@ mod tests {
         assert_eq!(table.next(), Some(at(20)));
         assert_eq!(table.pop_due(at(19)), None);
         assert_eq!(table.pop_due(at(40)), Some(b));
+        table.postpone(&a, Duration::from_micros(5));
+        assert_eq!(table.deadline(&a), Some(at(35)));
         table.disarm(&a);
+        table.postpone(&a, Duration::from_micros(5));
         assert!(!table.is_armed(&a));
         assert_eq!(table.deadline(&a), None);
         assert_eq!(table.pop_due(at(40)), None);

@@ -32,6 +32,12 @@ impl Engine {
         for node in self.masters.values_mut().flat_map(|master| master.nodes.values_mut()) {
             node.forgive(stall);
         }
+        for master in self.masters.values() {
+            self.ctx.timers.postpone(&Timer::Phase(master.key), stall);
+            for id in master.peers.keys() {
+                self.ctx.timers.postpone(&Timer::Opinion(master.key, id.clone()), stall);
+            }
+        }
         self.ctx.tilt_since = Some(now);
         self.ctx.view_urgent = true;
         self.ctx.event(Event::TiltEntered);
