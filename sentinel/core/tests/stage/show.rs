@@ -57,7 +57,11 @@ impl Stage {
                 self.show_answer(&who, reply);
             }
             Output::Persist(seq) => self.line("disk", &format!("persist {}", seq.0)),
-            Output::Crash => self.line("event", "exits with status 99"),
+            Output::Crash => {
+                self.line("event", "exits with status 99");
+                // Nothing that comes after it happens.
+                self.shown.clear();
+            }
         }
     }
 
