@@ -121,6 +121,8 @@ impl Engine {
             }
             watch.disarm_all();
         });
+        // Its script hears of the end, too.
+        self.notify_scripts();
         self.masters.remove(&key);
         self.names.remove(name);
         self.master_views.remove(name);
@@ -155,6 +157,10 @@ impl Engine {
             if deny_scripts && option.setting.is_script() {
                 refusal = Some(errors::scripts_denied());
                 break;
+            }
+            if option.setting.is_script() {
+                // What was told until now is the former script's business.
+                self.notify_scripts();
             }
             self.with_master(key, |watch| watch.apply(option));
         }

@@ -14,6 +14,7 @@ use crate::{
     notice::Notice,
     output::{Message, Output},
     rng::Rng,
+    scripts,
     settings::{GlobalSettings, Timing},
     snapshot::Seq,
     state::{Asked, Link, LinkState, MasterKey, NodeId},
@@ -52,6 +53,10 @@ pub(crate) struct Context {
     pub(crate) view_urgent: bool,
     /// Where this Sentinel is to crash, for tests of the others (SENTINEL SIMULATE-FAILURE).
     pub(crate) simulated: SimulatedFailures,
+    /// Scripts that run or wait.
+    pub(crate) scripts: scripts::Queue,
+    /// Events that no notification script was called for yet.
+    pub(crate) unheard: Vec<Event>,
     next_id: u64,
 }
 
@@ -113,6 +118,8 @@ impl Context {
             stale_views: BTreeSet::new(),
             view_urgent: false,
             simulated: SimulatedFailures::default(),
+            scripts: scripts::Queue::default(),
+            unheard: Vec::new(),
             next_id: 1,
         }
     }
@@ -140,6 +147,9 @@ impl Context {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        if event.level() == Level::Warning && event.master().is_some() {
+            self.unheard.push(event.clone());
+        }
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -63,6 +63,7 @@ impl Engine {
         for master in snapshot.masters {
             engine.watch_master(&master);
         }
+        engine.run_scripts();
         engine
     }
 
@@ -78,6 +79,9 @@ impl Engine {
                 self.hello_received(&payload);
             }
             Input::Change { client, change } => self.change(client, change),
+            Input::ScriptStarted { job, pid } => self.script_started(job, pid),
+            Input::ScriptEnded { job, end } => self.script_ended(job, end),
+            Input::ScriptFailedToStart { job, fault } => self.script_not_started(job, &fault),
             Input::Persisted(seq) => self.ctx.written(seq),
             Input::PersistFailed { seq: _, error } => {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
@@ -138,7 +142,7 @@ impl Engine {
 
     /// Whether the view has changed since it was last taken.
     pub fn view_has_changed(&self) -> bool {
-        self.view_is_urgent() || !self.ctx.stale_views.is_empty()
+        self.view_is_urgent() || !self.ctx.stale_views.is_empty() || self.ctx.scripts.is_stale()
     }
 
     /// Takes the view, if it has changed since the last time.
@@ -161,6 +165,7 @@ impl Engine {
             timing: self.ctx.timing,
             simulated: self.ctx.simulated,
             persist_error: self.ctx.durability.error.clone(),
+            scripts: self.ctx.scripts.view(),
             masters: self.master_views.clone(),
         }))
     }
@@ -248,6 +253,7 @@ impl Engine {
                 self.with_master(key, |watch| watch.ask_peers());
             }
         }
+        self.run_scripts();
     }
 
     fn link_up(&mut self, link: LinkId, local: Option<std::net::IpAddr>) {
@@ -398,6 +404,8 @@ impl Engine {
                 self.with_master(key, |watch| watch.advance_reconfiguration());
             }
             Timer::TiltEnd => self.leave_tilt(),
+            // They are looked at after whatever happened.
+            Timer::Scripts => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! Events: every state change worth knowing, with its exact channel and payload.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
@@ -97,7 +97,7 @@ pub enum Event {
     SubjectivelyUp(Subject),
     ObjectivelyDown { subject: Subject, have: u32, need: Quorum },
     ObjectivelyUp(Subject),
-    NewEpoch(Epoch),
+    NewEpoch { epoch: Epoch, master: MasterName },
     TryFailover(Subject),
     VoteForLeader { id: SentinelId, epoch: Epoch, master: MasterName },
     ElectedLeader(Subject),
@@ -125,6 +125,8 @@ pub enum Event {
     Reboot(Subject),
     TiltEntered,
     TiltExited,
+    ScriptTimeout { path: Arc<str>, pid: u32 },
+    ScriptError { path: Arc<str>, signal: i32, status: i32 },
 }
 
 impl Event {
@@ -144,7 +146,7 @@ impl Event {
             Event::SubjectivelyUp(_) => "-sdown",
             Event::ObjectivelyDown { .. } => "+odown",
             Event::ObjectivelyUp(_) => "-odown",
-            Event::NewEpoch(_) => "+new-epoch",
+            Event::NewEpoch { .. } => "+new-epoch",
             Event::TryFailover(_) => "+try-failover",
             Event::VoteForLeader { .. } => "+vote-for-leader",
             Event::ElectedLeader(_) => "+elected-leader",
@@ -173,6 +175,8 @@ impl Event {
             Event::Reboot(_) => "+reboot",
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
+            Event::ScriptTimeout { .. } => "-script-timeout",
+            Event::ScriptError { .. } => "-script-error",
         }
     }
 
@@ -202,8 +206,8 @@ impl Event {
     /// The master concerned, if any: its notification script is called.
     pub const fn master(&self) -> Option<&MasterName> {
         match self {
-            Event::NewEpoch(_) | Event::TiltEntered | Event::TiltExited => None,
-            Event::VoteForLeader { master, .. } => Some(master),
+            Event::TiltEntered | Event::TiltExited | Event::ScriptTimeout { .. } | Event::ScriptError { .. } => None,
+            Event::NewEpoch { master, .. } | Event::VoteForLeader { master, .. } => Some(master),
             Event::SwitchMaster { name, .. } => Some(name),
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
@@ -256,7 +260,7 @@ impl Event {
                 format!("{subject} {others} additional matching instances")
             }
             Event::ObjectivelyDown { subject, have, need } => format!("{subject} #quorum {have}/{need}"),
-            Event::NewEpoch(epoch) => epoch.to_string(),
+            Event::NewEpoch { epoch, .. } => epoch.to_string(),
             Event::VoteForLeader { id, epoch, .. } => format!("{id} {epoch}"),
             Event::SwitchMaster { name, old, new } => {
                 format!("{name} {} {} {} {}", old.host, old.port, new.host, new.port)
@@ -264,6 +268,8 @@ impl Event {
             Event::RoleChange { subject, role, .. } => format!("{subject} new reported role is {}", role.as_str()),
             Event::TiltEntered => "#tilt mode entered".to_owned(),
             Event::TiltExited => "#tilt mode exited".to_owned(),
+            Event::ScriptTimeout { path, pid } => format!("{path} {pid}"),
+            Event::ScriptError { path, signal, status } => format!("{path} {signal} {status}"),
             Event::Unmonitor(subject)
             | Event::ResetMaster(subject)
             | Event::ReplicaDiscovered(subject)

@@ -3,7 +3,11 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use crate::{command::Change, snapshot::Seq};
+use crate::{
+    command::Change,
+    scripts::{JobId, ScriptEnd, ScriptFault},
+    snapshot::Seq,
+};
 
 /// A connection (or a pair of them) to one instance, as the engine names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +60,27 @@ pub enum Input {
         client: ClientId,
         /// What is asked for.
         change: Change,
+    },
+    /// A script was started.
+    ScriptStarted {
+        /// Its call.
+        job: JobId,
+        /// Its process.
+        pid: u32,
+    },
+    /// The process of a script ended.
+    ScriptEnded {
+        /// Its call.
+        job: JobId,
+        /// How it ended.
+        end: ScriptEnd,
+    },
+    /// A script could not be started.
+    ScriptFailedToStart {
+        /// Its call.
+        job: JobId,
+        /// Why.
+        fault: ScriptFault,
     },
     /// The state is on disk up to here.
     Persisted(Seq),

@@ -8,6 +8,7 @@ use crate::{
     events::Event,
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
+    scripts::JobId,
     snapshot::Seq,
     types::{Epoch, HostPort, Secret, SentinelId},
 };
@@ -50,6 +51,22 @@ pub enum Output {
     /// Make the state durable at least up to here: write [`Engine::snapshot`](crate::Engine::snapshot) and say
     /// [`Persisted`](crate::Input::Persisted). Several of these may be answered by one write.
     Persist(Seq),
+    /// Start a script, directly and without a shell, with the environment, the working directory and the standard
+    /// streams of this process. Answered by [`ScriptStarted`](crate::Input::ScriptStarted) and then
+    /// [`ScriptEnded`](crate::Input::ScriptEnded), or by [`ScriptFailedToStart`](crate::Input::ScriptFailedToStart).
+    RunScript {
+        /// Its name in the answers.
+        job: JobId,
+        /// The file to execute. It is not searched for.
+        path: Arc<str>,
+        /// The arguments behind the path.
+        args: Arc<[String]>,
+    },
+    /// End the process of a script with SIGKILL.
+    KillScript {
+        /// Which.
+        job: JobId,
+    },
     /// Exit at once with status 99, flushing nothing: asked for by SENTINEL SIMULATE-FAILURE.
     Crash,
 }

@@ -49,6 +49,8 @@ pub(crate) enum Timer {
     Reconfigure(MasterKey),
     /// TILT ends.
     TiltEnd,
+    /// A script may begin, or has run for too long.
+    Scripts,
 }
 
 /// The deadlines in force. Each timer has one at most.

@@ -32,6 +32,8 @@ pub struct View {
     pub persist_error: Option<Arc<str>>,
     /// Where this Sentinel is to crash (SENTINEL SIMULATE-FAILURE).
     pub simulated: crate::command::SimulatedFailures,
+    /// The calls of scripts that run or wait, oldest first.
+    pub scripts: Arc<[ScriptView]>,
     /// The monitored masters.
     pub masters: BTreeMap<MasterName, Arc<MasterView>>,
 }
@@ -145,6 +147,36 @@ pub struct PeerView {
     pub hello_at: Instant,
     /// The id and epoch of the vote we know of.
     pub vote: Option<(SentinelId, Epoch)>,
+}
+
+/// One call of a script.
+#[derive(Clone, Debug)]
+pub struct ScriptView {
+    /// The file.
+    pub path: Arc<str>,
+    /// The arguments behind it.
+    pub args: Arc<[String]>,
+    /// How often it was started.
+    pub starts: u32,
+    /// Whether it runs.
+    pub state: ScriptState,
+}
+
+/// What a call of a script is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScriptState {
+    /// It runs.
+    Running {
+        /// Since when.
+        since: Instant,
+        /// Its process; 0 while that is being made.
+        pid: u32,
+    },
+    /// It waits for its first or next start.
+    Scheduled {
+        /// Which is not before this.
+        due: Instant,
+    },
 }
 
 /// Numbers that change with every PING. The engine writes them, readers read them, nobody waits; the engine never

@@ -295,7 +295,7 @@ impl Trial {
                     assert!(epoch <= self.durable_epoch, "a vote was told that is not on disk");
                 }
                 Output::Event(event) => assert!(!event.payload().is_empty()),
-                Output::Notice(_) | Output::Crash => {}
+                Output::Notice(_) | Output::Crash | Output::RunScript { .. } | Output::KillScript { .. } => {}
             }
         }
         assert!(self.answered.values().all(|times| *times == 1), "a client was answered twice");

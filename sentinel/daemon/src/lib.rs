@@ -7,4 +7,5 @@ pub mod demo;
 pub mod log;
 pub mod monitor;
 pub mod persist;
+mod scripts;
 pub mod serve;

@@ -431,7 +431,8 @@ impl Sentinel {
                 None => {}
             },
             Output::Persist(_) => self.disk.wanted = true,
-            Output::Crash => {}
+            // Nothing here asks for a simulated crash, or has scripts.
+            _ => {}
         }
     }
 }

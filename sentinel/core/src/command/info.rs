@@ -8,7 +8,7 @@ use sentinel_resp::Reply;
 use super::query::find;
 use crate::{
     time::{Instant, Now},
-    view::{MasterView, NodeView, View},
+    view::{MasterView, NodeView, ScriptState, View},
 };
 
 /// The section `# Sentinel` of INFO, lines ended by CR LF, masters in the order of their names.
@@ -19,11 +19,13 @@ pub fn info_section(view: &View, now: Now) -> String {
          sentinel_masters:{masters}\r\n\
          sentinel_tilt:{tilt}\r\n\
          sentinel_tilt_since_seconds:{tilt_seconds}\r\n\
-         sentinel_running_scripts:0\r\n\
-         sentinel_scripts_queue_length:0\r\n\
+         sentinel_running_scripts:{running}\r\n\
+         sentinel_scripts_queue_length:{scripts}\r\n\
          sentinel_simulate_failure_flags:{simulated}\r\n",
         masters = view.masters.len(),
         tilt = u8::from(view.tilt_since.is_some()),
+        running = view.scripts.iter().filter(|script| matches!(script.state, ScriptState::Running { .. })).count(),
+        scripts = view.scripts.len(),
         simulated = view.simulated.bits(),
     );
     for (number, master) in view.masters.values().enumerate() {

@@ -18,6 +18,7 @@ mod query;
 mod quorum;
 #[cfg(test)]
 mod sample;
+mod scripts;
 mod set;
 mod table;
 mod vote;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{argument, config, debug, errors, help, info, instances, quorum, table::Verb};
+use super::{argument, config, debug, errors, help, info, instances, quorum, scripts, table::Verb};
 use crate::{
     time::Now,
     view::{MasterView, View},
@@ -54,8 +54,7 @@ impl Query {
             Query::MyId => Reply::display(&view.id),
             Query::CheckQuorum(name) => about(view, name, quorum::check),
             Query::InfoCache(names) => info::cache(view, names, now),
-            // Scripts are not run yet, so none is ever pending.
-            Query::PendingScripts => Reply::Array(Vec::new()),
+            Query::PendingScripts => scripts::pending(&view.scripts, now),
             Query::ConfigGet(patterns) => config::get(&view.globals, patterns),
             Query::Debug => debug::list(&view.timing),
             Query::Help => help::lines(),

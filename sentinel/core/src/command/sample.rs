@@ -145,6 +145,7 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         persist_error: None,
+        scripts: Arc::new([]),
         masters,
     }
 }

@@ -46,7 +46,8 @@ impl Engine {
             return;
         };
         if self.ctx.adopt_epoch(epoch, candidate.as_str()) {
-            self.ctx.once_durable(Pending::Event(Event::NewEpoch(epoch)));
+            let master = self.masters[&keys[0]].name.clone();
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
         let free = epoch == self.ctx.current_epoch && keys.iter().all(|key| self.masters[key].vote.epoch < epoch);
         if free {
@@ -117,7 +118,7 @@ impl Watch<'_> {
         failover.phase = Phase::Electing { unanswered: std::collections::BTreeSet::new() };
         let master = self.master.name.clone();
         let id = self.ctx.id.clone();
-        self.ctx.event(Event::NewEpoch(epoch));
+        self.ctx.event(Event::NewEpoch { epoch, master: master.clone() });
         self.master_event(Event::TryFailover);
         self.ctx.event(Event::VoteForLeader { id, epoch, master });
         self.changed_urgently();
@@ -162,7 +163,8 @@ impl Watch<'_> {
             overtaken = answer.vote_epoch > epoch && answer.vote_epoch.plausible_after(self.ctx.current_epoch);
         }
         if overtaken && self.ctx.adopt_epoch(answer.vote_epoch, id.as_str()) {
-            self.ctx.once_durable(Pending::Event(Event::NewEpoch(answer.vote_epoch)));
+            let (epoch, master) = (answer.vote_epoch, self.master.name.clone());
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
         if overtaken && self.is_electing() {
             self.lose_election(&format!("epoch {epoch} is over, {id} has voted in {}", answer.vote_epoch));

@@ -5,6 +5,7 @@ use crate::{
     events::Event,
     failover::{Failover, Phase},
     output::Output,
+    scripts,
     state::{Adoption, NodeId, Reconf},
     timer::Timer,
     types::Epoch,
@@ -29,6 +30,8 @@ impl Watch<'_> {
             self.ctx.outputs.push_back(Output::Crash);
         }
         self.master_event(Event::StateReconfReplicas);
+        let (from, to) = (self.master.addr().clone(), self.master.nodes[&replica].addr.clone());
+        self.call_client_reconfig(scripts::Role::Leader, &from, &to);
         self.master.config_epoch = epoch;
         self.master.led_switch = true;
         self.enter(Phase::Reconfiguring);
@@ -81,7 +84,10 @@ impl Watch<'_> {
         self.master.led_switch = false;
         self.master.odown_since = None;
         self.clear_failover();
+        let from = self.master.addr().clone();
         self.install_master(new);
+        let to = self.master.addr().clone();
+        self.call_client_reconfig(scripts::Role::Observer, &from, &to);
         self.persist();
         self.say_hello();
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {

@@ -215,7 +215,8 @@ impl Engine {
             return;
         }
         if self.ctx.adopt_epoch(hello.current_epoch, hello.id.as_str()) {
-            self.ctx.once_durable(Pending::Event(Event::NewEpoch(hello.current_epoch)));
+            let (epoch, master) = (hello.current_epoch, hello.master.clone());
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
         self.with_master(key, |watch| watch.compare_configuration(hello));
     }

@@ -2,6 +2,7 @@
 
 mod cast;
 mod script;
+mod scripts;
 mod show;
 mod story;
 
@@ -13,7 +14,8 @@ use std::{
 
 use bytes::Bytes;
 use sentinel_core::{
-    Boot, ClientId, Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, TargetKind, View,
+    Boot, ClientId, Engine, Input, JobId, LinkFault, LinkId, Message, Output, RequestId, ScriptEnd, Seq, TargetKind,
+    View,
     command::{Change, Command},
     time::{Instant, Now, WallTime},
 };
@@ -32,6 +34,7 @@ pub(crate) struct Stage {
     latency: u64,
     cast: Cast,
     disk: Disk,
+    scripts: scripts::Scripts,
     links: BTreeMap<LinkId, Link>,
     /// What is on its way, by the time of its arrival.
     under_way: BTreeMap<(u64, u64), Parcel>,
@@ -68,6 +71,8 @@ enum Parcel {
     Request { link: LinkId, request: RequestId, message: Message },
     Hello { link: LinkId, payload: Bytes },
     Write(Seq),
+    ScriptStarts(JobId),
+    ScriptEnds { job: JobId, end: ScriptEnd },
 }
 
 impl Stage {
@@ -81,11 +86,12 @@ impl Stage {
             latency: 1_000,
             cast,
             disk: Disk { mood: DiskMood::Works, asked: Seq(0), written: Seq(0) },
+            scripts: scripts::Scripts::default(),
             links: BTreeMap::new(),
             under_way: BTreeMap::new(),
             parcels: 0,
             clients: BTreeMap::new(),
-            shown: ["event", "log", "answer", "order", "vote"].into_iter().map(str::to_owned).collect(),
+            shown: ["event", "log", "answer", "order", "vote", "script"].into_iter().map(str::to_owned).collect(),
             lines: Vec::new(),
         }
     }
@@ -163,6 +169,8 @@ impl Stage {
                         self.send_later(Parcel::Write(seq));
                     }
                 }
+                Output::RunScript { job, .. } => self.send_later(Parcel::ScriptStarts(job)),
+                Output::KillScript { job } => self.send_later(Parcel::ScriptEnds { job, end: ScriptEnd::Killed(9) }),
                 Output::Event(_) | Output::Notice(_) | Output::Answer { .. } | Output::Crash => {}
             }
         }
@@ -188,6 +196,8 @@ impl Stage {
                 DiskMood::Fails => self.feed(Input::PersistFailed { seq, error: "No space left on device".into() }),
                 DiskMood::Holds => {}
             },
+            Parcel::ScriptStarts(job) => self.script_starts(job),
+            Parcel::ScriptEnds { job, end } => self.feed(Input::ScriptEnded { job, end }),
         }
     }
 

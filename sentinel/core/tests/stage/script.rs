@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `sentinel [option=value ...]` | begins: master `mymaster` at 6379, replicas from 6380, peers B, C, ... from 26380; see [`Stage::begin`] |
 //! | `after TIME` | time passes: `1500ms`, `5s`, `100us` |
-//! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown; `ask ping info hello links disk` are not |
+//! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown, `script` too; `ask ping info hello links disk` are not |
 //! | `node PORT dies`, `restarts` | connections close, then are refused; a new process listens |
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
@@ -23,6 +23,7 @@
 //! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
 //! | `hello raw PAYLOAD` | anything says hello |
 //! | `disk holds`, `works`, `fails` | what becomes of writes |
+//! | `script exits N`, `is killed`, `hangs`, `lasts TIME`, `is missing`, `gets no process` | what becomes of scripts |
 //! | `client WORDS...` | a client says `SENTINEL WORDS...` |
 //! | `stall TIME` | this process stands still |
 //! | `state`, `saved` | what readers see; what would be on disk |
@@ -104,6 +105,8 @@ impl Stage {
                 ("resolve-hostnames", value) => globals.resolve_hostnames = value == "yes",
                 ("announce-ip", value) => globals.announce_ip = Some(sentinel_core::types::Host::new(value).unwrap()),
                 ("announce-port", value) => globals.announce_port = Some(number(value)),
+                ("notification-script", value) => settings.notification_script = Some(value.to_owned()),
+                ("client-reconfig-script", value) => settings.client_reconfig_script = Some(value.to_owned()),
                 ("deny-scripts-reconfig", value) => globals.deny_scripts_reconfig = value == "yes",
                 (other, _) => panic!("sentinel has no option {other:?}"),
             }
@@ -146,6 +149,7 @@ impl Stage {
                 let words: Vec<_> = std::iter::once("SENTINEL").chain(words.iter().copied()).collect();
                 self.command("client", &words);
             }
+            ["script", words @ ..] => self.script(words, time),
             ["state"] => self.show_state(),
             ["saved"] => self.show_snapshot(),
             ["node", port, words @ ..] => self.node(&address(port), words, line),

@@ -57,6 +57,8 @@ impl Stage {
                 self.show_answer(&who, reply);
             }
             Output::Persist(seq) => self.line("disk", &format!("persist {}", seq.0)),
+            Output::RunScript { path, args, .. } => self.line("script", &format!("run {path} {}", args.join(" | "))),
+            Output::KillScript { .. } => self.line("script", "kill the script"),
             Output::Crash => {
                 self.line("event", "exits with status 99");
                 // Nothing that comes after it happens.

@@ -22,6 +22,7 @@ use crate::{
     serve::{self, Listeners},
 };
 use pid_file::PidFile;
+pub(crate) use process::BACKGROUND;
 use signals::Signals;
 
 /// Why a Sentinel did not start. The texts that the reference has too are its own.

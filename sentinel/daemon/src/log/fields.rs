@@ -20,12 +20,20 @@ pub(super) struct Fields<'a> {
     pub(super) votes: Option<u32>,
     /// The role that a node claims.
     pub(super) reported: Option<&'static str>,
+    /// The path of a script.
+    pub(super) script: Option<&'a str>,
+    /// Its process.
+    pub(super) pid: Option<u32>,
 }
 
 impl<'a> Fields<'a> {
     pub(super) fn of(event: &'a Event) -> Self {
         match event {
-            Event::NewEpoch(epoch) => Fields { epoch: Some(epoch.get()), ..Fields::default() },
+            Event::NewEpoch { epoch, master } => {
+                Fields { master: Some(master.as_str()), epoch: Some(epoch.get()), ..Fields::default() }
+            }
+            Event::ScriptTimeout { path, pid } => Fields { script: Some(path), pid: Some(*pid), ..Fields::default() },
+            Event::ScriptError { path, .. } => Fields { script: Some(path), ..Fields::default() },
             Event::VoteForLeader { id, epoch, master } => Fields {
                 master: Some(master.as_str()),
                 id: Some(id.as_str()),

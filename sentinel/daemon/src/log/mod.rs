@@ -88,7 +88,7 @@ macro_rules! say {
 
 /// Logs an event: its channel and payload as text, its parts as fields.
 pub fn event(event: &Event) {
-    let Fields { master, role, address, id, epoch, from, quorum, votes, reported } = Fields::of(event);
+    let Fields { master, role, address, id, epoch, from, quorum, votes, reported, script, pid } = Fields::of(event);
     say!(
         event.level(),
         event = event.channel(),
@@ -101,6 +101,8 @@ pub fn event(event: &Event) {
         quorum,
         votes,
         reported,
+        script,
+        pid,
         "{} {}",
         event.channel(),
         event.payload()
@@ -169,7 +171,7 @@ mod tests {
     fn a_json_line_has_every_part_as_a_field() {
         let text = logged(Some(Level::Notice), Format::Json, || {
             event(&sdown());
-            event(&Event::NewEpoch(Epoch::new(7)));
+            event(&Event::NewEpoch { epoch: Epoch::new(7), master: MasterName::new("m").unwrap() });
         });
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines[0]["message"], "+sdown master mymaster 127.0.0.1 36001");

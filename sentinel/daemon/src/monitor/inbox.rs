@@ -1,7 +1,7 @@
 //! What the engine's loop is told, by links and by the writer of the state.
 
 use bytes::Bytes;
-use sentinel_core::{LinkFault, LinkId, RequestId};
+use sentinel_core::{Input, LinkFault, LinkId, RequestId};
 use sentinel_resp::Reply;
 use tokio::sync::mpsc;
 
@@ -27,6 +27,8 @@ pub(super) enum Fact {
         life: u64,
         news: News,
     },
+    /// What became of a script.
+    Script(Input),
     /// From the writer of the state.
     Written(Outcome),
     /// Ends the loop.

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     log,
     persist::{Disk, RealDisk, Store},
+    scripts::Runner,
     serve::Ask,
 };
 
@@ -104,8 +105,12 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
         let monitor = Monitor {
             engine,
             clock,
-            links: Links::new(dialer, outbox),
+            links: Links::new(dialer, outbox.clone()),
             writer,
+            scripts: Runner::new(Arc::new(move |input| {
+                // A script may outlive the loop.
+                outbox.tell(Fact::Script(input));
+            })),
             view,
             view_at: clock.mono(),
             events,
@@ -124,6 +129,7 @@ struct Monitor {
     clock: Clock,
     links: Links,
     writer: Writer,
+    scripts: Runner,
     view: Arc<ArcSwap<View>>,
     view_at: Instant,
     events: mpsc::UnboundedSender<Event>,
@@ -198,6 +204,7 @@ impl Monitor {
     fn take(&mut self, now: Now, fact: Fact) {
         let input = match fact {
             Fact::Link { link, life, news } => self.links.input(link, life, news),
+            Fact::Script(input) => Some(input),
             Fact::Written(outcome) => Some(self.writer.written(outcome)),
             Fact::Stop => None,
         };
@@ -242,6 +249,8 @@ impl Monitor {
                         let _ = answer.send(reply);
                     }
                 }
+                Output::RunScript { job, path, args } => self.scripts.run(job, path, args),
+                Output::KillScript { job } => self.scripts.kill(job),
                 Output::Crash => std::process::exit(99),
             }
         }

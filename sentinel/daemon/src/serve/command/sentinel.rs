@@ -8,7 +8,7 @@ use sentinel_resp::Reply;
 use tokio::sync::oneshot;
 
 use super::{Answer, Request};
-use crate::serve::Ask;
+use crate::{scripts, serve::Ask};
 
 /// The one channel that a Sentinel takes messages on.
 const HELLO: &[u8] = b"__sentinel__:hello";
@@ -40,9 +40,13 @@ pub(super) fn publish(request: &Request<'_>) -> Answer {
 fn ask(request: &Request<'_>, change: Change) -> Answer {
     let changes = request.server.changes.clone();
     let (reply, answer) = oneshot::channel();
-    let ask = Ask { client: ClientId(request.client.id), change, reply };
+    let client = ClientId(request.client.id);
+    let denied = request.server.view.load().globals.deny_scripts_reconfig;
     Answer::Later(Box::pin(async move {
         let stopping = || Reply::err("this Sentinel is stopping");
+        // A path that may not be set at all is not looked at.
+        let change = if denied { change } else { scripts::refuse_unusable(change).await };
+        let ask = Ask { client, change, reply };
         if changes.send(ask).await.is_err() {
             return stopping();
         }

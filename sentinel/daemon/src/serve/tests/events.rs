@@ -63,7 +63,8 @@ fn every_subscriber_hears_everything_in_order_whatever_its_version() {
         }
     }
     for epoch in 1..=500 {
-        port.events.send(Event::NewEpoch(Epoch::new(epoch))).expect("a port that listens");
+        let master = sentinel_core::types::MasterName::new("m").expect("a name");
+        port.events.send(Event::NewEpoch { epoch: Epoch::new(epoch), master }).expect("a port that listens");
     }
     for (number, client) in clients.iter_mut().enumerate() {
         let kind = if number % 2 == 1 { '>' } else { '*' };

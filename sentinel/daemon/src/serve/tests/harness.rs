@@ -295,6 +295,7 @@ fn view() -> View {
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         persist_error: None,
+        scripts: Arc::new([]),
         simulated: SimulatedFailures::default(),
         masters: BTreeMap::from([(name, Arc::new(master))]),
     }
