@@ -108,7 +108,7 @@ fn many(arguments: &Arguments) -> ExitCode {
             });
         }
     });
-    let sums = sums.into_inner().expect("all threads have ended");
+    let mut sums = sums.into_inner().expect("all threads have ended");
     let failed = failed.into_inner().expect("all threads have ended");
     println!(
         "{} seeds of 10 simulated minutes in {:.1} s: {} failed; {} elections, {} promotions; {} writes acknowledged, \
@@ -125,6 +125,15 @@ fn many(arguments: &Arguments) -> ExitCode {
         seconds(sums.longest_rest),
         sums.steps,
     );
+    sums.failover_times.sort_unstable();
+    let at = |permille: usize| sums.failover_times.get(sums.failover_times.len() * permille / 1_000).copied().unwrap_or(0);
+    println!(
+        "{} masters died alone: the first +switch-master came after down-after and {:.3} s (median), {:.3} s (99 %), {:.3} s (at most)",
+        sums.failover_times.len(),
+        seconds(at(500)),
+        seconds(at(990)),
+        seconds(sums.failover_times.last().copied().unwrap_or(0)),
+    );
     if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -138,6 +147,7 @@ struct Sums {
     guarded: u64,
     rest: u64,
     longest_rest: u64,
+    failover_times: Vec<u64>,
     steps: u64,
 }
 
@@ -153,6 +163,7 @@ impl Sums {
         self.rest += rest;
         self.longest_rest = self.longest_rest.max(rest);
         self.steps += outcome.steps;
+        self.failover_times.extend(&outcome.failover_times);
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Outcome {
     pub elections: u64,
     /// Replicas promoted.
     pub promotions: u64,
+    /// From the death of a master that died alone to the first `+switch-master`, without down-after.
+    pub failover_times: Vec<Time>,
     /// What became of the writes.
     pub losses: Losses,
     /// The log, if it was kept.
@@ -49,6 +51,7 @@ pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
             steps: 0,
             elections: 0,
             promotions: 0,
+            failover_times: Vec::new(),
             losses: Losses::default(),
             lines: Vec::new(),
         }
@@ -100,6 +103,9 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
         steps: world.steps,
         elections: world.physics.checks.elections,
         promotions: world.physics.checks.promotions,
+        failover_times: (world.physics.checks.failover_times.iter())
+            .map(|time| time.saturating_sub(scenario.down_after))
+            .collect(),
         losses,
         lines: world.physics.trace.lines().to_vec(),
     }

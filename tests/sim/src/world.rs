@@ -9,9 +9,9 @@ use crate::{
     packet::Packet,
     physics::{Event, HostId, Physics},
     say,
-    scenario::Scenario,
+    scenario::{Scenario, group_name},
     sentinel::Sentinel,
-    time::{SEC, Time},
+    time::{SEC, Shown, Time},
 };
 
 /// Everything there is.
@@ -29,8 +29,19 @@ pub struct World {
     pub(crate) in_force: BTreeMap<usize, Kind>,
     /// What operators still have to bring back under watch.
     pub(crate) unmonitored: Vec<(HostId, usize)>,
+    /// Deaths of masters that must be answered by a failover: by when, of which group, who died when.
+    pub(crate) deaths: Vec<Death>,
     /// Events so far.
     pub steps: u64,
+}
+
+/// A master that died alone, with everybody else in good health.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Death {
+    pub(crate) group: usize,
+    pub(crate) master: HostId,
+    pub(crate) at: Time,
+    pub(crate) until: Time,
 }
 
 impl World {
@@ -50,6 +61,7 @@ impl World {
             scenario,
             in_force: BTreeMap::new(),
             unmonitored: Vec::new(),
+            deaths: Vec::new(),
             steps: 0,
         };
         world.start();
@@ -104,6 +116,27 @@ impl World {
         Some(now)
     }
 
+    /// Every Sentinel must name another master in time.
+    fn look_for_late_failovers(&mut self) {
+        let now = self.physics.now();
+        let (due, rest): (Vec<_>, _) = std::mem::take(&mut self.deaths).into_iter().partition(|it| it.until <= now);
+        self.deaths = rest;
+        for death in due {
+            let old = self.physics.address(death.master);
+            let name = group_name(death.group);
+            for sentinel in &mut self.sentinels {
+                if sentinel.master_of(&name).is_none_or(|(addr, _)| addr == old) {
+                    let what = format!(
+                        "the master {old} of {name} died at {} and Sentinel {} still names it",
+                        Shown(death.at),
+                        sentinel.host
+                    );
+                    self.physics.checks.violate(now, "a master that dies alone is replaced in time", what);
+                }
+            }
+        }
+    }
+
     /// A process that stood still goes on with what has gathered.
     pub(crate) fn resume(&mut self, host: HostId) {
         let inbox = std::mem::take(&mut self.physics.hosts[host].inbox);
@@ -129,6 +162,7 @@ impl World {
             Event::Mend(index) => return self.end(index),
             Event::Look => {
                 self.physics.after(SEC, Event::Look);
+                self.look_for_late_failovers();
                 return self.monitor_again();
             }
             other => other,

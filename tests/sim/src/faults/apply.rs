@@ -11,14 +11,15 @@ use crate::{
     say,
     scenario::group_name,
     sentinel::DiskState,
-    time::{MS, Time},
-    world::World,
+    time::{MS, SEC, Time},
+    world::{Death, World},
 };
 
 impl World {
     /// A fault begins.
     pub(crate) fn begin(&mut self, index: usize) {
         let mut kind = self.scenario.faults[index].kind.clone();
+        let until = self.scenario.faults[index].until;
         // From now on it is about a certain host.
         kind = match kind {
             Kind::KillMaster { group, power } => match self.master_of(group) {
@@ -32,8 +33,25 @@ impl World {
             other => other,
         };
         say!(self.physics, "fault {index} begins: {kind:?}");
+        if let Kind::KillNode { node: host, .. } | Kind::Hang { host } = kind {
+            self.expect_failover(host, until);
+        }
         self.act(&kind);
         self.in_force.insert(index, kind);
+    }
+
+    /// A master that dies while all else is well must be replaced: down-after counts from the first PING that is not
+    /// answered, a quarter of it at most after the last that is; then an election that may have to be repeated.
+    fn expect_failover(&mut self, host: HostId, until: Time) {
+        let now = self.physics.now();
+        let limit = now + self.scenario.down_after * 5 / 4 + 2 * SEC;
+        let Some(group) = (0..self.scenario.groups.len()).find(|group| self.master_of(*group) == Some(host)) else {
+            return;
+        };
+        if self.scenario.calm && limit < until {
+            self.deaths.push(Death { group, master: host, at: now, until: limit });
+            self.physics.checks.master_died(now, group);
+        }
     }
 
     /// A fault ends.

@@ -164,6 +164,10 @@ pub struct Checks {
     pub promotions: u64,
     /// Elections that were tried.
     pub elections: u64,
+    /// Masters that died alone: when.
+    died: std::collections::BTreeMap<usize, Time>,
+    /// From each such death to the first `+switch-master`.
+    pub failover_times: Vec<Time>,
 }
 
 impl Checks {
@@ -178,7 +182,7 @@ impl Checks {
             Box::<configurations::OneMaster>::default(),
             Box::<majority::Majority>::default(),
         ];
-        Checks { setting, rules, violation: None, promotions: 0, elections: 0 }
+        Checks { setting, rules, violation: None, promotions: 0, elections: 0, died: Default::default(), failover_times: Vec::new() }
     }
 
     /// Lets every rule look.
@@ -187,6 +191,10 @@ impl Checks {
             match event {
                 Event::PromotedReplica(_) => self.promotions += 1,
                 Event::TryFailover(_) => self.elections += 1,
+                Event::SwitchMaster { name, .. } => {
+                    let died = self.setting.group_named(name.as_str()).and_then(|group| self.died.remove(&group));
+                    self.failover_times.extend(died.map(|at| now - at));
+                }
                 _ => {}
             }
         }
@@ -197,6 +205,16 @@ impl Checks {
                 self.violation = Some(Violation { at: now, rule: rule.rule(), what });
             }
         }
+    }
+
+    /// A master died while all else was well.
+    pub fn master_died(&mut self, now: Time, group: usize) {
+        self.died.insert(group, now);
+    }
+
+    /// Notes a broken rule that somebody else has seen.
+    pub fn violate(&mut self, at: Time, rule: &'static str, what: String) {
+        self.violation.get_or_insert(Violation { at, rule, what });
     }
 
     /// The first rule that was broken.
