@@ -104,7 +104,10 @@ impl Engine {
         let mut settings = MasterSettings::new(new.quorum);
         settings.down_after = self.ctx.timing.default_down_after;
         settings.failover_timeout = self.ctx.timing.default_failover_timeout;
-        self.watch_master(&MasterSnapshot::new(new.name, new.addr, settings));
+        let mut master = MasterSnapshot::new(new.name, new.addr, settings);
+        // Whoever was told to forget this master may have voted in this epoch.
+        master.leader_epoch = self.ctx.current_epoch;
+        self.watch_master(&master);
         self.ctx.persist();
         self.saved()
     }
@@ -265,8 +268,8 @@ impl Watch<'_> {
     /// `SENTINEL RESET`: replicas and peers are forgotten, and everything that was in progress.
     fn reset(&mut self) {
         let now = self.ctx.mono();
+        self.finish_recording();
         self.clear_failover_quietly();
-        self.master.adopting = None;
         for id in self.master.replica_ids() {
             self.remove_node(id);
         }

@@ -25,6 +25,11 @@ impl Watch<'_> {
         if current != epoch || !self.master.nodes.contains_key(&replica) {
             return;
         }
+        if epoch <= self.master.config_epoch {
+            // A newer configuration has come in the meantime: epochs never go back.
+            self.end_failover(Event::AbortReplicaTimeout);
+            return;
+        }
         self.node_event(replica, Event::PromotedReplica);
         if self.ctx.simulated.crash_after_promotion {
             self.ctx.outputs.push_back(Output::Crash);
@@ -71,7 +76,7 @@ impl Watch<'_> {
     /// and not ours, and our clients need the address.
     pub(crate) fn adopt_switch(&mut self) {
         let Some(Adoption { from, from_addr, addr, epoch }) = self.master.adopting.take() else { return };
-        if epoch <= self.master.config_epoch || addr == *self.master.addr() {
+        if epoch < self.master.config_epoch || addr == *self.master.addr() {
             return;
         }
         let peer = self.master.subject_of_peer(&from, &from_addr);
@@ -92,6 +97,19 @@ impl Watch<'_> {
         self.say_hello();
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             self.ask_info(id);
+        }
+    }
+
+    /// Whether this Sentinel's own promotion, newer than that configuration, is being written.
+    pub(crate) fn is_recording_newer_than(&self, other: Epoch) -> bool {
+        matches!(self.master.failover, Some(Failover { phase: Phase::Recording { .. }, epoch, .. }) if epoch > other)
+    }
+
+    /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten.
+    pub(crate) fn finish_recording(&mut self) {
+        self.adopt_switch();
+        if let Some(Failover { phase: Phase::Recording { .. }, epoch, .. }) = self.master.failover {
+            self.switch_to_promoted(epoch);
         }
     }
 

@@ -153,9 +153,11 @@ impl Watch<'_> {
         let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
         peer.hello_at = now;
         peer.claim = Some(Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch });
-        if hello.config_epoch <= self.master.config_epoch {
+        let overruled = self.is_overruled_by(&hello);
+        if hello.config_epoch <= self.master.config_epoch && !overruled {
             return;
         }
+        let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
         if !peer.confirmed {
             // Anybody can publish a hello. One from a Sentinel just heard of counts when it can be reached.
             peer.unconfirmed = Some(hello);
@@ -173,7 +175,27 @@ impl Watch<'_> {
         }
     }
 
+    /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration.
+    ///
+    /// Elections give each epoch to one leader; a forced failover whose Sentinel is cut off from the others takes one
+    /// that may be granted elsewhere. A departure: in the reference both sides keep what they heard first, for ever.
+    fn is_overruled_by(&self, hello: &Hello) -> bool {
+        hello.config_epoch == self.master.config_epoch
+            && hello.config_epoch > Epoch::ZERO
+            && hello.master_addr != *self.master.addr()
+            && self.announcers(hello.config_epoch, &hello.master_addr) >= self.master.majority()
+    }
+
+    /// How many Sentinels that have been reached announce this configuration.
+    pub(crate) fn announcers(&self, epoch: Epoch, addr: &HostPort) -> usize {
+        let announces = |claim: &Claim| claim.config_epoch == epoch && claim.addr == *addr;
+        self.master.peers.values().filter(|peer| peer.confirmed && peer.claim.as_ref().is_some_and(announces)).count()
+    }
+
     fn take_configuration(&mut self, hello: &Hello) {
+        if self.is_recording_newer_than(hello.config_epoch) {
+            return;
+        }
         let name = self.master.name.clone();
         let usable = hello.master_addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
         if !usable || hello.master_addr.port == 0 || !hello.config_epoch.plausible_after(self.ctx.current_epoch) {

@@ -164,12 +164,7 @@ impl Watch<'_> {
 
     /// Whether a majority of all Sentinels announces the configuration that is in force here.
     fn configuration_confirmed(&self) -> bool {
-        let agreeing = self.master.peers.values().filter(|peer| {
-            peer.claim.as_ref().is_some_and(|claim| {
-                claim.config_epoch == self.master.config_epoch && claim.addr == *self.master.addr()
-            })
-        });
-        1 + agreeing.count() >= self.master.majority()
+        1 + self.announcers(self.master.config_epoch, self.master.addr()) >= self.master.majority()
     }
 
     /// A node that should be a replica says it is a master.

@@ -215,3 +215,253 @@ impl Queue {
         self.jobs.remove(at).map(|job| GivenUp { call: job.call, end: job.last })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::MasterName;
+
+    const DELAY: Duration = Duration::from_secs(30);
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_micros(ms * 1_000)
+    }
+
+    fn call(master: &str, kind: Kind, what: &str) -> Call {
+        let lane = Lane { master: MasterName::new(master).unwrap(), kind };
+        Call { lane, path: "/script".into(), args: [what.to_owned()].into() }
+    }
+
+    fn notify(master: &str, what: &str) -> Call {
+        call(master, Kind::Notification, what)
+    }
+
+    impl Queue {
+        /// Begins, and gives each script a process with the number of its call.
+        fn begun(&mut self, now: Instant) -> Vec<(JobId, String)> {
+            let begun = self.begin(now);
+            for (id, _) in &begun {
+                assert!(self.started(*id, u32::try_from(id.0).unwrap()));
+            }
+            begun.into_iter().map(|(id, call)| (id, call.args[0].clone())).collect()
+        }
+
+        /// Begins one, which is the only one that may.
+        fn only(&mut self, now: Instant) -> JobId {
+            let begun = self.begun(now);
+            assert_eq!(begun.len(), 1, "{begun:?}");
+            begun[0].0
+        }
+
+        fn names(&self) -> Vec<&str> {
+            self.jobs.iter().map(|job| job.call.args[0].as_str()).collect()
+        }
+    }
+
+    fn what(begun: &[(JobId, String)]) -> Vec<&str> {
+        begun.iter().map(|(_, what)| what.as_str()).collect()
+    }
+
+    #[test]
+    fn scripts_of_one_master_and_kind_begin_in_order_and_others_beside_them() {
+        let mut queue = Queue::default();
+        for it in ["a1", "a2", "a3"] {
+            queue.push(notify("a", it), at(0));
+        }
+        queue.push(notify("b", "b1"), at(0));
+        queue.push(call("a", Kind::ClientReconfig, "a-reconfig"), at(0));
+        let begun = queue.begun(at(0));
+        assert_eq!(what(&begun), ["a1", "b1", "a-reconfig"]);
+        assert_eq!(queue.begun(at(500)), []);
+        // An end lets the next begin at once.
+        assert_eq!(queue.ended(begun[0].0, ScriptEnd::Exited(0), at(500), DELAY), None);
+        assert_eq!(what(&queue.begun(at(500))), ["a2"]);
+        // One that goes on has its head start, and no more.
+        assert_eq!(queue.deadline(at(500), LIMIT), Some(at(1_500)));
+        assert_eq!(queue.begun(at(1_499)), []);
+        assert_eq!(what(&queue.begun(at(1_500))), ["a3"]);
+        assert_eq!(queue.deadline(at(1_500), LIMIT), Some(at(60_000)), "next is the limit of the first");
+    }
+
+    #[test]
+    fn sixteen_run_at_once_and_the_next_waits_for_an_end() {
+        let mut queue = Queue::default();
+        for number in 0..20 {
+            queue.push(notify(&format!("m{number:02}"), &number.to_string()), at(0));
+        }
+        let begun = queue.begun(at(0));
+        assert_eq!(begun.len(), MAX_RUNNING);
+        assert_eq!(queue.deadline(at(0), LIMIT), Some(at(60_000)), "only an end makes room");
+        queue.ended(begun[7].0, ScriptEnd::Exited(0), at(10), DELAY);
+        assert_eq!(what(&queue.begun(at(10))), ["16"]);
+    }
+
+    #[test]
+    fn a_failing_script_is_started_ten_times_with_doubling_pauses() {
+        for end in [ScriptEnd::Exited(1), ScriptEnd::Killed(15)] {
+            let mut queue = Queue::default();
+            queue.push(notify("m", "x"), at(0));
+            let mut now = at(0);
+            for seconds in [30, 60, 120, 240, 480, 960, 1_920, 3_840, 7_680] {
+                let id = queue.only(now);
+                assert_eq!(queue.ended(id, end, now, DELAY), None);
+                let due = now + Duration::from_secs(seconds);
+                assert_eq!(queue.deadline(now, LIMIT), Some(due));
+                assert_eq!(queue.begun(now + Duration::from_secs(seconds - 1)), []);
+                now = due;
+            }
+            let id = queue.only(now);
+            assert_eq!(queue.view()[0].starts, 10);
+            let given_up = queue.ended(id, end, now, DELAY).unwrap();
+            assert_eq!(given_up, GivenUp { call: notify("m", "x"), end: Some(end) });
+            assert!(queue.view().is_empty());
+        }
+    }
+
+    #[test]
+    fn another_status_is_an_end_for_good() {
+        for status in [2, 3, 126, 255] {
+            let mut queue = Queue::default();
+            queue.push(notify("m", "x"), at(0));
+            let id = queue.only(at(0));
+            let given_up = queue.ended(id, ScriptEnd::Exited(status), at(1), DELAY).unwrap();
+            assert_eq!(given_up.end.unwrap().signal_and_status(), (0, status));
+            assert_eq!(queue.deadline(at(1), LIMIT), None);
+        }
+    }
+
+    #[test]
+    fn one_that_waits_for_another_try_does_not_hold_up_the_next() {
+        let mut queue = Queue::default();
+        queue.push(notify("m", "first"), at(0));
+        queue.push(notify("m", "second"), at(0));
+        let first = queue.only(at(0));
+        queue.ended(first, ScriptEnd::Exited(1), at(10), DELAY);
+        let second = queue.begun(at(10));
+        assert_eq!(what(&second), ["second"]);
+        queue.ended(second[0].0, ScriptEnd::Exited(0), at(20), DELAY);
+        assert_eq!(what(&queue.begun(at(30_010))), ["first"]);
+    }
+
+    #[test]
+    fn a_full_queue_gives_up_the_oldest_that_does_not_run() {
+        let mut queue = Queue::default();
+        for number in 0..MAX_JOBS {
+            assert_eq!(queue.push(notify("m", &number.to_string()), at(0)), []);
+            if number == 0 {
+                queue.only(at(0));
+            }
+        }
+        let given_up = queue.push(notify("m", "new"), at(1));
+        assert_eq!(given_up, [GivenUp { call: notify("m", "1"), end: None }]);
+        assert_eq!(queue.jobs.len(), MAX_JOBS);
+        assert_eq!((queue.names()[0], queue.names()[1], queue.names()[MAX_JOBS - 1]), ("0", "2", "new"));
+    }
+
+    #[test]
+    fn one_that_runs_too_long_is_told_once_and_tried_again() {
+        let mut queue = Queue::default();
+        queue.push(notify("m", "x"), at(0));
+        let id = queue.only(at(0));
+        assert_eq!(queue.overdue(at(59_999), LIMIT), []);
+        assert_eq!(queue.overdue(at(60_000), LIMIT), [Overdue { id, path: "/script".into(), pid: 1 }]);
+        assert_eq!(queue.overdue(at(60_100), LIMIT), []);
+        assert_eq!(queue.deadline(at(60_100), LIMIT), None);
+        queue.ended(id, ScriptEnd::Killed(9), at(60_200), DELAY);
+        assert_eq!(queue.deadline(at(60_200), LIMIT), Some(at(90_200)));
+        // A limit that was lowered meanwhile counts for those that run.
+        queue.only(at(90_200));
+        assert_eq!(queue.deadline(at(90_300), Duration::from_secs(1)), Some(at(91_200)));
+    }
+
+    #[test]
+    fn a_former_move_is_not_tried_again_after_a_newer_one() {
+        let reconfig = |what| call("m", Kind::ClientReconfig, what);
+        let mut queue = Queue::default();
+        // One that waits for its next try is given up at once,
+        queue.push(reconfig("a to b"), at(0));
+        let id = queue.only(at(0));
+        queue.ended(id, ScriptEnd::Exited(1), at(0), DELAY);
+        let given_up = queue.push(reconfig("b to c"), at(10));
+        assert_eq!(given_up, [GivenUp { call: reconfig("a to b"), end: Some(ScriptEnd::Exited(1)) }]);
+        // one that runs when it fails,
+        let id = queue.only(at(10));
+        assert_eq!(queue.push(reconfig("c to d"), at(20)), []);
+        assert!(queue.ended(id, ScriptEnd::Exited(1), at(30), DELAY).is_some());
+        // and one that has not begun begins, in its turn.
+        assert_eq!(queue.push(reconfig("d to e"), at(40)), []);
+        let begun = queue.begun(at(40));
+        assert_eq!(what(&begun), ["c to d"]);
+        queue.ended(begun[0].0, ScriptEnd::Exited(0), at(50), DELAY);
+        assert_eq!(what(&queue.begun(at(50))), ["d to e"]);
+        // Other masters move on their own.
+        queue.push(call("n", Kind::ClientReconfig, "n"), at(60));
+        assert!(queue.jobs.iter().all(|job| !job.superseded));
+    }
+
+    #[test]
+    fn one_without_a_process_keeps_its_turn_and_its_tries() {
+        let mut queue = Queue::default();
+        queue.push(notify("m", "first"), at(0));
+        queue.push(notify("m", "second"), at(0));
+        let none = ScriptFault::NoProcess("too many".to_owned());
+        for round in 0..50 {
+            let now = at(round * 1_000);
+            let (id, call) = queue.begin(now).pop().unwrap();
+            assert_eq!(call.args[0], "first");
+            assert_eq!(queue.not_started(id, &none, now), Some(call));
+            assert_eq!((queue.view()[0].starts, queue.begin(now).len()), (0, 0));
+            assert_eq!(queue.deadline(now, LIMIT), Some(at((round + 1) * 1_000)));
+        }
+        let missing = ScriptFault::NotExecutable("no such file".to_owned());
+        let (id, call) = queue.begin(at(50_000)).pop().unwrap();
+        assert_eq!(queue.not_started(id, &missing, at(50_000)), Some(call));
+        assert_eq!(queue.names(), ["second"]);
+        assert_eq!(what(&queue.begun(at(50_000))), ["second"]);
+    }
+
+    #[test]
+    fn what_is_not_known_changes_nothing() {
+        let mut queue = Queue::default();
+        queue.push(notify("m", "x"), at(0));
+        for id in [JobId(1), JobId(7)] {
+            // Not begun, and never heard of.
+            assert!(!queue.started(id, 1));
+            assert_eq!(queue.ended(id, ScriptEnd::Exited(2), at(0), DELAY), None);
+            assert_eq!(queue.pid(id), None);
+        }
+        let id = queue.only(at(0));
+        assert!(!queue.started(id, 9), "it is started once");
+        assert_eq!(queue.pid(id), Some(1));
+    }
+
+    #[test]
+    fn whatever_happens_no_deadline_has_passed_and_no_call_is_forgotten() {
+        let mut rng = crate::rng::Rng::new(7);
+        let mut queue = Queue::default();
+        let mut running = Vec::new();
+        let mut now = at(0);
+        for step in 0..20_000_u64 {
+            let mut die = |sides: u64| rng.up_to(Duration::from_micros(sides * 1_000 - 1)).as_millis() as u64;
+            match die(10) {
+                0..=3 => {
+                    let kind = if die(2) == 0 { Kind::Notification } else { Kind::ClientReconfig };
+                    queue.push(call(&format!("m{}", die(24)), kind, &step.to_string()), now);
+                }
+                4..=7 if !running.is_empty() => {
+                    let (id, _) = running.swap_remove(usize::try_from(die(running.len() as u64)).unwrap());
+                    let ends = [ScriptEnd::Exited(0), ScriptEnd::Exited(1), ScriptEnd::Exited(2), ScriptEnd::Killed(9)];
+                    queue.ended(id, ends[usize::try_from(die(4)).unwrap()], now, DELAY);
+                }
+                _ => now = queue.deadline(now, LIMIT).unwrap_or(now) + Duration::from_millis(die(300)),
+            }
+            running.extend(queue.begun(now));
+            queue.overdue(now, LIMIT);
+            assert!(queue.deadline(now, LIMIT).is_none_or(|at| at > now), "a deadline in the past is a busy loop");
+            assert!(queue.running == running.len() && running.len() <= MAX_RUNNING && queue.jobs.len() <= MAX_JOBS);
+            let waits = queue.jobs.len() > running.len();
+            assert!(!waits || queue.running == MAX_RUNNING || queue.deadline(now, LIMIT).is_some(), "nothing wakes it");
+        }
+    }
+}
