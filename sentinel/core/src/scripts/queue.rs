@@ -443,7 +443,7 @@ mod tests {
         let mut running = Vec::new();
         let mut now = at(0);
         for step in 0..20_000_u64 {
-            let mut die = |sides: u64| rng.up_to(Duration::from_micros(sides * 1_000 - 1)).as_millis() as u64;
+            let mut die = |sides: u64| rng.next() % sides;
             match die(10) {
                 0..=3 => {
                     let kind = if die(2) == 0 { Kind::Notification } else { Kind::ClientReconfig };
