@@ -19,26 +19,34 @@ use crate::{
     watch::Watch,
 };
 
+/// When a client gets its answer.
+enum Answered {
+    /// At once.
+    Now(Reply),
+    /// With the write that contains its change: `+OK`, or an error, while the change stays in effect in memory.
+    OnceSaved,
+}
+
 impl Engine {
     /// Carries out one change and answers it.
     pub(crate) fn change(&mut self, client: ClientId, change: Change) {
-        let reply = match change {
+        let answered = match change {
             // Answered when the vote is on disk.
             Change::IsMasterDown { addr, epoch, candidate } => {
                 return self.peer_asks(client, addr.as_ref(), epoch, candidate);
             }
             Change::Hello(payload) => {
                 self.hello_received(&payload);
-                Reply::Integer(1)
+                Answered::Now(Reply::Integer(1))
             }
-            Change::Failover { name } => self.forced_failover(&name),
+            Change::Failover { name } => Answered::Now(self.forced_failover(&name)),
             Change::Monitor(new) => self.monitor(new),
             Change::Remove { name } => self.remove(&name),
-            Change::Reset { pattern } => self.reset(&pattern),
+            Change::Reset { pattern } => Answered::Now(self.reset(&pattern)),
             Change::Set { name, options, error } => self.set(&name, options, error),
             Change::FlushConfig => {
                 self.ctx.persist();
-                self.saved()
+                Answered::OnceSaved
             }
             Change::ConfigSet(options) => {
                 for option in options {
@@ -46,34 +54,29 @@ impl Engine {
                 }
                 self.ctx.persist();
                 self.ctx.view_urgent = true;
-                self.saved()
+                Answered::OnceSaved
             }
             Change::SimulateFailure { failures, answer } => {
                 self.ctx.simulated = failures;
                 self.ctx.view_urgent = true;
-                answer
+                Answered::Now(answer)
             }
             Change::Debug { options, error } => {
                 for (parameter, value) in options {
                     *parameter.of(&mut self.ctx.timing) = value;
                 }
                 self.settings_changed();
-                error.unwrap_or_else(Reply::ok)
+                Answered::Now(error.unwrap_or_else(Reply::ok))
             }
         };
-        self.ctx.answer(client, reply);
+        match answered {
+            Answered::Now(reply) => self.ctx.answer(client, reply),
+            Answered::OnceSaved => self.ctx.answer_once_saved(client),
+        }
     }
 
     fn key(&self, name: &str) -> Option<MasterKey> {
         self.names.get(name).copied()
-    }
-
-    /// `+OK`, unless the last write of the state failed: then the change is in effect, but not saved.
-    fn saved(&self) -> Reply {
-        match self.ctx.durability.error {
-            None => Reply::ok(),
-            Some(_) => errors::not_saved(),
-        }
     }
 
     fn forced_failover(&mut self, name: &str) -> Reply {
@@ -94,12 +97,12 @@ impl Engine {
         .unwrap_or_else(errors::no_such_master)
     }
 
-    fn monitor(&mut self, new: NewMaster) -> Reply {
+    fn monitor(&mut self, new: NewMaster) -> Answered {
         if !new.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames {
-            return errors::invalid_host();
+            return Answered::Now(errors::invalid_host());
         }
         if self.names.contains_key(&new.name) {
-            return errors::duplicate_master();
+            return Answered::Now(errors::duplicate_master());
         }
         let mut settings = MasterSettings::new(new.quorum);
         settings.down_after = self.ctx.timing.default_down_after;
@@ -109,11 +112,11 @@ impl Engine {
         master.leader_epoch = self.ctx.current_epoch;
         self.watch_master(&master);
         self.ctx.persist();
-        self.saved()
+        Answered::OnceSaved
     }
 
-    fn remove(&mut self, name: &str) -> Reply {
-        let Some(key) = self.key(name) else { return errors::no_such_master() };
+    fn remove(&mut self, name: &str) -> Answered {
+        let Some(key) = self.key(name) else { return Answered::Now(errors::no_such_master()) };
         self.with_master(key, |watch| {
             watch.master_event(Event::Unmonitor);
             for id in watch.master.nodes.keys().copied().collect::<Vec<_>>() {
@@ -134,7 +137,7 @@ impl Engine {
         self.ctx.questions_due.remove(&key);
         self.ctx.view_urgent = true;
         self.ctx.persist();
-        self.saved()
+        Answered::OnceSaved
     }
 
     fn reset(&mut self, pattern: &str) -> Reply {
@@ -151,8 +154,8 @@ impl Engine {
     }
 
     /// Options take effect one by one; those before a bad one stay.
-    fn set(&mut self, name: &str, options: Vec<SetOption>, error: Option<Reply>) -> Reply {
-        let Some(key) = self.key(name) else { return errors::no_such_master() };
+    fn set(&mut self, name: &str, options: Vec<SetOption>, error: Option<Reply>) -> Answered {
+        let Some(key) = self.key(name) else { return Answered::Now(errors::no_such_master()) };
         let deny_scripts = self.ctx.globals.deny_scripts_reconfig;
         let mut refusal = None;
         let any = !options.is_empty();
@@ -171,7 +174,7 @@ impl Engine {
             self.settings_changed();
             self.with_master(key, |watch| watch.persist());
         }
-        refusal.or(error).unwrap_or_else(|| self.saved())
+        refusal.or(error).map_or(Answered::OnceSaved, Answered::Now)
     }
 
     fn set_global(&mut self, option: GlobalOption) {

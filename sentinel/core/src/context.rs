@@ -8,7 +8,7 @@ use std::{
 use sentinel_resp::Reply;
 
 use crate::{
-    command::SimulatedFailures,
+    command::{SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
@@ -71,6 +71,8 @@ pub(crate) struct Durability {
     durable: Seq,
     /// Effects and steps that wait, in order.
     waiting: VecDeque<(Seq, Pending)>,
+    /// Clients that wait for a write, in order.
+    savers: VecDeque<(Seq, ClientId)>,
     /// Why the last write failed, until one succeeds.
     pub(crate) error: Option<Arc<str>>,
 }
@@ -234,9 +236,33 @@ impl Context {
         self.durability.waiting.pop_front().map(|(_, pending)| pending)
     }
 
+    /// Answers a client with the outcome of the write that contains its change.
+    pub(crate) fn answer_once_saved(&mut self, client: ClientId) {
+        self.durability.savers.push_back((self.durability.latest, client));
+        self.answer_savers(self.durability.durable, Reply::ok);
+    }
+
+    fn answer_savers(&mut self, up_to: Seq, reply: fn() -> Reply) {
+        while let Some((seq, client)) = self.durability.savers.front().copied() {
+            if seq > up_to {
+                break;
+            }
+            self.durability.savers.pop_front();
+            self.answer(client, reply());
+        }
+    }
+
+    /// A write failed: those who wait for it are told. What depends on it goes on waiting.
+    pub(crate) fn not_written(&mut self, seq: Seq, error: &str) {
+        self.durability.error = Some(error.into());
+        self.view_urgent = true;
+        self.answer_savers(seq, errors::not_saved);
+    }
+
     /// A write succeeded.
     pub(crate) fn written(&mut self, seq: Seq) {
         self.durability.durable = self.durability.durable.max(seq);
+        self.answer_savers(seq, Reply::ok);
         if self.durability.error.take().is_some() {
             // The failure was shown, so its end must be.
             self.view_urgent = true;

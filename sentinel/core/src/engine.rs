@@ -83,11 +83,10 @@ impl Engine {
             Input::ScriptEnded { job, end } => self.script_ended(job, end),
             Input::ScriptFailedToStart { job, fault } => self.script_not_started(job, &fault),
             Input::Persisted(seq) => self.ctx.written(seq),
-            Input::PersistFailed { seq: _, error } => {
+            Input::PersistFailed { seq, error } => {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
                 self.ctx.notice(Level::Warning, None, text);
-                self.ctx.durability.error = Some(error.into());
-                self.ctx.view_urgent = true;
+                self.ctx.not_written(seq, &error);
                 for key in self.master_keys() {
                     self.with_master(key, |watch| watch.adopt_switch());
                 }
