@@ -7,5 +7,6 @@ pub mod demo;
 pub mod log;
 pub mod monitor;
 pub mod persist;
+mod random;
 mod scripts;
 pub mod serve;

@@ -41,6 +41,12 @@ fn cases() -> Vec<(String, usize, &'static str)> {
         ("unixsocketperm 999\n".into(), 1, "argument couldn't be parsed as an octal number"),
         ("dir /nonexistent\n".into(), 1, "No such file or directory"),
         ("user\n".into(), 1, "Bad directive or wrong number of arguments"),
+        ("user a on nonsense\n".into(), 1, "Error in user declaration 'a': Syntax error"),
+        (
+            "user a on #abc\n".into(),
+            1,
+            "Error in user declaration 'a': The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters",
+        ),
         (
             "client-output-buffer-limit foo 1 1 1\n".into(),
             1,

@@ -1,25 +1,17 @@
 //! Random numbers that must differ from those of every other process, and what INFO says about this one.
 
-use std::{fs, io, io::Read};
+use std::{fs, io};
 
-use crate::{config::Supervised, serve::Identity};
-
-/// Some bytes that nobody else has.
-fn random<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
-}
+use crate::{config::Supervised, random, serve::Identity};
 
 /// 40 hex digits, for a Sentinel's id and for run ids.
 pub(super) fn random_hex() -> io::Result<String> {
-    let digits = |byte: u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
-    Ok(random::<20>()?.into_iter().flat_map(digits).collect())
+    random::hex(40)
 }
 
 /// The seed of the engine's random delays.
 pub(super) fn random_seed() -> io::Result<u64> {
-    Ok(u64::from_ne_bytes(random()?))
+    Ok(u64::from_ne_bytes(random::bytes()?))
 }
 
 /// What INFO says about this process.

@@ -19,7 +19,7 @@ use crate::{
     log,
     monitor::{self, Clock, Dialer},
     persist::Store,
-    serve::{self, Listeners},
+    serve::{self, Access, Listeners},
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
@@ -49,6 +49,9 @@ pub enum StartError {
     /// The log cannot be written.
     #[error("Can't open the log file: {0}")]
     Log(std::io::Error),
+    /// The configured users cannot be had.
+    #[error(transparent)]
+    Access(#[from] serve::AccessError),
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] serve::ListenError),
@@ -126,6 +129,7 @@ struct Prepared {
     config_file: String,
     snapshot: Snapshot,
     store: Store,
+    access: Access,
     listeners: Listeners,
     pid_file: Option<PidFile>,
 }
@@ -148,6 +152,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
              tunnel",
         ));
     }
+    let users = keep.user_lines();
     let mut store = Store::new(keep);
     store.check_writable()?;
     if server.daemonize && !process::is_background() {
@@ -171,6 +176,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
             "syslog-enabled: the system log gets nothing from here; let the supervisor forward standard output"
         );
     }
+    let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
     let listeners = Listeners::bind(&server.bind, config.globals.port, server.tcp_backlog)?;
     let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);
     let snapshot = with_identity(&config, &mut store)?;
@@ -179,6 +185,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         config,
         snapshot,
         store,
+        access,
         listeners,
         pid_file,
     })))
@@ -197,7 +204,7 @@ fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartEr
 }
 
 fn serve(prepared: Prepared) -> Result<Exit, StartError> {
-    let Prepared { config, config_file, snapshot, store, listeners, pid_file } = prepared;
+    let Prepared { config, config_file, snapshot, store, access, listeners, pid_file } = prepared;
     let clock = Clock::start();
     tracing::info!("Running mode=sentinel, port={}.", listeners.port());
     tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
@@ -211,7 +218,6 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         let _runtime = runtime.enter();
         Signals::listen().map_err(system("cannot listen to signals"))?
     };
-    let requirepass = snapshot.globals.requirepass.clone();
     let setup = monitor::Setup {
         boot: Boot { snapshot, timing: Timing::default(), seed },
         clock,
@@ -237,7 +243,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
                 () = monitor.ended() => defect = true,
             }
         };
-        serve::run(listeners, config.server.clone(), requirepass.as_ref(), identity, seam, stop).await
+        serve::run(listeners, config.server.clone(), access, identity, seam, stop).await
     });
     process::tell_supervisor(config.server.supervised, process::State::Stopping);
     match &served {

@@ -3,12 +3,24 @@
 use std::path::Path;
 
 use super::Exit;
-use crate::config::{self, Source};
+use crate::{
+    config::{self, Source},
+    serve::Access,
+};
 
 /// Loads a configuration without starting anything.
 pub(super) fn run(file: &Path) -> Exit {
     match config::load(&Source::file(file)) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let server = &mut loaded.config.server;
+            // Relative to the directory that a Sentinel would enter.
+            if let (Some(dir), Some(file)) = (&server.dir, &mut server.acl.file) {
+                *file = dir.join(&*file);
+            }
+            if let Err(error) = Access::load(&server.acl, loaded.config.globals.requirepass.as_ref(), None) {
+                eprintln!("{error}");
+                return Exit::Failure;
+            }
             for warning in &loaded.warnings {
                 println!("warning: {warning}");
             }

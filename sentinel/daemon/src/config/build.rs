@@ -63,6 +63,8 @@ pub(super) struct Builder {
     pub(super) sentinel_lines: Vec<Directive>,
     /// Where `state-file` or `sentinel state-config-file` leads to.
     pub(super) state_file: Option<PathBuf>,
+    /// Whether a `user` line stands elsewhere than in the main file, so that they cannot be written back there.
+    pub(super) users_elsewhere: bool,
     /// The directory that relative paths are under, so far.
     pub(super) directory: PathBuf,
     pub(super) faults: Vec<Fault>,
@@ -77,6 +79,7 @@ impl Builder {
             refused_masters: BTreeSet::new(),
             sentinel_lines: Vec::new(),
             state_file: None,
+            users_elsewhere: false,
             directory: directory.to_owned(),
             faults: Vec::new(),
             warnings: Vec::new(),

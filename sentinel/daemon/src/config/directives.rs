@@ -13,6 +13,8 @@ pub(super) enum Support {
 
 /// Directives of the process, TLS and access control, which a Sentinel heeds.
 const HEEDED: &[(&str, Support)] = &[
+    ("acl-pubsub-default", Support::Built),
+    ("aclfile", Support::Built),
     ("acllog-max-len", Support::Built),
     ("bind", Support::Built),
     ("bind-source-addr", Support::Built),
@@ -35,9 +37,7 @@ const HEEDED: &[(&str, Support)] = &[
     ("tcp-backlog", Support::Built),
     ("tcp-keepalive", Support::Built),
     ("timeout", Support::Built),
-    ("acl-pubsub-default", Support::Unbuilt(NO_ACL)),
-    ("aclfile", Support::Unbuilt(NO_ACL)),
-    ("user", Support::Unbuilt(NO_ACL)),
+    ("user", Support::Built),
     ("loadmodule", Support::Unbuilt("modules are never loaded: nothing that the module would add is there")),
     ("rename-command", Support::Unbuilt("commands of this Sentinel keep their names and stay callable")),
     ("tls-auth-clients", Support::Unbuilt(NO_TLS)),
@@ -60,7 +60,6 @@ const HEEDED: &[(&str, Support)] = &[
     ("unixsocketperm", Support::Unbuilt("this Sentinel listens on TCP only")),
 ];
 
-const NO_ACL: &str = "users are not available: only `requirepass` protects this Sentinel";
 const NO_TLS: &str = "TLS is not available: connections from here are not encrypted and there is no TLS port";
 
 /// Everything else that a data node of 7.0 knows.

@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 use sentinel_core::types::Secret;
 
 use super::{
-    build::{Builder, Directive},
+    build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Refusal, system_text},
     lexer,
     model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
     value,
 };
+use crate::serve;
 
 /// As many addresses as the reference binds to.
 const MAX_BIND_ADDRESSES: usize = 16;
@@ -29,7 +30,7 @@ impl Builder {
             Some(Support::Built) => self.heeded(name, directive),
             Some(Support::Unbuilt(text)) => {
                 self.heeded(name, directive)?;
-                if !is_default_user(&directive.words) && !is_off(&directive.words) {
+                if !is_off(&directive.words) {
                     self.warn(directive, format!("not built yet: {text}"));
                 }
                 Ok(())
@@ -42,7 +43,10 @@ impl Builder {
         match name {
             "bind" => return self.bind(&words),
             "client-output-buffer-limit" => return self.output_limits(&words),
-            "user" => return self.user(&words),
+            "user" => {
+                self.users_elsewhere |= directive.origin != Origin::Main;
+                return self.user(&words);
+            }
             "rename-command" => return self.rename_command(&words),
             "loadmodule" => {
                 return if words.is_empty() {
@@ -191,6 +195,12 @@ impl Builder {
                 "put all rules of this user on one line",
             ));
         }
+        serve::check_user(name, rules).map_err(|fault| {
+            Refusal::new(
+                fault,
+                "put it right: each word behind the name is a rule, such as +sentinel|masters or >password",
+            )
+        })?;
         acl.users
             .push(AclUser { name: (*name).to_owned(), rules: rules.iter().map(|rule| (*rule).to_owned()).collect() });
         Ok(())
@@ -329,16 +339,6 @@ fn bad_directive(remedy: &str) -> Refusal {
     Refusal::new("Bad directive or wrong number of arguments", remedy)
 }
 
-/// The line that every redis-sentinel writes: it changes nothing.
-fn is_default_user(words: &[String]) -> bool {
-    const DEFAULT_RULES: [&str; 8] =
-        ["on", "nopass", "sanitize-payload", "~*", "&*", "+@all", "allkeys", "allchannels"];
-    words.len() > 2
-        && words[0] == "user"
-        && words[1] == "default"
-        && words[2..].iter().all(|rule| DEFAULT_RULES.contains(&rule.as_str()))
-}
-
 /// Unbuilt things that are switched off need no warning.
 fn is_off(words: &[String]) -> bool {
     match words {
@@ -346,9 +346,7 @@ fn is_off(words: &[String]) -> bool {
             value.is_empty()
                 || matches!(
                     (name.as_str(), value.as_str()),
-                    ("tls-port" | "unixsocketperm", "0")
-                        | ("tls-replication" | "tls-prefer-server-ciphers", "no")
-                        | ("acl-pubsub-default", "resetchannels")
+                    ("tls-port" | "unixsocketperm", "0") | ("tls-replication" | "tls-prefer-server-ciphers", "no")
                 )
         }
         _ => false,

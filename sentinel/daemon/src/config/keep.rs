@@ -3,8 +3,10 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use arc_swap::ArcSwapOption;
 use sentinel_core::{
     settings::{GlobalSettings, MasterSettings},
     types::{HostPort, MasterName},
@@ -17,9 +19,43 @@ use super::build::Builder;
 pub struct Keep {
     pub(super) path: PathBuf,
     pub(super) form: Form,
+    /// The `user` lines, if they are kept in that file and nowhere else.
+    pub(super) users: Option<UserLines>,
+}
+
+/// The `user` lines that are to stand in the configuration from its next save on.
+///
+/// Shared between who changes users and who writes the file. Nothing is said until the first change, so that lines that
+/// nobody changed stay as they were written.
+#[derive(Clone, Default)]
+pub struct UserLines(Arc<ArcSwapOption<Vec<(String, String)>>>);
+
+impl UserLines {
+    /// Says which users there are: their names, and their whole lines.
+    pub fn set(&self, lines: Vec<(String, String)>) {
+        self.0.store(Some(Arc::new(lines)));
+    }
+
+    /// What was said last.
+    pub(super) fn get(&self) -> Option<Arc<Vec<(String, String)>>> {
+        self.0.load_full()
+    }
+}
+
+/// The lines hold digests of passwords.
+impl std::fmt::Debug for UserLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UserLines").finish_non_exhaustive()
+    }
 }
 
 impl Keep {
+    /// Takes the `user` lines as they are changed. None where they cannot be written back: they are kept elsewhere, in
+    /// an included file or on the command line, or the configuration is never written.
+    pub fn user_lines(&self) -> Option<UserLines> {
+        self.users.clone()
+    }
+
     /// The file that is written: the configuration itself, or the state file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,7 +7,7 @@ use super::{
     build::{Builder, Directive, Origin},
     classic,
     fault::Place,
-    keep::{Base, Form},
+    keep::{Base, Form, UserLines},
     state, toml_form,
 };
 
@@ -36,7 +36,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
         (Some(file), _) => {
             state::take_file(&mut builder, &file)?;
             builder.close(is_toml)?;
-            return Ok(finish(builder, Keep { path: file, form: Form::State(base) }));
+            return Ok(finish(builder, Keep { path: file, form: Form::State(base), users: None }));
         }
         (None, true) => {
             state::take_section(&mut builder, &source.path, &bytes);
@@ -45,7 +45,8 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
         (None, false) => Form::Classic(included.into_iter().map(|line| line.words).collect()),
     };
     builder.close(is_toml)?;
-    Ok(finish(builder, Keep { path, form }))
+    let kept_here = !is_toml && builder.config.server.acl.file.is_none() && !builder.users_elsewhere;
+    Ok(finish(builder, Keep { path, form, users: kept_here.then(UserLines::default) }))
 }
 
 /// Whether a file is TOML, by its name.

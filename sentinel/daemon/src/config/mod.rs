@@ -28,7 +28,7 @@ mod wanted;
 pub(crate) use classic::read_file;
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};
-pub use keep::Keep;
+pub use keep::{Keep, UserLines};
 pub use load::{is_toml, load};
 pub use model::{
     Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,

@@ -6,7 +6,7 @@ use sentinel_core::snapshot::Snapshot;
 use toml_edit::{DocumentMut, Item};
 
 use super::{
-    keep::{Base, Form, Keep},
+    keep::{Base, Form, Keep, UserLines},
     rewrite::{Included, Text},
     state,
 };
@@ -63,6 +63,9 @@ impl Renderer {
         match (&mut self.seen, &self.keep.form) {
             (Seen::Classic { text, included }, _) => {
                 text.update(snapshot, included);
+                if let Some(users) = self.keep.users.as_ref().and_then(UserLines::get) {
+                    text.update_users(&users);
+                }
                 text.to_bytes()
             }
             (Seen::Toml { operator }, Form::Toml(base)) => with_section(operator, snapshot, base),

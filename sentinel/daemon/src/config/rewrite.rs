@@ -34,6 +34,8 @@ enum Kind {
     Other,
     /// `include`.
     Include,
+    /// The line of this user, which is touched only once users were changed at run time.
+    User(String),
     /// A `sentinel` line of a kind that is written back, in the words in which it would be wanted. `outdated` ones are
     /// rewritten even if they say the right thing.
     Managed { slot: Slot, words: Vec<String>, outdated: bool },
@@ -136,6 +138,32 @@ impl Text {
         self.rebuild(&settled, &appended);
     }
 
+    /// Brings the `user` lines to what was said of users at run time: names, and whole lines without quotes.
+    pub(super) fn update_users(&mut self, users: &[(String, String)]) {
+        let mut missing: Vec<&(String, String)> = users.iter().collect();
+        self.lines.retain_mut(|line| {
+            let Kind::User(name) = &line.kind else { return true };
+            let Some(at) = missing.iter().position(|(known, _)| known == name) else { return false };
+            line.bytes = Line::of_user(missing.remove(at)).bytes;
+            true
+        });
+        self.append(missing.into_iter().map(Line::of_user).collect());
+    }
+
+    fn append(&mut self, appended: Vec<Line>) {
+        if appended.is_empty() {
+            return;
+        }
+        let lines = &mut self.lines;
+        if !lines.iter().any(|line| line.bytes.trim_ascii() == MARKER) {
+            if lines.last().is_some_and(|line| !line.is_blank()) {
+                lines.push(Line { bytes: Vec::new(), kind: Kind::Other });
+            }
+            lines.push(Line { bytes: MARKER.to_vec(), kind: Kind::Other });
+        }
+        lines.extend(appended);
+    }
+
     fn rebuild(&mut self, settled: &[Option<&Wanted>], appended: &[&Wanted]) {
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len() + appended.len() + 2);
         let mut after_removal = false;
@@ -155,16 +183,8 @@ impl Text {
             }
             after_removal = false;
         }
-        if !appended.is_empty() {
-            if !lines.iter().any(|line| line.bytes.trim_ascii() == MARKER) {
-                if lines.last().is_some_and(|line| !line.is_blank()) {
-                    lines.push(Line { bytes: Vec::new(), kind: Kind::Other });
-                }
-                lines.push(Line { bytes: MARKER.to_vec(), kind: Kind::Other });
-            }
-            lines.extend(appended.iter().map(|wanted| Line::of(wanted)));
-        }
         self.lines = lines;
+        self.append(appended.iter().map(|wanted| Line::of(wanted)).collect());
     }
 }
 
@@ -179,6 +199,13 @@ impl Line {
             bytes: lexer::join(words).into_bytes(),
             kind: Kind::Managed { slot: wanted.slot.clone(), words: wanted.words.clone(), outdated: false },
         }
+    }
+
+    fn of_user((name, line): &(String, String)) -> Self {
+        // A digest begins with `#`, which means a comment at the beginning of a line only.
+        let word = |word: &str| if word.starts_with('#') { word.to_owned() } else { lexer::quote(word) };
+        let words: Vec<String> = line.split(' ').map(word).collect();
+        Line { bytes: words.join(" ").into_bytes(), kind: Kind::User(name.clone()) }
     }
 
     fn is_blank(&self) -> bool {
@@ -197,6 +224,11 @@ fn kind(bytes: &[u8]) -> Kind {
     };
     if words.first().is_some_and(|name| name.eq_ignore_ascii_case("include")) {
         return Kind::Include;
+    }
+    if let [first, name, ..] = &words[..]
+        && first.eq_ignore_ascii_case("user")
+    {
+        return Kind::User(name.clone());
     }
     // Redis 7.0 reads `known-slave`, but then writes a twin that its next start refuses.
     let outdated = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("known-slave"));

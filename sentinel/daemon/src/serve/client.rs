@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fmt::Write as _,
     net::SocketAddr,
+    rc::Rc,
 };
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use sentinel_resp::{Protocol, Reply};
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    auth::{Authenticator, User},
+    acl::{Account, Users},
     outbox::Outbox,
     table::Command,
 };
@@ -37,6 +38,7 @@ pub(crate) struct Client {
     limits: OutputLimits,
     wake: Notify,
     cut: Cell<Option<Cut>>,
+    dismissed: Cell<bool>,
 }
 
 /// What a session may change about its client.
@@ -44,8 +46,8 @@ pub(crate) struct Client {
 pub(crate) struct State {
     /// The version of the protocol.
     pub(crate) protocol: Protocol,
-    /// Who it is; none before authentication.
-    pub(crate) user: Option<User>,
+    /// Who it is; none until it logged in, or if it could not be the user `default` when it came.
+    pub(crate) user: Option<Rc<Account>>,
     /// Whether answers are sent.
     pub(crate) answers: Answers,
     /// The name it gave itself; empty if none.
@@ -81,7 +83,7 @@ pub(crate) enum Answers {
 /// Why a client is cut off without waiting for what is still to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// CLIENT KILL.
+    /// CLIENT KILL, or its user is gone or may not have its subscriptions any more.
     Killed,
     /// It does not read what it subscribed to.
     TooFarBehind,
@@ -111,7 +113,7 @@ impl Kind {
 }
 
 impl State {
-    fn new(user: Option<User>) -> Self {
+    fn new(user: Option<Rc<Account>>) -> Self {
         Self {
             protocol: Protocol::Resp2,
             user,
@@ -139,7 +141,7 @@ impl Client {
         id: u64,
         (peer, local): (SocketAddr, SocketAddr),
         descriptor: i32,
-        users: &Authenticator,
+        users: &Users,
         limits: OutputLimits,
     ) -> Self {
         Self {
@@ -148,11 +150,12 @@ impl Client {
             local,
             descriptor,
             connected: Instant::now(),
-            state: RefCell::new(State::new(users.newcomer())),
+            state: RefCell::new(State::new(users.newcomer().cloned())),
             outbox: RefCell::default(),
             limits,
             wake: Notify::new(),
             cut: Cell::new(None),
+            dismissed: Cell::new(false),
         }
     }
 
@@ -167,10 +170,10 @@ impl Client {
     }
 
     /// Makes it what it was when it connected. Its subscriptions must have been ended before.
-    pub(crate) fn reset(&self, users: &Authenticator) {
+    pub(crate) fn reset(&self, users: &Users) {
         self.update(|state| {
             let (active, unread) = (state.active, state.unread);
-            *state = State { active, unread, ..State::new(users.newcomer()) };
+            *state = State { active, unread, ..State::new(users.newcomer().cloned()) };
         });
     }
 
@@ -229,6 +232,21 @@ impl Client {
         self.cut.get()
     }
 
+    /// Ends it once the answer to its present request is sent.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.set(true);
+    }
+
+    /// Whether it ends with the answer to its present request.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.dismissed.get()
+    }
+
+    /// Whether it logged in as this user, or is it without having logged in.
+    pub(crate) fn acts_as(&self, user: &Rc<Account>) -> bool {
+        self.read(|state| state.user.as_ref().map_or(user.is_default(), |mine| Rc::ptr_eq(mine, user)))
+    }
+
     /// Waits until something was sent to it, or it was cut off, by someone else.
     pub(crate) async fn woken(&self) {
         self.wake.notified().await;
@@ -267,7 +285,7 @@ impl Client {
             outbox.len(),
             outbox.len() + state.unread + size_of::<Self>(),
             state.last_command.map_or("NULL", |command| &command.name),
-            state.user.as_ref().map_or("default", User::name),
+            state.user.as_ref().map_or("default".into(), |user| user.display_name()),
             state.protocol.version(),
             String::from_utf8_lossy(&state.library),
             String::from_utf8_lossy(&state.library_version),

@@ -7,7 +7,7 @@
 //! A client that misbehaves costs only itself: what it sends is bounded by its decoder, what it does not read stops
 //! its requests, or cuts it off if it subscribed, and nothing that it does blocks another.
 
-mod auth;
+mod acl;
 mod client;
 mod command;
 mod listener;
@@ -31,7 +31,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now, types::Secret};
+use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now};
 use sentinel_resp::Reply;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -39,9 +39,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{auth::Authenticator, client::Client, pubsub::Hub, registry::Registry, stats::Stats};
+use self::{acl::Users, client::Client, pubsub::Hub, registry::Registry, stats::Stats};
 use crate::config;
 
+pub(crate) use acl::check_line as check_user;
+pub use acl::{Access, AccessError};
 pub use listener::{ListenError, Listeners};
 
 /// The version of the reference whose behaviour clients may rely on.
@@ -104,7 +106,7 @@ pub(crate) struct Server {
     view: Arc<ArcSwap<View>>,
     changes: mpsc::Sender<Ask>,
     clock: Box<dyn Fn() -> Now + Send>,
-    users: Authenticator,
+    users: Users,
     clients: Rc<Registry>,
     hub: Hub,
     stats: Stats,
@@ -122,7 +124,7 @@ pub(crate) struct Server {
 pub async fn run(
     listeners: Listeners,
     settings: config::Server,
-    requirepass: Option<&Secret>,
+    access: Access,
     identity: Identity,
     monitor: Monitor,
     stop: impl Future<Output = ()>,
@@ -135,7 +137,7 @@ pub async fn run(
         view,
         changes,
         clock,
-        users: Authenticator::new(requirepass),
+        users: Users::new(access),
         clients: Rc::default(),
         hub: Hub::default(),
         stats: Stats::start(),
@@ -215,7 +217,7 @@ fn refusal(server: &Server, peer: SocketAddr) -> Option<&'static str> {
 }
 
 /// Whether protected mode keeps this host out: nobody set a password, and it is another host.
-fn is_protected_from(peer: IpAddr, settings: &config::Server, users: &Authenticator) -> bool {
+fn is_protected_from(peer: IpAddr, settings: &config::Server, users: &Users) -> bool {
     settings.protected_mode && users.is_open() && !peer.to_canonical().is_loopback()
 }
 

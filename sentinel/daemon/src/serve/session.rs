@@ -134,7 +134,8 @@ impl Session<'_> {
             if executed == TURN {
                 return true;
             }
-            self.decoder.set_authenticated(self.client.read(|state| state.user.is_some()));
+            let users = &self.server.users;
+            self.decoder.set_authenticated(self.client.read(|state| users.acting(state.user.as_ref()).is_some()));
             match self.decoder.next_request() {
                 Ok(Some(words)) => self.execute(&words),
                 Ok(None) => break,
@@ -163,7 +164,7 @@ impl Session<'_> {
             }
             answers
         });
-        let (answer, verb) = match command::check(client, words) {
+        let (answer, verb) = match command::check(server, client, words) {
             Ok(command) => {
                 server.stats.count_command(Instant::now());
                 client.update(|state| state.last_command = Some(command));
@@ -190,12 +191,15 @@ impl Session<'_> {
         }
     }
 
-    fn reply(&self, reply: &Reply, wanted: bool) {
+    fn reply(&mut self, reply: &Reply, wanted: bool) {
         if reply.is_error() {
             self.server.stats.errors.add(1);
         }
         if wanted {
             self.client.send(reply);
+        }
+        if self.client.is_dismissed() {
+            self.end();
         }
     }
 

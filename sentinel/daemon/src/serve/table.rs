@@ -1,6 +1,6 @@
 //! Which commands there are: one table that drives look-up, arity, error texts, COMMAND and access rules.
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
@@ -29,6 +29,8 @@ pub(crate) struct Command {
     pub(crate) listed: bool,
     /// What is done.
     pub(crate) verb: Verb,
+    /// Its place in sets of commands, as access rules have them. Different spellings of one command share it.
+    pub(crate) permit: u8,
 }
 
 /// What is done for a command.
@@ -59,7 +61,16 @@ pub(crate) enum Verb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acl {
     Cat,
+    DelUser,
+    DryRun,
+    GenPass,
+    GetUser,
     Help,
+    List,
+    Load,
+    Log,
+    Save,
+    SetUser,
     Users,
     WhoAmI,
 }
@@ -110,6 +121,11 @@ impl Command {
         self.flags.contains(&"no_auth") || matches!(self.verb, Verb::Quit | Verb::Reset)
     }
 
+    /// Whether 7.0 does not know it, so that rules are told in other words.
+    pub(crate) fn is_later(&self) -> bool {
+        LATER.iter().any(|(later, _)| *later == self.name)
+    }
+
     /// Whether a RESP2 connection with a subscription may run it.
     pub(crate) const fn fits_subscribers(&self) -> bool {
         matches!(
@@ -127,7 +143,11 @@ impl Command {
 
 /// All commands, by name.
 pub(crate) fn commands() -> &'static [Command] {
-    static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(build);
+    static COMMANDS: LazyLock<Vec<Command>> = LazyLock::new(|| {
+        let mut commands = build();
+        number(&mut commands);
+        commands
+    });
     &COMMANDS
 }
 
@@ -231,13 +251,63 @@ fn command(
         subcommands: Vec::new(),
         listed: true,
         verb,
+        permit: 0,
     }
 }
+
+/// What 7.0 does not have, each with the command of 7.0 that it is or comes nearest to: who may do that may do this. So
+/// rules for 7.0 have no gap here, and users are described in words that 7.0 can read.
+const LATER: &[(&str, &str)] = &[
+    ("client|setinfo", "client|setname"),
+    ("sentinel|get-primary-addr-by-name", "sentinel|get-master-addr-by-name"),
+    ("sentinel|is-primary-down-by-addr", "sentinel|is-master-down-by-addr"),
+    ("sentinel|primaries", "sentinel|masters"),
+    ("sentinel|primary", "sentinel|master"),
+];
+
+/// Gives every command its permit.
+fn number(commands: &mut [Command]) {
+    let mut permits: BTreeMap<String, u8> = BTreeMap::new();
+    for command in commands {
+        let subcommands = command.subcommands.iter_mut().map(|sub| (&mut sub.permit, &sub.name));
+        for (permit, name) in subcommands.chain([(&mut command.permit, &command.name)]) {
+            let meant = LATER.iter().find(|(later, _)| later == name).map_or(name.as_str(), |(_, meant)| meant);
+            let next = u8::try_from(permits.len()).expect("the table is far shorter than 255 commands");
+            *permit = *permits.entry(meant.to_owned()).or_insert(next);
+        }
+    }
+}
+
+/// The categories of 7.0 in its order. Most are for commands on data, which a Sentinel does not have; rules may name
+/// them.
+pub(crate) const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
 
 #[rustfmt::skip]
 fn build() -> Vec<Command> {
     vec![
-        Command { subcommands: acl(), ..command("acl", -2, &[], SLOW, Verb::Container, "server", "Shows the users of this Sentinel.") },
+        Command { subcommands: acl(), ..command("acl", -2, &[], SLOW, Verb::Container, "server", "Shows and changes the users of this Sentinel.") },
         command("auth", -2, LOGIN_FLAGS, FAST_CONNECTION, Verb::Auth, "connection", "Authenticates the connection."),
         Command { subcommands: client(), ..command("client", -2, &[], SLOW, Verb::Container, "connection", "Shows and changes client connections.") },
         Command { tips: UNORDERED, subcommands: catalogue(), ..command("command", -1, HELP_FLAGS, SLOW_CONNECTION, Verb::Catalogue(Catalogue::All), "server", "Describes all commands.") },
@@ -262,7 +332,16 @@ fn acl() -> Vec<Command> {
     let sub = |name, arity, flags, categories, verb, summary| command(name, arity, flags, categories, Verb::Acl(verb), "server", summary);
     vec![
         sub("acl|cat", -2, QUIET_FLAGS, SLOW, Acl::Cat, "Lists the categories, or the commands of one."),
+        sub("acl|deluser", -3, ADMIN_FLAGS, ADMIN, Acl::DelUser, "Removes users and closes their connections."),
+        sub("acl|dryrun", -4, ADMIN_FLAGS, ADMIN, Acl::DryRun, "Tells whether a user may run a command, without running it."),
+        sub("acl|genpass", -2, QUIET_FLAGS, SLOW, Acl::GenPass, "Makes up a password."),
+        sub("acl|getuser", 3, ADMIN_FLAGS, ADMIN, Acl::GetUser, "Describes a user in parts."),
         sub("acl|help", 2, HELP_FLAGS, SLOW, Acl::Help, "Lists the subcommands."),
+        sub("acl|list", 2, ADMIN_FLAGS, ADMIN, Acl::List, "Describes the users, each in one line."),
+        sub("acl|load", 2, ADMIN_FLAGS, ADMIN, Acl::Load, "Reads the ACL file again."),
+        sub("acl|log", -2, ADMIN_FLAGS, ADMIN, Acl::Log, "Lists what was refused."),
+        sub("acl|save", 2, ADMIN_FLAGS, ADMIN, Acl::Save, "Writes the users to the ACL file."),
+        sub("acl|setuser", -3, ADMIN_FLAGS, ADMIN, Acl::SetUser, "Changes a user, or makes one."),
         sub("acl|users", 2, ADMIN_FLAGS, ADMIN, Acl::Users, "Lists the names of the users."),
         sub("acl|whoami", 2, QUIET_FLAGS, SLOW, Acl::WhoAmI, "Tells the user of this connection."),
     ]
@@ -328,6 +407,17 @@ mod tests {
         match look_up(&request) {
             Ok(command) => panic!("{words:?} is {}", command.name),
             Err(reply) => reply.as_text().unwrap_or_default().to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_later_than_7_0_shares_a_permit() {
+        let all: Vec<&Command> =
+            commands().iter().flat_map(|command| command.subcommands.iter().chain([command])).collect();
+        for command in &all {
+            let sharing = all.iter().filter(|other| other.permit == command.permit).count();
+            let shared = LATER.iter().any(|(one, other)| command.name == *one || command.name == *other);
+            assert_eq!(sharing, if shared { 2 } else { 1 }, "{}", command.name);
         }
     }
 

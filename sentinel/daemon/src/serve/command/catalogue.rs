@@ -58,27 +58,13 @@ fn keys(words: &[Bytes]) -> Answer {
 /// `ACL CAT [category]`
 pub(super) fn categories(request: &Request<'_>) -> Answer {
     match request.options() {
-        [] => Reply::array(CATEGORIES.iter().copied()).into(),
-        [category] if CATEGORIES.iter().any(|known| is(category, known)) => {
+        [] => Reply::array(table::CATEGORIES.iter().copied()).into(),
+        [category] if table::CATEGORIES.iter().any(|known| is(category, known)) => {
             names(listed().flat_map(with_subcommands).filter(|command| has_category(command, category)).collect())
         }
         [category] => Reply::err(format!("Unknown category '{}'", table::repeated(category, 128))).into(),
         _ => Reply::err("unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.").into(),
     }
-}
-
-pub(super) fn acl_help() -> Answer {
-    help(
-        "ACL",
-        &[
-            "CAT [<category>]",
-            "    Lists the categories of commands, or the commands of one.",
-            "USERS",
-            "    Lists the names of the users.",
-            "WHOAMI",
-            "    Tells the user of this connection.",
-        ],
-    )
 }
 
 fn listed() -> impl Iterator<Item = &'static Command> {
@@ -123,31 +109,6 @@ fn document(command: &'static Command) -> (Reply, Reply) {
     }
     (Reply::from(command.name.as_str()), Reply::Map(facts))
 }
-
-/// The categories of 7.0. Most are for commands on data, which a Sentinel does not have; rules may name them.
-const CATEGORIES: &[&str] = &[
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-];
 
 const HELP: &[&str] = &[
     "(no subcommand)",

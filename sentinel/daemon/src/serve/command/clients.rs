@@ -7,6 +7,7 @@ use sentinel_resp::Reply;
 
 use super::{Answer, Request, help, integer, is, syntax_error};
 use crate::serve::{
+    acl::Account,
     client::{Answers, Client as Connection, Cut, Kind},
     table::{self, Client},
 };
@@ -114,7 +115,7 @@ struct Filter {
     kind: Option<Kind>,
     peer: Option<Bytes>,
     local: Option<Bytes>,
-    user: Option<String>,
+    user: Option<Rc<Account>>,
     spare_caller: bool,
 }
 
@@ -133,11 +134,8 @@ impl Filter {
             } else if is(option, "laddr") {
                 filter.local = Some(value.clone());
             } else if is(option, "user") {
-                let name = table::repeated(value, usize::MAX);
-                if !request.server.users.names().any(|known| known == name) {
-                    return Err(Reply::err(format!("No such user '{name}'")));
-                }
-                filter.user = Some(name);
+                let unknown = || Reply::err(format!("No such user '{}'", table::repeated(value, 128)));
+                filter.user = Some(request.server.users.find(value).ok_or_else(unknown)?);
             } else if is(option, "skipme") && (is(value, "yes") || is(value, "no")) {
                 filter.spare_caller = is(value, "yes");
             } else {
@@ -152,10 +150,7 @@ impl Filter {
             && self.kind.is_none_or(|kind| client.kind() == kind)
             && self.peer.as_ref().is_none_or(|peer| client.peer.to_string().as_bytes() == peer)
             && self.local.as_ref().is_none_or(|local| client.local.to_string().as_bytes() == local)
-            && self
-                .user
-                .as_ref()
-                .is_none_or(|name| client.read(|state| state.user.as_ref().is_some_and(|user| user.name() == name)))
+            && self.user.as_ref().is_none_or(|user| client.acts_as(user))
     }
 }
 

@@ -1,9 +1,10 @@
 //! PING, HELLO, AUTH, RESET, SHUTDOWN: what concerns the connection itself.
 
 use sentinel_resp::{Protocol, Reply};
+use tokio::time::Instant;
 
 use super::{Answer, Request, clients, integer, is, syntax_error};
-use crate::serve::{REDIS_VERSION, auth::User, table};
+use crate::serve::{REDIS_VERSION, acl::Reason, table};
 
 pub(super) fn ping(request: &Request<'_>) -> Answer {
     let message = match request.arguments() {
@@ -35,10 +36,9 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
     while let [option, rest @ ..] = options {
         options = match rest {
             [name, password, rest @ ..] if is(option, "auth") => {
-                let Some(user) = request.server.users.authenticate(name, password) else {
-                    return wrong_password();
-                };
-                client.update(|state| state.user = Some(user));
+                if let Err(error) = log_in(request, name, password) {
+                    return error.into();
+                }
                 rest
             }
             [name, rest @ ..] if is(option, "setname") => {
@@ -53,7 +53,7 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
             }
         };
     }
-    if client.read(|state| state.user.is_none()) {
+    if client.read(|state| request.server.users.acting(state.user.as_ref()).is_none()) {
         return Reply::error(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
              <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
@@ -77,30 +77,28 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
 }
 
 pub(super) fn auth(request: &Request<'_>) -> Answer {
-    let users = &request.server.users;
-    let user = match request.arguments() {
-        [_] if users.is_open() => {
-            return Reply::err(
-                "AUTH <password> called without any password configured for the default user. Are you sure your \
-                 configuration is correct?",
-            )
-            .into();
-        }
-        [password] => users.authenticate(b"default", password),
-        [name, password] => users.authenticate(name, password),
+    let outcome = match request.arguments() {
+        [_] if request.server.users.is_open() => Err(Reply::err(
+            "AUTH <password> called without any password configured for the default user. Are you sure your \
+             configuration is correct?",
+        )),
+        [password] => log_in(request, b"default", password),
+        [name, password] => log_in(request, name, password),
         _ => return syntax_error(),
     };
-    let Some(user) = user else { return wrong_password() };
-    request.client.update(|state| state.user = Some(user));
-    Reply::ok().into()
+    outcome.map_or_else(Answer::from, |()| Reply::ok().into())
 }
 
-fn wrong_password() -> Answer {
-    Reply::error("WRONGPASS invalid username-password pair or user is disabled.").into()
-}
-
-pub(super) fn who_am_i(request: &Request<'_>) -> Answer {
-    request.client.read(|state| state.user.as_ref().map_or(Reply::Null, |user| Reply::display(User::name(user)))).into()
+/// Makes the connection that of a user. A failure leaves it what it is, and is remembered.
+fn log_in(request: &Request<'_>, name: &[u8], password: &[u8]) -> Result<(), Reply> {
+    let (client, users) = (request.client, &request.server.users);
+    if let Some(user) = users.authenticate(name, password) {
+        client.update(|state| state.user = Some(user));
+        return Ok(());
+    }
+    let word = request.words.first().map_or(&b""[..], |word| word);
+    users.log.borrow_mut().note(Instant::now(), Reason::Auth, word, name, client.line());
+    Err(Reply::error("WRONGPASS invalid username-password pair or user is disabled."))
 }
 
 /// RESET: no subscriptions, no name, RESP2, and the user of a new connection.

@@ -1,6 +1,7 @@
 //! What each command does. Checks come first, in the reference's order: the command exists, has the right number of
-//! words, the client is authenticated, and is not a RESP2 subscriber that asks for something else.
+//! words, the client is authenticated, its user may run it, and it is not a RESP2 subscriber that asks for something else.
 
+mod acl;
 mod catalogue;
 mod clients;
 mod connection;
@@ -13,11 +14,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use sentinel_resp::{Protocol, Reply};
+use tokio::time::Instant;
 
 use super::{
     Server,
+    acl::{Denied, Reason},
     client::Client,
-    table::{self, Acl, Command, Verb},
+    table::{self, Command, Verb},
 };
 
 /// What comes of a request.
@@ -63,21 +66,48 @@ impl Request<'_> {
 }
 
 /// Checks that the client may have this command executed now.
-pub(crate) fn check(client: &Client, words: &[Bytes]) -> Result<&'static Command, Reply> {
+pub(crate) fn check(server: &Server, client: &Client, words: &[Bytes]) -> Result<&'static Command, Reply> {
     let command = table::look_up(words)?;
+    let permitted = client.read(|state| match server.users.acting(state.user.as_ref()) {
+        Some(user) => user.check(command, words),
+        None if command.is_open() => Ok(()),
+        None => Err(Denied::Login),
+    });
+    if let Err(denied) = permitted {
+        return Err(refuse(server, client, command, words, denied));
+    }
+    let bound = client.read(|state| state.protocol == Protocol::Resp2 && state.subscriptions() > 0);
+    if bound && !command.fits_subscribers() {
+        return Err(Reply::err(format!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            command.name
+        )));
+    }
+    Ok(command)
+}
+
+/// Says what a client lacks permission for, and remembers it for ACL LOG.
+fn refuse(server: &Server, client: &Client, command: &'static Command, words: &[Bytes], denied: Denied) -> Reply {
+    let (reason, object, reply) = match denied {
+        Denied::Login => return Reply::error("NOAUTH Authentication required."),
+        Denied::Command => (
+            Reason::Command,
+            command.name.as_bytes(),
+            Reply::error(format!("NOPERM this user has no permissions to run the '{}' command", command.name)),
+        ),
+        Denied::Channel(position) => (
+            Reason::Channel,
+            words.get(position).map_or(&b""[..], |word| word),
+            Reply::error("NOPERM this user has no permissions to access one of the channels used as arguments"),
+        ),
+    };
+    client.update(|state| state.last_command = Some(command));
     client.read(|state| {
-        if state.user.is_none() && !command.is_open() {
-            return Err(Reply::error("NOAUTH Authentication required."));
+        if let Some(user) = server.users.acting(state.user.as_ref()) {
+            server.users.log.borrow_mut().note(Instant::now(), reason, object, user.name(), client.line());
         }
-        let bound = state.protocol == Protocol::Resp2 && state.subscriptions() > 0;
-        if bound && !command.fits_subscribers() {
-            return Err(Reply::err(format!(
-                "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                command.name
-            )));
-        }
-        Ok(command)
-    })
+    });
+    reply
 }
 
 /// Executes a command that passed [`check`].
@@ -85,10 +115,7 @@ pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
     match command.verb {
         // The table gives every container at least one subcommand, so the look-up never ends at one.
         Verb::Container => Reply::err(format!("wrong number of arguments for '{}' command", command.name)).into(),
-        Verb::Acl(Acl::Cat) => catalogue::categories(request),
-        Verb::Acl(Acl::Help) => catalogue::acl_help(),
-        Verb::Acl(Acl::Users) => Reply::Array(request.server.users.names().map(Reply::display).collect()).into(),
-        Verb::Acl(Acl::WhoAmI) => connection::who_am_i(request),
+        Verb::Acl(verb) => acl::execute(verb, request),
         Verb::Auth => connection::auth(request),
         Verb::Catalogue(verb) => catalogue::execute(verb, request),
         Verb::Client(verb) => clients::execute(verb, request),

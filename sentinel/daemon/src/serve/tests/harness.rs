@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     config::{self, BindAddress},
-    serve::{Ask, Identity, Listeners, Monitor, Stopped, run},
+    serve::{Access, Ask, Identity, Listeners, Monitor, Stopped, run},
 };
 
 /// How long a test waits for anything before it fails.
@@ -48,6 +48,7 @@ impl Port {
         let mut settings = config::Server::default();
         adjust(&mut settings);
         let password = password.map(Secret::new);
+        let access = Access::load(&settings.acl, password.as_ref(), None).expect("users without a fault");
         let bind = BindAddress { address: "127.0.0.1".into(), optional: false };
         let listeners = Listeners::bind(&[bind], 0, 511).expect("a free port on the loopback");
         let address = listeners.addresses()[0];
@@ -65,7 +66,7 @@ impl Port {
                 // A test that ends drops its half.
                 let _ = stopped.await;
             };
-            let serving = run(listeners, settings, password.as_ref(), identity(), monitor, stop);
+            let serving = run(listeners, settings, access, identity(), monitor, stop);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(serving).expect("listening sockets")
         });

@@ -11,7 +11,7 @@ use sentinel_core::{
 use super::harness::{PATIENCE, Peer, Port};
 use crate::{
     config::{self, OutputLimit},
-    serve::{auth::Authenticator, is_protected_from},
+    serve::{Access, acl::Users, is_protected_from},
 };
 
 /// The number behind `field=` in a line of CLIENT LIST.
@@ -168,7 +168,8 @@ fn a_request_beyond_all_bounds_closes_its_connection_only() {
 #[test]
 fn protected_mode_lets_this_host_in_and_others_only_with_a_password() {
     let on = config::Server { protected_mode: true, ..config::Server::default() };
-    let (open, locked) = (Authenticator::new(None), Authenticator::new(Some(&Secret::new("x"))));
+    let (open, locked) =
+        (Users::new(Access::with_password(None)), Users::new(Access::with_password(Some(&Secret::new("x")))));
     let ip = |text: &str| text.parse().expect("an address");
     for own in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
         assert!(!is_protected_from(ip(own), &on, &open), "{own}");

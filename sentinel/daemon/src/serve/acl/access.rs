@@ -1,0 +1,126 @@
+//! The users of the configuration, made ready before anything is served.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use bytes::Bytes;
+use sentinel_core::types::Secret;
+
+use super::{
+    file::{self, FileError},
+    rules::{Fault, Rules},
+    selector::has_spaces,
+    users::DEFAULT,
+};
+use crate::config::{Acl, UserLines};
+
+/// Who may use the port when serving begins.
+#[derive(Debug)]
+pub struct Access {
+    pub(super) users: BTreeMap<Bytes, Rules>,
+    pub(super) all_channels: bool,
+    pub(super) file: Option<PathBuf>,
+    pub(super) log_max_len: u64,
+    pub(super) kept: Option<UserLines>,
+}
+
+/// Why the configured users cannot be had, so that nothing must be served.
+#[derive(Debug, thiserror::Error)]
+#[error("Aborting Redis startup because of ACL errors: {0}")]
+pub struct AccessError(String);
+
+impl Access {
+    /// Everybody as `default`, who needs the password of `requirepass` if there is one, and may do everything.
+    pub fn with_password(requirepass: Option<&Secret>) -> Self {
+        let mut default = Rules::unrestricted();
+        if let Some(password) = requirepass {
+            let rules = [Bytes::from_static(b"resetpass"), Bytes::from(format!(">{}", password.expose()))];
+            default = rules.iter().fold(default, |mut default, rule| {
+                default.apply(rule, true).expect("a password is a rule");
+                default
+            });
+        }
+        Self {
+            users: BTreeMap::from([(Bytes::from_static(DEFAULT), default)]),
+            all_channels: false,
+            file: None,
+            log_max_len: Acl::default().log_max_len,
+            kept: None,
+        }
+    }
+
+    /// The users of `user` lines or of the ACL file. What they say of `default` stands in the place of `requirepass`,
+    /// and an ACL file does so in any case, as in the reference. `kept` takes `user` lines as they are changed.
+    ///
+    /// # Errors
+    ///
+    /// When the ACL file cannot be read, or anything in it or in a `user` line is wrong.
+    pub fn load(acl: &Acl, requirepass: Option<&Secret>, kept: Option<UserLines>) -> Result<Self, AccessError> {
+        let all_channels = acl.all_channels_by_default;
+        let mut access = Self {
+            all_channels,
+            file: acl.file.clone(),
+            log_max_len: acl.log_max_len,
+            kept,
+            ..Self::with_password(requirepass)
+        };
+        for user in &acl.users {
+            let words: Vec<Bytes> = user.rules.iter().map(|rule| Bytes::from(rule.clone())).collect();
+            let mut rules = Rules::new(all_channels);
+            if user.name.as_bytes() == DEFAULT {
+                rules.apply(b"reset", all_channels).map_err(|error| AccessError(error.to_string()))?;
+            }
+            let rules = rules.with(&words, all_channels).map_err(|fault| AccessError(fault.text(&user.name)))?;
+            access.users.insert(Bytes::from(user.name.clone()), rules);
+        }
+        if let Some(path) = &acl.file {
+            let mut users =
+                file::load(path, all_channels).map_err(|error: FileError| AccessError(error.to_string()))?;
+            if requirepass.is_some() && !users.contains_key(DEFAULT) {
+                tracing::warn!(
+                    "requirepass is ignored beside aclfile, whose users do not include `default`: whoever connects may \
+                     do everything. Add a line `user default off`, or one with a password, to {}",
+                    path.display()
+                );
+            }
+            users.entry(Bytes::from_static(DEFAULT)).or_insert_with(Rules::unrestricted);
+            access.users = users;
+        }
+        access.note_disabled();
+        Ok(access)
+    }
+
+    fn note_disabled(&self) {
+        for (name, _) in self.users.iter().filter(|(_, rules)| !rules.is_enabled()) {
+            tracing::info!(
+                "The user '{}' is disabled (there is no 'on' modifier in the user description). Make sure this is not \
+                 a configuration error.",
+                String::from_utf8_lossy(name)
+            );
+        }
+    }
+}
+
+/// Checks a `user` line of the configuration: the text of the first fault, without any password.
+pub(crate) fn check_line(name: &str, rules: &[&str]) -> Result<(), String> {
+    if has_spaces(name.as_bytes()) {
+        return Err("Spaces not allowed in ACL usernames".to_owned());
+    }
+    let words: Vec<Bytes> = rules.iter().map(|rule| Bytes::copy_from_slice(rule.as_bytes())).collect();
+    Rules::new(false).with(&words, false).map(drop).map_err(|fault| fault.text(name))
+}
+
+impl Fault {
+    /// The fault in a `user` line. Unlike the reference's text it never repeats a rule that may be a password.
+    fn text(&self, user: &str) -> String {
+        match self {
+            Self::Unmatched { .. } => {
+                format!("Error in user declaration '{user}': Unmatched parenthesis in a selector")
+            }
+            Self::Rule { rule, error: error @ super::rules::RuleError::Unknown } => {
+                let rule = String::from_utf8_lossy(rule);
+                format!("Error loading ACL rule '{rule}' for the user named '{user}': {error}")
+            }
+            Self::Rule { error, .. } => format!("Error in user declaration '{user}': {error}"),
+        }
+    }
+}
