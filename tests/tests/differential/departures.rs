@@ -1,0 +1,149 @@
+//! Where our answers differ from the reference's on purpose, or do not agree yet.
+
+use crate::pair::Protocol;
+
+/// Whether a difference is to stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// It is a decision.
+    Deliberate,
+    /// It is to be mended.
+    Pending,
+}
+
+/// One answer that differs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Departure {
+    /// The request as the script has it; where it matters with those before it on the connection, ` / ` between them.
+    pub(crate) request: &'static str,
+    /// The protocol in which it is so; none for both.
+    pub(crate) protocol: Option<Protocol>,
+    /// What we answer, masked.
+    pub(crate) ours: &'static str,
+    /// What redis-sentinel 7.0.15 answers, masked.
+    pub(crate) theirs: &'static str,
+    /// The reason.
+    pub(crate) why: &'static str,
+    /// Whether it is to stay.
+    pub(crate) stand: Stand,
+}
+
+const fn chosen(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
+    Departure { request, protocol: None, ours, theirs, why, stand: Stand::Deliberate }
+}
+
+const fn resp2(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
+    Departure { protocol: Some(Protocol::Resp2), ..chosen(request, ours, theirs, why) }
+}
+
+const fn resp3(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
+    Departure { protocol: Some(Protocol::Resp3), ..chosen(request, ours, theirs, why) }
+}
+
+const TRACKING: &str =
+    "tracking is accepted without effect, as there are no keys; nothing is remembered or checked further";
+const SETINFO: &str = "of 7.2: client libraries send it when they connect";
+const NO_SETINFO: &str = r"-ERR unknown subcommand \'SETINFO\'. Try CLIENT HELP.";
+const NOT_TRACKING: &str =
+    "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled";
+const OFF_2: &str = r#"*6 "flags" *1 "off" "redirect" :-1 "prefixes" *0"#;
+const OFF_3: &str = r#"%3 "flags" ~1 "off" "redirect" :-1 "prefixes" *0"#;
+
+/// CLIENT.
+#[rustfmt::skip]
+pub(crate) const CLIENT: &[Departure] = &[
+    resp2("CLIENT TRACKING on / CLIENT TRACKINGINFO", OFF_2, r#"*6 "flags" *1 "on" "redirect" :0 "prefixes" *0"#, TRACKING),
+    resp3("CLIENT TRACKING on / CLIENT TRACKINGINFO", OFF_3, r#"%3 "flags" ~1 "on" "redirect" :0 "prefixes" *0"#, TRACKING),
+    chosen("CLIENT TRACKING on / CLIENT TRACKINGINFO / CLIENT GETREDIR", ":-1", ":0", TRACKING),
+    chosen("CLIENT GETREDIR / CLIENT CACHING yes", NOT_TRACKING, "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.", TRACKING),
+    resp2("CLIENT TRACKING on BCAST PREFIX a / CLIENT TRACKINGINFO", OFF_2, r#"*6 "flags" *2 "on" "bcast" "redirect" :0 "prefixes" *1 "a""#, TRACKING),
+    resp3("CLIENT TRACKING on BCAST PREFIX a / CLIENT TRACKINGINFO", OFF_3, r#"%3 "flags" ~2 "on" "bcast" "redirect" :0 "prefixes" *1 "a""#, TRACKING),
+    chosen("CLIENT TRACKING on BCAST PREFIX a / CLIENT TRACKINGINFO / CLIENT GETREDIR", ":-1", ":0", TRACKING),
+    chosen("CLIENT TRACKING on REDIRECT 9999", "+OK", "-ERR The client ID you want redirect to does not exist", TRACKING),
+    chosen("CLIENT TRACKING on REDIRECT x", "+OK", "-ERR value is not an integer or out of range", TRACKING),
+    chosen("CLIENT TRACKING on OPTIN OPTOUT", "+OK", r"-ERR You can\'t specify both OPTIN mode and OPTOUT mode", TRACKING),
+    chosen("CLIENT TRACKING on PREFIX a", "+OK", "-ERR PREFIX option requires BCAST mode to be enabled", TRACKING),
+    chosen("CLIENT TRACKING on OPTIN / CLIENT CACHING yes", NOT_TRACKING, "+OK", TRACKING),
+    chosen("CLIENT CACHING yes / CLIENT CACHING no", NOT_TRACKING, "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.", TRACKING),
+    resp2("CLIENT CACHING no / CLIENT TRACKINGINFO", OFF_2, r#"*6 "flags" *2 "on" "optin" "redirect" :0 "prefixes" *0"#, TRACKING),
+    resp3("CLIENT CACHING no / CLIENT TRACKINGINFO", OFF_3, r#"%3 "flags" ~2 "on" "optin" "redirect" :0 "prefixes" *0"#, TRACKING),
+    chosen("CLIENT SETINFO LIB-NAME x", "+OK", NO_SETINFO, SETINFO),
+    chosen("CLIENT SETINFO FOO x", r"-ERR Unrecognized option \'FOO\'", NO_SETINFO, SETINFO),
+    chosen(r#"CLIENT SETINFO LIB-NAME "a b""#, "-ERR LIB-NAME cannot contain spaces, newlines or special characters.", NO_SETINFO, SETINFO),
+    chosen("CLIENT SETINFO", r"-ERR wrong number of arguments for \'client|setinfo\' command", NO_SETINFO, SETINFO),
+];
+
+/// QUIT and RESET.
+#[rustfmt::skip]
+pub(crate) const CONNECTION: &[Departure] = &[
+    chosen("QUIT", "+OK (closed)", r"-ERR unknown command \'QUIT\', with args beginning with: ", "what 6.2 and every data node answer; the subscriber error names it"),
+    chosen("RESET", "+RESET", r"-ERR unknown command \'RESET\', with args beginning with: ", "what every data node answers; the subscriber error names it"),
+];
+
+/// COMMAND.
+#[rustfmt::skip]
+pub(crate) const CATALOGUE: &[Departure] = &[
+    Departure {
+        request: "COMMAND INFO ping",
+        protocol: Some(Protocol::Resp3),
+        ours: r#"*1 *10 "ping" *0 *0 *1 +fast *2 "request_policy:all_shards" "response_policy:all_succeeded" *2 +@connection +@fast :-1 :0 :0 :0"#,
+        theirs: r#"*1 *10 "ping" :-1 :0 :0 :0 ~0 ~0 ~1 +fast ~2 "request_policy:all_shards" "response_policy:all_succeeded" ~2 +@connection +@fast"#,
+        why: "in RESP3 flags, categories, tips and what is empty are sets",
+        stand: Stand::Pending,
+    },
+];
+
+const NAME: &str = "a name that breaks hellos or the configuration file is refused";
+const ADDRESS: &str = "an address is four numbers, not the abbreviations of old: the reference takes 1.2.0.3 for it";
+const NUMBER: &str = "a number beyond 32 bits is refused; the reference keeps another one";
+const TEXT: &str = "what would break hellos or the configuration file is refused";
+const ID: &str = "no vote for what cannot be an id: it would have to stand in the configuration file of others";
+const EPOCH: &str = "one message could burn all epochs: ARCHITECTURE.md, departure 15";
+const LATER: &str = "of Valkey 8 and Redis 7.2, whose clients may ask for it";
+const OUR_OWN: &str = "a setting that the reference does not have";
+
+/// SENTINEL, what is answered of names, addresses and numbers that the reference takes and writes into its file.
+#[rustfmt::skip]
+pub(crate) const ODD: &[Departure] = &[
+    chosen(r#"SENTINEL MONITOR "" 127.0.0.1 {dead} 1"#, "-ERR a master name must not be empty", "+OK", NAME),
+    chosen("SENTINEL MONITOR a,b 127.0.0.1 {dead} 1", "-ERR a master name must not contain a comma or a control character", "+OK", NAME),
+    chosen(r#"SENTINEL MONITOR "a\nb" 127.0.0.1 {dead} 1"#, "-ERR a master name must not contain a comma or a control character", "+OK", NAME),
+    chosen(r#"SENTINEL MONITOR "\xff" 127.0.0.1 {dead} 1"#, "-ERR a master name must be UTF-8", "+OK", NAME),
+    chosen("SENTINEL MONITOR old 1.2.3 {dead} 1", "-ERR Invalid IP address or hostname specified", "+OK", ADDRESS),
+    chosen("SENTINEL MONITOR many 127.0.0.1 {dead} 4294967297", "-ERR Invalid quorum", "+OK", NUMBER),
+    chosen("SENTINEL SET m1 quorum 4294967297", r"-ERR Invalid argument \'4294967297\' for SENTINEL SET \'quorum\'", "+OK", NUMBER),
+    chosen("SENTINEL SET m1 parallel-syncs 4294967297", r"-ERR Invalid argument \'4294967297\' for SENTINEL SET \'parallel-syncs\'", "+OK", NUMBER),
+    chosen(r#"SENTINEL SET m1 auth-user "\xff""#, r"-ERR Invalid argument \'�\' for SENTINEL SET \'auth-user\'", "+OK", TEXT),
+    chosen(r#"SENTINEL CONFIG SET announce-ip "a b""#, r"-ERR Invalid value \'a b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
+    chosen(r#"SENTINEL CONFIG SET announce-ip "a\nb""#, r"-ERR Invalid value \'a b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
+    chosen("SENTINEL CONFIG SET announce-ip a,b", r"-ERR Invalid value \'a,b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
+    chosen("SENTINEL CONFIG GET announce-ip", r#"*2 "announce-ip" "nonsense""#, r#"*2 "announce-ip" "a,b""#, TEXT),
+    chosen(r#"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 8 """#, r#"*3 :0 "*" :0"#, r#"*3 :0 "" :8"#, ID),
+    chosen(r#"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 9 "a\nb""#, r#"*3 :0 "*" :0"#, r#"*3 :0 "a\nb" :9"#, ID),
+    chosen("SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} -1 *", "-ERR value is not an integer or out of range", r#"*3 :0 "*" :0"#, EPOCH),
+    chosen("SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 4294967999 dddddddddddddddddddddddddddddddddddddddd", r#"*3 :0 "short" :7"#, r#"*3 :0 "dddddddddddddddddddddddddddddddddddddddd" :4294967999"#, EPOCH),
+    chosen("SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} -1 dddddddddddddddddddddddddddddddddddddddd", "-ERR value is not an integer or out of range", r#"*3 :0 "dddddddddddddddddddddddddddddddddddddddd" :-1"#, EPOCH),
+];
+
+/// SENTINEL, forms of later versions.
+#[rustfmt::skip]
+pub(crate) const LATER_FORMS: &[Departure] = &[
+    chosen("SENTINEL CONFIG GET announce-ip announce-port", r#"*4 "announce-ip" "" "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG GET a b c", "*0", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG GET *port *port", r#"*2 "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET announce-port 1 announce-port 2", r"-ERR Duplicate argument \'announce-port\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET announce-port 1 announce-ip", r"-ERR Missing argument \'announce-ip\' value", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET announce-port 0 resolve-hostnames no", "+OK", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET foo bar announce-port 1", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET announce-port 1 foo bar", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL CONFIG SET announce-port 1 resolve-hostnames x", r"-ERR Invalid value \'x\' to SENTINEL CONFIG SET \'resolve-hostnames\'", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
+    chosen("SENTINEL PRIMARY", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER),
+    chosen("SENTINEL PRIMARY a b", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER),
+    chosen("SENTINEL PRIMARIES x", r"-ERR wrong number of arguments for \'sentinel|primaries\' command", r"-ERR unknown subcommand \'PRIMARIES\'. Try SENTINEL HELP.", LATER),
+    chosen("SENTINEL GET-PRIMARY-ADDR-BY-NAME", r"-ERR wrong number of arguments for \'sentinel|get-primary-addr-by-name\' command", r"-ERR unknown subcommand \'GET-PRIMARY-ADDR-BY-NAME\'. Try SENTINEL HELP.", LATER),
+    chosen("SENTINEL IS-PRIMARY-DOWN-BY-ADDR x", r"-ERR wrong number of arguments for \'sentinel|is-primary-down-by-addr\' command", r"-ERR unknown subcommand \'IS-PRIMARY-DOWN-BY-ADDR\'. Try SENTINEL HELP.", LATER),
+    chosen("SENTINEL SET m1 primary-reboot-down-after-period 5", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
+    chosen("SENTINEL SET m1 primary-reboot-down-after-period x", r"-ERR Invalid argument \'x\' for SENTINEL SET \'primary-reboot-down-after-period\'", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
+    chosen("SENTINEL SET m1 down-on-refused 3", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'down-on-refused\'", OUR_OWN),
+    chosen("SENTINEL SET m1 ping-period 300", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'ping-period\'", OUR_OWN),
+];

@@ -1,0 +1,12 @@
+//! Ours and redis-sentinel side by side: what a client, a subscriber and the reader of a configuration file see of both is the
+//! same, but for what is masked with a reason and what the tables of departures say.
+//!
+//! `REDIS_SENTINEL` must be redis-sentinel 7.0: other versions word some answers differently.
+
+mod commands;
+mod departures;
+mod masks;
+mod pair;
+mod script;
+mod sentinel_commands;
+mod wire;

@@ -1,0 +1,379 @@
+//! The values that must differ, and the orders that mean nothing. Everything else is compared to the byte.
+
+use std::collections::BTreeMap;
+
+use sentinel_tests::Kind;
+
+use crate::wire::{Answers, Value};
+
+/// Fields whose value is masked, wherever a list or a map has the name followed by a value of that shape.
+struct Field {
+    names: &'static [&'static str],
+    shape: fn(&str) -> bool,
+    why: &'static str,
+}
+
+const FIELDS: &[Field] = &[
+    Field {
+        names: &[
+            "last-ping-sent",
+            "last-ok-ping-reply",
+            "last-ping-reply",
+            "s-down-time",
+            "o-down-time",
+            "info-refresh",
+            "role-reported-time",
+            "last-hello-message",
+        ],
+        shape: is_number,
+        why: "ages in milliseconds",
+    },
+    Field { names: &["link-pending-commands"], shape: is_number, why: "what is under way in this instant" },
+    Field { names: &["slave-repl-offset"], shape: is_number, why: "as of the last INFO, of which each has its own" },
+    Field { names: &["id"], shape: is_number, why: "connections are numbered by each process" },
+];
+
+/// Words of `CLIENT LIST` and `CLIENT INFO`, as `name=value`, that tell of a process and not of a client.
+const CLIENT_WORDS: &[(&[&str], &str)] = &[
+    (&["id", "addr", "fd"], "numbers that each process and the kernel give"),
+    (&["age", "idle"], "ages in seconds"),
+    (&["qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "oll", "omem", "tot-mem"], "memory"),
+];
+
+/// Fields of INFO whose values are compared; of all others the name is.
+const INFO_VALUES: &[&str] = &[
+    "redis_version",
+    "redis_mode",
+    "arch_bits",
+    "multiplexing_api",
+    "tcp_port",
+    "configured_hz",
+    "process_supervised",
+    "uptime_in_days",
+    "maxclients",
+    "cluster_connections",
+    "blocked_clients",
+    "tracking_clients",
+    "clients_in_timeout_table",
+    "pubsub_channels",
+    "pubsub_patterns",
+    "pubsubshard_channels",
+    "rejected_connections",
+    "sync_full",
+    "expired_keys",
+    "keyspace_hits",
+    "sentinel_masters",
+    "sentinel_tilt",
+    "sentinel_tilt_since_seconds",
+    "sentinel_running_scripts",
+    "sentinel_scripts_queue_length",
+    "sentinel_simulate_failure_flags",
+    "master0",
+];
+
+/// Fields of INFO that only one of the two has.
+const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
+    (Kind::Ours, &["pubsub_clients"], "of later versions; the number of subscribers"),
+    (Kind::Reference, &["atomicvar_api", "gcc_version"], "how a C program was built"),
+    (
+        Kind::Reference,
+        &[
+            "instantaneous_input_kbps",
+            "instantaneous_output_kbps",
+            "instantaneous_input_repl_kbps",
+            "instantaneous_output_repl_kbps",
+            "expired_stale_perc",
+            "expired_time_cap_reached_count",
+            "expire_cycle_cpu_milliseconds",
+            "total_eviction_exceeded_time",
+            "current_eviction_exceeded_time",
+            "total_active_defrag_time",
+            "current_active_defrag_time",
+            "active_defrag_hits",
+            "active_defrag_misses",
+            "active_defrag_key_hits",
+            "active_defrag_key_misses",
+            "slave_expires_tracked_keys",
+            "dump_payload_sanitizations",
+            "io_threaded_reads_processed",
+            "io_threaded_writes_processed",
+            "reply_buffer_shrinks",
+            "reply_buffer_expands",
+            "used_cpu_sys_main_thread",
+            "used_cpu_user_main_thread",
+        ],
+        "of data sets, replication and threads that a Sentinel does not have; no exporter reads them from one",
+    ),
+];
+
+/// Commands of later versions, which a drop-in has too: left out of our lists of commands. That they are in them, and that
+/// nothing else is, `the_command_table_has_nothing_else` checks.
+pub(crate) const LATER: &[&str] = &[
+    "client|setinfo",
+    "sentinel|get-primary-addr-by-name",
+    "sentinel|is-primary-down-by-addr",
+    "sentinel|primaries",
+    "sentinel|primary",
+];
+
+/// What COMMAND DOCS says of a command beside its group and its subcommands: free text, and the syntax in a form of its own, which
+/// `redis-cli` shows as hints.
+const DOCUMENTATION: &[&str] =
+    &["summary", "since", "complexity", "history", "arguments", "doc_flags", "deprecated_since", "replaced_by"];
+
+/// Requests whose answers are lists in no fixed order: the reference keeps what they list in hash tables.
+const UNORDERED: &[&str] = &[
+    "SENTINEL MASTERS",
+    "SENTINEL REPLICAS",
+    "SENTINEL SLAVES",
+    "SENTINEL SENTINELS",
+    "SENTINEL INFO-CACHE",
+    "ROLE",
+    "ACL CAT",
+    "ACL LIST",
+    "ACL USERS",
+    "COMMAND",
+];
+
+/// Names that each process has of its own, and what they are called in the comparison.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// From now on `name` is called `<label>`.
+    pub(crate) fn call(&mut self, name: impl ToString, label: &str) {
+        self.0.insert(name.to_string(), format!("<{label}>"));
+    }
+
+    /// The text with all names replaced that stand alone in it.
+    pub(crate) fn replaced(&self, text: &str) -> String {
+        let mut out = String::new();
+        for piece in text.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric()) {
+            let end = piece.find(|letter: char| !letter.is_ascii_alphanumeric()).unwrap_or(piece.len());
+            let (word, rest) = piece.split_at(end);
+            out.push_str(self.0.get(word).map_or(word, |label| label));
+            out.push_str(rest);
+        }
+        out
+    }
+}
+
+/// The answers to `request` in the notation of the documentation, with what must differ masked.
+pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) -> String {
+    let upper = request.to_ascii_uppercase();
+    let about =
+        |command: &str| upper.strip_prefix(command).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    let mut replies = answers.replies;
+    for reply in &mut replies {
+        if about("INFO") {
+            info(kind, reply);
+        } else if upper.ends_with(" HELP") {
+            usage(kind, !about("SENTINEL"), reply);
+        } else if about("CLIENT ID") {
+            *reply = Value::Line(":<n>".to_owned());
+        } else if about("COMMAND") {
+            // In RESP3 the reference sends sets, ours arrays: told once, in the table.
+            if !said_sets(request) {
+                sets_as_lists(reply);
+            }
+            commands(kind, reply);
+        }
+        mask(kind, reply);
+        if about("SENTINEL INFO-CACHE") {
+            cached(reply);
+        }
+        if UNORDERED.iter().any(|command| about(command)) && !about("COMMAND DOCS") {
+            sort(reply);
+        }
+    }
+    if about("UNSUBSCRIBE") || about("PUNSUBSCRIBE") {
+        sort_channels(&mut replies);
+    }
+    let mut parts: Vec<String> = replies.iter().map(rendered).collect();
+    parts.extend(answers.end.map(str::to_owned));
+    names.replaced(&parts.join(" "))
+}
+
+/// Why each of the masked values may differ.
+pub(crate) fn explanation() -> String {
+    let fields = FIELDS.iter().map(|field| format!("{}: {}", field.names.join(", "), field.why));
+    let words = CLIENT_WORDS.iter().map(|(names, why)| format!("{}: {why}", names.join(", ")));
+    let only = INFO_ONLY.iter().map(|(kind, names, why)| format!("{}, only {}: {why}", names.join(", "), kind.name()));
+    fields.chain(words).chain(only).collect::<Vec<_>>().join("\n")
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn mask(kind: Kind, value: &mut Value) {
+    match value {
+        Value::Many(_, Some(items)) => {
+            for at in 1..items.len() {
+                let Some(name) = items[at - 1].text() else { continue };
+                let Some(field) = FIELDS.iter().find(|field| field.names.contains(&name)) else { continue };
+                match &items[at] {
+                    Value::Line(line) if line.strip_prefix(':').is_some_and(field.shape) => {
+                        items[at] = Value::Line(":<n>".to_owned());
+                    }
+                    other if other.text().is_some_and(field.shape) => {
+                        items[at] = Value::Bulk(Some(b"<n>".to_vec()));
+                    }
+                    _ => {}
+                }
+            }
+            items.iter_mut().for_each(|item| mask(kind, item));
+        }
+        Value::Bulk(Some(bytes)) if bytes.starts_with(b"id=") => *bytes = clients(kind, bytes),
+        Value::Verbatim(bytes) if bytes.starts_with(b"txt:id=") => *bytes = clients(kind, bytes),
+        _ => {}
+    }
+}
+
+/// Lines of CLIENT LIST: ours end with the library's name and version, as those of 7.2 do.
+fn clients(kind: Kind, bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let masked = |word: &str| match word.split_once('=') {
+        Some((name, _)) if CLIENT_WORDS.iter().any(|(names, _)| names.contains(&name.trim_start_matches("txt:"))) => {
+            format!("{name}=<n>")
+        }
+        _ => word.to_owned(),
+    };
+    let mut out = String::new();
+    for line in text.lines() {
+        let words: Vec<String> = line.split(' ').map(masked).collect();
+        let common = match (kind, words.as_slice()) {
+            (Kind::Ours, [common @ .., name, version])
+                if name.starts_with("lib-name=") && version.starts_with("lib-ver=") =>
+            {
+                common
+            }
+            (Kind::Ours, _) => panic!("a line without the library's name and version at its end: {line}"),
+            (Kind::Reference, all) => all,
+        };
+        out.push_str(&common.join(" "));
+        out.push('\n');
+    }
+    out.into_bytes()
+}
+
+/// The names of all fields, and the values of some.
+fn info(kind: Kind, value: &mut Value) {
+    let Some(text) = value.text() else { return };
+    let only = |name: &str| INFO_ONLY.iter().find(|(_, names, _)| names.contains(&name)).map(|(whose, ..)| *whose);
+    let line = |line: &str| match line.split_once(':') {
+        Some((name, _)) if only(name) == Some(kind) => String::new(),
+        Some((name, _)) if !INFO_VALUES.contains(&name) => format!("{name}:<value>\r\n"),
+        _ => format!("{line}\r\n"),
+    };
+    *value = Value::Bulk(Some(text.split_terminator("\r\n").map(line).collect::<String>().into_bytes()));
+}
+
+/// HELP without the descriptions, which are free text in lines of their own, and if so wanted with the first word of each usage
+/// line only: what stands behind is named freely, too.
+fn usage(kind: Kind, first_word: bool, value: &mut Value) {
+    let Value::Many('*', Some(lines)) = value else { return };
+    lines.retain(|line| match line {
+        Value::Line(line) => !(line.starts_with("+    ") || kind == Kind::Ours && line.starts_with("+SETINFO ")),
+        _ => true,
+    });
+    for line in lines.iter_mut().skip(1).filter(|_| first_word) {
+        if let Value::Line(line) = line {
+            line.truncate(line.find(' ').unwrap_or(line.len()));
+        }
+    }
+}
+
+/// INFO-CACHE without the ages, and of the texts only that they are INFO.
+fn cached(value: &mut Value) {
+    match value {
+        Value::Many(_, Some(items)) => items.iter_mut().for_each(cached),
+        Value::Line(line) if line.starts_with(':') => *line = ":<n>".to_owned(),
+        Value::Bulk(Some(bytes)) if bytes.starts_with(b"# Server") => *bytes = b"<INFO>".to_vec(),
+        _ => {}
+    }
+}
+
+/// Answers of COMMAND without what only ours lists, and without documentation.
+fn commands(kind: Kind, value: &mut Value) {
+    let Value::Many(shape, Some(items)) = value else { return };
+    let later = |name: Option<&str>| kind == Kind::Ours && name.is_some_and(|name| LATER.contains(&name));
+    // A map, or what RESP2 makes of one: names and what is told of them in turn.
+    let pairs = items.len().is_multiple_of(2)
+        && items.chunks(2).all(|pair| pair[0].text().is_some() && matches!(pair[1], Value::Many(..) | Value::Bulk(_)))
+        && items.iter().any(|item| matches!(item, Value::Many(..)) || item.text() == Some("summary"));
+    if pairs && (*shape == '%' || items[1].text().is_none() || items[0].text() == Some("summary")) {
+        let mut kept: Vec<Vec<Value>> = items
+            .chunks(2)
+            .filter(|pair| !later(pair[0].text()) && !pair[0].text().is_some_and(|name| DOCUMENTATION.contains(&name)))
+            .map(<[Value]>::to_vec)
+            .collect();
+        kept.iter_mut().for_each(|pair| commands(kind, &mut pair[1]));
+        kept.sort_by_key(|pair| rendered(&pair[0]));
+        *items = kept.concat();
+        return;
+    }
+    items.retain(|item| match item {
+        Value::Many(_, Some(facts)) => !later(facts.first().and_then(Value::text)),
+        item => !later(item.text()),
+    });
+    items.iter_mut().for_each(|item| commands(kind, item));
+}
+
+/// Whether the table of departures tells of the sets in the answer to this request.
+fn said_sets(request: &str) -> bool {
+    request == "COMMAND INFO ping"
+}
+
+fn sets_as_lists(value: &mut Value) {
+    if let Value::Many(kind, Some(items)) = value {
+        if *kind == '~' {
+            *kind = '*';
+        }
+        items.iter_mut().for_each(sets_as_lists);
+    }
+}
+
+/// One confirmation a channel: the counts fall in order, but the channels come as the hash table has them.
+fn sort_channels(replies: &mut [Value]) {
+    let mut channels: Vec<Value> = Vec::new();
+    for reply in &*replies {
+        if let Value::Many(_, Some(items)) = reply {
+            channels.extend(items.get(1).cloned());
+        }
+    }
+    if channels.len() == replies.len() {
+        channels.sort_by_key(rendered);
+        for (reply, channel) in replies.iter_mut().zip(channels) {
+            if let Value::Many(_, Some(items)) = reply {
+                items[1] = channel;
+            }
+        }
+    }
+}
+
+/// Sorts the items of a list, and of the lists in it, but not the fields of maps that RESP2 shows as lists.
+fn sort(value: &mut Value) {
+    if let Value::Many('*' | '~', Some(items)) = value {
+        items.iter_mut().for_each(sort);
+        let is_map = items.first().and_then(Value::text) == Some("name");
+        if !is_map {
+            items.sort_by_key(rendered);
+        }
+    }
+}
+
+fn rendered(value: &Value) -> String {
+    match value {
+        Value::Line(line) => line.escape_debug().to_string(),
+        Value::Bulk(None) => "$-1".to_owned(),
+        Value::Bulk(Some(bytes)) => format!("\"{}\"", bytes.escape_ascii()),
+        Value::Verbatim(bytes) => format!("={}=", bytes.escape_ascii()),
+        Value::Many(kind, None) => format!("{kind}-1"),
+        Value::Many(kind, Some(items)) => {
+            let count = if *kind == '%' { items.len() / 2 } else { items.len() };
+            let items: String = items.iter().map(|item| format!(" {}", rendered(item))).collect();
+            format!("{kind}{count}{items}")
+        }
+    }
+}

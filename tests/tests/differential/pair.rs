@@ -1,0 +1,206 @@
+//! Ours and redis-sentinel side by side, and the comparison of what they answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use sentinel_tests::{Deployment, Kind, SentinelProcess};
+use tempfile::TempDir;
+
+use crate::departures::{Departure, Stand};
+use crate::masks::{self, Names};
+use crate::script::{self, Talk};
+use crate::wire::{Value, Wire};
+
+/// The protocols a script is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Resp2,
+    Resp3,
+}
+
+/// One Sentinel of each kind under the same conditions.
+pub(crate) struct Pair {
+    sides: [Side; 2],
+    variables: BTreeMap<&'static str, String>,
+    _started: Started,
+}
+
+/// One of the two.
+struct Side {
+    kind: Kind,
+    port: u16,
+    names: Names,
+}
+
+/// What ends when the pair is dropped.
+enum Started {
+    Alone { _sentinels: Vec<SentinelProcess>, _folder: TempDir },
+    Watching(Deployment),
+}
+
+impl Pair {
+    /// Two that watch nothing, with these lines in their configurations.
+    pub(crate) fn alone(lines: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+        let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+        let sentinels: Vec<SentinelProcess> = [Kind::Ours, Kind::Reference]
+            .map(|kind| SentinelProcess::start(folder.path(), kind.name(), kind, &lines))
+            .into();
+        let sides = sides(&sentinels, None);
+        Self { sides, variables: BTreeMap::new(), _started: Started::Alone { _sentinels: sentinels, _folder: folder } }
+    }
+
+    /// Two that watch one master, `mymaster`, with two replicas, and know each other.
+    pub(crate) fn watching() -> Self {
+        let kinds = [Kind::Ours, Kind::Reference];
+        let deployment = Deployment::of(&kinds).down_after(Duration::from_secs(30)).start();
+        let ids: Vec<String> = deployment.sentinels().iter().map(SentinelProcess::id).collect();
+        let sides = sides(deployment.sentinels(), Some(&ids));
+        let group = deployment.only_group();
+        let mut variables = BTreeMap::from([("master", group.master().port().to_string())]);
+        variables.insert("replica", group.replicas()[0].port().to_string());
+        Self { sides, variables, _started: Started::Watching(deployment) }
+    }
+
+    /// In requests, `{name}` stands for `value` from now on; in answers, `<name>` does.
+    pub(crate) fn name(&mut self, name: &'static str, value: impl ToString) {
+        for side in &mut self.sides {
+            side.names.call(value.to_string(), name);
+        }
+        self.variables.insert(name, value.to_string());
+    }
+
+    /// Has both answer the script in these protocols and compares; a difference that `departures` does not explain, or an
+    /// explanation of one that is not there, is a failure.
+    #[track_caller]
+    pub(crate) fn compare(&self, script: &str, protocols: &[Protocol], departures: &[Departure]) {
+        let mut failures = Vec::new();
+        let mut needed = BTreeSet::new();
+        for &protocol in protocols {
+            for talk in script::talks(script) {
+                self.told(&talk, protocol, |said, [ours, theirs]| {
+                    let known = explained(said, protocol, departures);
+                    needed.extend(known);
+                    failures.extend(judged(protocol, said, ours, theirs, known.map(|known| &departures[known])));
+                });
+            }
+        }
+        for (index, departure) in departures.iter().enumerate() {
+            if !needed.contains(&index) {
+                failures.push(format!("{}: this entry of the table was never asked for", departure.request));
+            }
+        }
+        assert!(
+            failures.is_empty(),
+            "{} differences that nothing explains:\n{}\n\nmasked are:\n{}",
+            failures.len(),
+            failures.join("\n"),
+            masks::explanation()
+        );
+    }
+
+    /// The texts in the list that each answers, unmasked.
+    pub(crate) fn lists(&self, request: &str) -> [BTreeSet<String>; 2] {
+        self.sides.each_ref().map(|side| match Wire::open(side.port).ask(&script::bytes(request)).replies.as_slice() {
+            [Value::Many(_, Some(items))] => items.iter().filter_map(|item| Some(item.text()?.to_owned())).collect(),
+            other => panic!("{request} is answered by {other:?}"),
+        })
+    }
+
+    /// Has both take part in the talk. `hear` gets all that was said on the connection up to and with a request, and what came
+    /// back for that.
+    fn told(&self, talk: &Talk<'_>, protocol: Protocol, mut hear: impl FnMut(&str, [&str; 2])) {
+        let mut wires = self.sides.each_ref().map(|side| Wire::open(side.port));
+        if protocol == Protocol::Resp3 {
+            for wire in &mut wires {
+                let _ = wire.ask(&script::array(&["HELLO", "3"]));
+            }
+        }
+        let together = [talk.requests.join(" / ")];
+        let turns: Vec<&str> =
+            if talk.at_once { together.iter().map(String::as_str).collect() } else { talk.requests.clone() };
+        let mut said = String::new();
+        for turn in turns {
+            if !said.is_empty() {
+                said.push_str(" / ");
+            }
+            said.push_str(turn);
+            let requests: Vec<&str> = if talk.at_once { talk.requests.clone() } else { vec![turn] };
+            let mut ended = false;
+            let answers = [0, 1].map(|at| {
+                let (side, wire) = (&self.sides[at], &mut wires[at]);
+                let mine: Vec<&str> = requests.iter().map(|request| script::each(request)[at]).collect();
+                let bytes: Vec<u8> = mine.iter().flat_map(|request| self.bytes(side, request, wire)).collect();
+                let answers = wire.ask(&bytes);
+                ended |= answers.end.is_some();
+                masks::shown(side.kind, mine.first().unwrap_or(&""), answers, &side.names)
+            });
+            hear(&said, answers.each_ref().map(String::as_str));
+            if ended {
+                // Where only one has ended the connection, this turn shows it; what follows has no counterpart.
+                break;
+            }
+        }
+    }
+
+    fn bytes(&self, side: &Side, request: &str, wire: &mut Wire) -> Vec<u8> {
+        let mut request = request.replace("{own}", &side.port.to_string());
+        if request.contains("{id}") {
+            let id = match wire.ask(&script::array(&["CLIENT", "ID"])).replies.first() {
+                Some(Value::Line(line)) => line[1..].to_owned(),
+                other => panic!("CLIENT ID answers {other:?}"),
+            };
+            request = request.replace("{id}", &id);
+        }
+        for (name, value) in &self.variables {
+            request = request.replace(&format!("{{{name}}}"), value);
+        }
+        script::bytes(&request)
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if let (true, Started::Watching(deployment)) = (std::thread::panicking(), &self._started) {
+            eprintln!("{}", deployment.dump());
+        }
+    }
+}
+
+fn sides(sentinels: &[SentinelProcess], ids: Option<&[String]>) -> [Side; 2] {
+    [0, 1].map(|own| {
+        let peer = 1 - own;
+        let mut names = Names::default();
+        names.call(sentinels[own].port(), "own port");
+        names.call(sentinels[peer].port(), "peer's port");
+        let id = |at: usize| ids.map_or_else(|| sentinels[at].id(), |ids| ids[at].clone());
+        // A locked one does not tell its id, and nothing else that it says has it.
+        if ids.is_some() {
+            names.call(id(own), "own id");
+            names.call(id(peer), "peer's id");
+        }
+        Side { kind: sentinels[own].kind(), port: sentinels[own].port(), names }
+    })
+}
+
+/// The entry of the table for what was said last: the longest, if several end so.
+fn explained(said: &str, protocol: Protocol, departures: &[Departure]) -> Option<usize> {
+    let fits = |departure: &Departure| {
+        departure.protocol.is_none_or(|only| only == protocol)
+            && said.strip_suffix(departure.request).is_some_and(|before| before.is_empty() || before.ends_with(" / "))
+    };
+    (0..departures.len()).filter(|&at| fits(&departures[at])).max_by_key(|&at| departures[at].request.len())
+}
+
+/// What is wrong with these two answers, if anything is.
+fn judged(protocol: Protocol, said: &str, ours: &str, theirs: &str, known: Option<&Departure>) -> Option<String> {
+    let what = match known {
+        Some(known) if ours == known.ours && theirs == known.theirs => return None,
+        Some(known) if ours == theirs => format!("the table says they differ ({}), but they do not", known.why),
+        Some(known) if known.stand == Stand::Pending => "it differs otherwise than the pending entry says".to_owned(),
+        Some(known) => format!("it differs otherwise than the table says ({})", known.why),
+        None if ours == theirs => return None,
+        None => "nothing explains".to_owned(),
+    };
+    Some(format!("{protocol:?}: {said}: {what}\n  ours:      {ours}\n  reference: {theirs}"))
+}
