@@ -14,4 +14,5 @@ mod mixed_quorum;
 mod quorum_and_majority;
 mod restart_of_a_sentinel;
 mod returning_old_master;
+mod scripts;
 mod two_masters;
