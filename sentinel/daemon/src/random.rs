@@ -13,7 +13,6 @@ pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
 pub(crate) fn hex(digits: usize) -> io::Result<String> {
     let mut bytes = vec![0; digits.div_ceil(2)];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let mut text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(digits);
-    Ok(text)
+    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    Ok(nibbles.take(digits).map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0')).collect())
 }

@@ -60,7 +60,7 @@ impl Running {
         const END: &str = "the-end-of-it";
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("an open port");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let text: String = requests.iter().chain(&[END]).map(|line| format!("{line}\r\n")).collect();
+        let text = format!("{}\r\n{END}\r\n", requests.join("\r\n"));
         stream.write_all(text.as_bytes()).expect("a connection that takes requests");
         let mut answer = String::new();
         let mut bytes = [0; 4096];

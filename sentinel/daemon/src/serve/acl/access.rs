@@ -31,14 +31,11 @@ pub struct AccessError(String);
 impl Access {
     /// Everybody as `default`, who needs the password of `requirepass` if there is one, and may do everything.
     pub fn with_password(requirepass: Option<&Secret>) -> Self {
-        let mut default = Rules::unrestricted();
-        if let Some(password) = requirepass {
-            let rules = [Bytes::from_static(b"resetpass"), Bytes::from(format!(">{}", password.expose()))];
-            default = rules.iter().fold(default, |mut default, rule| {
-                default.apply(rule, true).expect("a password is a rule");
-                default
-            });
-        }
+        let everything = Rules::unrestricted();
+        let default = match requirepass {
+            Some(password) => everything.with_password(password.expose().as_bytes()),
+            None => everything,
+        };
         Self {
             users: BTreeMap::from([(Bytes::from_static(DEFAULT), default)]),
             all_channels: false,

@@ -34,7 +34,7 @@ pub(crate) fn load(path: &Path, all_channels: bool) -> Result<BTreeMap<Bytes, Ru
 /// The users in the text of a file, or everything that is wrong with it.
 pub(super) fn parse(text: &[u8], path: &str, all_channels: bool) -> Result<BTreeMap<Bytes, Rules>, String> {
     let mut users = BTreeMap::new();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (line, number) in text.split(|&byte| byte == b'\n').zip(1..) {
         let line = line.trim_ascii();
         if line.is_empty() {
@@ -43,25 +43,25 @@ pub(super) fn parse(text: &[u8], path: &str, all_channels: bool) -> Result<BTree
         // Without quotes: a blank ends a word whatever stands around it.
         let words: Vec<Bytes> = line.split(|&byte| byte == b' ').map(Bytes::copy_from_slice).collect();
         let [keyword, name, rules @ ..] = &words[..] else {
-            wrong += &format!("{path}:{number} should start with user keyword followed by the username. ");
+            wrong.push(format!("{path}:{number} should start with user keyword followed by the username. "));
             continue;
         };
         let shown = String::from_utf8_lossy(name);
         if keyword != "user" {
-            wrong += &format!("{path}:{number} should start with user keyword followed by the username. ");
+            wrong.push(format!("{path}:{number} should start with user keyword followed by the username. "));
         } else if has_spaces(name) {
-            wrong += &format!("{path}:{number}: username '{shown}' contains invalid characters. ");
+            wrong.push(format!("{path}:{number}: username '{shown}' contains invalid characters. "));
         } else if users.contains_key(name) {
-            wrong += &format!("WARNING: Duplicate user '{shown}' found on line {number}. ");
+            wrong.push(format!("WARNING: Duplicate user '{shown}' found on line {number}. "));
         } else {
             let mut user = Rules::new(all_channels);
             for complaint in apply(&mut user, rules, all_channels) {
-                wrong += &format!("{path}:{number}: {complaint}. ");
+                wrong.push(format!("{path}:{number}: {complaint}. "));
             }
             users.insert(name.clone(), user);
         }
     }
-    if wrong.is_empty() { Ok(users) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(users) } else { Err(wrong.concat()) }
 }
 
 /// Applies the rules of one line. Names that are unknown are all told; of other faults only the first, which may be the
@@ -72,16 +72,12 @@ fn apply(user: &mut Rules, words: &[Bytes], all_channels: bool) -> Vec<String> {
     let mut told = false;
     for rule in rules {
         let rule = rule.trim_ascii();
-        match user.apply(rule, all_channels) {
-            Ok(()) => {}
-            Err(error @ RuleError::Unknown) => {
-                complaints.push(format!("Error in applying operation '{}': {error}", String::from_utf8_lossy(rule)));
-            }
-            Err(error) if !told => {
-                complaints.push(error.to_string());
-                told = true;
-            }
-            Err(_) => {}
+        let Err(error) = user.apply(rule, all_channels) else { continue };
+        if error == RuleError::Unknown {
+            complaints.push(format!("Error in applying operation '{}': {error}", String::from_utf8_lossy(rule)));
+        } else if !told {
+            complaints.push(error.to_string());
+            told = true;
         }
     }
     complaints

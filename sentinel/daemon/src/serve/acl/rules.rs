@@ -109,6 +109,11 @@ impl Rules {
         rules
     }
 
+    /// The same with this password and no other.
+    pub(super) fn with_password(self, password: &[u8]) -> Self {
+        Self { open: false, passwords: vec![Hash::of(password)], ..self }
+    }
+
     /// Applies words as they stand in a line, all or none. `all_channels` is what `reset` leaves.
     pub(crate) fn with(&self, words: &[Bytes], all_channels: bool) -> Result<Self, Fault> {
         let too_much = || Fault::Rule { rule: Bytes::from_static(b"..."), error: RuleError::TooMuch };
@@ -171,8 +176,8 @@ impl Rules {
     pub(crate) fn accepts(&self, password: &[u8]) -> bool {
         let given = Hash::of(password);
         // All are compared, so that the time it takes does not tell which one was nearly right.
-        let right = self.passwords.iter().fold(false, |right, hash| right | (*hash == given));
-        self.enabled && (self.open || right)
+        let right = self.passwords.iter().filter(|hash| **hash == given).count();
+        self.enabled && (self.open || right > 0)
     }
 
     /// Whether it needs no password and is not disabled.

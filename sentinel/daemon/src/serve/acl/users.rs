@@ -224,12 +224,11 @@ impl Users {
         };
         let mut lines = Vec::new();
         for account in self.all() {
-            match readable(&account) {
-                Some(line) => lines.push((account.display_name().into_owned(), line)),
-                None => {
-                    let name = account.display_name();
-                    tracing::warn!("ACL: user '{name}' cannot be written down and is kept until the next start only");
-                }
+            let name = account.display_name().into_owned();
+            if let Some(line) = readable(&account) {
+                lines.push((name, line));
+            } else {
+                tracing::warn!("ACL: user '{name}' cannot be written down and is kept until the next start only");
             }
         }
         kept.set(lines);

@@ -233,7 +233,7 @@ fn save(request: &Request<'_>) -> Answer {
     let all_channels = users.all_channels();
     Answer::Later(Box::pin(async move {
         let saved = tokio::task::spawn_blocking(move || acl::save(&path, &lines, all_channels)).await;
-        match saved.map_err(std::io::Error::other).flatten() {
+        match saved.unwrap_or_else(|gone| Err(std::io::Error::other(gone))) {
             Ok(()) => Reply::ok(),
             Err(error) => {
                 tracing::warn!(%error, "ACL: the users could not be saved");

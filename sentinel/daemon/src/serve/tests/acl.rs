@@ -303,7 +303,7 @@ fn users_of_the_configuration_are_there_from_the_first_connection() {
         |settings| settings.acl.users = lines.iter().map(|(name, rules)| user(name, rules)).collect(),
         Some("of no use"),
     );
-    let text: String = lines.iter().map(|(name, rules)| format!("user {name} {rules}\n")).collect();
+    let text = lines.map(|(name, rules)| format!("user {name} {rules}\n")).concat();
     let reference = Reference::with(&format!("requirepass \"of no use\"\n{text}"));
     let conversations = [
         "PING / AUTH x / AUTH \"of no use\" / AUTH default x / HELLO 3 / AUTH watch wrong / AUTH watch secret / PING / ROLE",
