@@ -36,8 +36,11 @@ fn cut(mut options: Vec<SetOption>, error: Option<Reply>) -> (Vec<SetOption>, Op
     }
 }
 
+/// Makes the answer to a path that is of no use.
+type Refusal = fn() -> Reply;
+
 /// The path that an option sets, and the answer if it is of no use.
-fn script(option: &SetOption) -> Option<(&str, fn() -> Reply)> {
+fn script(option: &SetOption) -> Option<(&str, Refusal)> {
     match &option.setting {
         MasterSetting::NotificationScript(path) => Some((path.as_deref()?, errors::notification_script_unusable)),
         MasterSetting::ClientReconfigScript(path) => Some((path.as_deref()?, errors::client_reconfig_script_unusable)),
