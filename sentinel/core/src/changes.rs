@@ -309,9 +309,14 @@ impl Watch<'_> {
     /// Forgets every deadline of this master itself.
     fn disarm_all(&mut self) {
         let key = self.master.key;
-        for timer in
-            [Timer::Hello(key), Timer::Ask(key), Timer::Nominate(key), Timer::Phase(key), Timer::Reconfigure(key)]
-        {
+        for timer in [
+            Timer::Hello(key),
+            Timer::Ask(key),
+            Timer::Nominate(key),
+            Timer::Phase(key),
+            Timer::Handover(key),
+            Timer::Reconfigure(key),
+        ] {
             self.ctx.timers.disarm(&timer);
         }
     }

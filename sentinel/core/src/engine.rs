@@ -352,7 +352,14 @@ impl Engine {
                     None => watch.voter_lost(id),
                 });
             }
-            Asked::Info | Asked::Hello | Asked::Promote | Asked::Replicate { .. } | Asked::ScriptKill => {}
+            Asked::Info
+            | Asked::Hello
+            | Asked::HandOver
+            | Asked::CallOff
+            | Asked::Acknowledge
+            | Asked::Promote
+            | Asked::Replicate { .. }
+            | Asked::ScriptKill => {}
         }
     }
 
@@ -398,6 +405,9 @@ impl Engine {
             }
             Timer::Phase(key) => {
                 self.with_master(key, |watch| watch.phase_timed_out());
+            }
+            Timer::Handover(key) => {
+                self.with_master(key, |watch| watch.follow_handover());
             }
             Timer::Reconfigure(key) => {
                 self.with_master(key, |watch| watch.advance_reconfiguration());

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    failover::NotLossless,
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
 };
@@ -103,6 +104,9 @@ pub enum Event {
     ElectedLeader(Subject),
     StateSelectReplica(Subject),
     SelectedReplica(Subject),
+    StateHandOver(Subject),
+    HandedOver(Subject),
+    NotLossless { subject: Subject, why: NotLossless },
     StateSendReplicaofNoOne(Subject),
     StateWaitPromotion(Subject),
     PromotedReplica(Subject),
@@ -152,6 +156,9 @@ impl Event {
             Event::ElectedLeader(_) => "+elected-leader",
             Event::StateSelectReplica(_) => "+failover-state-select-slave",
             Event::SelectedReplica(_) => "+selected-slave",
+            Event::StateHandOver(_) => "+failover-state-hand-over",
+            Event::HandedOver(_) => "+handed-over",
+            Event::NotLossless { .. } => "-failover-lossless",
             Event::StateSendReplicaofNoOne(_) => "+failover-state-send-slaveof-noone",
             Event::StateWaitPromotion(_) => "+failover-state-wait-promotion",
             Event::PromotedReplica(_) => "+promoted-slave",
@@ -189,6 +196,8 @@ impl Event {
             | Event::PeerAddressUpdate { .. }
             | Event::PeerInvalidAddress(_)
             | Event::StateSendReplicaofNoOne(_)
+            | Event::StateHandOver(_)
+            | Event::HandedOver(_)
             | Event::StateWaitPromotion(_)
             | Event::ReconfSent(_)
             | Event::ReconfInProgress(_)
@@ -211,6 +220,7 @@ impl Event {
             Event::SwitchMaster { name, .. } => Some(name),
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
+            | Event::NotLossless { subject, .. }
             | Event::PeerAddressSwitch { master: subject, .. }
             | Event::PeerAddressUpdate { subject, .. }
             | Event::ObjectivelyDown { subject, .. }
@@ -227,6 +237,8 @@ impl Event {
             | Event::ElectedLeader(subject)
             | Event::StateSelectReplica(subject)
             | Event::SelectedReplica(subject)
+            | Event::StateHandOver(subject)
+            | Event::HandedOver(subject)
             | Event::StateSendReplicaofNoOne(subject)
             | Event::StateWaitPromotion(subject)
             | Event::PromotedReplica(subject)
@@ -253,6 +265,7 @@ impl Event {
         let mut text = match self {
             Event::Monitor { subject, quorum } => format!("{subject} quorum {quorum}"),
             Event::Set { subject, what } => format!("{subject} {what}"),
+            Event::NotLossless { subject, why } => format!("{subject} {why}"),
             Event::PeerAddressSwitch { master, addr, id } => {
                 format!("{master} ip {} port {} for {id}", addr.host, addr.port)
             }
@@ -282,6 +295,8 @@ impl Event {
             | Event::ElectedLeader(subject)
             | Event::StateSelectReplica(subject)
             | Event::SelectedReplica(subject)
+            | Event::StateHandOver(subject)
+            | Event::HandedOver(subject)
             | Event::StateSendReplicaofNoOne(subject)
             | Event::StateWaitPromotion(subject)
             | Event::PromotedReplica(subject)

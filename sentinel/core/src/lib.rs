@@ -30,6 +30,7 @@ pub mod view;
 mod watch;
 
 pub use engine::{Boot, Engine};
+pub use failover::NotLossless;
 pub use input::{ClientId, Input, LinkFault, LinkId, RequestId};
 pub use notice::Notice;
 pub use output::{Message, Output, Target, TargetKind};

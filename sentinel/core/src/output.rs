@@ -118,6 +118,18 @@ pub enum Message {
         /// None asks for an opinion, an id for a vote.
         candidate: Option<SentinelId>,
     },
+    /// `FAILOVER TO <host> <port> TIMEOUT <ms>`: pause writes, wait until that replica has everything, hand over to it.
+    HandOver {
+        /// The replica.
+        to: HostPort,
+        /// After this time without it, go on as master.
+        timeout: std::time::Duration,
+    },
+    /// `FAILOVER ABORT`
+    CallOff,
+    /// `REPLCONF GETACK *`, `INFO`: tell the master how far you are, then tell us. To the first command there is no
+    /// answer. If it is refused there is one: then the refusal and INFO are the elements of an array, else INFO is all.
+    Acknowledge,
     /// `MULTI`, `SLAVEOF NO ONE`, `CONFIG REWRITE`, `CLIENT KILL TYPE normal`, `CLIENT KILL TYPE pubsub`, `EXEC`, `INFO`
     Promote,
     /// The same with `SLAVEOF <host> <port>`.

@@ -29,6 +29,8 @@ pub struct MasterSettings {
     pub rename_commands: BTreeMap<String, String>,
     /// After so many refused connections in a row the instance is subjectively down at once. None: never.
     pub down_on_refused: Option<NonZeroU32>,
+    /// Whether SENTINEL FAILOVER of a master that is well tries to hand over without loss first. Default yes.
+    pub lossless_failover: bool,
     /// Time between two PINGs. None: min(1 s, `down_after` / 4).
     pub ping_period: Option<Duration>,
 }
@@ -48,6 +50,7 @@ impl MasterSettings {
             reboot_down_after: Duration::ZERO,
             rename_commands: BTreeMap::new(),
             down_on_refused: None,
+            lossless_failover: true,
             ping_period: None,
         }
     }

@@ -45,6 +45,8 @@ pub(crate) enum Timer {
     Nominate(MasterKey),
     /// The phase of the failover has lasted long enough.
     Phase(MasterKey),
+    /// Ask again whether the replica has taken over.
+    Handover(MasterKey),
     /// Go on pointing replicas at the new master.
     Reconfigure(MasterKey),
     /// TILT ends.

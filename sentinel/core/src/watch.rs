@@ -128,7 +128,9 @@ impl Watch<'_> {
             Asked::Ping => self.node_ponged(id, reply),
             Asked::Info => self.info_received(id, reply),
             Asked::Promote | Asked::Replicate { .. } => self.transaction_answered(id, reply),
-            Asked::Hello | Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
+            Asked::HandOver => self.handover_answered(reply),
+            Asked::Acknowledge => self.acknowledgement_answered(id, reply),
+            Asked::CallOff | Asked::Hello | Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
         }
     }
 
@@ -158,6 +160,9 @@ impl Watch<'_> {
         }
         self.evaluate_node(id);
         self.selection_lost(id);
+        if was_up {
+            self.handover_lost(id);
+        }
     }
 
     /// Tells of an event about a data node.

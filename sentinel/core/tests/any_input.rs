@@ -192,7 +192,8 @@ impl Trial {
             Message::Ping => Reply::status("PONG"),
             Message::Info => self.info_of(&addr),
             Message::Hello { .. } => Reply::Integer(1),
-            Message::ScriptKill => Reply::ok(),
+            Message::ScriptKill | Message::HandOver { .. } | Message::CallOff => Reply::ok(),
+            Message::Acknowledge => self.info_of(&addr),
             Message::IsMasterDown { epoch, candidate, .. } => {
                 let leader = candidate.as_ref().map_or("*", |it| it.as_str());
                 let epoch = if candidate.is_some() { epoch.get() } else { 0 };

@@ -59,9 +59,9 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
         (1..u32::MAX, ms(1), ms(1), 1..9_u32, ms(0)),
         (option::of(text()), option::of(text()), script(), script()),
         collection::btree_map("[A-Z]{1,8}", prop_oneof![text(), Just(String::new())], 0..3),
-        (option::of(1..99_u32), option::of(1..9999_u64)),
+        (option::of(1..99_u32), option::of(1..9999_u64), any::<bool>()),
     )
-        .prop_map(move |(numbers, texts, rename_commands, (refused, ping))| {
+        .prop_map(move |(numbers, texts, rename_commands, (refused, ping, lossless))| {
             let mut settings = MasterSettings::new(Quorum::new(numbers.0.into()).expect("from 1 up"));
             settings.down_after = numbers.1;
             settings.failover_timeout = numbers.2;
@@ -74,6 +74,7 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
             settings.rename_commands = rename_commands;
             if extensions {
                 settings.down_on_refused = refused.and_then(NonZeroU32::new);
+                settings.lossless_failover = lossless;
                 settings.ping_period = ping.map(Duration::from_millis);
             }
             settings

@@ -10,6 +10,7 @@ mod demo;
 mod examples;
 mod forced_failover;
 mod given;
+mod lossless_switchover;
 mod mixed_quorum;
 mod quorum_and_majority;
 mod restart_of_a_sentinel;

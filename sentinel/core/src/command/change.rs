@@ -119,6 +119,7 @@ pub enum MasterSetting {
     NotificationScript(Option<String>),
     ClientReconfigScript(Option<String>),
     DownOnRefused(Option<std::num::NonZeroU32>),
+    LosslessFailover(bool),
     PingPeriod(Option<Duration>),
 }
 

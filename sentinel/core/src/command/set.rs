@@ -33,6 +33,7 @@ impl MasterSetting {
             MasterSetting::NotificationScript(value) => settings.notification_script = value,
             MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
             MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
+            MasterSetting::LosslessFailover(value) => settings.lossless_failover = value,
             MasterSetting::PingPeriod(value) => settings.ping_period = value,
         }
     }
@@ -98,6 +99,7 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             let count: u32 = argument::at_least(0, value).ok_or_else(bad)?;
             MasterSetting::DownOnRefused(NonZeroU32::new(count))
         }
+        b"lossless-failover" => MasterSetting::LosslessFailover(argument::yes_or_no(value).ok_or_else(bad)?),
         b"ping-period" => {
             let period = ms(0).ok_or_else(bad)?;
             MasterSetting::PingPeriod(Some(period).filter(|period| !period.is_zero()))
@@ -153,7 +155,7 @@ mod tests {
         let set = settings(
             "Down-After-Milliseconds 1 failover-timeout 2 parallel-syncs 3 quorum 4 \
              master-reboot-down-after-period 5 auth-pass secret auth-user u rename-command config GUESS \
-             notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7",
+             notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7 lossless-failover NO",
         );
         assert_eq!(set.down_after, ms(1));
         assert_eq!(set.failover_timeout, ms(2));
@@ -167,6 +169,7 @@ mod tests {
         assert_eq!(set.client_reconfig_script.as_deref(), Some("/c"));
         assert_eq!(set.down_on_refused, NonZeroU32::new(6));
         assert_eq!(set.ping_period, Some(ms(7)));
+        assert!(!set.lossless_failover);
         assert_eq!(settings("primary-reboot-down-after-period 8").reboot_down_after, ms(8));
     }
 

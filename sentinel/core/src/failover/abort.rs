@@ -16,6 +16,7 @@ impl Watch<'_> {
 
     /// Forgets the failover in progress.
     pub(crate) fn clear_failover(&mut self) {
+        self.call_off_handover();
         self.master.failover = None;
         for node in self.master.nodes.values_mut() {
             node.reconf = Reconf::Waiting;

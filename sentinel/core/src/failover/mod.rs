@@ -1,10 +1,12 @@
 //! Leading a failover, from the nomination to the last replica that follows the new master.
 
 mod abort;
+mod coordinated;
 mod phase;
 mod promote;
 mod reconfigure;
 mod start;
 mod switch;
 
+pub use coordinated::NotLossless;
 pub(crate) use phase::{Failover, Phase};

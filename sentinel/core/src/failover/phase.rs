@@ -34,6 +34,14 @@ pub(crate) enum Phase {
         /// Replicas whose INFO has not come.
         waiting: BTreeSet<NodeId>,
     },
+    /// A replica is chosen; the master was asked to hand over to it without loss.
+    Requesting { replica: NodeId },
+    /// The master has paused writes, and hands over as soon as the replica has everything.
+    HandingOver {
+        replica: NodeId,
+        /// Whether the replica can be asked to tell its offset at once.
+        hastens: bool,
+    },
     /// A replica is chosen; its link is awaited.
     Promoting { replica: NodeId },
     /// The promotion was sent; the role is awaited.
@@ -74,9 +82,11 @@ impl Failover {
     /// The replica chosen for promotion.
     pub(crate) const fn candidate(&self) -> Option<NodeId> {
         match self.phase {
-            Phase::Promoting { replica } | Phase::Confirming { replica, .. } | Phase::Recording { replica } => {
-                Some(replica)
-            }
+            Phase::Requesting { replica }
+            | Phase::HandingOver { replica, .. }
+            | Phase::Promoting { replica }
+            | Phase::Confirming { replica, .. }
+            | Phase::Recording { replica } => Some(replica),
             _ => None,
         }
     }
@@ -86,7 +96,7 @@ impl Failover {
         match self.phase {
             Phase::Registering | Phase::Electing { .. } | Phase::Deferred => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::Promoting { .. } => "send_slaveof_noone",
+            Phase::Requesting { .. } | Phase::HandingOver { .. } | Phase::Promoting { .. } => "send_slaveof_noone",
             Phase::Confirming { .. } | Phase::Recording { .. } => "wait_promotion",
             Phase::Reconfiguring => "reconf_slaves",
         }

@@ -13,6 +13,13 @@ impl Watch<'_> {
     /// A replica is chosen.
     pub(crate) fn begin_promotion(&mut self, replica: NodeId) {
         self.node_event(replica, Event::SelectedReplica);
+        if !self.request_handover(replica) {
+            self.promote(replica);
+        }
+    }
+
+    /// Makes the chosen replica a master, as soon as its link is up.
+    pub(crate) fn promote(&mut self, replica: NodeId) {
         self.node_event(replica, Event::StateSendReplicaofNoOne);
         self.enter(Phase::Promoting { replica });
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;

@@ -184,6 +184,7 @@ impl Watch<'_> {
             Phase::Electing { .. } => self.election_timed_out(),
             Phase::Deferred => self.start_failover(forced),
             Phase::Selecting { .. } => self.choose_replica(),
+            Phase::Requesting { .. } | Phase::HandingOver { .. } => self.handover_timed_out(),
             Phase::Promoting { .. } | Phase::Confirming { .. } => self.end_failover(Event::AbortReplicaTimeout),
             Phase::Reconfiguring => self.reconfiguration_timed_out(),
         }
@@ -195,6 +196,7 @@ impl Watch<'_> {
         self.count_votes();
         match self.master.failover.as_ref().map(|failover| &failover.phase) {
             Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
+            Some(Phase::HandingOver { .. }) => self.follow_handover(),
             Some(Phase::Promoting { replica }) => self.promotion_link_up(*replica),
             Some(Phase::Confirming { replica, .. }) => self.ask_info(*replica),
             _ => self.advance_reconfiguration(),

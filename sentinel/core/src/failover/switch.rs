@@ -50,6 +50,9 @@ impl Watch<'_> {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
             self.demote(former);
+        } else if self.master.nodes.get(&former).is_some_and(|node| node.is_reachable() && node.info.follows(&to)) {
+            // It has handed over. What is left of the order: its file is written, its clients ask for the master.
+            self.order_to_follow(former);
         }
         self.advance_reconfiguration();
     }

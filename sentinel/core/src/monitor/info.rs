@@ -136,6 +136,8 @@ impl Watch<'_> {
             Role::Master => {
                 if self.awaits_promotion_of(id) {
                     self.promotion_acknowledged(id);
+                } else if self.is_handed_to(id) {
+                    self.handed_over(id);
                 } else {
                     self.consider_fencing(id);
                 }

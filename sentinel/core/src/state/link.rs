@@ -62,6 +62,12 @@ pub(crate) enum Asked {
         master: MasterKey,
         epoch: Epoch,
     },
+    /// To hand over to a replica.
+    HandOver,
+    /// Not to hand over after all.
+    CallOff,
+    /// To tell its offset to its master.
+    Acknowledge,
     /// The promotion.
     Promote,
     /// The order to follow a master.

@@ -43,6 +43,8 @@ pub(super) enum Flaw {
     Disobeys,
     /// A node whose link to a new master is not up at once.
     SyncsSlowly,
+    /// A replica that has not got everything yet.
+    Lags,
     /// A peer that never gives a new vote.
     NeverVotes,
 }
@@ -60,6 +62,8 @@ pub(super) fn put(flaws: &mut BTreeSet<Flaw>, flaw: Flaw, there: bool) {
 pub(super) struct Cast {
     nodes: BTreeMap<String, Node>,
     peers: BTreeMap<char, Peer>,
+    /// A master that pauses writes, and the replica it waits for.
+    handover: Option<(String, String)>,
 }
 
 /// A data node.
@@ -79,6 +83,8 @@ pub(super) struct Node {
     pub(super) run_id: Option<String>,
     /// What a master lists besides the replicas it has.
     pub(super) lists: Vec<String>,
+    /// Commands it refuses, and how.
+    pub(super) refuses: BTreeMap<String, String>,
     held: Vec<Parcel>,
 }
 
@@ -97,6 +103,7 @@ impl Node {
             flaws: BTreeSet::new(),
             run_id: None,
             lists: Vec::new(),
+            refuses: BTreeMap::new(),
             held: Vec::new(),
         }
     }
@@ -134,7 +141,7 @@ impl Cast {
                 },
             )
         });
-        Cast { nodes, peers: peers.collect() }
+        Cast { nodes, peers: peers.collect(), handover: None }
     }
 
     pub(super) fn node(&mut self, addr: &str) -> &mut Node {
@@ -189,15 +196,59 @@ impl Cast {
     }
 
     fn node_answers(&mut self, addr: &str, message: &Message) -> Option<Reply> {
+        if matches!(message, Message::Info | Message::Acknowledge) {
+            self.take_over(addr);
+        }
         let node = self.node(addr);
         match message {
             Message::Ping => (!node.flaws.contains(&Flaw::KeepsPing)).then(|| node.ping.clone()),
             Message::Info => (!node.flaws.contains(&Flaw::KeepsInfo)).then(|| Reply::text(self.info(addr))),
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::ScriptKill => Some(Reply::ok()),
+            Message::HandOver { to, .. } => Some(self.hand_over(addr, &to.to_string())),
+            Message::CallOff => Some(self.call_off(addr)),
+            Message::Acknowledge => {
+                let refusal = self.node(addr).refuses.get("REPLCONF").cloned();
+                let info = Reply::text(self.info(addr));
+                Some(match refusal {
+                    Some(error) => Reply::Array(vec![Reply::error(error), info]),
+                    None => info,
+                })
+            }
             Message::Promote => Some(self.reconfigure(addr, None)),
             Message::Replicate { of } => Some(self.reconfigure(addr, Some(of.to_string()))),
             Message::IsMasterDown { .. } => Some(Reply::error("ERR unknown command 'SENTINEL'")),
+        }
+    }
+
+    /// `FAILOVER TO`
+    fn hand_over(&mut self, addr: &str, to: &str) -> Reply {
+        if let Some(error) = self.node(addr).refuses.get("FAILOVER") {
+            return Reply::error(error.clone());
+        }
+        if self.node(to).of.as_deref() != Some(addr) {
+            return Reply::error("ERR FAILOVER target HOST and PORT is not a replica.");
+        }
+        self.handover = Some((addr.to_owned(), to.to_owned()));
+        Reply::ok()
+    }
+
+    /// `FAILOVER ABORT`
+    fn call_off(&mut self, addr: &str) -> Reply {
+        match self.handover.take_if(|(from, _)| from == addr) {
+            Some(_) => Reply::ok(),
+            None => Reply::error("ERR No failover in progress."),
+        }
+    }
+
+    /// A replica that has everything takes over.
+    fn take_over(&mut self, addr: &str) {
+        if self.node(addr).flaws.contains(&Flaw::Lags) {
+            return;
+        }
+        if let Some((from, to)) = self.handover.take_if(|(_, to)| to == addr) {
+            self.node(&to).of = None;
+            self.node(&from).of = Some(to);
         }
     }
 

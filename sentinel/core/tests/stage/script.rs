@@ -13,6 +13,8 @@
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
+//! | `node PORT refuses FAILOVER with ERROR`, `refuses REPLCONF with ERROR` | what it answers to these |
+//! | `node PORT lags`, `catches up` | it takes over only when it has everything |
 //! | `node PORT swallows hellos` | its subscribers hear nothing |
 //! | `node PORT answers PING with REPLY` | `+PONG`, `-LOADING ...` |
 //! | `peer B says down`, `says up`, `says nothing` | its answers when asked for an opinion |
@@ -93,6 +95,7 @@ impl Stage {
                 ("failover-timeout", value) => settings.failover_timeout = time(value),
                 ("parallel-syncs", value) => settings.parallel_syncs = number(value),
                 ("reboot-down-after", value) => settings.reboot_down_after = time(value),
+                ("lossless", value) => settings.lossless_failover = value == "yes",
                 ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
                 ("replicas", value) => replicas = number(value),
                 ("peers", value) => peers = number(value),
@@ -200,6 +203,12 @@ impl Stage {
             ["disobeys"] => put(&mut node.flaws, Flaw::Disobeys, true),
             ["syncs", "slowly"] => put(&mut node.flaws, Flaw::SyncsSlowly, true),
             ["syncs", "at", "once"] => put(&mut node.flaws, Flaw::SyncsSlowly, false),
+            ["lags"] => put(&mut node.flaws, Flaw::Lags, true),
+            ["catches", "up"] => put(&mut node.flaws, Flaw::Lags, false),
+            ["refuses", what @ ("FAILOVER" | "REPLCONF"), "with", ..] => {
+                let text = line.split_once(" with ").unwrap().1.to_owned();
+                node.refuses.insert((*what).to_owned(), text);
+            }
             ["keeps", "INFO"] => put(&mut node.flaws, Flaw::KeepsInfo, true),
             ["keeps", "PING"] => put(&mut node.flaws, Flaw::KeepsPing, true),
             ["gives", what @ ("INFO" | "PING")] => {

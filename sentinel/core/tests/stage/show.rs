@@ -156,7 +156,12 @@ const fn kind(message: &Message) -> &'static str {
         Message::Hello { .. } => "hello",
         Message::IsMasterDown { candidate: None, .. } => "ask",
         Message::IsMasterDown { candidate: Some(_), .. } => "vote",
-        Message::Promote | Message::Replicate { .. } | Message::ScriptKill => "order",
+        Message::Acknowledge => "info",
+        Message::HandOver { .. }
+        | Message::CallOff
+        | Message::Promote
+        | Message::Replicate { .. }
+        | Message::ScriptKill => "order",
     }
 }
 
@@ -169,6 +174,11 @@ fn wire(message: &Message) -> String {
             let candidate = candidate.as_ref().map_or("*", |id| id.as_str());
             format!("is-master-down-by-addr {} {} {epoch} {candidate}", addr.host, addr.port)
         }
+        Message::HandOver { to, timeout } => {
+            format!("FAILOVER TO {} {} TIMEOUT {}", to.host, to.port, timeout.as_millis())
+        }
+        Message::CallOff => "FAILOVER ABORT".to_owned(),
+        Message::Acknowledge => "REPLCONF GETACK *".to_owned(),
         Message::Promote => "SLAVEOF NO ONE".to_owned(),
         Message::Replicate { of } => format!("SLAVEOF {} {}", of.host, of.port),
         Message::ScriptKill => "SCRIPT KILL".to_owned(),

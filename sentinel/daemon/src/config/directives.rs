@@ -99,7 +99,7 @@ const DATA_NODE: &str = "\
     zset-max-ziplist-value";
 
 /// The `sentinel` directives that the reference does not know: a file that has one does not load there.
-pub(super) const EXTENSIONS: &[&str] = &["down-on-refused", "ping-period", "state-config-file"];
+pub(super) const EXTENSIONS: &[&str] = &["down-on-refused", "lossless-failover", "ping-period", "state-config-file"];
 
 /// How a generic directive is treated; none for a name that nobody knows. The name is in lower case.
 pub(super) fn support(name: &str) -> Option<Support> {

@@ -338,6 +338,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "master",
+        "lossless-failover",
+        Kind::Switch,
+        "lossless-failover",
+        "true",
+        "Whether SENTINEL FAILOVER of a master that is well makes it hand over without loss, where it can.",
+    ),
+    key(
+        "master",
         "ping-period",
         Kind::Milliseconds,
         "ping-period",

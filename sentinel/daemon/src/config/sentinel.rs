@@ -95,6 +95,7 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("known-slave", 2),
     ("known-sentinel", 3),
     ("down-on-refused", 1),
+    ("lossless-failover", 1),
     ("ping-period", 1),
 ];
 
@@ -325,6 +326,7 @@ impl Builder {
                 let count = value::int(word, 0..=i64::from(u32::MAX))?;
                 settings.down_on_refused = u32::try_from(count).ok().and_then(NonZeroU32::new);
             }
+            "lossless-failover" => settings.lossless_failover = value::yes_no(word)?,
             _ => {
                 let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
                 settings.ping_period = (ms > 0).then(|| Duration::from_millis(ms));

@@ -37,7 +37,7 @@ impl Setting {
 }
 
 /// The settings of one master with a directive of their own, in the reference's order; then our own.
-pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 10] {
+pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 11] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     [
         Setting::new("down-after-milliseconds", settings.down_after.as_millis().to_string(), "30000"),
@@ -49,6 +49,7 @@ pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 10] {
         Setting::new("auth-user", text(&settings.auth_user), ""),
         Setting::new("master-reboot-down-after-period", settings.reboot_down_after.as_millis().to_string(), "0"),
         Setting::new("down-on-refused", settings.down_on_refused.map_or(0, std::num::NonZero::get).to_string(), "0"),
+        Setting::new("lossless-failover", if settings.lossless_failover { "yes" } else { "no" }, "yes"),
         Setting::new("ping-period", settings.ping_period.map_or(0, |period| period.as_millis()).to_string(), "0"),
     ]
 }

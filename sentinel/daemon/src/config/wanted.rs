@@ -158,6 +158,10 @@ pub(super) fn recognise(words: &[String]) -> Option<(Slot, Vec<String>)> {
             number(value);
             true
         }
+        ("lossless-failover", [_, value]) => {
+            value.make_ascii_lowercase();
+            true
+        }
         ("notification-script" | "client-reconfig-script" | "auth-pass" | "auth-user", [_, _]) => true,
         ("current-epoch", [epoch]) => {
             *epoch = value::lenient_epoch(epoch).0.to_string();

@@ -61,6 +61,9 @@ impl<'a> Fields<'a> {
                 ..Fields::about(master)
             },
             Event::Set { subject, .. }
+            | Event::NotLossless { subject, .. }
+            | Event::StateHandOver(subject)
+            | Event::HandedOver(subject)
             | Event::PeerAddressUpdate { subject, .. }
             | Event::Unmonitor(subject)
             | Event::ResetMaster(subject)

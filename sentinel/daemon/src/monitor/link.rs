@@ -13,7 +13,7 @@ use super::{
     inbox::{Fact, Hello, News, Outbox},
     pubsub::{self, Refusals},
     value::{self, Received},
-    wire::{self, Command, HELLO_CHANNEL},
+    wire::{self, Answers, Command, HELLO_CHANNEL},
 };
 
 /// How long to wait before a refused subscription is asked for again.
@@ -105,6 +105,11 @@ enum Unanswered {
         missing: usize,
         answers: Vec<Reply>,
     },
+    /// Of two commands the second one's, unless the first is refused with an error that names it so.
+    OneUnlessRefused {
+        request: RequestId,
+        command: &'static str,
+    },
     Subscribe,
 }
 
@@ -163,8 +168,11 @@ impl Traffic<'_> {
         let encoded = wire::encode(message, &self.target.rename_commands);
         connection.queue(&encoded.bytes);
         self.unanswered.push_back(match encoded.answers {
-            1 => Unanswered::One(*request),
-            missing => Unanswered::Several { request: *request, missing, answers: Vec::with_capacity(missing) },
+            Answers::One => Unanswered::One(*request),
+            Answers::Several(missing) => {
+                Unanswered::Several { request: *request, missing, answers: Vec::with_capacity(missing) }
+            }
+            Answers::OneUnlessRefused(command) => Unanswered::OneUnlessRefused { request: *request, command },
         });
     }
 
@@ -201,6 +209,14 @@ impl Traffic<'_> {
                     self.reporter.tell(News::Answer { request, reply: Reply::Array(answers) });
                 }
             }
+            Some(Unanswered::OneUnlessRefused { request, command }) => match &reply {
+                Reply::Error(line) if line.to_ascii_uppercase().contains(command) => {
+                    self.unanswered.push_front(Unanswered::Several { request, missing: 1, answers: vec![reply] });
+                }
+                // Whose error it is cannot be told, and so not whose answer comes next.
+                Reply::Error(line) => return Err(LinkFault::Failed(format!("{command} was answered with {line:?}"))),
+                _ => self.reporter.tell(News::Answer { request, reply }),
+            },
             Some(Unanswered::Subscribe) => {
                 if let (Some(subscription), Reply::Error(line)) = (&mut self.subscription, &reply) {
                     subscription.refusals.report(line);

@@ -7,6 +7,9 @@ use sentinel_core::{Message, types::HostPort};
 /// The channel on which Sentinels announce themselves and their configuration.
 pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
 
+/// Makes a replica tell its master how far it is, at once instead of within a second. Nothing is answered.
+const REPLCONF: &str = "REPLCONF";
+
 /// Commands that an instance knows under another name: from (upper case) to.
 pub(super) type Renames = BTreeMap<String, String>;
 
@@ -43,19 +46,30 @@ impl<'a> Command<'a> {
     }
 }
 
+/// The answers to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// One.
+    One,
+    /// One for each of so many commands.
+    Several(usize),
+    /// One for the last of two commands. The first has none, unless it is refused: that error names the command so.
+    OneUnlessRefused(&'static str),
+}
+
 /// A message, ready to be written.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Encoded {
     /// All its commands, for one write.
     pub(super) bytes: Vec<u8>,
     /// How many answers come back.
-    pub(super) answers: usize,
+    pub(super) answers: Answers,
 }
 
 /// Puts a message into the commands that make it up.
 pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
     let command = |name: &str| Command::new(renames, name);
-    let one = |command: Command<'_>| Encoded { bytes: command.packed(), answers: 1 };
+    let one = |command: Command<'_>| Encoded { bytes: command.packed(), answers: Answers::One };
     match message {
         Message::Ping => one(command("PING")),
         Message::Info => one(command("INFO")),
@@ -68,6 +82,18 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             &epoch.to_string(),
             candidate.as_ref().map_or("*", |id| id.as_str()),
         ])),
+        Message::HandOver { to: HostPort { host, port }, timeout } => one(command("FAILOVER").args([
+            "TO",
+            &host.to_string(),
+            &port.to_string(),
+            "TIMEOUT",
+            &timeout.as_millis().to_string(),
+        ])),
+        Message::CallOff => one(command("FAILOVER").arg("ABORT")),
+        Message::Acknowledge => Encoded {
+            bytes: [command(REPLCONF).args(["GETACK", "*"]).packed(), command("INFO").packed()].concat(),
+            answers: Answers::OneUnlessRefused(REPLCONF),
+        },
         Message::Promote => transaction(&command("SLAVEOF").args(["NO", "ONE"])),
         Message::Replicate { of: HostPort { host, port } } => {
             transaction(&command("SLAVEOF").args([&host.to_string(), &port.to_string()]))
@@ -93,7 +119,7 @@ fn transaction(slaveof: &Command<'_>) -> Encoded {
         command("EXEC").packed(),
         command("INFO").packed(),
     ];
-    Encoded { answers: commands.len(), bytes: commands.concat() }
+    Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat() }
 }
 
 #[cfg(test)]
@@ -130,12 +156,17 @@ mod tests {
             (Message::Info, "INFO".to_owned()),
             (Message::ScriptKill, "SCRIPT KILL".to_owned()),
             (Message::Hello { payload: Arc::from("a,b") }, "PUBLISH __sentinel__:hello a,b".to_owned()),
+            (
+                Message::HandOver { to: addr(), timeout: std::time::Duration::from_secs(1) },
+                "FAILOVER TO 127.0.0.1 6379 TIMEOUT 1000".to_owned(),
+            ),
+            (Message::CallOff, "FAILOVER ABORT".to_owned()),
             (ask(None), "SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 *".to_owned()),
             (ask(Some(id.clone())), format!("SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 {id}")),
         ];
         for (message, expected) in cases {
             let encoded = encode(&message, &none);
-            assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], 1));
+            assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], Answers::One));
         }
     }
 
@@ -154,9 +185,16 @@ mod tests {
                 "INFO"
             ]
         );
-        assert_eq!(encoded.answers, 7);
+        assert_eq!(encoded.answers, Answers::Several(7));
         let encoded = encode(&Message::Replicate { of: addr() }, &Renames::new());
         assert_eq!(words(&encoded.bytes)[1], "SLAVEOF 127.0.0.1 6379");
+    }
+
+    #[test]
+    fn a_replica_is_asked_to_acknowledge_and_then_for_its_role() {
+        let encoded = encode(&Message::Acknowledge, &Renames::new());
+        assert_eq!(words(&encoded.bytes), ["REPLCONF GETACK *", "INFO"]);
+        assert_eq!(encoded.answers, Answers::OneUnlessRefused("REPLCONF"));
     }
 
     #[test]

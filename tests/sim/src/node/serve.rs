@@ -45,6 +45,13 @@ impl Node {
             Message::ScriptKill => {
                 self.answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
+            // A server from before Redis 6.2.
+            Message::HandOver { .. } | Message::CallOff => {
+                self.answer(physics, conn, request, Reply::error("ERR unknown command 'FAILOVER'"));
+            }
+            Message::Acknowledge => {
+                self.answer(physics, conn, request, Reply::error("ERR unknown command 'REPLCONF'"));
+            }
             Message::IsMasterDown { .. } => {
                 self.answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'"));
             }

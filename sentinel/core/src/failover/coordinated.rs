@@ -1,0 +1,216 @@
+//! A switchover without loss: the master itself stops taking writes, waits until the replica has everything, and hands
+//! over. Redis can do so since 6.2 (`FAILOVER`).
+//!
+//! A departure: the reference promotes the replica while the old master goes on acknowledging writes, which are lost
+//! when it is demoted some 10 s later. Tried when an operator moves a master that is well; whatever stands in the way
+//! is told, and the reference's way is gone instead. The server undoes a handover that does not come to an end by
+//! itself (`TIMEOUT`), so that a Sentinel that dies in the middle leaves no paused master behind.
+
+use std::{fmt, time::Duration};
+
+use sentinel_resp::Reply;
+
+use crate::{
+    events::{Event, Level},
+    failover::{Failover, Phase},
+    output::Message,
+    state::{Asked, NodeId},
+    timer::Timer,
+    view::Role,
+    watch::Watch,
+};
+
+/// How long the master waits for the replica, and pauses writes, at most. Half of down-after if that is less: a paused
+/// master holds back hellos, too, and the PINGs behind them.
+const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
+/// How often the replica is asked whether it is the master, and to tell the old one how far it has come. By itself a
+/// replica tells that once a second, for which the master would pause writes.
+const HANDOVER_POLL: Duration = Duration::from_millis(2);
+
+/// Why a switchover is not without loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotLossless {
+    /// The server does not know FAILOVER: Redis before 6.2, or renamed.
+    UnknownCommand,
+    /// The ACL rules of our user do not allow FAILOVER.
+    NoPermission,
+    /// The server says why not.
+    Refused(String),
+    /// The replica had not taken over in time; the master was told to go on.
+    NotInTime(Duration),
+    /// The connection to the master broke.
+    MasterLost,
+}
+
+impl NotLossless {
+    /// What an error in answer to FAILOVER means.
+    fn of(error: &str) -> Self {
+        if error.starts_with("NOPERM") {
+            NotLossless::NoPermission
+        } else if error.starts_with("ERR unknown command") {
+            NotLossless::UnknownCommand
+        } else {
+            NotLossless::Refused(error.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for NotLossless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotLossless::UnknownCommand => f.write_str("the master does not know FAILOVER (Redis before 6.2?)"),
+            NotLossless::NoPermission => f.write_str("no permission for FAILOVER, grant +failover and +replconf"),
+            NotLossless::Refused(error) => write!(f, "the master refused: {error}"),
+            NotLossless::NotInTime(limit) => {
+                write!(f, "the replica has not caught up within {} ms", limit.as_millis())
+            }
+            NotLossless::MasterLost => f.write_str("the connection to the master broke"),
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// Asks the master to hand over to this replica, if that was asked for and is possible. False: it is not.
+    pub(crate) fn request_handover(&mut self, replica: NodeId) -> bool {
+        let forced = self.master.failover.as_ref().is_some_and(|failover| failover.forced);
+        let master = self.master.node();
+        let well = master.is_reachable() && master.role == Role::Master && self.master.odown_since.is_none();
+        if !forced || !well || !self.master.settings.lossless_failover || self.ctx.in_tilt() {
+            return false;
+        }
+        let Some(to) = self.master.nodes.get(&replica).map(|node| node.addr.clone()) else { return false };
+        let timeout = self.handover_timeout();
+        let message = Message::HandOver { to, timeout };
+        if !self.send_to(self.master.current, Asked::HandOver, message) {
+            return false;
+        }
+        self.node_event(replica, Event::StateHandOver);
+        self.enter(Phase::Requesting { replica });
+        let deadline = self.ctx.mono() + timeout;
+        self.arm_phase(deadline);
+        true
+    }
+
+    /// The master answered to the request.
+    pub(crate) fn handover_answered(&mut self, reply: &Reply) {
+        let Some(Failover { phase: Phase::Requesting { replica }, .. }) = self.master.failover else { return };
+        if let Reply::Error(error) = reply {
+            self.go_on_with_loss(replica, NotLossless::of(error));
+        } else {
+            self.enter(Phase::HandingOver { replica, hastens: true });
+            self.follow_handover();
+        }
+    }
+
+    /// Asks the replica how far it is, and again in a moment.
+    pub(crate) fn follow_handover(&mut self) {
+        let Some(Failover { phase: Phase::HandingOver { replica, hastens }, .. }) = self.master.failover else {
+            return;
+        };
+        if self.ctx.in_tilt() {
+            return;
+        }
+        if !hastens {
+            self.ask_info(replica);
+        } else if self.master.nodes.get(&replica).is_some_and(|node| !node.link.awaits(&Asked::Acknowledge)) {
+            self.send_to(replica, Asked::Acknowledge, Message::Acknowledge);
+        }
+        let again = self.ctx.mono() + HANDOVER_POLL;
+        self.ctx.arm(Timer::Handover(self.master.key), again);
+    }
+
+    /// The answer to [`Message::Acknowledge`]: INFO, after a refusal if there was one.
+    pub(crate) fn acknowledgement_answered(&mut self, id: NodeId, reply: &Reply) {
+        let Reply::Array(parts) = reply else { return self.info_received(id, reply) };
+        let [Reply::Error(refusal), info] = parts.as_slice() else { return };
+        if let Some(Failover { phase: Phase::HandingOver { replica, hastens: hastens @ true }, .. }) =
+            &mut self.master.failover
+            && *replica == id
+        {
+            *hastens = false;
+            let name = self.master.name.clone();
+            let text =
+                format!("Writes to {name} are paused for up to a second, grant +replconf to shorten it: {refusal}");
+            self.ctx.notice(Level::Warning, Some(&name), text);
+        }
+        self.info_received(id, info);
+    }
+
+    /// Whether the master is handing over to this node.
+    pub(crate) fn is_handed_to(&self, id: NodeId) -> bool {
+        matches!(
+            self.master.failover,
+            Some(Failover { phase: Phase::Requesting { replica } | Phase::HandingOver { replica, .. }, .. })
+                if replica == id
+        )
+    }
+
+    /// The replica says that it is the master. The promotion that follows changes nothing about that; it writes the
+    /// node's configuration file, and disconnects clients so that they ask for the master.
+    pub(crate) fn handed_over(&mut self, replica: NodeId) {
+        self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+        self.node_event(replica, Event::HandedOver);
+        self.promote(replica);
+    }
+
+    /// The connection to a data node broke: without the master there is nothing to wait for.
+    pub(crate) fn handover_lost(&mut self, id: NodeId) {
+        if id == self.master.current
+            && let Some(replica) = self.handover_target()
+        {
+            self.go_on_with_loss(replica, NotLossless::MasterLost);
+        }
+    }
+
+    /// The replica has not become the master in time.
+    pub(crate) fn handover_timed_out(&mut self) {
+        if let Some(replica) = self.handover_target() {
+            self.call_off_handover();
+            let timeout = self.handover_timeout();
+            self.go_on_with_loss(replica, NotLossless::NotInTime(timeout));
+        }
+    }
+
+    /// Tells the master to take writes again, if it was asked to hand over. Without this it would do so by itself when
+    /// the time is over.
+    pub(crate) fn call_off_handover(&mut self) {
+        if self.handover_target().is_some() {
+            self.send_to(self.master.current, Asked::CallOff, Message::CallOff);
+        }
+        self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+    }
+
+    fn handover_timeout(&self) -> Duration {
+        HANDOVER_TIMEOUT.min(self.master.settings.down_after / 2).max(Duration::from_millis(1))
+    }
+
+    fn handover_target(&self) -> Option<NodeId> {
+        match self.master.failover.as_ref()?.phase {
+            Phase::Requesting { replica } | Phase::HandingOver { replica, .. } => Some(replica),
+            _ => None,
+        }
+    }
+
+    /// The reference's way.
+    fn go_on_with_loss(&mut self, replica: NodeId, why: NotLossless) {
+        self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+        self.node_event(replica, |subject| Event::NotLossless { subject, why });
+        self.promote(replica);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_apart_by_what_can_be_done_about_it() {
+        let noperm = "NOPERM this user has no permissions to run the 'failover' command";
+        assert_eq!(NotLossless::of(noperm), NotLossless::NoPermission);
+        let unknown = "ERR unknown command 'FAILOVER', with args beginning with: 'TO' ";
+        assert_eq!(NotLossless::of(unknown), NotLossless::UnknownCommand);
+        let other = "ERR FAILOVER target HOST and PORT is not a replica.";
+        assert_eq!(NotLossless::of(other), NotLossless::Refused(other.to_owned()));
+    }
+}

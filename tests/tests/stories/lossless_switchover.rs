@@ -1,0 +1,105 @@
+//! An operator moves a master that is well, and an application writes as fast as it can: nothing that was acknowledged
+//! is lost, and writes pause for a moment only.
+
+use std::time::{Duration, Instant};
+
+use sentinel_tests::{DataNode, Deployment, Group, SentinelProcess, Writer, eventually};
+
+use crate::given::{SOON, only_true_of_ours, record_all};
+
+/// How often the master is moved. `SWITCHOVERS` asks for another number.
+const ROUNDS: u32 = 3;
+/// A replica tells its master once a second by itself how far it has come; a pause that is much shorter shows that it
+/// was asked to.
+const LONGEST_PAUSE: Duration = Duration::from_millis(400);
+
+fn rounds() -> u32 {
+    std::env::var("SWITCHOVERS").ok().and_then(|value| value.parse().ok()).unwrap_or(ROUNDS)
+}
+
+fn move_master<'a>(deployment: &'a Deployment, sentinel: &SentinelProcess, old: &DataNode) -> &'a DataNode {
+    eventually("a replica is fit to be promoted", SOON * 2, || {
+        sentinel.command::<String>(&["SENTINEL", "FAILOVER", "mymaster"]).map_err(|error| error.to_string())
+    });
+    deployment.wait_for_switch("mymaster", old.port())
+}
+
+fn refuse(group: &Group, rule: &str) {
+    for node in group.nodes() {
+        let _: String = node.command(&["ACL", "SETUSER", "default", rule]).expect("the rule is one");
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_an_operator_moves_the_master() {
+    if only_true_of_ours("it promotes a replica while the old master goes on acknowledging writes") {
+        return;
+    }
+    // Given a deployment and an application that writes without a pause
+    let deployment = Deployment::of_ours(3).start();
+    let group = deployment.only_group();
+    let events = record_all(&deployment);
+    let ports: Vec<u16> = deployment.sentinels().iter().map(SentinelProcess::port).collect();
+    let writer = Writer::start(&ports, "mymaster", Duration::ZERO);
+
+    // When the master is moved again and again
+    let mut master = group.master();
+    for round in 0..rounds() {
+        let sentinel = &deployment.sentinels()[round as usize % ports.len()];
+        let told = Instant::now();
+        master = move_master(&deployment, sentinel, master);
+        writer.wait_for_write(master.port(), told, SOON);
+        group.wait_until_linked(master);
+    }
+    let report = writer.finish();
+
+    // Then each time the old master has handed over, every acknowledged write is there, and the pauses were short
+    let handed_over: usize = events.iter().map(|recorder| recorder.count("+handed-over")).sum();
+    let lossy: Vec<String> = events.iter().map(sentinel_tests::EventRecorder::list).collect();
+    assert_eq!(handed_over, rounds() as usize, "{}", lossy.join("\n"));
+    let missing = report.missing_from(master);
+    let longest = report.longest_gap();
+    eprintln!("{} writes, {} lost, longest pause {longest:?}", report.acknowledged.len(), missing.len());
+    assert!(missing.is_empty(), "{} of {} lost: {:?}", missing.len(), report.acknowledged.len(), missing.first());
+    assert!(longest < LONGEST_PAUSE, "no write for {longest:?}");
+}
+
+#[test]
+fn a_master_that_may_not_hand_over_is_replaced_all_the_same() {
+    if only_true_of_ours("it does not ask a master to hand over") {
+        return;
+    }
+    // Given data nodes whose rules allow what redis-sentinel needs, but not FAILOVER
+    let deployment = Deployment::of_ours(1).quorum(1).start_after(|groups| refuse(&groups[0], "-failover"));
+    let events = record_all(&deployment);
+
+    // When the master is moved
+    let old = deployment.only_group().master();
+    let new = move_master(&deployment, &deployment.sentinels()[0], old);
+
+    // Then it is said why that was not without loss, and what to do about it
+    events[0].wait_for("-failover-lossless", |payload| payload.contains("grant +failover"), SOON);
+    assert_eq!(events[0].count("+handed-over"), 0, "{}", events[0].list());
+    deployment.only_group().wait_until_linked(new);
+}
+
+#[test]
+fn a_replica_that_may_not_be_hastened_takes_over_by_itself() {
+    if only_true_of_ours("it does not ask a master to hand over") {
+        return;
+    }
+    // Given data nodes whose rules do not allow REPLCONF
+    let deployment = Deployment::of_ours(1)
+        .quorum(1)
+        .down_after(Duration::from_secs(10))
+        .start_after(|groups| refuse(&groups[0], "-replconf"));
+    let events = record_all(&deployment);
+
+    // When the master is moved
+    let old = deployment.only_group().master();
+    let new = move_master(&deployment, &deployment.sentinels()[0], old);
+
+    // Then it follows the new one, and the answers were told apart: nothing was taken for something else
+    deployment.only_group().wait_until_linked(new);
+    assert_eq!(events[0].count("+sdown"), 0, "{}", events[0].list());
+}
