@@ -13,6 +13,7 @@ use crate::{
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
     output::{Message, Output},
+    planted::{Bug, planted},
     rng::Rng,
     scripts,
     settings::{GlobalSettings, Timing},
@@ -218,7 +219,7 @@ impl Context {
 
     /// Whether every promise made is on disk.
     pub(crate) fn promises_durable(&self) -> bool {
-        self.durability.durable >= self.durability.promised
+        self.durability.durable >= self.durability.promised || planted(Bug::HelloBeforeDurable)
     }
 
     /// Does something now if every promise is on disk, else as soon as it is. Order is kept.
@@ -274,7 +275,7 @@ impl Context {
     ///
     /// An implausible epoch is refused, so that nobody can burn all that are left.
     pub(crate) fn adopt_epoch(&mut self, epoch: Epoch, told_by: &str) -> bool {
-        if epoch <= self.current_epoch {
+        if epoch <= self.current_epoch && !(planted(Bug::EpochBack) && epoch < self.current_epoch) {
             return false;
         }
         if !epoch.plausible_after(self.current_epoch) {

@@ -10,6 +10,7 @@ use crate::{
     events::{Event, Level},
     input::{Input, LinkFault, LinkId, RequestId},
     output::Output,
+    planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
     state::{Asked, Master, MasterKey, NodeId, PeerLinks, Vote},
@@ -87,6 +88,9 @@ impl Engine {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
                 self.ctx.notice(Level::Warning, None, text);
                 self.ctx.not_written(seq, &error);
+                if planted(Bug::TrustFailedWrites) {
+                    self.ctx.written(seq);
+                }
                 for key in self.master_keys() {
                     self.with_master(key, |watch| watch.adopt_switch());
                 }

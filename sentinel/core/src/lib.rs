@@ -16,6 +16,10 @@ mod input;
 mod monitor;
 mod notice;
 mod output;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 mod readers;
 mod rng;
 mod scripts;

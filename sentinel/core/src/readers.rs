@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     failover::{Failover, Phase},
+    planted::{Bug, planted},
     snapshot::MasterSnapshot,
     state::{Link, Master, Node, Peer, PeerLinks},
     view::{MasterView, NodeView, PeerView, ReplicaView},
@@ -31,7 +32,12 @@ impl Master {
             config_epoch,
             leader_epoch: self.vote.epoch,
             replicas,
-            peers: self.peers.values().map(|peer| (peer.id.clone(), peer.addr.clone())).collect(),
+            peers: self
+                .peers
+                .values()
+                .filter(|_| !planted(Bug::ForgetPeers))
+                .map(|peer| (peer.id.clone(), peer.addr.clone()))
+                .collect(),
         }
     }
 

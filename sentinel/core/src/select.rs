@@ -3,6 +3,7 @@
 use std::{cmp::Reverse, fmt, time::Duration};
 
 use crate::{
+    planted::{Bug, planted},
     state::{Node, NodeId},
     time::Instant,
     types::HostPort,
@@ -95,17 +96,17 @@ fn rank(node: &Node) -> (u32, Reverse<u64>, bool, String, NodeId) {
 
 /// The reference's tests in its order, and two more: never synchronised, and former master.
 fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
-    if node.sdown_since.is_some() {
+    if node.sdown_since.is_some() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SubjectivelyDown);
     }
-    if !node.link.is_up() {
+    if !node.link.is_up() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::Disconnected);
     }
     let silent = facts.now.since(node.link.ok_reply_at);
-    if silent > 5 * facts.ping_period {
+    if silent > 5 * facts.ping_period && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SilentFor(silent));
     }
-    if node.info.priority == 0 {
+    if node.info.priority == 0 && !planted(Bug::PromotePriorityZero) {
         return Some(Refusal::PriorityZero);
     }
     let oldest = if facts.master_down_since.is_some() { 5 * facts.ping_period } else { 3 * facts.info_period };
@@ -117,7 +118,7 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.former_master {
         return Some(Refusal::FormerMaster);
     }
-    if node.info.never_synced() {
+    if node.info.never_synced() && !planted(Bug::PromoteUnsynced) {
         return Some(Refusal::NeverSynced);
     }
     let down = Duration::from_millis(u64::try_from(node.info.link_down_ms).unwrap_or(0));

@@ -5,6 +5,7 @@ use sentinel_resp::Reply;
 use crate::{
     events::Event,
     output::Message,
+    planted::{Bug, planted},
     state::{Asked, Opinion},
     timer::Timer,
     types::{Epoch, HostPort, SentinelId},
@@ -127,7 +128,7 @@ impl Watch<'_> {
         let sdown = self.master.node().sdown_since.is_some();
         let agreeing = self.master.peers.values().filter(|peer| peer.says_down()).count();
         let have = u32::try_from(1 + agreeing).unwrap_or(u32::MAX);
-        let down = sdown && have >= need.get();
+        let down = sdown && (have >= need.get() || planted(Bug::IgnoreQuorum));
         match (down, self.master.odown_since) {
             (true, None) => {
                 self.master.odown_since = Some(self.ctx.mono());

@@ -1,6 +1,9 @@
 //! Counting votes.
 
-use crate::types::{Epoch, SentinelId};
+use crate::{
+    planted::{Bug, planted},
+    types::{Epoch, SentinelId},
+};
 
 /// What it takes to win.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +26,7 @@ pub(crate) fn votes_for<'a>(
     epoch: Epoch,
     votes: impl Iterator<Item = &'a (SentinelId, Epoch)>,
 ) -> usize {
-    votes.filter(|(leader, at)| leader == candidate && *at == epoch).count()
+    votes.filter(|(leader, at)| leader == candidate && (*at == epoch || planted(Bug::CountStaleVotes))).count()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::{
     failover::Phase,
     input::ClientId,
     output::Message,
+    planted::{Bug, planted},
     state::{Asked, MasterKey},
     timer::Timer,
     types::{Epoch, HostPort, SentinelId},
@@ -49,7 +50,8 @@ impl Engine {
             let master = self.masters[&keys[0]].name.clone();
             self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
-        let free = epoch == self.ctx.current_epoch && keys.iter().all(|key| self.masters[key].vote.epoch < epoch);
+        let free = epoch == self.ctx.current_epoch
+            && keys.iter().all(|key| self.masters[key].vote.epoch < epoch || planted(Bug::VoteTwice));
         if free {
             for key in &keys {
                 self.with_master(*key, |watch| watch.vote_for(&candidate, epoch));
@@ -57,7 +59,12 @@ impl Engine {
         }
         let vote = keys.iter().map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
         let (leader, at) = vote.map_or((None, Epoch::ZERO), |vote| (vote.leader.clone(), vote.epoch));
-        self.ctx.once_durable(Pending::Answer { client, reply: verdict(down, leader.as_ref(), at) });
+        let reply = verdict(down, leader.as_ref(), at);
+        if planted(Bug::AnswerBeforeDurable) {
+            self.ctx.answer(client, reply);
+        } else {
+            self.ctx.once_durable(Pending::Answer { client, reply });
+        }
     }
 }
 
@@ -76,7 +83,9 @@ impl Watch<'_> {
         self.master.vote.leader = Some(candidate.clone());
         self.master.vote.epoch = epoch;
         self.master.vote.at = now;
-        self.persist_promise();
+        if !planted(Bug::ForgetToPersistVote) {
+            self.persist_promise();
+        }
         let master = self.master.name.clone();
         self.ctx.once_durable(Pending::Event(Event::VoteForLeader { id: candidate.clone(), epoch, master }));
         self.changed();
@@ -232,7 +241,9 @@ impl Watch<'_> {
     }
 
     fn needed(&self) -> Needed {
-        Needed { majority: self.master.majority(), quorum: self.master.settings.quorum.get() as usize }
+        let short = usize::from(planted(Bug::OneVoteShort));
+        let quorum = self.master.settings.quorum.get() as usize;
+        Needed { majority: self.master.majority() - short, quorum: quorum - short }
     }
 
     /// Says how many votes of how many, and who could not be reached since when.

@@ -5,6 +5,7 @@ use crate::{
     events::Event,
     failover::{Failover, Phase},
     output::Output,
+    planted::{Bug, planted},
     scripts,
     state::{Adoption, NodeId, Reconf},
     timer::Timer,
@@ -37,7 +38,9 @@ impl Watch<'_> {
         self.master_event(Event::StateReconfReplicas);
         let (from, to) = (self.master.addr().clone(), self.master.nodes[&replica].addr.clone());
         self.call_client_reconfig(scripts::Role::Leader, &from, &to);
-        self.master.config_epoch = epoch;
+        if !planted(Bug::ReuseConfigEpoch) {
+            self.master.config_epoch = epoch;
+        }
         self.master.led_switch = true;
         self.enter(Phase::Reconfiguring);
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;

@@ -8,6 +8,7 @@ use crate::{
     events::{Event, Level},
     monitor::{peer_target, ping_period},
     output::Message,
+    planted::{Bug, planted},
     state::{Adoption, Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
     timer::{Endpoint, Timer},
     types::{Epoch, HostPort, MasterName, SentinelId},
@@ -154,7 +155,8 @@ impl Watch<'_> {
         peer.hello_at = now;
         peer.claim = Some(Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch });
         let overruled = self.is_overruled_by(&hello);
-        if hello.config_epoch <= self.master.config_epoch && !overruled {
+        let older = hello.config_epoch < self.master.config_epoch;
+        if hello.config_epoch <= self.master.config_epoch && !overruled && !(older && planted(Bug::OldConfiguration)) {
             return;
         }
         let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
@@ -193,7 +195,7 @@ impl Watch<'_> {
     }
 
     fn take_configuration(&mut self, hello: &Hello) {
-        if self.is_recording_newer_than(hello.config_epoch) {
+        if self.is_recording_newer_than(hello.config_epoch) || planted(Bug::IgnoreSwitches) {
             return;
         }
         let name = self.master.name.clone();

@@ -8,6 +8,7 @@ use crate::{
     events::{Event, Level},
     monitor::InfoReport,
     output::Message,
+    planted::{Bug, planted},
     state::{Asked, LinkState, NodeId, Reconf},
     time::Instant,
     timer::Timer,
@@ -82,6 +83,9 @@ impl Watch<'_> {
         }
         let role = report.role.unwrap_or(node.role);
         let role_changed = role != node.role;
+        if planted(Bug::PromoteOnOldInfo) && node.info.offset > 1 {
+            report.offset = node.info.offset;
+        }
         node.info = report;
         node.info_text = Some(Arc::clone(text));
         node.info_at = Some(now);
@@ -184,6 +188,7 @@ impl Watch<'_> {
             || !node.link.is_up()
             || self.is_being_pointed(id)
             || !self.master_looks_sane()
+            || planted(Bug::NeverFence)
         {
             return;
         }
@@ -235,7 +240,12 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let in_failover = self.master.failover.is_some();
         let Some(node) = self.master.nodes.get(&id) else { return };
-        if node.info.source.is_none() || node.info.follows(&of) || in_failover || self.is_being_pointed(id) {
+        if planted(Bug::NeverFix)
+            || node.info.source.is_none()
+            || node.info.follows(&of)
+            || in_failover
+            || self.is_being_pointed(id)
+        {
             return;
         }
         let due = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
