@@ -163,7 +163,9 @@ impl App {
             (Packet::Ready, State::Dialing(it)) if *it == conn => {
                 self.write(physics, conn);
             }
-            (Packet::Written { value, replicas }, State::Writing(it, expected)) if *it == conn && value == *expected => {
+            (Packet::Written { value, replicas }, State::Writing(it, expected))
+                if *it == conn && value == *expected =>
+            {
                 if replicas >= self.wait {
                     let at = physics.now();
                     self.acknowledged.push(Acknowledged { value, at });

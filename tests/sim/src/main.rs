@@ -126,7 +126,8 @@ fn many(arguments: &Arguments) -> ExitCode {
         sums.steps,
     );
     sums.failover_times.sort_unstable();
-    let at = |permille: usize| sums.failover_times.get(sums.failover_times.len() * permille / 1_000).copied().unwrap_or(0);
+    let at =
+        |permille: usize| sums.failover_times.get(sums.failover_times.len() * permille / 1_000).copied().unwrap_or(0);
     println!(
         "{} masters died alone: the first +switch-master came after down-after and {:.3} s (median), {:.3} s (99 %), {:.3} s (at most)",
         sums.failover_times.len(),

@@ -201,6 +201,10 @@ impl Physics {
     }
 
     /// Lets something happen.
+    ///
+    /// # Panics
+    ///
+    /// When more than 2^32 events wait.
     pub fn at(&mut self, at: Time, event: Event) {
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = Some(event);
@@ -214,7 +218,7 @@ impl Physics {
     }
 
     /// Goes on to what happens next.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn advance(&mut self) -> Option<Event> {
         let Reverse(scheduled) = self.queue.pop()?;
         self.now = scheduled.at;
         self.free.push(scheduled.slot);

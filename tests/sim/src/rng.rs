@@ -9,9 +9,9 @@ pub struct Rng(u64);
 impl Rng {
     /// The source for one part of one world.
     pub fn new(seed: u64, part: &str) -> Self {
-        let salt = part.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let salt = part
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         let mut rng = Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt);
         rng.word();
         rng

@@ -111,7 +111,7 @@ impl Scenario {
             backlog: rng.pick(&[50, 1_000, 10_000]),
             sync_time: rng.pick(&[50 * MS, 300 * MS, 2 * SEC]),
             apps,
-            latency: rng.pick(&[(50, 100), (200, 1_000), (1 * MS, 20 * MS)]),
+            latency: rng.pick(&[(50, 100), (200, 1_000), (MS, 20 * MS)]),
             faults: Vec::new(),
             healed_at: 0,
             deadline: 0,
@@ -161,6 +161,10 @@ impl Scenario {
     }
 
     /// Makes the world.
+    ///
+    /// # Panics
+    ///
+    /// Never: ids, names and quorums are drawn so that they are valid.
     pub fn build(&self, detail: Detail) -> World {
         let mut rng = Rng::new(self.seed, "build");
         let nodes = self.node_hosts();
@@ -170,9 +174,8 @@ impl Scenario {
         hosts.extend((0..nodes.len()).map(|index| (Ipv4Addr::new(10, 0, 0, byte(index)), 6_379)));
         hosts.extend((0..self.apps.len()).map(|index| (Ipv4Addr::new(10, 0, 2, byte(index)), 0)));
         let address = |host: HostId| HostPort::new(Host::Ip(hosts[host].0.into()), hosts[host].1);
-        let ids: Vec<SentinelId> = (0..self.sentinels)
-            .map(|_| SentinelId::new(&rng.hex40()).expect("40 hex digits are an id"))
-            .collect();
+        let ids: Vec<SentinelId> =
+            (0..self.sentinels).map(|_| SentinelId::new(&rng.hex40()).expect("40 hex digits are an id")).collect();
         let first_of = |group: usize| nodes.iter().find(|(_, it)| *it == group).map_or(0, |(host, _)| *host);
         let setting = Setting {
             groups: (0..self.groups.len()).map(group_name).collect(),
@@ -233,6 +236,10 @@ impl Scenario {
     }
 
     /// The settings of every group at every Sentinel.
+    ///
+    /// # Panics
+    ///
+    /// Never: a drawn quorum is at least 2.
     pub fn settings(&self) -> MasterSettings {
         let quorum = Quorum::new(i64::try_from(self.quorum).unwrap_or(1)).expect("at least one");
         let mut settings = MasterSettings::new(quorum);

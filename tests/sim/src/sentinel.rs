@@ -28,7 +28,11 @@ const HANDSHAKE_TIMEOUT: Time = 6 * SEC;
 #[derive(Clone, Copy, Debug)]
 enum Waiter {
     /// With the group of the master that a vote is asked for.
-    Peer { conn: ConnId, request: RequestId, vote: Option<usize> },
+    Peer {
+        conn: ConnId,
+        request: RequestId,
+        vote: Option<usize>,
+    },
     Operator,
 }
 

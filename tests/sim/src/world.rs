@@ -100,15 +100,16 @@ impl World {
 
     /// The node that most Sentinels would name as a group's master: the running master with the most replicas.
     pub(crate) fn master_of(&self, group: usize) -> Option<HostId> {
-        let masters = self.nodes.iter().filter(|node| {
-            node.group == group && node.is_master() && self.physics.hosts[node.host].running
-        });
+        let masters = self
+            .nodes
+            .iter()
+            .filter(|node| node.group == group && node.is_master() && self.physics.hosts[node.host].running);
         masters.max_by_key(|node| (node.offset, node.host)).map(|node| node.host)
     }
 
     /// Lets the next thing happen. Returns its time.
     pub fn step(&mut self) -> Option<Time> {
-        let event = self.physics.next()?;
+        let event = self.physics.advance()?;
         self.steps += 1;
         let now = self.physics.now();
         self.physics.trace.mix(now);
@@ -173,15 +174,15 @@ impl World {
             return;
         }
         if host < self.sentinels.len() {
-            self.to_sentinel(host, event);
+            self.tell_sentinel(host, event);
         } else if host < self.sentinels.len() + self.nodes.len() {
-            self.to_node(self.node_index(host), event);
+            self.tell_node(self.node_index(host), event);
         } else {
-            self.to_app(self.app_index(host), event);
+            self.tell_app(self.app_index(host), event);
         }
     }
 
-    fn to_sentinel(&mut self, index: usize, event: Event) {
+    fn tell_sentinel(&mut self, index: usize, event: Event) {
         let (sentinel, physics) = (&mut self.sentinels[index], &mut self.physics);
         if !sentinel.is_running() {
             return;
@@ -199,7 +200,7 @@ impl World {
         }
     }
 
-    fn to_node(&mut self, index: usize, event: Event) {
+    fn tell_node(&mut self, index: usize, event: Event) {
         let (node, physics) = (&mut self.nodes[index], &mut self.physics);
         if !physics.hosts[node.host].running {
             return;
@@ -216,7 +217,7 @@ impl World {
         }
     }
 
-    fn to_app(&mut self, index: usize, event: Event) {
+    fn tell_app(&mut self, index: usize, event: Event) {
         let (app, physics) = (&mut self.apps[index], &mut self.physics);
         match event {
             Event::Dialed(conn, result) => app.dialed(physics, conn, result.is_ok()),
@@ -228,4 +229,3 @@ impl World {
         }
     }
 }
-

@@ -215,11 +215,8 @@ impl World {
             return self.monitor_later(sentinel, group);
         }
         let settings = self.scenario.settings();
-        let new = NewMaster {
-            name: MasterName::new(&name).expect("a plain word is a name"),
-            addr,
-            quorum: settings.quorum,
-        };
+        let new =
+            NewMaster { name: MasterName::new(&name).expect("a plain word is a name"), addr, quorum: settings.quorum };
         self.command(sentinel, Change::Monitor(new));
         self.set_down_after(sentinel, group, self.scenario.down_after);
         self.set(sentinel, group, MasterSetting::FailoverTimeout(settings.failover_timeout), "failover-timeout ...");

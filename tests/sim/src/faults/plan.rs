@@ -60,7 +60,8 @@ impl Style {
     const fn kinds(self) -> &'static [u64] {
         match self {
             Style::Any => &[
-                0, 0, 0, 4, 5, 5, 7, 8, 9, 9, 11, 12, 12, 14, 14, 16, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29,
+                0, 0, 0, 4, 5, 5, 7, 8, 9, 9, 11, 12, 12, 14, 14, 16, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+                29,
             ],
             Style::Network => &[0, 9, 12, 12, 12, 14, 14, 14, 16, 16, 16, 18, 19, 20, 21, 25],
             Style::Processes => &[0, 0, 0, 0, 4, 5, 5, 7, 8, 8, 8, 9, 9, 9, 11, 22, 22, 23, 23],
@@ -118,11 +119,9 @@ fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
             },
             25 => Kind::Failover { sentinel: sentinel(scenario, rng), group },
             26 => Kind::TwoFailovers { sentinel: sentinel(scenario, rng), other: sentinel(scenario, rng), group },
-            27 => Kind::ChangeDownAfter {
-                sentinel: sentinel(scenario, rng),
-                group,
-                to: rng.between(500 * MS, 10 * SEC),
-            },
+            27 => {
+                Kind::ChangeDownAfter { sentinel: sentinel(scenario, rng), group, to: rng.between(500 * MS, 10 * SEC) }
+            }
             28 if forgets => Kind::Forget { sentinel: sentinel(scenario, rng), group },
             29 if forgets => Kind::Remove { sentinel: sentinel(scenario, rng), group },
             _ => continue,

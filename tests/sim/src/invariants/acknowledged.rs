@@ -19,7 +19,9 @@ pub struct Losses {
 pub fn count_losses(world: &World) -> Losses {
     let mut losses = Losses::default();
     for app in &world.apps {
-        let Some(master) = world.nodes.iter().find(|node| node.group == app.group && node.is_master()) else { continue };
+        let Some(master) = world.nodes.iter().find(|node| node.group == app.group && node.is_master()) else {
+            continue;
+        };
         let kept: BTreeSet<u32> = master.data.iter().copied().collect();
         for it in &app.acknowledged {
             losses.acknowledged += 1;

@@ -44,9 +44,13 @@ impl Disk {
         }
         let Some(master) = self.masters.get(hello.master) else { return Ok(()) };
         if hello.config_epoch > master.config_epoch {
-            return Err(format!("a hello tells config epoch {}, on disk is {}", hello.config_epoch, master.config_epoch));
+            return Err(format!(
+                "a hello tells config epoch {}, on disk is {}",
+                hello.config_epoch, master.config_epoch
+            ));
         }
-        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && hello.addr != master.addr.to_string() {
+        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && hello.addr != master.addr.to_string()
+        {
             return Err(format!("a hello tells {payload}, on disk is {}", master.addr));
         }
         Ok(())
@@ -94,8 +98,7 @@ impl Invariant for DurableFirst {
             }
             Observation::Voted { sentinel, group, verdict: Some(verdict) } if verdict.leader.is_some() => {
                 let Some(disk) = self.disks.get(sentinel) else { return Ok(()) };
-                disk.vote(&setting.groups[*group], verdict.epoch)
-                    .map_err(|what| format!("Sentinel {sentinel}: {what}"))
+                disk.vote(&setting.groups[*group], verdict.epoch).map_err(|what| format!("Sentinel {sentinel}: {what}"))
             }
             _ => Ok(()),
         }

@@ -26,15 +26,22 @@ fn raise<K: Ord>(highest: &mut BTreeMap<K, u64>, key: K, value: u64) -> Result<(
 
 impl Forward {
     fn snapshot(&mut self, sentinel: HostId, snapshot: &Snapshot) -> Result<(), String> {
-        raise(&mut self.current, sentinel, snapshot.current_epoch.get())
-            .map_err(|was| format!("the epoch on Sentinel {sentinel}'s disk was {was}, is {}", snapshot.current_epoch))?;
+        raise(&mut self.current, sentinel, snapshot.current_epoch.get()).map_err(|was| {
+            format!("the epoch on Sentinel {sentinel}'s disk was {was}, is {}", snapshot.current_epoch)
+        })?;
         for master in &snapshot.masters {
             let key = || (sentinel, master.name.to_string());
             raise(&mut self.config, key(), master.config_epoch.get()).map_err(|was| {
-                format!("the config epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}", master.name, master.config_epoch)
+                format!(
+                    "the config epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}",
+                    master.name, master.config_epoch
+                )
             })?;
             raise(&mut self.leader, key(), master.leader_epoch.get()).map_err(|was| {
-                format!("the vote epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}", master.name, master.leader_epoch)
+                format!(
+                    "the vote epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}",
+                    master.name, master.leader_epoch
+                )
             })?;
         }
         Ok(())

@@ -182,7 +182,15 @@ impl Checks {
             Box::<configurations::OneMaster>::default(),
             Box::<majority::Majority>::default(),
         ];
-        Checks { setting, rules, violation: None, promotions: 0, elections: 0, died: Default::default(), failover_times: Vec::new() }
+        Checks {
+            setting,
+            rules,
+            violation: None,
+            promotions: 0,
+            elections: 0,
+            died: std::collections::BTreeMap::new(),
+            failover_times: Vec::new(),
+        }
     }
 
     /// Lets every rule look.

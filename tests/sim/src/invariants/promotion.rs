@@ -89,7 +89,9 @@ impl FitReplica {
             }
             Subject::Peer { .. } => return,
         };
-        if let Some(node) = setting.node_at(addr).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group)) {
+        if let Some(node) =
+            setting.node_at(addr).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group))
+        {
             if is_down {
                 self.down.insert((sentinel, node));
             } else {
@@ -118,7 +120,9 @@ impl Invariant for FitReplica {
                     return Ok(());
                 }
                 let known = self.known.entry((*sentinel, *from)).or_default();
-                if matches!(reply, Reply::Status(_)) || matches!(reply, Reply::Error(text) if text.starts_with("LOADING")) {
+                if matches!(reply, Reply::Status(_))
+                    || matches!(reply, Reply::Error(text) if text.starts_with("LOADING"))
+                {
                     known.ponged_at = Some(now);
                 }
                 if let Some(facts) = facts {

@@ -1,6 +1,10 @@
 //! What a node keeps when its process or its machine ends.
 
-use crate::{node::Node, physics::{Event, Physics}, time::{SEC, Time}};
+use crate::{
+    node::Node,
+    physics::{Event, Physics},
+    time::{SEC, Time},
+};
 
 /// How data survives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +53,9 @@ impl Node {
         let wiped = std::mem::take(&mut self.disk.wiped);
         self.offset = 0;
         match self.config.persistence {
-            _ if wiped => self.forget(),
-            Persistence::None => self.forget(),
-            Persistence::AofAlways => {}
+            kind if wiped || kind == Persistence::None => self.forget(),
             Persistence::AofEverySecond if lost_power => self.data.truncate(self.disk.flushed),
-            Persistence::AofEverySecond => {}
+            Persistence::AofAlways | Persistence::AofEverySecond | Persistence::None => {}
             Persistence::Rdb(_) => match &self.disk.rdb {
                 None => self.forget(),
                 Some(rdb) => {
@@ -95,18 +97,14 @@ impl Node {
     }
 
     fn save(&mut self) {
-        self.disk.rdb = Some(Rdb {
-            values: self.data.clone(),
-            replid: self.replid,
-            offset: self.offset,
-            synced: self.synced,
-        });
+        self.disk.rdb =
+            Some(Rdb { values: self.data.clone(), replid: self.replid, offset: self.offset, synced: self.synced });
     }
 
     pub(super) fn disk_cron(&mut self) {
         self.disk.flushed = self.data.len();
         if let Persistence::Rdb(period) = self.config.persistence
-            && self.ticks % period == 0
+            && self.ticks.is_multiple_of(period)
             && !matches!(self.upstream.as_ref().map(|up| &up.sync), Some(super::Sync::Loading { .. }))
         {
             self.save();

@@ -23,13 +23,8 @@ impl Node {
             self.run_id,
             u8::from(self.is_loading()),
         );
-        let mut facts = InfoFacts {
-            replica: false,
-            priority: 100,
-            offset: self.offset,
-            synced: self.synced,
-            link_down: 0,
-        };
+        let mut facts =
+            InfoFacts { replica: false, priority: 100, offset: self.offset, synced: self.synced, link_down: 0 };
         if let Some(up) = &self.upstream {
             let streaming = matches!(up.sync, Sync::Streaming(_));
             let offset = if streaming || self.cached { self.offset } else { 1 };
@@ -52,11 +47,8 @@ impl Node {
                 facts.link_down = down.unwrap_or(0);
                 let _ = write!(text, "master_link_down_since_seconds:{}\r\n", down.map_or(-1, seconds));
             }
-            let _ = write!(
-                text,
-                "slave_priority:{}\r\nslave_read_only:1\r\nreplica_announced:1\r\n",
-                self.config.priority
-            );
+            let _ =
+                write!(text, "slave_priority:{}\r\nslave_read_only:1\r\nreplica_announced:1\r\n", self.config.priority);
         } else {
             text.push_str("role:master\r\n");
         }

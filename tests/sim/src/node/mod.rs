@@ -91,10 +91,9 @@ impl Sync {
     pub(crate) const fn conn(&self) -> Option<ConnId> {
         match self {
             Sync::Idle => None,
-            Sync::Asking(conn)
-            | Sync::Receiving { conn, .. }
-            | Sync::Loading { conn, .. }
-            | Sync::Streaming(conn) => Some(*conn),
+            Sync::Asking(conn) | Sync::Receiving { conn, .. } | Sync::Loading { conn, .. } | Sync::Streaming(conn) => {
+                Some(*conn)
+            }
         }
     }
 }
@@ -307,12 +306,12 @@ impl Node {
         }
     }
 
-    fn answer(&self, physics: &mut Physics, conn: ConnId, request: RequestId, reply: sentinel_resp::Reply) {
-        physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
-    }
-
     /// A duration that is this node's own, around a mean.
     fn about(&mut self, mean: Time) -> Time {
         mean / 2 + self.rng.below(mean + MS)
     }
+}
+
+fn answer(physics: &mut Physics, conn: ConnId, request: RequestId, reply: sentinel_resp::Reply) {
+    physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
 }

@@ -141,7 +141,7 @@ impl Node {
             }
             Packet::Stream(entry) => match &mut up.sync {
                 Sync::Loading { pending, .. } => pending.push(entry),
-                Sync::Streaming(_) => self.apply(physics, conn, entry),
+                Sync::Streaming(_) => self.apply(physics, conn, &entry),
                 _ => {}
             },
             Packet::NoMasterLink => {
@@ -187,7 +187,7 @@ impl Node {
             }
             physics.send(conn, DIALER, Packet::Ack { offset });
             for entry in pending {
-                self.apply(physics, conn, entry);
+                self.apply(physics, conn, &entry);
             }
         } else {
             if let Some(up) = &mut self.upstream {
@@ -197,7 +197,7 @@ impl Node {
         }
     }
 
-    fn apply(&mut self, physics: &mut Physics, conn: ConnId, entry: Entry) {
+    fn apply(&mut self, physics: &mut Physics, conn: ConnId, entry: &Entry) {
         debug_assert!(entry.end > self.offset, "a stream goes forward");
         self.offset = entry.end;
         match &entry.item {
@@ -213,7 +213,7 @@ impl Node {
             }
             Item::Ping => {}
         }
-        self.pass_on(physics, &entry);
+        self.pass_on(physics, entry);
     }
 
     // The master's side -----------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ impl Node {
                 Sync::Streaming(conn) => physics.send(conn, DIALER, Packet::Ack { offset: self.offset }),
                 _ => {}
             }
-        } else if self.ticks % PING_TICKS == 0 && !self.downstreams.is_empty() {
+        } else if self.ticks.is_multiple_of(PING_TICKS) && !self.downstreams.is_empty() {
             self.feed(physics, Item::Ping);
         }
         let late = |down: &Downstream| down.waiting.is_none() && now - down.acked_at > self.config.repl_timeout;

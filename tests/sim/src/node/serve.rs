@@ -8,7 +8,7 @@ use sentinel_resp::Reply;
 
 use super::disk::MIN_REPLICAS_MAX_LAG;
 use crate::{
-    node::{Entry, Item, Node, Sync, Waiting},
+    node::{Entry, Item, Node, Sync, Waiting, answer},
     packet::Packet,
     physics::{ConnId, LISTENER, Physics},
     say,
@@ -29,7 +29,7 @@ impl Node {
         match message {
             Message::Ping => {
                 let reply = if self.is_loading() { Reply::error(LOADING) } else { Reply::status("PONG") };
-                self.answer(physics, conn, request, reply);
+                answer(physics, conn, request, reply);
             }
             Message::Info => {
                 let (text, facts) = self.info(physics);
@@ -38,22 +38,22 @@ impl Node {
             }
             Message::Hello { payload } => {
                 self.publish(physics, &payload);
-                self.answer(physics, conn, request, Reply::Integer(1));
+                answer(physics, conn, request, Reply::Integer(1));
             }
             Message::Promote => self.change_role(physics, conn, request, None),
             Message::Replicate { of } => self.change_role(physics, conn, request, Some(of)),
             Message::ScriptKill => {
-                self.answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
+                answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
             // A server from before Redis 6.2.
             Message::HandOver { .. } | Message::CallOff => {
-                self.answer(physics, conn, request, Reply::error("ERR unknown command 'FAILOVER'"));
+                answer(physics, conn, request, Reply::error("ERR unknown command 'FAILOVER'"));
             }
             Message::Acknowledge => {
-                self.answer(physics, conn, request, Reply::error("ERR unknown command 'REPLCONF'"));
+                answer(physics, conn, request, Reply::error("ERR unknown command 'REPLCONF'"));
             }
             Message::IsMasterDown { .. } => {
-                self.answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'"));
+                answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'"));
             }
         }
     }
@@ -81,7 +81,12 @@ impl Node {
 
     /// SLAVEOF, and CONFIG REWRITE.
     fn follow(&mut self, physics: &mut Physics, of: Option<HostPort>) {
-        say!(physics, "node {} is told to follow {}", self.host, of.as_ref().map_or("nobody".into(), |it| it.to_string()));
+        say!(
+            physics,
+            "node {} is told to follow {}",
+            self.host,
+            of.as_ref().map_or("nobody".into(), |it| it.to_string())
+        );
         self.config.replicaof.clone_from(&of);
         match of {
             None => self.become_master(physics),
@@ -153,9 +158,8 @@ impl Node {
 
     /// A replica has come further: perhaps somebody waited for that.
     pub(super) fn serve_waiting(&mut self, physics: &mut Physics) {
-        let (done, rest): (Vec<_>, _) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|it| self.replicas_at(it.offset) >= it.need);
+        let (done, rest): (Vec<_>, _) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|it| self.replicas_at(it.offset) >= it.need);
         self.waiting = rest;
         for Waiting { conn, value, offset, .. } in done {
             let replicas = self.replicas_at(offset);

@@ -1,0 +1,57 @@
+//! Proves the prover: each bug that is planted into the engine breaks a rule within a stated number of seeds.
+//!
+//! `make sim-proof` runs this; it needs the feature `planted-bugs`.
+
+#![cfg(feature = "planted-bugs")]
+
+use sentinel_core::planted::{Bug, plant};
+use sentinel_sim::{run::run, scenario::Scenario, trace::Detail};
+
+/// Runs seeds, from 1 on, until a rule is broken that has one of these words in it.
+fn is_caught(bug: Bug, within: u64, rules: &[&str]) {
+    plant(Some(bug));
+    let mut others = Vec::new();
+    for seed in 1..=within {
+        if let Some(violation) = run(&Scenario::of(seed), Detail::None).violation {
+            if rules.iter().any(|rule| violation.rule.contains(rule)) {
+                println!("{bug:?}: seed {seed}: {}: {}", violation.rule, violation.what);
+                return;
+            }
+            others.push((seed, violation.rule));
+        }
+    }
+    panic!("{bug:?} was not caught within {within} seeds; other broken rules: {others:?}");
+}
+
+macro_rules! bugs {
+    ($($test:ident: $bug:ident within $within:literal by $($rule:literal),+;)*) => {
+        $(
+            #[test]
+            fn $test() {
+                is_caught(Bug::$bug, $within, &[$($rule),+]);
+            }
+        )*
+    };
+}
+
+bugs! {
+    voting_twice: VoteTwice within 20 by "one vote", "one leader";
+    a_vote_that_is_not_written: ForgetToPersistVote within 20 by "durable", "one vote";
+    an_answer_before_the_vote_is_on_disk: AnswerBeforeDurable within 20 by "durable";
+    votes_of_former_epochs: CountStaleVotes within 100 by "majority", "one leader";
+    one_vote_short: OneVoteShort within 20 by "majority", "one leader";
+    peers_that_are_not_written: ForgetPeers within 100 by "majority", "one leader";
+    an_epoch_that_goes_back: EpochBack within 20 by "epochs";
+    an_old_configuration: OldConfiguration within 20 by "epochs", "configuration epoch", "within bounded time";
+    a_hello_before_the_disk: HelloBeforeDurable within 20 by "durable";
+    a_failed_write_that_counts: TrustFailedWrites within 50 by "durable", "epochs", "one vote";
+    a_quorum_that_is_not_asked: IgnoreQuorum within 20 by "quorum";
+    priority_zero: PromotePriorityZero within 20 by "priority 0";
+    a_dead_candidate: PromoteTheDead within 50 by "is down";
+    a_candidate_without_data: PromoteUnsynced within 400 by "without data";
+    a_choice_on_old_offsets: PromoteOnOldInfo within 100 by "staler";
+    an_old_master_that_is_left_alone: NeverFence within 20 by "within bounded time";
+    a_replica_of_the_wrong_master: NeverFix within 100 by "within bounded time";
+    peers_that_are_not_believed: IgnoreSwitches within 20 by "in time", "within bounded time";
+    an_epoch_for_two_masters: ReuseConfigEpoch within 20 by "epochs", "configuration epoch";
+}
