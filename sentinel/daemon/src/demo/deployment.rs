@@ -105,7 +105,12 @@ impl Deployment {
     pub(super) fn print_invitation(&self) {
         println!("\nEverything is still running, until Ctrl-C. Try:");
         let port = self.sentinels[0].0;
-        for command in ["sentinel get-master-addr-by-name mymaster", "sentinel masters", "psubscribe '*'", "sentinel failover mymaster"] {
+        for command in [
+            "sentinel get-master-addr-by-name mymaster",
+            "sentinel masters",
+            "psubscribe '*'",
+            "sentinel failover mymaster",
+        ] {
             println!("  redis-cli -p {port} {command}");
         }
         for (port, _) in &self.nodes {
@@ -138,7 +143,8 @@ impl Deployment {
     }
 
     async fn known_by(port: u16) -> Option<(usize, usize)> {
-        let fields: std::collections::BTreeMap<String, String> = ask(port, &["SENTINEL", "MASTER", MASTER]).await.ok()?;
+        let fields: std::collections::BTreeMap<String, String> =
+            ask(port, &["SENTINEL", "MASTER", MASTER]).await.ok()?;
         let number = |field| fields.get(field).and_then(|text: &String| text.parse().ok());
         Some((number("num-slaves")?, number("num-other-sentinels")?))
     }
@@ -174,7 +180,10 @@ impl Deployment {
         let Some(new) = self.agreed_master().await else { return false };
         let port = self.nodes[0].0;
         let follows = matches!(role(port).await, Some((role, Some(of))) if role == "slave" && of == new);
-        follows && ask::<String>(port, &["SET", "demo:stray", "1"]).await.is_err_and(|error| error.code() == Some("READONLY"))
+        follows
+            && ask::<String>(port, &["SET", "demo:stray", "1"])
+                .await
+                .is_err_and(|error| error.code() == Some("READONLY"))
     }
 
     /// The port of the master that all Sentinels name, if they agree.

@@ -116,7 +116,10 @@ async fn tell(options: &Options) -> Result<bool, DemoError> {
 
     let application = Application::start(&deployment).await?;
     application.wait_for_writes(200).await;
-    println!("An application writes numbered values through the SDK; {} are acknowledged.\n", application.acknowledged());
+    println!(
+        "An application writes numbered values through the SDK; {} are acknowledged.\n",
+        application.acknowledged()
+    );
 
     let watchers = Watchers::start(&deployment).await?;
     println!("     ms  who         what");
@@ -133,7 +136,11 @@ async fn tell(options: &Options) -> Result<bool, DemoError> {
     let writes = application.finish().await;
     report.writes(writes);
     report.agreement(deployment.agreed_master().await);
-    if options.json { report.print_json() } else { report.print_table() }
+    if options.json {
+        report.print_json();
+    } else {
+        report.print_table();
+    }
     if options.keep {
         deployment.print_invitation();
         let _ = tokio::signal::ctrl_c().await;
@@ -158,7 +165,12 @@ async fn follow_failover(deployment: &Deployment, watchers: &Watchers, applicati
             break;
         }
         if switched && !report.has(Phase::Reconfigured) && deployment.replicas_follow_new_master().await {
-            report.reached(Phase::Reconfigured, std::time::Instant::now(), "demo", "the other replica follows the new master");
+            report.reached(
+                Phase::Reconfigured,
+                std::time::Instant::now(),
+                "demo",
+                "the other replica follows the new master",
+            );
         }
     }
 }
@@ -174,12 +186,22 @@ async fn follow_return(deployment: &Deployment, watchers: &Watchers, report: &mu
         match deployment.old_master_role().await {
             Some(role) if !answering => {
                 answering = true;
-                report.reached(Phase::OldMasterAnswers, std::time::Instant::now(), "old master", &format!("answers again, and says it is a {role}"));
+                report.reached(
+                    Phase::OldMasterAnswers,
+                    std::time::Instant::now(),
+                    "old master",
+                    &format!("answers again, and says it is a {role}"),
+                );
             }
             _ => {}
         }
         if answering && deployment.old_master_is_fenced().await {
-            report.reached(Phase::OldMasterFenced, std::time::Instant::now(), "old master", "is a replica of the new master; writes to it are refused");
+            report.reached(
+                Phase::OldMasterFenced,
+                std::time::Instant::now(),
+                "old master",
+                "is a replica of the new master; writes to it are refused",
+            );
             break;
         }
     }

@@ -13,15 +13,20 @@ use super::DemoError;
 /// The redis-server or valkey-server to use.
 pub(super) fn server() -> Result<PathBuf, DemoError> {
     named("REDIS_SERVER").or_else(|| on_path("redis-server")).or_else(|| on_path("valkey-server")).ok_or(
-        DemoError::Missing { program: "redis-server or valkey-server", package: "redis-server", variable: "REDIS_SERVER" },
+        DemoError::Missing {
+            program: "redis-server or valkey-server",
+            package: "redis-server",
+            variable: "REDIS_SERVER",
+        },
     )
 }
 
 /// The redis-sentinel to compare with.
 pub(super) fn reference() -> Result<PathBuf, DemoError> {
-    named("REDIS_SENTINEL").or_else(|| on_path("redis-sentinel")).or_else(|| on_path("valkey-sentinel")).ok_or(
-        DemoError::Missing { program: "redis-sentinel", package: "redis-sentinel", variable: "REDIS_SENTINEL" },
-    )
+    named("REDIS_SENTINEL")
+        .or_else(|| on_path("redis-sentinel"))
+        .or_else(|| on_path("valkey-sentinel"))
+        .ok_or(DemoError::Missing { program: "redis-sentinel", package: "redis-sentinel", variable: "REDIS_SENTINEL" })
 }
 
 fn named(variable: &str) -> Option<PathBuf> {
@@ -44,7 +49,10 @@ pub(super) fn free_ports(count: usize) -> Result<Vec<u16>, DemoError> {
     }
     if held.len() < count {
         let source = std::io::Error::new(std::io::ErrorKind::AddrInUse, "all taken");
-        return Err(DemoError::System { what: "no free ports between 20000 and 32000 on 127.0.0.1".to_owned(), source });
+        return Err(DemoError::System {
+            what: "no free ports between 20000 and 32000 on 127.0.0.1".to_owned(),
+            source,
+        });
     }
     Ok(held.into_iter().map(|(port, _)| port).collect())
 }

@@ -164,7 +164,11 @@ impl Report {
         println!("{:<50} {:>12}", "down-after, ms", self.down_after);
         let failover = shown(self.between(Phase::QuorumDown, Phase::FirstWrite));
         println!("{:<50} {failover:>12}", "from the quorum to the first write, ms");
-        println!("{:<50} {:>12}", "from the old master's answer to its demotion, ms", shown(self.between(Phase::OldMasterAnswers, Phase::OldMasterFenced)));
+        println!(
+            "{:<50} {:>12}",
+            "from the old master's answer to its demotion, ms",
+            shown(self.between(Phase::OldMasterAnswers, Phase::OldMasterFenced))
+        );
         println!("{:<50} {:>12.0}", "longest gap between two acknowledged writes, ms", millis(self.writes.longest_gap));
         println!("{:<50} {:>12}", "writes acknowledged", self.writes.acknowledged);
         println!("{:<50} {:>12}", "acknowledged writes lost", self.writes.lost.len());
