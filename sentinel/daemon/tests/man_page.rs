@@ -1,6 +1,6 @@
 //! The man page in the repository is the one that the command line defines.
 
-use std::path::Path;
+use std::{fmt::Write as _, path::Path};
 
 /// Where it is kept. Rewritten when `UPDATE_MAN` is set.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/sentinel.1");
@@ -18,7 +18,7 @@ fn generated() -> String {
     text += ".SH COMMANDS\n";
     for command in definition.get_subcommands() {
         let page = clap_mangen::Man::new(command.clone());
-        text += &format!(".SS {}\n", command.get_name());
+        let _ = writeln!(text, ".SS {}", command.get_name());
         text += &section(|out| page.render_description_section(out)).replace(".SH DESCRIPTION\n", "");
         text += &section(|out| page.render_options_section(out)).replace(".SH OPTIONS\n", ".PP\n");
     }
