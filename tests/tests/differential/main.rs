@@ -5,8 +5,13 @@
 
 mod commands;
 mod departures;
+mod failover_events;
 mod masks;
+mod monitoring_events;
 mod pair;
+mod rules;
 mod script;
 mod sentinel_commands;
+mod stream;
 mod wire;
+mod world;
