@@ -212,12 +212,16 @@ impl Event {
         }
     }
 
-    /// The master concerned, if any: its notification script is called.
-    pub const fn master(&self) -> Option<&MasterName> {
+    /// The instance that the event is about, if it is about one.
+    pub const fn subject(&self) -> Option<&Subject> {
         match self {
-            Event::TiltEntered | Event::TiltExited | Event::ScriptTimeout { .. } | Event::ScriptError { .. } => None,
-            Event::NewEpoch { master, .. } | Event::VoteForLeader { master, .. } => Some(master),
-            Event::SwitchMaster { name, .. } => Some(name),
+            Event::TiltEntered
+            | Event::TiltExited
+            | Event::ScriptTimeout { .. }
+            | Event::ScriptError { .. }
+            | Event::NewEpoch { .. }
+            | Event::VoteForLeader { .. }
+            | Event::SwitchMaster { .. } => None,
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
             | Event::NotLossless { subject, .. }
@@ -256,7 +260,16 @@ impl Event {
             | Event::AbortReplicaTimeout(subject)
             | Event::ConvertToReplica(subject)
             | Event::FixReplicaConfig(subject)
-            | Event::Reboot(subject) => Some(subject.master()),
+            | Event::Reboot(subject) => Some(subject),
+        }
+    }
+
+    /// The master concerned, if any: its notification script is called.
+    pub fn master(&self) -> Option<&MasterName> {
+        match self {
+            Event::NewEpoch { master, .. } | Event::VoteForLeader { master, .. } => Some(master),
+            Event::SwitchMaster { name, .. } => Some(name),
+            _ => self.subject().map(Subject::master),
         }
     }
 
@@ -283,38 +296,7 @@ impl Event {
             Event::TiltExited => "#tilt mode exited".to_owned(),
             Event::ScriptTimeout { path, pid } => format!("{path} {pid}"),
             Event::ScriptError { path, signal, status } => format!("{path} {signal} {status}"),
-            Event::Unmonitor(subject)
-            | Event::ResetMaster(subject)
-            | Event::ReplicaDiscovered(subject)
-            | Event::PeerDiscovered(subject)
-            | Event::PeerInvalidAddress(subject)
-            | Event::SubjectivelyDown(subject)
-            | Event::SubjectivelyUp(subject)
-            | Event::ObjectivelyUp(subject)
-            | Event::TryFailover(subject)
-            | Event::ElectedLeader(subject)
-            | Event::StateSelectReplica(subject)
-            | Event::SelectedReplica(subject)
-            | Event::StateHandOver(subject)
-            | Event::HandedOver(subject)
-            | Event::StateSendReplicaofNoOne(subject)
-            | Event::StateWaitPromotion(subject)
-            | Event::PromotedReplica(subject)
-            | Event::StateReconfReplicas(subject)
-            | Event::ReconfSent(subject)
-            | Event::ReconfInProgress(subject)
-            | Event::ReconfDone(subject)
-            | Event::ReconfSentTimeout(subject)
-            | Event::ReconfSentBestEffort(subject)
-            | Event::FailoverEndForTimeout(subject)
-            | Event::FailoverEnd(subject)
-            | Event::ConfigUpdateFrom(subject)
-            | Event::AbortNotElected(subject)
-            | Event::AbortNoGoodReplica(subject)
-            | Event::AbortReplicaTimeout(subject)
-            | Event::ConvertToReplica(subject)
-            | Event::FixReplicaConfig(subject)
-            | Event::Reboot(subject) => subject.to_string(),
+            _ => self.subject().map(ToString::to_string).unwrap_or_default(),
         };
         if text.len() > 1023 {
             let end = (0..=1023).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);

@@ -60,42 +60,7 @@ impl<'a> Fields<'a> {
                 address: Some(addr.to_string()),
                 ..Fields::about(master)
             },
-            Event::Set { subject, .. }
-            | Event::NotLossless { subject, .. }
-            | Event::StateHandOver(subject)
-            | Event::HandedOver(subject)
-            | Event::PeerAddressUpdate { subject, .. }
-            | Event::Unmonitor(subject)
-            | Event::ResetMaster(subject)
-            | Event::ReplicaDiscovered(subject)
-            | Event::PeerDiscovered(subject)
-            | Event::PeerInvalidAddress(subject)
-            | Event::SubjectivelyDown(subject)
-            | Event::SubjectivelyUp(subject)
-            | Event::ObjectivelyUp(subject)
-            | Event::TryFailover(subject)
-            | Event::ElectedLeader(subject)
-            | Event::StateSelectReplica(subject)
-            | Event::SelectedReplica(subject)
-            | Event::StateSendReplicaofNoOne(subject)
-            | Event::StateWaitPromotion(subject)
-            | Event::PromotedReplica(subject)
-            | Event::StateReconfReplicas(subject)
-            | Event::ReconfSent(subject)
-            | Event::ReconfInProgress(subject)
-            | Event::ReconfDone(subject)
-            | Event::ReconfSentTimeout(subject)
-            | Event::ReconfSentBestEffort(subject)
-            | Event::FailoverEndForTimeout(subject)
-            | Event::FailoverEnd(subject)
-            | Event::ConfigUpdateFrom(subject)
-            | Event::AbortNotElected(subject)
-            | Event::AbortNoGoodReplica(subject)
-            | Event::AbortReplicaTimeout(subject)
-            | Event::ConvertToReplica(subject)
-            | Event::FixReplicaConfig(subject)
-            | Event::Reboot(subject) => Fields::about(subject),
-            Event::TiltEntered | Event::TiltExited => Fields::default(),
+            _ => event.subject().map(Fields::about).unwrap_or_default(),
         }
     }
 
