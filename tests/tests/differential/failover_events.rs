@@ -3,7 +3,8 @@
 use sentinel_tests::{Dataset, Kind};
 
 use crate::rules::{
-    FENCED_AT_ONCE, KNOWN_BEFORE, SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION, TOLD_BEFORE_IT_IS_MISSED,
+    FENCED_AT_ONCE, KNOWN_BEFORE, ROLE_OF_A_PROMOTED_REPLICA, SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION,
+    TOLD_BEFORE_IT_IS_MISSED,
 };
 use crate::stream::compare;
 use crate::world::{NAME, Setting, World, told_by_both, told_by_observers};
@@ -152,7 +153,7 @@ fn replicas_that_do_not_follow_in_time_are_told_alike() {
 fn observers_tell_alike(leader: Kind) {
     compare(
         told_by_observers(leader),
-        &[&SEEN_BEFORE_THE_HELLO, &TOLD_BEFORE_IT_IS_MISSED],
+        &[&ROLE_OF_A_PROMOTED_REPLICA, &SEEN_BEFORE_THE_HELLO, &TOLD_BEFORE_IT_IS_MISSED],
         &[
             &[
                 "+new-epoch 1",

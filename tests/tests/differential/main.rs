@@ -6,6 +6,7 @@
 mod commands;
 mod departures;
 mod failover_events;
+mod files;
 mod masks;
 mod monitoring_events;
 mod pair;

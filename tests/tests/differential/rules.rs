@@ -71,16 +71,49 @@ pub(crate) const FENCED_AT_ONCE: Rule = Rule {
     },
 };
 
+/// Pending: an operator who is told of a switch should also be told that the new master does not say it is one.
+pub(crate) const ROLE_OF_A_NEW_MASTER: Rule = Rule {
+    why: "pending: after a switch by hello ours does not tell that the new master says it is a replica, as what it said is kept",
+    apply: |ours, theirs| {
+        let told = |told: &Told| told.channel == "-role-change" && told.payload.starts_with("master mymaster");
+        if ours.iter().any(told) {
+            return Err("ours tells it, too: the rule has done its time".to_owned());
+        }
+        take_one(theirs, told).map(drop)
+    },
+};
+
+/// Pending, of the same cause: the promoted replica is still known as one when the hello makes it the master.
+pub(crate) const ROLE_OF_A_PROMOTED_REPLICA: Rule = Rule {
+    why: "pending: an observer of ours tells +role-change of the new master after the switch, unless it has told -role-change before",
+    apply: |ours, _| {
+        let switch = position(ours, "+switch-master")?;
+        let before = ours[..switch].iter().any(|told| told.channel == "-role-change");
+        let after = ours[switch..].iter().position(|told| {
+            told.channel == "+role-change"
+                && told.payload.starts_with("master mymaster")
+                && told.payload.ends_with("is master")
+        });
+        match (before, after) {
+            (true, None) => Ok(()),
+            (false, Some(after)) => {
+                ours.remove(switch + after);
+                Ok(())
+            }
+            (false, None) => Err("ours does not tell it any more: the rule has done its time".to_owned()),
+            (true, Some(_)) => Err("ours tells both".to_owned()),
+        }
+    },
+};
+
 /// INFO is asked for periodically: it may come between the promotion and the hello that tells of it.
 pub(crate) const SEEN_BEFORE_THE_HELLO: Rule = Rule {
     why: "an observer may read the new role of the promoted replica before the leader's hello arrives, or not",
     apply: |ours, theirs| {
         for stream in [ours, theirs] {
-            let switch = position(stream, "+switch-master")?;
-            let seen = stream.iter().position(|told| told.channel == "-role-change");
-            if let Some(seen) = seen.filter(|seen| *seen < switch) {
-                stream.remove(seen);
-            }
+            take_before_the_switch(stream, |told| {
+                told.channel == "-role-change" && told.payload.starts_with("slave 127.0.0.1:<replica-1>")
+            })?;
         }
         Ok(())
     },
@@ -91,15 +124,19 @@ pub(crate) const TOLD_BEFORE_IT_IS_MISSED: Rule = Rule {
     why: "an observer may learn of the new master before it has itself found the old one down, or not",
     apply: |ours, theirs| {
         for stream in [ours, theirs] {
-            let switch = position(stream, "+switch-master")?;
-            let missed = stream.iter().position(|told| told.channel == "+sdown" && told.payload.starts_with("master "));
-            if let Some(missed) = missed.filter(|missed| *missed < switch) {
-                stream.remove(missed);
-            }
+            take_before_the_switch(stream, |told| told.channel == "+sdown" && told.payload.starts_with("master "))?;
         }
         Ok(())
     },
 };
+
+fn take_before_the_switch(stream: &mut Vec<Told>, fits: impl Fn(&Told) -> bool) -> Result<(), String> {
+    let switch = position(stream, "+switch-master")?;
+    if let Some(at) = stream[..switch].iter().position(fits) {
+        stream.remove(at);
+    }
+    Ok(())
+}
 
 fn take_one(stream: &mut Vec<Told>, fits: impl Fn(&Told) -> bool) -> Result<Told, String> {
     let positions: Vec<usize> = (0..stream.len()).filter(|&at| fits(&stream[at])).collect();

@@ -247,11 +247,11 @@ pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
             })
             .into();
     for sentinel in &sentinels {
-        wait_until_known(sentinel, group);
         eventually(&format!("{} knows the others", sentinel.label()), SOON, || {
             let peers = sentinel.peers(NAME).map_err(|error| error.to_string())?;
             let good = peers.iter().filter(|peer| peer["flags"] == "sentinel").count();
-            if good == 2 { Ok(()) } else { Err(format!("{peers:?}")) }
+            let replicas = sentinel.replicas(NAME).map_err(|error| error.to_string())?;
+            if good == 2 && replicas.len() == 2 { Ok(()) } else { Err(format!("{peers:?} {replicas:?}")) }
         });
     }
     let mut names = data_names(group);
