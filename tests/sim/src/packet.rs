@@ -61,13 +61,17 @@ pub enum Packet {
     /// It was not.
     Refused { value: u32, why: &'static str },
     /// A replica wants to go on from here, or anything else.
-    Psync { replid: Option<u64>, offset: u64, listening: HostPort },
+    ///
+    /// With `failover`, the other side is asked to become the master.
+    Psync { replid: Option<u64>, offset: u64, listening: HostPort, failover: bool },
     /// It may go on, under this replication id.
     Continue { replid: u64 },
     /// It gets everything anew.
     FullResync { replid: u64 },
     /// Everything.
     Rdb { values: Arc<Vec<u32>>, offset: u64 },
+    /// The other side does not become the master.
+    NoTakeOver,
     /// The master cannot serve replicas now.
     NoMasterLink,
     /// The replication stream.

@@ -61,6 +61,8 @@ pub enum Event {
     RdbReady { host: HostId, life: u32, conn: ConnId },
     /// A data node has read its data.
     Loaded { host: HostId, life: u32, conn: Option<ConnId> },
+    /// A data node looks at the handover under way.
+    HandoverTick { host: HostId, life: u32 },
     /// An application has waited long enough for an answer.
     Impatient { host: HostId, turn: u64 },
     /// A fault begins.
@@ -303,6 +305,7 @@ impl Physics {
             | Event::Cron { host, .. }
             | Event::RdbReady { host, .. }
             | Event::Loaded { host, .. }
+            | Event::HandoverTick { host, .. }
             | Event::Impatient { host, .. } => Some(*host),
             Event::Syn(_) | Event::Fault(_) | Event::Mend(_) | Event::Look => None,
         }

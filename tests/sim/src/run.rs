@@ -95,6 +95,13 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
             what: format!("{} of {} are lost", losses.guarded, losses.acknowledged),
         });
     }
+    if violation.is_none() && losses.unguarded > 0 && scenario.switchovers && !scenario.old_servers {
+        violation = Some(Violation {
+            at: world.physics.now(),
+            rule: "no acknowledged write is lost when a master that is well is moved",
+            what: format!("{} of {} are lost", losses.unguarded, losses.acknowledged),
+        });
+    }
     Outcome {
         seed: scenario.seed,
         violation,

@@ -33,6 +33,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Single faults with time to recover between them, instead of many at once.
     pub calm: bool,
+    /// Nothing happens but that operators move masters that are well, one after the other.
+    pub switchovers: bool,
     /// How many Sentinels.
     pub sentinels: usize,
     /// How many data nodes each group has.
@@ -53,6 +55,8 @@ pub struct Scenario {
     pub min_replicas: usize,
     /// repl-timeout
     pub repl_timeout: Time,
+    /// Servers from before Redis 6.2, without FAILOVER.
+    pub old_servers: bool,
     /// Entries in a replication backlog.
     pub backlog: usize,
     /// Time for a full synchronisation.
@@ -73,7 +77,8 @@ impl Scenario {
     /// The scenario of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, "scenario");
-        let calm = rng.permille(250);
+        let calm = rng.permille(300);
+        let switchovers = calm && rng.permille(250);
         let sentinels = rng.pick(&[3, 3, 3, 5, 5, 4]);
         let majority = sentinels / 2 + 1;
         let quorum = if rng.permille(700) { majority } else { rng.pick(&[2, majority]) };
@@ -98,6 +103,7 @@ impl Scenario {
         let mut scenario = Scenario {
             seed,
             calm,
+            switchovers,
             sentinels,
             groups,
             quorum,
@@ -108,6 +114,7 @@ impl Scenario {
             wipes,
             min_replicas: usize::from(rng.permille(250)),
             repl_timeout: rng.pick(&[10, 20]) * SEC,
+            old_servers: rng.permille(300),
             backlog: rng.pick(&[50, 1_000, 10_000]),
             sync_time: rng.pick(&[50 * MS, 300 * MS, 2 * SEC]),
             apps,
@@ -217,6 +224,7 @@ impl Scenario {
                     repl_timeout: self.repl_timeout,
                     backlog: self.backlog,
                     sync_time: self.sync_time,
+                    old: self.old_servers,
                 };
                 Node::new(*host, *group, config, self.seed)
             })

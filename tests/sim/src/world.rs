@@ -212,6 +212,7 @@ impl World {
             Event::Delivered { conn, packet, .. } => node.received(physics, conn, packet),
             Event::Cron { life, .. } if life == node.life => node.cron(physics),
             Event::RdbReady { life, conn, .. } if life == node.life => node.rdb_ready(physics, conn),
+            Event::HandoverTick { life, .. } if life == node.life => node.handover_tick(physics),
             Event::Loaded { life, conn, .. } if life == node.life => node.loaded(physics, conn),
             _ => {}
         }

@@ -21,7 +21,13 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
         let mut at = FIRST + rng.below(10 * SEC);
         while at < LAST {
             let until = at + rng.between(500 * MS, 40 * SEC);
-            faults.push(Fault { at, until, kind: single(scenario, &mut rng) });
+            let kind = if scenario.switchovers {
+                let group = rng.index(scenario.groups.len());
+                Kind::Failover { sentinel: sentinel(scenario, &mut rng), group }
+            } else {
+                single(scenario, &mut rng)
+            };
+            faults.push(Fault { at, until, kind });
             at = until + 3 * scenario.failover_timeout + 60 * SEC;
         }
     } else {

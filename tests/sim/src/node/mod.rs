@@ -2,6 +2,7 @@
 //! travels, is kept and is lost.
 
 mod disk;
+mod handover;
 mod info;
 mod replicate;
 mod serve;
@@ -68,6 +69,8 @@ pub struct Config {
     pub repl_timeout: Time,
     /// How many entries the replication backlog keeps.
     pub backlog: usize,
+    /// A server from before Redis 6.2: it does not know FAILOVER.
+    pub old: bool,
     /// How long a copy of everything takes to make and, again, to read.
     pub sync_time: Time,
 }
@@ -162,6 +165,9 @@ pub struct Node {
     subscribers: BTreeSet<ConnId>,
     waiting: Vec<Waiting>,
     loading: bool,
+    pub(crate) handover: Option<handover::Handover>,
+    /// What waits while writes are paused.
+    pub(crate) postponed: Vec<(ConnId, Packet)>,
     ticks: u64,
     disk: disk::Disk,
     rng: Rng,
@@ -191,6 +197,8 @@ impl Node {
             subscribers: BTreeSet::new(),
             waiting: Vec::new(),
             loading: false,
+            handover: None,
+            postponed: Vec::new(),
             ticks: 0,
             disk: disk::Disk::default(),
             rng: Rng::new(seed, &format!("node {host}")),
@@ -222,6 +230,8 @@ impl Node {
         self.upstream = None;
         self.cached = false;
         self.loading = false;
+        self.handover = None;
+        self.postponed.clear();
         if self.life > 1 {
             self.load(physics);
         }
@@ -261,6 +271,7 @@ impl Node {
         self.clients.remove(&conn);
         self.subscribers.remove(&conn);
         self.waiting.retain(|it| it.conn != conn);
+        self.postponed.retain(|(of, _)| *of != conn);
         self.downstreams.remove(&conn);
         if self.upstream.as_ref().and_then(|up| up.sync.conn()) == Some(conn) {
             self.lose_master(physics);
@@ -269,10 +280,19 @@ impl Node {
 
     /// A message came.
     pub fn received(&mut self, physics: &mut Physics, conn: ConnId, packet: Packet) {
+        if self.postpones(conn, &packet) {
+            return;
+        }
         match packet {
             Packet::Request { request, message } => self.sentinel_asks(physics, conn, request, message),
             Packet::Write { value, wait } => self.write(physics, conn, value, wait),
-            Packet::Psync { replid, offset, listening } => self.replica_asks(physics, conn, replid, offset, listening),
+            Packet::Psync { replid, offset, listening, failover } => {
+                if failover && !self.takes_over(physics, replid) {
+                    physics.send(conn, LISTENER, Packet::NoTakeOver);
+                } else {
+                    self.replica_asks(physics, conn, replid, offset, listening);
+                }
+            }
             Packet::Ack { offset } => self.replica_acks(physics, conn, offset),
             other => self.master_says(physics, conn, other),
         }

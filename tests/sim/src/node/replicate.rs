@@ -86,7 +86,8 @@ impl Node {
         }
         let listening = physics.address(self.host);
         let replid = self.cached.then_some(self.replid);
-        physics.send(conn, DIALER, Packet::Psync { replid, offset: self.offset, listening });
+        let failover = self.wants_to_hand_over();
+        physics.send(conn, DIALER, Packet::Psync { replid, offset: self.offset, listening, failover });
     }
 
     /// The connection to the master broke.
@@ -127,10 +128,13 @@ impl Node {
                 }
                 say!(physics, "node {} goes on at offset {}", self.host, self.offset);
                 physics.send(conn, DIALER, Packet::Ack { offset: self.offset });
+                self.handed_over(physics);
             }
+            Packet::NoTakeOver => self.abort_handover(physics),
             Packet::FullResync { replid } => {
                 self.cached = false;
                 up.sync = Sync::Receiving { conn, replid };
+                self.handed_over(physics);
             }
             Packet::Rdb { values, offset } => {
                 let Sync::Receiving { replid, .. } = up.sync else { return };
@@ -149,6 +153,13 @@ impl Node {
                 physics.close(conn, DIALER);
             }
             _ => {}
+        }
+    }
+
+    /// `REPLCONF GETACK *`: tells the master how far this replica is.
+    pub(super) fn tell_offset(&self, physics: &mut Physics) {
+        if let Some(Upstream { sync: Sync::Streaming(conn), .. }) = &self.upstream {
+            physics.send(*conn, DIALER, Packet::Ack { offset: self.offset });
         }
     }
 
@@ -293,6 +304,7 @@ impl Node {
         if !self.waiting.is_empty() {
             self.serve_waiting(physics);
         }
+        self.look_at_handover(physics);
     }
 
     pub(super) fn replication_cron(&mut self, physics: &mut Physics) {

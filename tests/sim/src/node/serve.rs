@@ -45,12 +45,23 @@ impl Node {
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
-            // A server from before Redis 6.2.
-            Message::HandOver { .. } | Message::CallOff => {
+            Message::HandOver { .. } | Message::CallOff if self.config.old => {
                 answer(physics, conn, request, Reply::error("ERR unknown command 'FAILOVER'"));
             }
+            Message::HandOver { to, timeout } => {
+                let timeout = u64::try_from(timeout.as_micros()).unwrap_or(SEC);
+                let reply = self.hand_over(physics, to, timeout);
+                answer(physics, conn, request, reply);
+            }
+            Message::CallOff => {
+                let reply = self.call_off(physics);
+                answer(physics, conn, request, reply);
+            }
             Message::Acknowledge => {
-                answer(physics, conn, request, Reply::error("ERR unknown command 'REPLCONF'"));
+                self.tell_offset(physics);
+                let (text, facts) = self.info(physics);
+                let reply = Reply::Bulk(Bytes::from(text));
+                physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: Some(Box::new(facts)) });
             }
             Message::IsMasterDown { .. } => {
                 answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'"));
@@ -68,10 +79,15 @@ impl Node {
             replies.push(Reply::error("EXECABORT Transaction discarded because of previous errors."));
         } else {
             replies.extend([queued.clone(), queued.clone(), queued.clone(), queued]);
-            self.follow(physics, of);
+            let done = if self.is_handing_over() {
+                Reply::err("REPLICAOF not allowed while failing over.")
+            } else {
+                self.follow(physics, of);
+                Reply::ok()
+            };
             let killed = i64::try_from(self.clients.len()).unwrap_or(0);
             self.kill_clients(physics, conn);
-            replies.push(Reply::Array(vec![Reply::ok(), Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]));
+            replies.push(Reply::Array(vec![done, Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]));
         }
         let (text, facts) = self.info(physics);
         replies.push(Reply::Bulk(Bytes::from(text)));

@@ -1,0 +1,146 @@
+//! FAILOVER: the master pauses writes, waits until a replica has everything, and follows it.
+
+use sentinel_core::types::HostPort;
+use sentinel_resp::Reply;
+
+use crate::{
+    node::{Node, Sync},
+    packet::Packet,
+    physics::{ConnId, Event, Physics},
+    say,
+    time::{MS, Time},
+};
+
+/// How often the server looks at a handover.
+const TICK: Time = 100 * MS;
+
+/// A handover under way.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    to: HostPort,
+    until: Time,
+    /// The replica had everything: this node follows it, and wants it to become the master.
+    handing: bool,
+}
+
+impl Node {
+    /// `FAILOVER TO host port TIMEOUT ms`
+    pub(super) fn hand_over(&mut self, physics: &mut Physics, to: HostPort, timeout: Time) -> Reply {
+        if self.is_loading() {
+            return Reply::error("LOADING Redis is loading the dataset in memory");
+        }
+        if self.handover.is_some() {
+            return Reply::err("FAILOVER already in progress.");
+        }
+        if self.upstream.is_some() {
+            return Reply::err("FAILOVER is not valid when server is a replica.");
+        }
+        match self.downstreams.values().find(|down| down.addr == to) {
+            None => return Reply::err("FAILOVER target HOST and PORT is not a replica."),
+            Some(down) if down.waiting.is_some() => return Reply::err("FAILOVER target replica is not online"),
+            Some(_) => {}
+        }
+        say!(physics, "node {} pauses writes and hands over to {to}", self.host);
+        self.handover = Some(Handover { to, until: physics.now() + timeout, handing: false });
+        physics.after(TICK, Event::HandoverTick { host: self.host, life: self.life });
+        self.look_at_handover(physics);
+        Reply::ok()
+    }
+
+    /// `FAILOVER ABORT`
+    pub(super) fn call_off(&mut self, physics: &mut Physics) -> Reply {
+        if self.handover.is_none() {
+            return Reply::err("No failover in progress.");
+        }
+        self.abort_handover(physics);
+        Reply::ok()
+    }
+
+    /// Whether SLAVEOF is refused.
+    pub(super) const fn is_handing_over(&self) -> bool {
+        self.handover.is_some()
+    }
+
+    /// Whether the next PSYNC asks the other side to become the master.
+    pub(super) fn wants_to_hand_over(&self) -> bool {
+        self.handover.as_ref().is_some_and(|it| it.handing)
+    }
+
+    /// A tenth of a second has passed.
+    pub fn handover_tick(&mut self, physics: &mut Physics) {
+        let Some(handover) = &self.handover else { return };
+        physics.after(TICK, Event::HandoverTick { host: self.host, life: self.life });
+        if !handover.handing && handover.until <= physics.now() {
+            self.abort_handover(physics);
+        } else {
+            self.look_at_handover(physics);
+        }
+    }
+
+    /// The replica has come further, or is gone.
+    pub(super) fn look_at_handover(&mut self, physics: &mut Physics) {
+        let Some(handover) = &mut self.handover else { return };
+        let ready = |down: &crate::node::Downstream| down.waiting.is_none() && down.acked == self.offset;
+        if !handover.handing && self.downstreams.values().any(|down| down.addr == handover.to && ready(down)) {
+            handover.handing = true;
+            let to = handover.to.clone();
+            self.become_replica(physics, to);
+        }
+    }
+
+    /// The other side has become the master.
+    pub(super) fn handed_over(&mut self, physics: &mut Physics) {
+        if self.handover.take().is_some() {
+            say!(physics, "node {} has handed over", self.host);
+            self.resume_clients(physics);
+        }
+    }
+
+    /// The handover comes to nothing: this node is the master again.
+    pub(super) fn abort_handover(&mut self, physics: &mut Physics) {
+        let Some(handover) = self.handover.take() else { return };
+        say!(physics, "node {} goes on as master", self.host);
+        if handover.handing {
+            self.become_master(physics);
+        }
+        self.resume_clients(physics);
+    }
+
+    /// Another node, our master, wants us to take over. Whether we do.
+    pub(super) fn takes_over(&mut self, physics: &mut Physics, replid: Option<u64>) -> bool {
+        let takes = matches!(
+            self.upstream.as_ref().map(|up| &up.sync),
+            Some(Sync::Streaming(_) | Sync::Idle | Sync::Asking(_))
+        ) && replid == Some(self.replid);
+        if takes {
+            say!(physics, "node {} takes over", self.host);
+            self.become_master(physics);
+        }
+        takes
+    }
+
+    /// Keeps what must wait while writes are paused: writes, messages to publish, and what comes behind them.
+    pub(super) fn postpones(&mut self, conn: ConnId, packet: &Packet) -> bool {
+        if self.handover.is_none() {
+            return false;
+        }
+        let may_replicate = match packet {
+            Packet::Write { .. } => true,
+            Packet::Request { message, .. } => matches!(message, sentinel_core::Message::Hello { .. }),
+            _ => false,
+        };
+        let waits = may_replicate || self.postponed.iter().any(|(waiting, _)| *waiting == conn);
+        if waits {
+            self.postponed.push((conn, packet.clone()));
+        }
+        waits
+    }
+
+    fn resume_clients(&mut self, physics: &mut Physics) {
+        for (conn, packet) in std::mem::take(&mut self.postponed) {
+            if physics.is_open(conn, crate::physics::LISTENER) {
+                self.received(physics, conn, packet);
+            }
+        }
+    }
+}
