@@ -8,6 +8,7 @@ use crate::{
     context::{Context, Pending},
     detect::odown::PeerAnswer,
     events::{Event, Level},
+    guard::Lineage,
     input::{Input, LinkFault, LinkId, RequestId},
     output::Output,
     planted::{Bug, planted},
@@ -203,6 +204,7 @@ impl Engine {
             delay_told: false,
             lost_elections: 0,
             led_switch: false,
+            lineage: Lineage::default(),
             snapshot: None,
         };
         let mut watch = Watch { ctx: &mut self.ctx, master: &mut master, peers: &mut self.peers };

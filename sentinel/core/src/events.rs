@@ -126,6 +126,7 @@ pub enum Event {
     RoleChange { subject: Subject, role: Role, expected: bool },
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
+    ReplidMismatch(Subject),
     Reboot(Subject),
     TiltEntered,
     TiltExited,
@@ -179,6 +180,7 @@ impl Event {
             Event::RoleChange { expected: false, .. } => "-role-change",
             Event::ConvertToReplica(_) => "+convert-to-slave",
             Event::FixReplicaConfig(_) => "+fix-slave-config",
+            Event::ReplidMismatch(_) => "-replid-mismatch",
             Event::Reboot(_) => "+reboot",
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
@@ -260,6 +262,7 @@ impl Event {
             | Event::AbortReplicaTimeout(subject)
             | Event::ConvertToReplica(subject)
             | Event::FixReplicaConfig(subject)
+            | Event::ReplidMismatch(subject)
             | Event::Reboot(subject) => Some(subject),
         }
     }

@@ -12,6 +12,7 @@ mod election;
 mod engine;
 pub mod events;
 mod failover;
+mod guard;
 mod input;
 mod monitor;
 mod notice;

@@ -49,6 +49,8 @@ pub enum Refusal {
     },
     /// It has never had a copy of the master's data.
     NeverSynced,
+    /// Its data are of another history than the master's: a stranger on an address that was used again.
+    WrongHistory,
     /// It was the master before, and has not become a replica since: its data went another way.
     FormerMaster,
 }
@@ -69,6 +71,7 @@ impl fmt::Display for Refusal {
                 longest.as_millis()
             ),
             Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
+            Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
             Refusal::FormerMaster => f.write_str("it is a former master that has not become a replica yet"),
         }
     }
@@ -94,7 +97,7 @@ fn rank(node: &Node) -> (u32, Reverse<u64>, bool, String, NodeId) {
     (node.info.priority, Reverse(node.info.offset), run_id.is_none(), run_id.unwrap_or_default(), node.id)
 }
 
-/// The reference's tests in its order, and two more: never synchronised, and former master.
+/// The reference's tests in its order, and three more: another history, former master, never synchronised.
 fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.sdown_since.is_some() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SubjectivelyDown);
@@ -114,6 +117,9 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
         None => return Some(Refusal::InfoTooOld(None)),
         Some(age) if age > oldest => return Some(Refusal::InfoTooOld(Some(age))),
         Some(_) => {}
+    }
+    if node.stranger {
+        return Some(Refusal::WrongHistory);
     }
     if node.former_master {
         return Some(Refusal::FormerMaster);
@@ -193,6 +199,7 @@ mod tests {
         assert_eq!(refusal(&calm, |n| n.link.state = LinkState::Connecting(LinkId(1))), Some(Refusal::Disconnected));
         assert_eq!(refusal(&calm, |n| n.info.priority = 0), Some(Refusal::PriorityZero));
         assert_eq!(refusal(&calm, |n| n.info_at = None), Some(Refusal::InfoTooOld(None)));
+        assert_eq!(refusal(&calm, |n| n.stranger = true), Some(Refusal::WrongHistory));
         assert_eq!(refusal(&calm, |n| n.former_master = true), Some(Refusal::FormerMaster));
         assert_eq!(
             refusal(&calm, |n| {

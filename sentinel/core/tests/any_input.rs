@@ -190,10 +190,9 @@ impl Trial {
         let addr = self.addrs[&link].clone();
         match &self.messages[&request] {
             Message::Ping => Reply::status("PONG"),
-            Message::Info => self.info_of(&addr),
+            Message::Info | Message::Acknowledge => self.info_of(&addr),
             Message::Hello { .. } => Reply::Integer(1),
             Message::ScriptKill | Message::HandOver { .. } | Message::CallOff => Reply::ok(),
-            Message::Acknowledge => self.info_of(&addr),
             Message::IsMasterDown { epoch, candidate, .. } => {
                 let leader = candidate.as_ref().map_or("*", |it| it.as_str());
                 let epoch = if candidate.is_some() { epoch.get() } else { 0 };

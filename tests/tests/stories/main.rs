@@ -17,3 +17,4 @@ mod restart_of_a_sentinel;
 mod returning_old_master;
 mod scripts;
 mod two_masters;
+mod wrong_history;

@@ -28,6 +28,10 @@ impl Watch<'_> {
                 self.set_reconf(id, Reconf::Done);
             }
         }
+        for node in self.master.nodes.values_mut().filter(|node| node.stranger) {
+            // It is not ours to be pointed anywhere, and so not waited for.
+            node.reconf = Reconf::Done;
+        }
         let places = self.master.settings.parallel_syncs.max(1) as usize;
         let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
         for id in self.master.replica_ids() {

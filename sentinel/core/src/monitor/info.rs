@@ -107,6 +107,7 @@ impl Watch<'_> {
             self.node_event(id, |subject| Event::RoleChange { subject, role, expected });
         }
         self.changed();
+        self.judge_history(id);
         self.evaluate_node(id);
         // Before anything is done about it: a rule may want to look again sooner.
         self.schedule_info(id);
@@ -213,8 +214,11 @@ impl Watch<'_> {
         }
     }
 
-    /// Sends a node the order to follow the master.
+    /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced.
     pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
+        if self.master.nodes.get(&id).is_some_and(|node| node.stranger) {
+            return false;
+        }
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());
         let sent = self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of });
         if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| sent) {

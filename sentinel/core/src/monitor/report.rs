@@ -1,4 +1,5 @@
 use crate::{
+    guard::History,
     types::{HostPort, RunId},
     view::Role,
 };
@@ -19,6 +20,7 @@ pub(crate) struct InfoReport {
     /// Of a replica its `slave_repl_offset`, of a master its `master_repl_offset`.
     pub(crate) offset: u64,
     pub(crate) announced: bool,
+    pub(crate) history: History,
     /// Moves while a synchronisation makes progress.
     pub(crate) sync_progress: u64,
     /// The replicas that a master lists.
@@ -36,6 +38,7 @@ impl Default for InfoReport {
             priority: 100,
             offset: 0,
             announced: true,
+            history: History::default(),
             sync_progress: 0,
             replicas: Vec::new(),
         }
@@ -54,6 +57,9 @@ impl InfoReport {
         for line in text.lines() {
             let Some((field, value)) = line.split_once(':') else { continue };
             match field {
+                "master_replid" => report.history.id = History::read_id(value),
+                "master_replid2" => report.history.former_id = History::read_id(value),
+                "repl_backlog_active" => report.history.has_backlog = value == "1",
                 "run_id" => report.run_id = RunId::new(value).ok(),
                 "role" => {
                     report.role = match value {

@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::{
     events::Subject,
     failover::Failover,
+    guard::Lineage,
     settings::MasterSettings,
     snapshot::MasterSnapshot,
     state::{MasterKey, Node, NodeId, Peer},
@@ -34,6 +35,8 @@ pub(crate) struct Master {
     pub(crate) lost_elections: u32,
     /// This Sentinel led the failover that made `config_epoch`.
     pub(crate) led_switch: bool,
+    /// The histories that the master's data had.
+    pub(crate) lineage: Lineage,
     /// The durable form, until something in it changes.
     pub(crate) snapshot: Option<Arc<MasterSnapshot>>,
 }

@@ -33,6 +33,8 @@ pub(crate) struct Node {
     pub(crate) ordered_at: Option<Instant>,
     /// It was our master until a switch, and has not been seen as a replica since.
     pub(crate) former_master: bool,
+    /// Its data are of another history than the master's.
+    pub(crate) stranger: bool,
     /// It rebooted then, and has not answered PONG since.
     pub(crate) rebooted_at: Option<Instant>,
     pub(crate) script_kill_sent: bool,
@@ -87,6 +89,7 @@ impl Node {
             reconf: Reconf::Waiting,
             ordered_at: None,
             former_master: false,
+            stranger: false,
             rebooted_at: None,
             script_kill_sent: false,
             hello_heard_at: now,

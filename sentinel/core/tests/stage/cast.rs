@@ -81,6 +81,8 @@ pub(super) struct Node {
     pub(super) ping: Reply,
     pub(super) flaws: BTreeSet<Flaw>,
     pub(super) run_id: Option<String>,
+    pub(super) replid: Option<String>,
+    pub(super) replid2: Option<String>,
     /// What a master lists besides the replicas it has.
     pub(super) lists: Vec<String>,
     /// Commands it refuses, and how.
@@ -102,6 +104,8 @@ impl Node {
             ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
             flaws: BTreeSet::new(),
             run_id: None,
+            replid: None,
+            replid2: None,
             lists: Vec::new(),
             refuses: BTreeMap::new(),
             held: Vec::new(),
@@ -304,6 +308,11 @@ impl Cast {
                 }
                 write!(text, "slave_repl_offset:{}\r\nslave_priority:{}\r\n", node.offset, node.priority).unwrap();
                 write!(text, "master_sync_read_bytes:{}\r\n", node.sync_bytes).unwrap();
+            }
+        }
+        for (field, id) in [("master_replid", &node.replid), ("master_replid2", &node.replid2)] {
+            if let Some(id) = id {
+                write!(text, "{field}:{id}\r\nrepl_backlog_active:1\r\n").unwrap();
             }
         }
         write!(text, "master_repl_offset:{}\r\n", node.offset).unwrap();

@@ -9,7 +9,7 @@
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of offset priority link down-for sync run-id lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of offset priority link down-for sync run-id replid replid2 lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -239,6 +239,8 @@ impl Stage {
                 ("link", value) => node.link_up = value == "up",
                 ("down-for", value) => node.link_down_for = number(value),
                 ("sync", value) => node.sync_bytes = number(value),
+                ("replid", value) => node.replid = Some(value.repeat(40)),
+                ("replid2", value) => node.replid2 = Some(value.repeat(40)),
                 ("run-id", "none") => node.run_id = Some(String::new()),
                 ("run-id", value) => node.run_id = Some(value.repeat(40)),
                 ("lists", value) => node.lists.push(address(value)),

@@ -1,0 +1,138 @@
+//! A node whose data went another way than the master's: a stranger on an address that was used again, or a replica of
+//! another deployment. It is never promoted and never told whom to follow, which would replace what it holds.
+//!
+//! A departure: the reference takes every node that stands at a known address for what once stood there.
+//!
+//! Every data set carries a replication id, and the one it went on from (`master_replid`, `master_replid2`). All ids
+//! that the master had, as far as this Sentinel has seen, are its lineage; a node that has one of them belongs to it.
+//! Only proof counts against a node. One that tells no id, or has nothing replicated yet (as after a restart without a
+//! file), is judged as in the reference, and so is one that was our master before: a restart gives it a new id.
+
+use std::collections::VecDeque;
+
+use crate::{
+    events::Event,
+    state::NodeId,
+    types::{HostPort, RunId},
+    view::Role,
+    watch::Watch,
+};
+
+/// What one INFO says about where the data comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    /// `master_replid`
+    pub(crate) id: Option<RunId>,
+    /// `master_replid2`: the id before the last promotion. Zeros are none.
+    pub(crate) former_id: Option<RunId>,
+    /// `repl_backlog_active`: it has sent to a replica, or received from a master.
+    pub(crate) has_backlog: bool,
+}
+
+impl History {
+    /// Reads one id of INFO.
+    pub(crate) fn read_id(value: &str) -> Option<RunId> {
+        RunId::new(value).ok().filter(|id| id.as_str().bytes().any(|byte| byte != b'0'))
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &RunId> {
+        self.id.iter().chain(&self.former_id)
+    }
+}
+
+/// The ids that the master had, newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Lineage(VecDeque<RunId>);
+
+impl Lineage {
+    /// Ids remembered. Each failover adds one, each restart of the master with new data one.
+    const MAX: usize = 64;
+
+    /// Takes in what a node says whose data are the master's. Whether anything was new.
+    fn learn(&mut self, history: &History) -> bool {
+        let mut news = false;
+        // The older one first, so that it is forgotten first.
+        for id in history.former_id.iter().chain(&history.id) {
+            if !self.0.contains(id) {
+                self.0.push_back(id.clone());
+                news = true;
+            }
+        }
+        while self.0.len() > Self::MAX {
+            self.0.pop_front();
+        }
+        news
+    }
+
+    /// Whether it is certain that a data set is another one.
+    fn excludes(&self, history: &History) -> bool {
+        !self.0.is_empty() && history.id.is_some() && !history.ids().any(|id| self.0.contains(id))
+    }
+}
+
+impl Watch<'_> {
+    /// INFO of a node has come: learn from it if its data are the master's, else see whether they could be.
+    pub(crate) fn judge_history(&mut self, id: NodeId) {
+        let Some(node) = self.master.nodes.get(&id) else { return };
+        let is_master = id == self.master.current && node.role == Role::Master;
+        let linked = node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr());
+        let news = (is_master || linked) && self.master.lineage.learn(&node.info.history);
+        if self.judge_stranger(id) || news {
+            // Whoever follows it is judged by that, too.
+            for id in self.master.replica_ids() {
+                self.judge_stranger(id);
+            }
+        }
+    }
+
+    /// Whether the judgement is another one than before.
+    fn judge_stranger(&mut self, id: NodeId) -> bool {
+        let ours = self.master.nodes.values().filter(|node| !node.stranger);
+        let ours: Vec<HostPort> = ours.map(|node| node.addr.clone()).collect();
+        let Some(node) = self.master.nodes.get_mut(&id) else { return false };
+        if id == self.master.current {
+            return std::mem::replace(&mut node.stranger, false);
+        }
+        let has_data = node.info.offset > 1 && (node.role == Role::Replica || node.info.history.has_backlog);
+        let ours = node.former_master || node.role == Role::Replica && ours.iter().any(|addr| node.info.follows(addr));
+        let is = has_data && !ours && self.master.lineage.excludes(&node.info.history);
+        let changed = std::mem::replace(&mut node.stranger, is) != is;
+        if changed && is {
+            self.node_event(id, Event::ReplidMismatch);
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(id: &str, former: &str) -> History {
+        let read = |letter: &str| History::read_id(&letter.repeat(40));
+        History { id: read(id), former_id: read(former), has_backlog: true }
+    }
+
+    #[test]
+    fn a_promoted_node_shares_its_former_id_and_zeros_are_no_id() {
+        let mut lineage = Lineage::default();
+        assert!(!lineage.excludes(&history("a", "0")), "nothing is known yet");
+        assert!(lineage.learn(&history("a", "0")));
+        assert!(!lineage.learn(&history("a", "0")));
+        assert!(!lineage.excludes(&history("a", "0")));
+        assert!(!lineage.excludes(&history("b", "a")));
+        assert!(lineage.excludes(&history("c", "0")));
+        assert!(!lineage.excludes(&history("0", "0")), "it tells none");
+        assert!(lineage.learn(&history("b", "a")));
+        assert!(!lineage.excludes(&history("a", "0")), "not resynchronised yet");
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let mut lineage = Lineage::default();
+        for n in 0..1_000 {
+            lineage.learn(&History { id: RunId::new(&format!("{n:040}")).ok(), ..History::default() });
+        }
+        assert_eq!(lineage.0.len(), Lineage::MAX);
+    }
+}

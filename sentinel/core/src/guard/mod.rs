@@ -1,0 +1,5 @@
+//! Guards against the loss of data that is not ours to lose.
+
+mod history;
+
+pub(crate) use history::{History, Lineage};
