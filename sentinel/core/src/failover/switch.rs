@@ -82,7 +82,8 @@ impl Watch<'_> {
     /// and not ours, and our clients need the address.
     pub(crate) fn adopt_switch(&mut self) {
         let Some(Adoption { from, from_addr, addr, epoch }) = self.master.adopting.take() else { return };
-        if epoch < self.master.config_epoch || addr == *self.master.addr() {
+        let outdated = epoch < self.master.config_epoch || self.is_recording_newer_than(epoch);
+        if outdated || addr == *self.master.addr() {
             return;
         }
         let peer = self.master.subject_of_peer(&from, &from_addr);
