@@ -35,6 +35,8 @@ pub struct Scenario {
     pub calm: bool,
     /// Nothing happens but that operators move masters that are well, one after the other.
     pub switchovers: bool,
+    /// Many groups, whose masters die in the same instant.
+    pub crowd: bool,
     /// How many Sentinels.
     pub sentinels: usize,
     /// How many data nodes each group has.
@@ -78,12 +80,14 @@ impl Scenario {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, "scenario");
         let calm = rng.permille(300);
-        let switchovers = calm && rng.permille(250);
+        let crowd = calm && rng.permille(100);
+        let switchovers = calm && !crowd && rng.permille(250);
         let sentinels = rng.pick(&[3, 3, 3, 5, 5, 4]);
         let majority = sentinels / 2 + 1;
         let quorum = if rng.permille(700) { majority } else { rng.pick(&[2, majority]) };
-        let group_count = if rng.permille(200) { 2 } else { 1 };
-        let groups: Vec<usize> = (0..group_count).map(|_| rng.pick(&[3, 3, 3, 2, 4, 5])).collect();
+        let group_count = if crowd { rng.between(5, 12) } else { rng.pick(&[1, 1, 1, 1, 2]) };
+        let sizes: &[usize] = if crowd { &[2] } else { &[3, 3, 3, 2, 4, 5] };
+        let groups: Vec<usize> = (0..group_count).map(|_| rng.pick(sizes)).collect();
         let persistence = rng.pick(&[
             Persistence::AofAlways,
             Persistence::AofAlways,
@@ -104,6 +108,7 @@ impl Scenario {
             seed,
             calm,
             switchovers,
+            crowd,
             sentinels,
             groups,
             quorum,

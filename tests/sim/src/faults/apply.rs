@@ -26,6 +26,10 @@ impl World {
                 Some(node) => Kind::KillNode { node, power, wipe: false },
                 None => return,
             },
+            Kind::KillAllMasters => {
+                let nodes = (0..self.scenario.groups.len()).filter_map(|group| self.master_of(group)).collect();
+                Kind::KillNodes { nodes }
+            }
             Kind::HangMaster { group } => match self.master_of(group) {
                 Some(host) => Kind::Hang { host },
                 None => return,
@@ -35,6 +39,11 @@ impl World {
         say!(self.physics, "fault {index} begins: {kind:?}");
         if let Kind::KillNode { node: host, .. } | Kind::Hang { host } = kind {
             self.expect_failover(host, until);
+        }
+        if let Kind::KillNodes { nodes } = &kind {
+            for node in nodes {
+                self.expect_failover(*node, until);
+            }
         }
         self.act(&kind);
         self.in_force.insert(index, kind);
@@ -64,7 +73,12 @@ impl World {
 
     fn act(&mut self, kind: &Kind) {
         match kind {
-            Kind::KillMaster { .. } | Kind::HangMaster { .. } => {}
+            Kind::KillMaster { .. } | Kind::HangMaster { .. } | Kind::KillAllMasters => {}
+            Kind::KillNodes { nodes } => {
+                for node in nodes {
+                    self.act(&Kind::KillNode { node: *node, power: false, wipe: false });
+                }
+            }
             Kind::KillNode { node, power, wipe } => {
                 if self.physics.hosts[*node].running {
                     let at = self.node_index(*node);
@@ -119,6 +133,11 @@ impl World {
                     self.nodes[at].start(&mut self.physics);
                 }
             }
+            Kind::KillNodes { nodes } => {
+                for node in nodes {
+                    self.undo(&Kind::KillNode { node: *node, power: false, wipe: false });
+                }
+            }
             Kind::Hang { host } => {
                 let hung = &mut self.physics.hosts[*host].hung;
                 *hung = hung.saturating_sub(1);
@@ -149,6 +168,7 @@ impl World {
             }
             Kind::Remove { sentinel, group } => self.monitor(*sentinel, *group),
             Kind::KillMaster { .. }
+            | Kind::KillAllMasters
             | Kind::HangMaster { .. }
             | Kind::Reset { .. }
             | Kind::WallJump { .. }

@@ -24,6 +24,10 @@ pub struct Fault {
 pub enum Kind {
     /// The master of a group is killed, whoever that is then.
     KillMaster { group: usize, power: bool },
+    /// The masters of all groups are killed in the same instant.
+    KillAllMasters,
+    /// These data nodes are killed.
+    KillNodes { nodes: Vec<HostId> },
     /// A data node is killed, or its machine loses power; it comes back with what is on disk, or with nothing.
     KillNode { node: HostId, power: bool, wipe: bool },
     /// The master of a group stands still (SIGSTOP).

@@ -21,7 +21,9 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
         let mut at = FIRST + rng.below(10 * SEC);
         while at < LAST {
             let until = at + rng.between(500 * MS, 40 * SEC);
-            let kind = if scenario.switchovers {
+            let kind = if scenario.crowd {
+                Kind::KillAllMasters
+            } else if scenario.switchovers {
                 let group = rng.index(scenario.groups.len());
                 Kind::Failover { sentinel: sentinel(scenario, &mut rng), group }
             } else {
