@@ -7,7 +7,7 @@ use sentinel_resp::Reply;
 use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
     engine::Engine,
-    events::{Event, Level},
+    events::Event,
     input::ClientId,
     monitor::{node_target, peer_target, ping_period},
     settings::MasterSettings,
@@ -40,6 +40,12 @@ impl Engine {
                 Answered::Now(Reply::Integer(1))
             }
             Change::Failover { name } => Answered::Now(self.forced_failover(&name)),
+            Change::FailoverTo { name, to, dry_run } => {
+                Answered::Now(self.in_master(&name, |watch| watch.failover_to(to.as_ref(), dry_run)))
+            }
+            Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
+            Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
+            Change::ForgetReplica { name, addr } => self.forget(&name, |watch| watch.forget_replica(&addr)),
             Change::Monitor(new) => self.monitor(new),
             Change::Remove { name } => self.remove(&name),
             Change::Reset { pattern } => Answered::Now(self.reset(&pattern)),
@@ -79,22 +85,21 @@ impl Engine {
         self.names.get(name).copied()
     }
 
+    fn in_master(&mut self, name: &str, rule: impl FnOnce(&mut Watch<'_>) -> Reply) -> Reply {
+        self.key(name).and_then(|key| self.with_master(key, rule)).unwrap_or_else(errors::no_such_master)
+    }
+
+    /// Carries out a change that may be refused.
+    fn forget(&mut self, name: &str, rule: impl FnOnce(&mut Watch<'_>) -> Option<Reply>) -> Answered {
+        match self.key(name).and_then(|key| self.with_master(key, rule)) {
+            Some(None) => Answered::OnceSaved,
+            Some(Some(refusal)) => Answered::Now(refusal),
+            None => Answered::Now(errors::no_such_master()),
+        }
+    }
+
     fn forced_failover(&mut self, name: &str) -> Reply {
-        let Some(key) = self.key(name) else { return errors::no_such_master() };
-        self.with_master(key, |watch| {
-            if watch.master.failover.is_some() {
-                return errors::failover_in_progress();
-            }
-            if !watch.has_candidate() {
-                return errors::no_good_replica();
-            }
-            let name = watch.master.name.clone();
-            let text = format!("Executing user requested FAILOVER of '{name}'");
-            watch.ctx.notice(Level::Warning, Some(&name), text);
-            watch.start_failover(true);
-            Reply::ok()
-        })
-        .unwrap_or_else(errors::no_such_master)
+        self.in_master(name, |watch| watch.failover_to(None, false))
     }
 
     fn monitor(&mut self, new: NewMaster) -> Answered {

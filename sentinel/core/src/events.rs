@@ -127,6 +127,8 @@ pub enum Event {
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
     ReplidMismatch(Subject),
+    ReplicaForgotten(Subject),
+    PeerForgotten(Subject),
     Reboot(Subject),
     TiltEntered,
     TiltExited,
@@ -181,6 +183,8 @@ impl Event {
             Event::ConvertToReplica(_) => "+convert-to-slave",
             Event::FixReplicaConfig(_) => "+fix-slave-config",
             Event::ReplidMismatch(_) => "-replid-mismatch",
+            Event::ReplicaForgotten(_) => "-slave",
+            Event::PeerForgotten(_) => "-sentinel",
             Event::Reboot(_) => "+reboot",
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
@@ -263,6 +267,8 @@ impl Event {
             | Event::ConvertToReplica(subject)
             | Event::FixReplicaConfig(subject)
             | Event::ReplidMismatch(subject)
+            | Event::ReplicaForgotten(subject)
+            | Event::PeerForgotten(subject)
             | Event::Reboot(subject) => Some(subject),
         }
     }

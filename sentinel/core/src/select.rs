@@ -92,6 +92,19 @@ pub(crate) fn judge_all<'a>(replicas: impl Iterator<Item = &'a Node>, facts: &Fa
     Judgement { best: best.map(|node| node.id), refused }
 }
 
+/// Every replica with its place, 1 for the one that would be promoted, or with the reason why it would not.
+pub(crate) fn rank_all<'a>(
+    replicas: impl Iterator<Item = &'a Node>,
+    facts: &Facts,
+) -> Vec<(&'a Node, Result<usize, Refusal>)> {
+    let (mut fit, refused): (Vec<_>, Vec<_>) =
+        replicas.map(|node| (node, judge(node, facts))).partition(|(_, refusal)| refusal.is_none());
+    fit.sort_by_key(|(node, _)| rank(node));
+    let ranked = fit.into_iter().enumerate().map(|(n, (node, _))| (node, Ok(n + 1)));
+    let refused = refused.into_iter().filter_map(|(node, refusal)| Some((node, Err(refusal?))));
+    ranked.chain(refused).collect()
+}
+
 fn rank(node: &Node) -> (u32, Reverse<u64>, bool, String, NodeId) {
     let run_id = node.info.run_id.as_ref().map(|id| id.as_str().to_ascii_lowercase());
     (node.info.priority, Reverse(node.info.offset), run_id.is_none(), run_id.unwrap_or_default(), node.id)

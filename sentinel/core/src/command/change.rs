@@ -26,6 +26,34 @@ pub enum Change {
         /// The master.
         name: String,
     },
+    /// `SENTINEL FAILOVER name [TO host port] [DRYRUN]`, with at least one of the options.
+    FailoverTo {
+        /// The master.
+        name: String,
+        /// The replica to promote; none leaves the choice to the rules.
+        to: Option<HostPort>,
+        /// Only say what would be done.
+        dry_run: bool,
+    },
+    /// `SENTINEL CANDIDATES name`
+    Candidates {
+        /// The master.
+        name: String,
+    },
+    /// `SENTINEL FORGET name id`
+    Forget {
+        /// The master.
+        name: String,
+        /// The other Sentinel.
+        id: SentinelId,
+    },
+    /// `SENTINEL FORGET-REPLICA name host port`
+    ForgetReplica {
+        /// The master.
+        name: String,
+        /// The replica.
+        addr: HostPort,
+    },
     /// `SENTINEL MONITOR name ip port quorum`
     Monitor(NewMaster),
     /// `SENTINEL REMOVE name`

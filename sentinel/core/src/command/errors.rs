@@ -35,6 +35,26 @@ pub fn no_good_replica() -> Reply {
     Reply::error("NOGOODSLAVE No suitable replica to promote")
 }
 
+/// SENTINEL FAILOVER TO: that replica cannot be promoted, and why.
+pub fn no_good_target(addr: &crate::types::HostPort, why: &crate::select::Refusal) -> Reply {
+    Reply::error(format!("NOGOODSLAVE {addr} cannot be promoted: {why}"))
+}
+
+/// No Sentinel of that id is known for the master.
+pub fn no_such_sentinel() -> Reply {
+    Reply::err("No such Sentinel with that id")
+}
+
+/// No replica of that address is known for the master.
+pub fn no_such_replica() -> Reply {
+    Reply::err("No such replica with that address")
+}
+
+/// SENTINEL FORGET, FORGET-REPLICA: it is there, and would be found again at once.
+pub fn still_reachable(what: impl std::fmt::Display) -> Reply {
+    Reply::err(format!("{what} can be reached: stop it first, it would be found again"))
+}
+
 /// The change is in effect, but it could not be written to disk.
 pub fn not_saved() -> Reply {
     Reply::err("Failed to save config file. Check server logs.")

@@ -55,9 +55,21 @@ const LINES: [&str; 49] = [
     "    Prints this help.",
 ];
 
+/// What the reference does not have.
+const OURS: [&str; 8] = [
+    "CANDIDATES <master-name>",
+    "    Rank the replicas as a failover would now, or say why one is refused.",
+    "FAILOVER <master-name> [TO <host> <port>] [DRYRUN]",
+    "    Promote this replica; with DRYRUN only tell which one it would be.",
+    "FORGET <master-name> <runid>",
+    "    Forget another Sentinel that cannot be reached any more.",
+    "FORGET-REPLICA <master-name> <host> <port>",
+    "    Forget a replica that cannot be reached any more.",
+];
+
 /// All lines, as simple strings.
 pub(super) fn lines() -> Reply {
-    Reply::Array(LINES.into_iter().map(Reply::status).collect())
+    Reply::Array(LINES.into_iter().chain(OURS).map(Reply::status).collect())
 }
 
 #[cfg(test)]
@@ -69,6 +81,7 @@ mod tests {
     fn every_subcommand_of_the_reference_has_a_usage_line() {
         let usages: Vec<String> = LINES[1..]
             .iter()
+            .chain(&OURS)
             .filter(|line| !line.starts_with(' '))
             .filter_map(|line| line.split(' ').next())
             .map(str::to_ascii_lowercase)
@@ -81,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_usage_line_is_followed_by_a_description() {
-        for pair in LINES[1..].windows(2) {
+        for pair in LINES[1..].windows(2).chain(OURS.windows(2)) {
             assert!(pair[0].starts_with(' ') || pair[1].starts_with("    "), "{pair:?}");
         }
     }

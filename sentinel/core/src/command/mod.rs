@@ -8,7 +8,9 @@ mod change;
 mod config;
 mod debug;
 pub mod errors;
+mod failover;
 mod failure;
+mod forget;
 pub mod glob;
 mod help;
 mod info;
@@ -58,6 +60,13 @@ impl Command {
             (Verb::Debug, words) => debug::parse(words),
             (Verb::IsMasterDown, [host, port, epoch, candidate]) => vote::parse(host, port, epoch, candidate)?,
             (Verb::Failover, [name]) => Change::Failover { name: argument::known_name(name)? },
+            (Verb::Failover, [name, options @ ..]) => match failover::parse(name, options)? {
+                Some(change) => change,
+                None => return Err(table::wrong_arity(subcommand)),
+            },
+            (Verb::Candidates, [name]) => Change::Candidates { name: argument::known_name(name)? },
+            (Verb::Forget, [name, id]) => forget::sentinel(name, id)?,
+            (Verb::ForgetReplica, [name, host, port]) => forget::replica(name, host, port)?,
             (Verb::FlushConfig, []) => Change::FlushConfig,
             (Verb::Monitor, [name, host, port, quorum]) => monitor::parse(name, host, port, quorum)?,
             (Verb::Remove, [name]) => Change::Remove { name: argument::known_name(name)? },

@@ -31,11 +31,14 @@ impl Subcommand {
 /// What a subcommand does, whichever way it is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
+    Candidates,
     CheckQuorum,
     Config,
     Debug,
     Failover,
     FlushConfig,
+    Forget,
+    ForgetReplica,
     MasterAddress,
     Help,
     InfoCache,
@@ -59,11 +62,14 @@ const fn admin(name: &'static str, arity: i32, verb: Verb, summary: &'static str
 
 /// Every subcommand, by name: those of redis-sentinel 7.0 and the `primary` spellings of Valkey 8.
 pub const SUBCOMMANDS: &[Subcommand] = &[
+    admin("candidates", 3, Verb::Candidates, "Ranks the replicas, or says why they would not be promoted."),
     admin("ckquorum", 3, Verb::CheckQuorum, "Tells whether enough Sentinels are usable for quorum and majority."),
     admin("config", -3, Verb::Config, "Reads or changes the settings of this Sentinel."),
     admin("debug", -2, Verb::Debug, "Lists or changes the timing constants."),
-    admin("failover", 3, Verb::Failover, "Starts a failover without the agreement of other Sentinels."),
+    admin("failover", -3, Verb::Failover, "Starts a failover without the agreement of other Sentinels."),
     admin("flushconfig", 2, Verb::FlushConfig, "Writes the configuration and the state to disk."),
+    admin("forget", 4, Verb::Forget, "Forgets another Sentinel that is gone."),
+    admin("forget-replica", 5, Verb::ForgetReplica, "Forgets a replica that is gone."),
     admin("get-master-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
     admin("get-primary-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
     Subcommand { name: "help", arity: 2, admin: false, summary: "Lists the subcommands.", verb: Verb::Help },
@@ -125,7 +131,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 25);
+        assert_eq!(SUBCOMMANDS.len(), 28);
     }
 
     #[test]
@@ -159,10 +165,11 @@ mod tests {
         assert_eq!(shape(&[b"sentinel", b"a\0b"]).unwrap_err(), "ERR unknown subcommand 'a'. Try SENTINEL HELP.");
     }
 
-    /// The arities as `COMMAND INFO` of redis-sentinel 7.0.15 gives them, and Valkey's for its own spellings.
+    /// The arities as `COMMAND INFO` of redis-sentinel 7.0.15 gives them, and Valkey's for its own spellings; FAILOVER has
+    /// options of ours.
     #[test]
     fn arities_are_the_references() {
-        let expected = "ckquorum 3, config -3, debug -2, failover 3, flushconfig 2, get-master-addr-by-name 3, \
+        let expected = "candidates 3, ckquorum 3, config -3, debug -2, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
                         get-primary-addr-by-name 3, help 2, info-cache -3, is-master-down-by-addr 6, \
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pending-scripts 2, \
                         primaries 2, primary 3, remove 3, replicas 3, reset 3, sentinels 3, set -5, \

@@ -13,6 +13,8 @@ pub(crate) struct Failover {
     pub(crate) epoch: Epoch,
     /// Asked for by SENTINEL FAILOVER: the master need not be down, no majority is needed.
     pub(crate) forced: bool,
+    /// The replica that SENTINEL FAILOVER asks for.
+    pub(crate) wanted: Option<NodeId>,
     pub(crate) started_at: Instant,
     pub(crate) phase: Phase,
 }

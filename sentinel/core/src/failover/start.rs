@@ -57,12 +57,12 @@ impl Watch<'_> {
         if self.master.not_before > now {
             self.consider_failover();
         } else {
-            self.start_failover(false);
+            self.start_failover(false, None);
         }
     }
 
     /// Starts: a new epoch, the own vote, and the question to the others once both are on disk.
-    pub(crate) fn start_failover(&mut self, forced: bool) {
+    pub(crate) fn start_failover(&mut self, forced: bool, wanted: Option<NodeId>) {
         let now = self.ctx.mono();
         let timeout = self.master.settings.failover_timeout;
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
@@ -70,7 +70,7 @@ impl Watch<'_> {
         self.master.not_before = now + 2 * timeout + self.ctx.rng.up_to(Duration::from_secs(1));
         self.master.delay_told = false;
         let epoch = self.stand();
-        self.master.failover = Some(Failover { epoch, forced, started_at: now, phase: Phase::Registering });
+        self.master.failover = Some(Failover { epoch, forced, wanted, started_at: now, phase: Phase::Registering });
         self.changed_urgently();
     }
 
@@ -139,15 +139,26 @@ impl Watch<'_> {
             let text = format!("{node} is no candidate for the promotion: {refusal}");
             self.ctx.notice(Level::Notice, Some(&name), text);
         }
-        match judged.best {
+        let wanted = self.master.failover.as_ref().and_then(|failover| failover.wanted);
+        let best = match wanted {
+            // Asked for by name: this one or none.
+            Some(wanted) => self.place_of(wanted).and_then(Result::ok).map(|_| wanted),
+            None => judged.best,
+        };
+        match best {
             Some(replica) => self.begin_promotion(replica),
             None => self.end_failover(Event::AbortNoGoodReplica),
         }
     }
 
-    /// Whether a replica could be promoted now.
-    pub(crate) fn has_candidate(&self) -> bool {
-        select::judge_all(self.master.replicas(), &self.selection_facts()).best.is_some()
+    /// The place of a replica among the candidates, or why it is none. None: it is no replica.
+    pub(crate) fn place_of(&self, id: NodeId) -> Option<Result<usize, select::Refusal>> {
+        self.candidates().into_iter().find(|(node, _)| node.id == id).map(|(_, place)| place)
+    }
+
+    /// Every replica with its place among the candidates, or why it is none.
+    pub(crate) fn candidates(&self) -> Vec<(&crate::state::Node, Result<usize, select::Refusal>)> {
+        select::rank_all(self.master.replicas(), &self.selection_facts())
     }
 
     fn selection_facts(&self) -> Facts {
@@ -177,12 +188,12 @@ impl Watch<'_> {
             self.arm_phase(over + Duration::from_millis(1));
             return;
         }
-        let forced = failover.forced;
+        let (forced, wanted) = (failover.forced, failover.wanted);
         match &failover.phase {
             // The disk is what is waited for; it is loud about it itself.
             Phase::Registering | Phase::Recording { .. } => {}
             Phase::Electing { .. } => self.election_timed_out(),
-            Phase::Deferred => self.start_failover(forced),
+            Phase::Deferred => self.start_failover(forced, wanted),
             Phase::Selecting { .. } => self.choose_replica(),
             Phase::Requesting { .. } | Phase::HandingOver { .. } => self.handover_timed_out(),
             Phase::Promoting { .. } | Phase::Confirming { .. } => self.end_failover(Event::AbortReplicaTimeout),

@@ -152,11 +152,10 @@ fn flags(text: &mut String, node: &NodeView) {
 const fn kind(message: &Message) -> &'static str {
     match message {
         Message::Ping => "ping",
-        Message::Info => "info",
+        Message::Info | Message::Acknowledge => "info",
         Message::Hello { .. } => "hello",
         Message::IsMasterDown { candidate: None, .. } => "ask",
         Message::IsMasterDown { candidate: Some(_), .. } => "vote",
-        Message::Acknowledge => "info",
         Message::HandOver { .. }
         | Message::CallOff
         | Message::Promote

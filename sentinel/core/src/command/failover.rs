@@ -1,0 +1,59 @@
+//! The options of SENTINEL FAILOVER. The reference has none.
+
+use bytes::Bytes;
+use sentinel_resp::Reply;
+
+use super::{Change, argument, errors};
+use crate::types::HostPort;
+
+/// `name [TO host port] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the reference.
+pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    let name = argument::known_name(name)?;
+    let (mut to, mut dry_run) = (None, false);
+    loop {
+        match words {
+            [] => return Ok(Some(Change::FailoverTo { name, to, dry_run })),
+            [word, rest @ ..] if word.eq_ignore_ascii_case(b"DRYRUN") => {
+                dry_run = true;
+                words = rest;
+            }
+            [word, host, port, rest @ ..] if word.eq_ignore_ascii_case(b"TO") => {
+                to = Some(address(host, port)?);
+                words = rest;
+            }
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// An address of two words.
+pub(super) fn address(host: &Bytes, port: &Bytes) -> Result<HostPort, Reply> {
+    let words = argument::text(host).zip(argument::text(port));
+    words.and_then(|(host, port)| HostPort::from_words(host, port).ok()).ok_or_else(errors::invalid_host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::sample::words;
+
+    fn parsed(line: &str) -> Result<Option<(Option<String>, bool)>, Reply> {
+        Ok(parse(&Bytes::from_static(b"m"), &words(line))?.map(|change| match change {
+            Change::FailoverTo { to, dry_run, .. } => (to.map(|to| to.to_string()), dry_run),
+            other => panic!("{other:?}"),
+        }))
+    }
+
+    #[test]
+    fn options_come_in_any_order_and_nothing_is_left_over() {
+        let to = || Some("10.0.0.1:7".to_owned());
+        assert_eq!(parsed("to 10.0.0.1 7"), Ok(Some((to(), false))));
+        assert_eq!(parsed("DryRun TO 10.0.0.1 7"), Ok(Some((to(), true))));
+        assert_eq!(parsed("TO 10.0.0.1 7 DRYRUN"), Ok(Some((to(), true))));
+        assert_eq!(parsed("dryrun"), Ok(Some((None, true))));
+        for line in ["TO 10.0.0.1", "x", "DRYRUN x", "TO"] {
+            assert_eq!(parsed(line), Ok(None), "{line}");
+        }
+        assert!(parsed("TO 10.0.0.1 70000").is_err());
+    }
+}

@@ -1,0 +1,107 @@
+//! What an operator does about candidates and about those who are gone. Nothing here happens by itself.
+
+use sentinel_resp::Reply;
+
+use crate::{
+    command::errors,
+    events::{Event, Level},
+    select::Refusal,
+    state::{Node, NodeId},
+    types::{HostPort, SentinelId},
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// `SENTINEL CANDIDATES`: a map for each replica, the one that would be promoted first.
+    pub(crate) fn list_candidates(&self) -> Reply {
+        Reply::Array(self.candidates().into_iter().map(|(node, place)| candidate(node, place)).collect())
+    }
+
+    /// `SENTINEL FAILOVER name [TO host port] [DRYRUN]`
+    pub(crate) fn failover_to(&mut self, to: Option<&HostPort>, dry_run: bool) -> Reply {
+        if self.master.failover.is_some() {
+            return errors::failover_in_progress();
+        }
+        let wanted = match to {
+            None => None,
+            Some(addr) => {
+                let id = self.master.node_at(addr);
+                match id.and_then(|id| Some((id, self.place_of(id)?))) {
+                    None => return errors::no_such_replica(),
+                    Some((_, Err(why))) => return errors::no_good_target(addr, &why),
+                    Some((id, Ok(_))) => Some(id),
+                }
+            }
+        };
+        let best = |it: &Self| it.candidates().first().filter(|(_, place)| place.is_ok()).map(|(node, _)| node.id);
+        let Some(chosen) = wanted.or_else(|| best(self)) else { return errors::no_good_replica() };
+        if dry_run {
+            return self.would_promote(chosen);
+        }
+        let name = self.master.name.clone();
+        let text = format!("Executing user requested FAILOVER of '{name}'");
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.start_failover(true, wanted);
+        Reply::ok()
+    }
+
+    fn would_promote(&self, id: NodeId) -> Reply {
+        let addr = self.master.nodes.get(&id).map(|node| node.addr.to_string()).unwrap_or_default();
+        Reply::status(format!("OK {addr} would be promoted"))
+    }
+
+    /// `SENTINEL FORGET`: none if it is done, else why not. Fewer are a majority afterwards, so it must be gone.
+    pub(crate) fn forget_peer(&mut self, id: &SentinelId) -> Option<Reply> {
+        if self.master.failover.is_some() {
+            return Some(errors::failover_in_progress());
+        }
+        let Some(addr) = self.master.peers.get(id).map(|peer| peer.addr.clone()) else {
+            return Some(errors::no_such_sentinel());
+        };
+        if self.peers.get(id).is_some_and(|shared| shared.link.is_up()) {
+            return Some(errors::still_reachable(id));
+        }
+        let subject = self.master.subject_of_peer(id, &addr);
+        self.remove_peer(id);
+        self.ctx.event(Event::PeerForgotten(subject));
+        self.changed_urgently();
+        self.persist();
+        None
+    }
+
+    /// `SENTINEL FORGET-REPLICA`: none if it is done, else why not.
+    pub(crate) fn forget_replica(&mut self, addr: &HostPort) -> Option<Reply> {
+        if self.master.failover.is_some() {
+            return Some(errors::failover_in_progress());
+        }
+        let Some(id) = self.master.node_at(addr).filter(|id| *id != self.master.current) else {
+            return Some(errors::no_such_replica());
+        };
+        if self.master.nodes.get(&id).is_some_and(|node| node.link.is_up()) {
+            return Some(errors::still_reachable(addr));
+        }
+        self.node_event(id, Event::ReplicaForgotten);
+        self.remove_node(id);
+        self.changed_urgently();
+        self.persist();
+        None
+    }
+}
+
+fn candidate(node: &Node, place: Result<usize, Refusal>) -> Reply {
+    let (field, value) = match place {
+        Ok(rank) => ("rank", rank.to_string()),
+        Err(why) => ("refused", why.to_string()),
+    };
+    let run_id = node.info.run_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let fields = [
+        ("name", node.addr.to_string()),
+        ("ip", node.addr.host.to_string()),
+        ("port", node.addr.port.to_string()),
+        ("runid", run_id),
+        (field, value),
+        ("slave-priority", node.info.priority.to_string()),
+        ("slave-repl-offset", node.info.offset.to_string()),
+    ];
+    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::from(name), Reply::display(value))).collect())
+}
