@@ -96,6 +96,9 @@ fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
     let group = rng.index(scenario.groups.len());
     // Forgetting others lowers the majority: with a small quorum that is the operator's fault alone.
     let forgets = scenario.quorum > scenario.sentinels / 2;
+    // A node that is away when the last Sentinel is told to forget it is known to nobody when it comes back: one in each
+    // history is told to.
+    let forgetful = scenario.sentinel_host(usize::try_from(scenario.seed).unwrap_or(0) % scenario.sentinels);
     loop {
         let kind = match rng.pick(style.kinds()) {
             0 => Kind::KillMaster { group, power: rng.permille(300) },
@@ -130,8 +133,8 @@ fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
             27 => {
                 Kind::ChangeDownAfter { sentinel: sentinel(scenario, rng), group, to: rng.between(500 * MS, 10 * SEC) }
             }
-            28 if forgets => Kind::Forget { sentinel: sentinel(scenario, rng), group },
-            29 if forgets => Kind::Remove { sentinel: sentinel(scenario, rng), group },
+            28 if forgets => Kind::Forget { sentinel: forgetful, group },
+            29 if forgets => Kind::Remove { sentinel: forgetful, group },
             _ => continue,
         };
         return kind;
