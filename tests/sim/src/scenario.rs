@@ -28,6 +28,7 @@ pub fn group_name(group: usize) -> String {
 
 /// Everything that a seed decides before the first moment.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent turn that a history may take")]
 pub struct Scenario {
     /// The seed.
     pub seed: u64,
