@@ -110,7 +110,7 @@ raw *1\r\n$-2\r\n
 raw *1\r\n$536870913\r\n
 raw *1\r\n$04\r\nPING\r\n
 raw *1\r\n$4\r\nPINGxx
-raw *1\r\n$4\r\nPING
+
 line PING "a
 line PING 'a
 line PING 'a'b
@@ -135,7 +135,7 @@ HELLO 3 SETNAME x AUTH default secret / CLIENT GETNAME
 HELLO 3 SETNAME x AUTH default wrong / HELLO 3 AUTH default secret / CLIENT GETNAME
 raw *10\r\n / raw $4\r\nPING\r\n
 raw *11\r\n
-raw *1\r\n$16384\r\n
+raw *1\r\n$16384\r\n{16k}\r\n
 raw *1\r\n$16385\r\n
 AUTH secret / raw *11\r\n$4\r\nPING\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n$1\r\na\r\n
 AUTH secret / AUTH wrong / PING / AUTH default wrong / PING / SENTINEL MASTERS
@@ -164,7 +164,7 @@ fn the_command_table_has_nothing_else() {
     let missing: Vec<&String> = theirs.difference(&ours).collect();
     assert!(missing.is_empty(), "{missing:?}");
     let further: Vec<&String> = ours.difference(&theirs).collect();
-    assert_eq!(further, masks::LATER);
+    assert_eq!(further, masks::FURTHER);
 }
 
 #[test]
@@ -180,4 +180,22 @@ fn bytes_that_are_no_request_are_answered_the_same() {
 #[test]
 fn a_locked_port_answers_the_same() {
     Pair::alone(&["requirepass secret"]).compare(LOCKED, &[Protocol::Resp2], NONE);
+}
+
+/// The forms that end the process.
+#[test]
+fn shutdown_ends_the_process_the_same() {
+    for form in ["SHUTDOWN", "SHUTDOWN NOSAVE", "shutdown save now", "SHUTDOWN NOW FORCE", "line SHUTDOWN"] {
+        let pair = Pair::alone(&[]);
+        pair.compare(form, &[Protocol::Resp2], NONE);
+        pair.wait_until_both_have_ended();
+    }
+}
+
+/// One client too many.
+#[test]
+fn clients_are_refused_the_same() {
+    let pair = Pair::alone(&["maxclients 3"]);
+    let _crowd = [pair.connect_to_both(), pair.connect_to_both(), pair.connect_to_both()];
+    pair.compare("PING", &[Protocol::Resp2], NONE);
 }

@@ -100,7 +100,7 @@ const TEXT: &str = "what would break hellos or the configuration file is refused
 const ID: &str = "no vote for what cannot be an id: it would have to stand in the configuration file of others";
 const EPOCH: &str = "one message could burn all epochs: ARCHITECTURE.md, departure 15";
 const LATER: &str = "of Valkey 8 and Redis 7.2, whose clients may ask for it";
-const OUR_OWN: &str = "a setting that the reference does not have";
+const OUR_OWN: &str = "something that the reference does not have";
 
 /// SENTINEL, what is answered of names, addresses and numbers that the reference takes and writes into its file.
 #[rustfmt::skip]
@@ -128,6 +128,14 @@ pub(crate) const ODD: &[Departure] = &[
 /// SENTINEL, forms of later versions.
 #[rustfmt::skip]
 pub(crate) const LATER_FORMS: &[Departure] = &[
+    chosen("SENTINEL CANDIDATES", r"-ERR wrong number of arguments for \'sentinel|candidates\' command", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL FORGET", r"-ERR wrong number of arguments for \'sentinel|forget\' command", r"-ERR unknown subcommand \'FORGET\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL FORGET-REPLICA", r"-ERR wrong number of arguments for \'sentinel|forget-replica\' command", r"-ERR unknown subcommand \'FORGET-REPLICA\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL CANDIDATES other", "-ERR No such master with that name", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL FAILOVER other TO 127.0.0.1 1", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
+    chosen("SENTINEL FAILOVER other DRYRUN", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
+    chosen("SENTINEL CANDIDATES m1", "*0", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL FAILOVER m1 DRYRUN", "-NOGOODSLAVE No suitable replica to promote", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
     chosen("SENTINEL CONFIG GET announce-ip announce-port", r#"*4 "announce-ip" "" "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
     chosen("SENTINEL CONFIG GET a b c", "*0", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
     chosen("SENTINEL CONFIG GET *port *port", r#"*2 "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
@@ -146,4 +154,15 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL SET m1 primary-reboot-down-after-period x", r"-ERR Invalid argument \'x\' for SENTINEL SET \'primary-reboot-down-after-period\'", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
     chosen("SENTINEL SET m1 down-on-refused 3", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'down-on-refused\'", OUR_OWN),
     chosen("SENTINEL SET m1 ping-period 300", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'ping-period\'", OUR_OWN),
+];
+
+/// SENTINEL, a master that is watched anew.
+#[rustfmt::skip]
+pub(crate) const ANEW: &[Departure] = &[
+    chosen(
+        "SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 dddddddddddddddddddddddddddddddddddddddd",
+        r#"*3 :0 "*" :6"#,
+        r#"*3 :0 "dddddddddddddddddddddddddddddddddddddddd" :6"#,
+        "there is no second vote in an epoch, also not after REMOVE and MONITOR",
+    ),
 ];

@@ -3,8 +3,8 @@
 use sentinel_tests::{Dataset, Kind};
 
 use crate::rules::{
-    FENCED_AT_ONCE, KNOWN_BEFORE, ROLE_OF_A_PROMOTED_REPLICA, SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION,
-    TOLD_BEFORE_IT_IS_MISSED,
+    FENCED_AT_ONCE, HANDED_OVER, KNOWN_BEFORE, ROLE_OF_A_PROMOTED_REPLICA, SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION,
+    TOLD_BEFORE_IT_IS_MISSED, WHOEVER_TELLS_FIRST,
 };
 use crate::stream::compare;
 use crate::world::{NAME, Setting, World, told_by_both, told_by_observers};
@@ -71,7 +71,7 @@ fn a_forced_failover_is_told_alike() {
         world.wait_for("+failover-end", &[]);
         wait_until_demoted(world);
     });
-    compare(told, &[&SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED]);
+    compare(told, &[&HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED]);
 }
 
 #[test]
@@ -146,14 +146,14 @@ fn replicas_that_do_not_follow_in_time_are_told_alike() {
     });
     let late =
         ["+slave-reconf-sent", "+failover-end-for-timeout", "+failover-end", "+slave-reconf-sent-be", "+switch-master"];
-    compare(told, &[&SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED, &late]);
+    compare(told, &[&HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED, &late]);
 }
 
 /// Who observes tells the same whoever leads, over the same nodes and in the same failover.
 fn observers_tell_alike(leader: Kind) {
     compare(
         told_by_observers(leader),
-        &[&ROLE_OF_A_PROMOTED_REPLICA, &SEEN_BEFORE_THE_HELLO, &TOLD_BEFORE_IT_IS_MISSED],
+        &[&ROLE_OF_A_PROMOTED_REPLICA, &SEEN_BEFORE_THE_HELLO, &TOLD_BEFORE_IT_IS_MISSED, &WHOEVER_TELLS_FIRST],
         &[
             &[
                 "+new-epoch 1",

@@ -72,6 +72,11 @@ const OTHERWISE: &[(&str, Option<&str>, &str)] = &[
         "a line whose meaning has not changed is left as it is",
     ),
     (
+        "sentinel leader-epoch fourth 7",
+        Some("sentinel leader-epoch fourth 0"),
+        "a master watched anew might have been voted for in this epoch under another name, or before it was removed",
+    ),
+    (
         "sentinel rename-command second PING pong",
         Some("sentinel rename-command second ping pong"),
         "names of commands mean the same in any case",

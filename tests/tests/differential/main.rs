@@ -3,6 +3,7 @@
 //!
 //! `REDIS_SENTINEL` must be redis-sentinel 7.0: other versions word some answers differently.
 
+mod acl_commands;
 mod commands;
 mod departures;
 mod failover_events;

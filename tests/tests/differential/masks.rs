@@ -30,6 +30,7 @@ const FIELDS: &[Field] = &[
     },
     Field { names: &["link-pending-commands"], shape: is_number, why: "what is under way in this instant" },
     Field { names: &["slave-repl-offset"], shape: is_number, why: "as of the last INFO, of which each has its own" },
+    Field { names: &["age-seconds"], shape: is_decimal, why: "ages in seconds" },
     Field { names: &["id"], shape: is_number, why: "connections are numbered by each process" },
 ];
 
@@ -106,14 +107,28 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
     ),
 ];
 
-/// Commands of later versions, which a drop-in has too: left out of our lists of commands. That they are in them, and that
+/// Commands of later versions, which a drop-in has too, and our own ones: left out of our lists of commands. That they are in them, and that
 /// nothing else is, `the_command_table_has_nothing_else` checks.
-pub(crate) const LATER: &[&str] = &[
+pub(crate) const FURTHER: &[&str] = &[
     "client|setinfo",
+    "sentinel|candidates",
+    "sentinel|forget",
+    "sentinel|forget-replica",
     "sentinel|get-primary-addr-by-name",
     "sentinel|is-primary-down-by-addr",
     "sentinel|primaries",
     "sentinel|primary",
+];
+
+/// Commands that take further words with us: name, our arity and the reference's.
+const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
+
+/// What our SENTINEL HELP lists behind the reference's lines.
+const FURTHER_USAGE: &[&str] = &[
+    "+CANDIDATES <master-name>",
+    "+FAILOVER <master-name> [TO <host> <port>] [DRYRUN]",
+    "+FORGET <master-name> <runid>",
+    "+FORGET-REPLICA <master-name> <host> <port>",
 ];
 
 /// What COMMAND DOCS says of a command beside its group and its subcommands: free text, and the syntax in a form of its own, which
@@ -171,6 +186,10 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
             usage(kind, !about("SENTINEL"), reply);
         } else if about("CLIENT ID") {
             *reply = Value::Line(":<n>".to_owned());
+        } else if about("ACL CAT") {
+            commands(kind, reply);
+        } else if about("ACL LIST") || about("ACL GETUSER") {
+            rules(reply);
         } else if about("COMMAND") {
             // In RESP3 the reference sends sets, ours arrays: told once, in the table.
             if !said_sets(request) {
@@ -206,6 +225,10 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+fn is_decimal(text: &str) -> bool {
+    text.parse::<f64>().is_ok()
+}
+
 fn mask(kind: Kind, value: &mut Value) {
     match value {
         Value::Many(_, Some(items)) => {
@@ -213,8 +236,8 @@ fn mask(kind: Kind, value: &mut Value) {
                 let Some(name) = items[at - 1].text() else { continue };
                 let Some(field) = FIELDS.iter().find(|field| field.names.contains(&name)) else { continue };
                 match &items[at] {
-                    Value::Line(line) if line.strip_prefix(':').is_some_and(field.shape) => {
-                        items[at] = Value::Line(":<n>".to_owned());
+                    Value::Line(line) if line.strip_prefix([':', ',']).is_some_and(field.shape) => {
+                        items[at] = Value::Line(format!("{}<n>", &line[..1]));
                     }
                     other if other.text().is_some_and(field.shape) => {
                         items[at] = Value::Bulk(Some(b"<n>".to_vec()));
@@ -277,6 +300,11 @@ fn usage(kind: Kind, first_word: bool, value: &mut Value) {
         Value::Line(line) => !(line.starts_with("+    ") || kind == Kind::Ours && line.starts_with("+SETINFO ")),
         _ => true,
     });
+    let end = lines.len().saturating_sub(FURTHER_USAGE.len());
+    let further = |line: &Value, usage: &str| matches!(line, Value::Line(line) if line == usage);
+    if kind == Kind::Ours && lines[end..].iter().zip(FURTHER_USAGE).all(|(line, usage)| further(line, usage)) {
+        lines.truncate(end);
+    }
     for line in lines.iter_mut().skip(1).filter(|_| first_word) {
         if let Value::Line(line) = line {
             line.truncate(line.find(' ').unwrap_or(line.len()));
@@ -297,7 +325,7 @@ fn cached(value: &mut Value) {
 /// Answers of COMMAND without what only ours lists, and without documentation.
 fn commands(kind: Kind, value: &mut Value) {
     let Value::Many(shape, Some(items)) = value else { return };
-    let later = |name: Option<&str>| kind == Kind::Ours && name.is_some_and(|name| LATER.contains(&name));
+    let later = |name: Option<&str>| kind == Kind::Ours && name.is_some_and(|name| FURTHER.contains(&name));
     // A map, or what RESP2 makes of one: names and what is told of them in turn.
     let pairs = items.len().is_multiple_of(2)
         && items.chunks(2).all(|pair| pair[0].text().is_some() && matches!(pair[1], Value::Many(..) | Value::Bulk(_)))
@@ -317,7 +345,32 @@ fn commands(kind: Kind, value: &mut Value) {
         Value::Many(_, Some(facts)) => !later(facts.first().and_then(Value::text)),
         item => !later(item.text()),
     });
+    if let [name, Value::Line(arity), ..] = items.as_mut_slice() {
+        let wider =
+            WIDER.iter().find(|(wider, ours, _)| kind == Kind::Ours && name.text() == Some(wider) && arity == ours);
+        if let Some((_, _, theirs)) = wider {
+            *arity = (*theirs).to_owned();
+        }
+    }
     items.iter_mut().for_each(|item| commands(kind, item));
+}
+
+/// Descriptions of users with what is added and taken away in alphabetical order: the reference finds it by going through the hash
+/// table of its commands.
+fn rules(value: &mut Value) {
+    match value {
+        Value::Many(_, Some(items)) => items.iter_mut().for_each(rules),
+        Value::Bulk(Some(bytes)) => {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            let mut words: Vec<&str> = text.split(' ').collect();
+            if let Some(all) = words.iter().position(|word| matches!(*word, "+@all" | "-@all")) {
+                let end = words[all..].iter().position(|word| word.starts_with('(')).map_or(words.len(), |at| all + at);
+                words[all + 1..end].sort_unstable();
+                *bytes = words.join(" ").into_bytes();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Whether the table of departures tells of the sets in the answer to this request.

@@ -6,10 +6,22 @@ use sentinel_tests::{Dataset, Kind, SentinelProcess, free_port};
 
 use crate::rules::ROLE_OF_A_NEW_MASTER;
 use crate::stream::compare;
-use crate::world::{NAME, Setting, told_by_both};
+use crate::world::{NAME, Setting, by_both, told_by_both};
 
 const C: &str = "cccccccccccccccccccccccccccccccccccccccc";
 const D: &str = "dddddddddddddddddddddddddddddddddddddddd";
+
+#[test]
+fn starts_are_logged_alike() {
+    // Given one that has learnt of two replicas, when it starts again, then it tells of what it is to monitor and no more
+    let logged = by_both(&Setting::default(), |world| {
+        world.sentinel().terminate();
+        world.sentinel().restart();
+        world.wait_until_known();
+        world.logged()
+    });
+    compare(logged, &[], &[&["# +monitor", "* +slave", "* +slave", "# +monitor"]]);
+}
 
 #[test]
 fn a_master_that_is_monitored_set_reset_and_removed_is_told_alike() {

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sentinel_tests::{Deployment, Kind, SentinelProcess};
+use sentinel_tests::{Deployment, Kind, SentinelProcess, eventually};
 use tempfile::TempDir;
 
 use crate::departures::{Departure, Stand};
 use crate::masks::{self, Names};
 use crate::script::{self, Talk};
-use crate::wire::{Value, Wire};
+use crate::wire::{SILENCE, Value, Wire};
 
 /// The protocols a script is told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Protocol {
 pub(crate) struct Pair {
     sides: [Side; 2],
     variables: BTreeMap<&'static str, String>,
-    _started: Started,
+    started: Started,
 }
 
 /// One of the two.
@@ -34,7 +34,7 @@ struct Side {
 
 /// What ends when the pair is dropped.
 enum Started {
-    Alone { _sentinels: Vec<SentinelProcess>, _folder: TempDir },
+    Alone { sentinels: Vec<SentinelProcess>, _folder: TempDir },
     Watching(Deployment),
 }
 
@@ -47,7 +47,7 @@ impl Pair {
             .map(|kind| SentinelProcess::start(folder.path(), kind.name(), kind, &lines))
             .into();
         let sides = sides(&sentinels, None);
-        Self { sides, variables: BTreeMap::new(), _started: Started::Alone { _sentinels: sentinels, _folder: folder } }
+        Self { sides, variables: BTreeMap::new(), started: Started::Alone { sentinels, _folder: folder } }
     }
 
     /// Two that watch one master, `mymaster`, with two replicas, and know each other.
@@ -59,7 +59,7 @@ impl Pair {
         let group = deployment.only_group();
         let mut variables = BTreeMap::from([("master", group.master().port().to_string())]);
         variables.insert("replica", group.replicas()[0].port().to_string());
-        Self { sides, variables, _started: Started::Watching(deployment) }
+        Self { sides, variables, started: Started::Watching(deployment) }
     }
 
     /// In requests, `{name}` stands for `value` from now on; in answers, `<name>` does.
@@ -97,6 +97,27 @@ impl Pair {
             failures.join("\n"),
             masks::explanation()
         );
+    }
+
+    /// A further connection to each, which has been answered once.
+    pub(crate) fn connect_to_both(&self) -> [Wire; 2] {
+        self.sides.each_ref().map(|side| {
+            let mut wire = Wire::open(side.port);
+            let answers = wire.ask(&script::bytes("PING"));
+            assert_eq!(answers.end, None, "{} on port {}", side.kind.name(), side.port);
+            wire
+        })
+    }
+
+    /// Waits until nobody listens any more.
+    #[track_caller]
+    pub(crate) fn wait_until_both_have_ended(&self) {
+        let Started::Alone { sentinels, .. } = &self.started else { panic!("those that watch are not to end") };
+        for sentinel in sentinels {
+            eventually(&format!("{} ends", sentinel.label()), Duration::from_secs(5), || {
+                if sentinel.is_running() { Err("it runs".to_owned()) } else { Ok(()) }
+            });
+        }
     }
 
     /// The texts in the list that each answers, unmasked.
@@ -144,7 +165,7 @@ impl Pair {
     }
 
     fn bytes(&self, side: &Side, request: &str, wire: &mut Wire) -> Vec<u8> {
-        let mut request = request.replace("{own}", &side.port.to_string());
+        let mut request = request.replace("{own}", &side.port.to_string()).replace("{16k}", &"z".repeat(16_384));
         if request.contains("{id}") {
             let id = match wire.ask(&script::array(&["CLIENT", "ID"])).replies.first() {
                 Some(Value::Line(line)) => line[1..].to_owned(),
@@ -161,7 +182,7 @@ impl Pair {
 
 impl Drop for Pair {
     fn drop(&mut self) {
-        if let (true, Started::Watching(deployment)) = (std::thread::panicking(), &self._started) {
+        if let (true, Started::Watching(deployment)) = (std::thread::panicking(), &self.started) {
             eprintln!("{}", deployment.dump());
         }
     }
@@ -195,6 +216,9 @@ fn explained(said: &str, protocol: Protocol, departures: &[Departure]) -> Option
 /// What is wrong with these two answers, if anything is.
 fn judged(protocol: Protocol, said: &str, ours: &str, theirs: &str, known: Option<&Departure>) -> Option<String> {
     let what = match known {
+        _ if ours.contains(SILENCE) && theirs.contains(SILENCE) => {
+            "both are silent: a script must not wait for that".to_owned()
+        }
         Some(known) if ours == known.ours && theirs == known.theirs => return None,
         Some(known) if ours == theirs => format!("the table says they differ ({}), but they do not", known.why),
         Some(known) if known.stand == Stand::Pending => "it differs otherwise than the pending entry says".to_owned(),

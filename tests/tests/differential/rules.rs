@@ -39,6 +39,33 @@ pub(crate) const SWITCH_AT_PROMOTION: Rule = Rule {
     },
 };
 
+/// A failover of a master that is alive begins on the data nodes.
+pub(crate) const HANDED_OVER: Rule = Rule {
+    why: "ours asks a healthy master to hand over (FAILOVER of the data nodes) before it tells the replica to be one, and says so",
+    apply: |ours, theirs| {
+        let begun = position(ours, "+failover-state-hand-over")?;
+        let done = position(ours, "+handed-over")?;
+        let role = position(ours, "-role-change")?;
+        if begun != position(ours, "+selected-slave")? + 1
+            || position(ours, "+failover-state-send-slaveof-noone")? != done + 1
+        {
+            return Err("ours does not hand over between the choice and the promotion".to_owned());
+        }
+        if !(begun..done).contains(&role) {
+            return Err("ours does not see the new role while it hands over".to_owned());
+        }
+        if theirs.iter().any(|told| told.channel == "+handed-over") {
+            return Err("the reference hands over, too".to_owned());
+        }
+        // The role changes earlier than in the reference; in the comparison it stands where that has it.
+        let seen = ours.remove(role);
+        ours.retain(|told| told.channel != "+failover-state-hand-over" && told.channel != "+handed-over");
+        let promoted = position(ours, "+promoted-slave")?;
+        ours.insert(promoted, seen);
+        Ok(())
+    },
+};
+
 /// ARCHITECTURE.md, departure 14.
 pub(crate) const KNOWN_BEFORE: Rule = Rule {
     why: "what is known of a node is kept over a switch, so that ours sees that the returning old master was started anew",
@@ -125,6 +152,18 @@ pub(crate) const TOLD_BEFORE_IT_IS_MISSED: Rule = Rule {
     apply: |ours, theirs| {
         for stream in [ours, theirs] {
             take_before_the_switch(stream, |told| told.channel == "+sdown" && told.payload.starts_with("master "))?;
+        }
+        Ok(())
+    },
+};
+
+/// Observers tell one another, too.
+pub(crate) const WHOEVER_TELLS_FIRST: Rule = Rule {
+    why: "the new configuration may be learnt from the leader or from the other observer",
+    apply: |ours, theirs| {
+        for told in ours.iter_mut().chain(theirs).filter(|told| told.channel == "+config-update-from") {
+            told.payload =
+                told.payload.replace("<observer> 127.0.0.1 <observer-port>", "<leader> 127.0.0.1 <leader-port>");
         }
         Ok(())
     },

@@ -88,6 +88,12 @@ SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 eeeeeeeeeeeeeeeeeeeeeeeeeeeee
 SENTINEL REMOVE m1
 "#;
 
+/// A master that is watched anew.
+const ANEW: &str = r#"
+SENTINEL MONITOR m1 127.0.0.1 {dead} 2
+SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee / SENTINEL REMOVE m1 / SENTINEL MONITOR m1 127.0.0.1 {dead} 2 / SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 dddddddddddddddddddddddddddddddddddddddd
+"#;
+
 /// What the reference takes without a look, and cannot read again from its file, or which harms other Sentinels.
 const ODD: &str = r#"
 SENTINEL MONITOR "" 127.0.0.1 {dead} 1
@@ -112,7 +118,9 @@ SENTINEL CONFIG GET announce-ip announce-port / SENTINEL CONFIG GET a b c / SENT
 SENTINEL CONFIG SET announce-port 1 announce-port 2 / SENTINEL CONFIG SET announce-port 1 announce-ip / SENTINEL CONFIG SET announce-port 0 resolve-hostnames no / SENTINEL CONFIG SET foo bar announce-port 1 / SENTINEL CONFIG SET announce-port 1 foo bar / SENTINEL CONFIG SET announce-port 1 resolve-hostnames x / SENTINEL CONFIG GET announce-port
 SENTINEL CONFIG SET loglevel notice / SENTINEL CONFIG SET loglevel foo
 SENTINEL PRIMARY / SENTINEL PRIMARY a b / SENTINEL PRIMARIES x / SENTINEL GET-PRIMARY-ADDR-BY-NAME / SENTINEL IS-PRIMARY-DOWN-BY-ADDR x
+SENTINEL CANDIDATES / SENTINEL FORGET / SENTINEL FORGET-REPLICA / SENTINEL CANDIDATES other / SENTINEL FAILOVER other TO 127.0.0.1 1 / SENTINEL FAILOVER other DRYRUN / SENTINEL FAILOVER other foo
 SENTINEL MONITOR m1 127.0.0.1 {dead} 2
+SENTINEL CANDIDATES m1 / SENTINEL FAILOVER m1 DRYRUN / SENTINEL FAILOVER m1 foo
 SENTINEL SET m1 primary-reboot-down-after-period 5 / SENTINEL SET m1 primary-reboot-down-after-period x
 SENTINEL SET m1 down-on-refused 3 / SENTINEL SET m1 ping-period 300
 SENTINEL REMOVE m1
@@ -143,11 +151,31 @@ fn settings_of_the_process_are_the_same() {
     Pair::alone(&[]).compare(CONFIG, BOTH, NONE);
 }
 
+/// Paths of scripts, where they may be changed.
+const SCRIPTS: &str = r#"
+SENTINEL MONITOR m1 127.0.0.1 {dead} 2
+SENTINEL SET m1 notification-script /nowhere / SENTINEL SET m1 client-reconfig-script /nowhere / SENTINEL SET m1 notification-script / / SENTINEL SET m1 notification-script /dev/null / SENTINEL SET m1 notification-script "" / SENTINEL MASTER m1
+SENTINEL SET m1 client-reconfig-script /bin/true / SENTINEL MASTER m1 / SENTINEL SET m1 Client-Reconfig-Script "" / SENTINEL MASTER m1 / SENTINEL PENDING-SCRIPTS
+SENTINEL REMOVE m1
+"#;
+
+#[test]
+fn paths_of_scripts_are_taken_the_same() {
+    let mut pair = Pair::alone(&["sentinel deny-scripts-reconfig no"]);
+    pair.name("dead", free_port());
+    pair.compare(SCRIPTS, BOTH, NONE);
+}
+
 #[test]
 fn opinions_and_votes_are_the_same() {
+    for protocol in BOTH {
+        let mut pair = Pair::alone(&[]);
+        pair.name("dead", free_port());
+        pair.compare(VOTES, &[*protocol], NONE);
+    }
     let mut pair = Pair::alone(&[]);
     pair.name("dead", free_port());
-    pair.compare(VOTES, BOTH, NONE);
+    pair.compare(ANEW, &[Protocol::Resp2], departures::ANEW);
 }
 
 #[test]

@@ -9,6 +9,9 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// No Sentinel has such a command: its error shows that all answers before it have come.
 const MARK: &str = "all-answers-before-this";
 
+/// What stands for an answer that has not come in time.
+pub(crate) const SILENCE: &str = "(silence)";
+
 /// One reply, of which everything is kept that can be told apart on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
@@ -72,7 +75,7 @@ impl Wire {
                 Ok(value) if value.is_mark() => return Answers { replies, end: None },
                 Ok(value) => replies.push(value),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                    return Answers { replies, end: Some("(silence)") };
+                    return Answers { replies, end: Some(SILENCE) };
                 }
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     replies.push(Value::Line(format!("(not RESP: {error})")));

@@ -158,6 +158,18 @@ impl World {
         wait_until_known(&self.sentinel, self.group());
     }
 
+    /// The events in its log since the process first began, also those that no client could be told. Without those that are for
+    /// the log alone: they tell how connections are made.
+    pub(crate) fn logged(&self) -> Vec<Told> {
+        let event = |line: &str| {
+            let words: Vec<&str> = line.splitn(8, ' ').collect();
+            let [_, _, _, _, _, sign, name, payload] = words[..] else { return None };
+            let told = name.starts_with(['+', '-']) && sign != ".";
+            told.then(|| Told { channel: format!("{sign} {name}"), payload: self.names.replaced(payload) })
+        };
+        self.sentinel.last_output(usize::MAX).lines().filter_map(event).collect()
+    }
+
     /// The signs of the levels with which each kind of event stands in its log.
     fn levels(&self) -> BTreeMap<String, String> {
         let log = self.sentinel.last_output(usize::MAX);
@@ -206,13 +218,22 @@ fn wait_until_known(sentinel: &SentinelProcess, group: &Group) {
 /// with the same level.
 #[track_caller]
 pub(crate) fn told_by_both(setting: &Setting, story: impl Fn(&mut World) + Sync) -> [Vec<Told>; 2] {
+    by_both(setting, |world| {
+        story(world);
+        world.told()
+    })
+}
+
+/// The same with what `story` gives as what was told.
+#[track_caller]
+pub(crate) fn by_both(setting: &Setting, story: impl Fn(&mut World) -> Vec<Told> + Sync) -> [Vec<Told>; 2] {
     let [ours, theirs] = std::thread::scope(|scope| {
         let tellers = [Kind::Ours, Kind::Reference].map(|kind| {
             let story = &story;
             scope.spawn(move || {
                 let mut world = World::begin(kind, setting);
-                story(&mut world);
-                (world.told(), world.levels())
+                let told = story(&mut world);
+                (told, world.levels())
             })
         });
         tellers.map(|teller| teller.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -257,6 +278,10 @@ pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
     let mut names = data_names(group);
     names.call(sentinels[0].id(), "leader");
     names.call(sentinels[0].port(), "leader-port");
+    for observer in &sentinels[1..] {
+        names.call(observer.id(), "observer");
+        names.call(observer.port(), "observer-port");
+    }
     let recorders = [sentinels[1].record(), sentinels[2].record()];
     group.master().kill();
     recorders.map(|recorder| {
