@@ -35,7 +35,7 @@ ACL SETUSER u1 / ACL SETUSER u2 / ACL DELUSER u1 u2 u3 / ACL USERS
 "#;
 
 /// What users may do, and what is noted when they try more.
-const ENFORCED: &str = r#"
+const ENFORCED: &str = r"
 ACL SETUSER lone on >secret +sentinel|masters +client|id / AUTH lone secret / ACL WHOAMI / SENTINEL MASTERS / SENTINEL MYID / SENTINEL foo / SENTINEL / CLIENT ID / CLIENT INFO / PING / foo / HELLO / HELLO 2 AUTH default x / ACL LOG / ACL LOG 1 / ACL LOG RESET / ACL LOG
 ACL SETUSER reader on >secret +@all -@dangerous resetchannels &+switch* / AUTH reader secret / SENTINEL MASTERS / ROLE / INFO / PING / ACL WHOAMI / SUBSCRIBE +switch-master / SUBSCRIBE +sdown / PSUBSCRIBE +switch* / PSUBSCRIBE * / UNSUBSCRIBE / PUNSUBSCRIBE / PUBLISH __sentinel__:hello x
 ACL SETUSER reader &__sentinel__:hello / AUTH reader secret / PUBLISH __sentinel__:hello x / PUBLISH other x / AUTH default any / ACL LOG RESET
@@ -44,12 +44,12 @@ ACL SETUSER off off >secret +@all / AUTH off secret / ACL SETUSER off on / AUTH 
 ACL DRYRUN lone SENTINEL masters / ACL DRYRUN lone SENTINEL myid / ACL DRYRUN lone ROLE / ACL DRYRUN reader SUBSCRIBE +switch-master / ACL DRYRUN reader SUBSCRIBE +sdown / ACL DRYRUN reader PSUBSCRIBE * / ACL DRYRUN lone ROLE x / ACL DRYRUN lone SENTINEL foo
 ACL SETUSER gone on nopass +@all / AUTH gone x / ACL WHOAMI / ACL DELUSER gone / PING
 ACL DELUSER lone reader off
-"#;
+";
 
 /// With an ACL file.
-const FILE: &str = r#"
+const FILE: &str = r"
 ACL LIST / ACL USERS / ACL SETUSER new on >secret +ping / ACL SAVE / ACL SETUSER new +role / ACL LIST / ACL LOAD / ACL LIST / ACL GETUSER new / ACL DELUSER new / ACL SAVE / ACL LOAD / ACL USERS
-"#;
+";
 
 #[test]
 fn acl_answers_the_same() {

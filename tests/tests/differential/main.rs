@@ -4,6 +4,7 @@
 //! `REDIS_SENTINEL` must be redis-sentinel 7.0: other versions word some answers differently.
 
 mod acl_commands;
+mod command_table;
 mod commands;
 mod departures;
 mod failover_events;

@@ -1,10 +1,12 @@
 //! The values that must differ, and the orders that mean nothing. Everything else is compared to the byte.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use sentinel_tests::Kind;
 
-use crate::wire::{Answers, Value};
+use crate::command_table;
+use crate::wire::{Answers, Value, rendered};
 
 /// Fields whose value is masked, wherever a list or a map has the name followed by a value of that shape.
 struct Field {
@@ -107,22 +109,6 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
     ),
 ];
 
-/// Commands of later versions, which a drop-in has too, and our own ones: left out of our lists of commands. That they are in them, and that
-/// nothing else is, `the_command_table_has_nothing_else` checks.
-pub(crate) const FURTHER: &[&str] = &[
-    "client|setinfo",
-    "sentinel|candidates",
-    "sentinel|forget",
-    "sentinel|forget-replica",
-    "sentinel|get-primary-addr-by-name",
-    "sentinel|is-primary-down-by-addr",
-    "sentinel|primaries",
-    "sentinel|primary",
-];
-
-/// Commands that take further words with us: name, our arity and the reference's.
-const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
-
 /// What our SENTINEL HELP lists behind the reference's lines.
 const FURTHER_USAGE: &[&str] = &[
     "+CANDIDATES <master-name>",
@@ -130,11 +116,6 @@ const FURTHER_USAGE: &[&str] = &[
     "+FORGET <master-name> <runid>",
     "+FORGET-REPLICA <master-name> <host> <port>",
 ];
-
-/// What COMMAND DOCS says of a command beside its group and its subcommands: free text, and the syntax in a form of its own, which
-/// `redis-cli` shows as hints.
-const DOCUMENTATION: &[&str] =
-    &["summary", "since", "complexity", "history", "arguments", "doc_flags", "deprecated_since", "replaced_by"];
 
 /// Requests whose answers are lists in no fixed order: the reference keeps what they list in hash tables.
 const UNORDERED: &[&str] = &[
@@ -156,7 +137,7 @@ pub(crate) struct Names(BTreeMap<String, String>);
 
 impl Names {
     /// From now on `name` is called `<label>`.
-    pub(crate) fn call(&mut self, name: impl ToString, label: &str) {
+    pub(crate) fn call(&mut self, name: &impl Display, label: &str) {
         self.0.insert(name.to_string(), format!("<{label}>"));
     }
 
@@ -187,15 +168,15 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
         } else if about("CLIENT ID") {
             *reply = Value::Line(":<n>".to_owned());
         } else if about("ACL CAT") {
-            commands(kind, reply);
+            command_table::strip(kind, reply);
         } else if about("ACL LIST") || about("ACL GETUSER") {
             rules(reply);
         } else if about("COMMAND") {
             // In RESP3 the reference sends sets, ours arrays: told once, in the table.
-            if !said_sets(request) {
-                sets_as_lists(reply);
+            if !command_table::said_sets(request) {
+                command_table::sets_as_lists(reply);
             }
-            commands(kind, reply);
+            command_table::strip(kind, reply);
         }
         mask(kind, reply);
         if about("SENTINEL INFO-CACHE") {
@@ -245,7 +226,9 @@ fn mask(kind: Kind, value: &mut Value) {
                     _ => {}
                 }
             }
-            items.iter_mut().for_each(|item| mask(kind, item));
+            for item in items {
+                mask(kind, item);
+            }
         }
         Value::Bulk(Some(bytes)) if bytes.starts_with(b"id=") => *bytes = clients(kind, bytes),
         Value::Verbatim(bytes) if bytes.starts_with(b"txt:id=") => *bytes = clients(kind, bytes),
@@ -316,43 +299,10 @@ fn usage(kind: Kind, first_word: bool, value: &mut Value) {
 fn cached(value: &mut Value) {
     match value {
         Value::Many(_, Some(items)) => items.iter_mut().for_each(cached),
-        Value::Line(line) if line.starts_with(':') => *line = ":<n>".to_owned(),
+        Value::Line(line) if line.starts_with(':') => ":<n>".clone_into(line),
         Value::Bulk(Some(bytes)) if bytes.starts_with(b"# Server") => *bytes = b"<INFO>".to_vec(),
         _ => {}
     }
-}
-
-/// Answers of COMMAND without what only ours lists, and without documentation.
-fn commands(kind: Kind, value: &mut Value) {
-    let Value::Many(shape, Some(items)) = value else { return };
-    let later = |name: Option<&str>| kind == Kind::Ours && name.is_some_and(|name| FURTHER.contains(&name));
-    // A map, or what RESP2 makes of one: names and what is told of them in turn.
-    let pairs = items.len().is_multiple_of(2)
-        && items.chunks(2).all(|pair| pair[0].text().is_some() && matches!(pair[1], Value::Many(..) | Value::Bulk(_)))
-        && items.iter().any(|item| matches!(item, Value::Many(..)) || item.text() == Some("summary"));
-    if pairs && (*shape == '%' || items[1].text().is_none() || items[0].text() == Some("summary")) {
-        let mut kept: Vec<Vec<Value>> = items
-            .chunks(2)
-            .filter(|pair| !later(pair[0].text()) && !pair[0].text().is_some_and(|name| DOCUMENTATION.contains(&name)))
-            .map(<[Value]>::to_vec)
-            .collect();
-        kept.iter_mut().for_each(|pair| commands(kind, &mut pair[1]));
-        kept.sort_by_key(|pair| rendered(&pair[0]));
-        *items = kept.concat();
-        return;
-    }
-    items.retain(|item| match item {
-        Value::Many(_, Some(facts)) => !later(facts.first().and_then(Value::text)),
-        item => !later(item.text()),
-    });
-    if let [name, Value::Line(arity), ..] = items.as_mut_slice() {
-        let wider =
-            WIDER.iter().find(|(wider, ours, _)| kind == Kind::Ours && name.text() == Some(wider) && arity == ours);
-        if let Some((_, _, theirs)) = wider {
-            *arity = (*theirs).to_owned();
-        }
-    }
-    items.iter_mut().for_each(|item| commands(kind, item));
 }
 
 /// Descriptions of users with what is added and taken away in alphabetical order: the reference finds it by going through the hash
@@ -370,20 +320,6 @@ fn rules(value: &mut Value) {
             }
         }
         _ => {}
-    }
-}
-
-/// Whether the table of departures tells of the sets in the answer to this request.
-fn said_sets(request: &str) -> bool {
-    request == "COMMAND INFO ping"
-}
-
-fn sets_as_lists(value: &mut Value) {
-    if let Value::Many(kind, Some(items)) = value {
-        if *kind == '~' {
-            *kind = '*';
-        }
-        items.iter_mut().for_each(sets_as_lists);
     }
 }
 
@@ -412,21 +348,6 @@ fn sort(value: &mut Value) {
         let is_map = items.first().and_then(Value::text) == Some("name");
         if !is_map {
             items.sort_by_key(rendered);
-        }
-    }
-}
-
-fn rendered(value: &Value) -> String {
-    match value {
-        Value::Line(line) => line.escape_debug().to_string(),
-        Value::Bulk(None) => "$-1".to_owned(),
-        Value::Bulk(Some(bytes)) => format!("\"{}\"", bytes.escape_ascii()),
-        Value::Verbatim(bytes) => format!("={}=", bytes.escape_ascii()),
-        Value::Many(kind, None) => format!("{kind}-1"),
-        Value::Many(kind, Some(items)) => {
-            let count = if *kind == '%' { items.len() / 2 } else { items.len() };
-            let items: String = items.iter().map(|item| format!(" {}", rendered(item))).collect();
-            format!("{kind}{count}{items}")
         }
     }
 }

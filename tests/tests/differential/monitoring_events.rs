@@ -75,8 +75,8 @@ fn hellos_of_other_sentinels_are_told_alike() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let peer = SentinelProcess::start(folder.path(), "peer", Kind::Reference, &[]);
         let (real, other) = (peer.port(), free_port());
-        world.call(real, "peer-port");
-        world.call(other, "another-port");
+        world.call(&real, "peer-port");
+        world.call(&other, "another-port");
         let (master, replica) = (world.master().port(), world.replica(0).port());
         let second = master.to_string();
         world.tell(&["SENTINEL", "MONITOR", "second", "127.0.0.1", &second, "1"]);

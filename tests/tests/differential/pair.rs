@@ -1,6 +1,7 @@
 //! Ours and redis-sentinel side by side, and the comparison of what they answer.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 use std::time::Duration;
 
 use sentinel_tests::{Deployment, Kind, SentinelProcess, eventually};
@@ -63,9 +64,9 @@ impl Pair {
     }
 
     /// In requests, `{name}` stands for `value` from now on; in answers, `<name>` does.
-    pub(crate) fn name(&mut self, name: &'static str, value: impl ToString) {
+    pub(crate) fn name(&mut self, name: &'static str, value: &impl Display) {
         for side in &mut self.sides {
-            side.names.call(value.to_string(), name);
+            side.names.call(value, name);
         }
         self.variables.insert(name, value.to_string());
     }
@@ -162,6 +163,9 @@ impl Pair {
                 break;
             }
         }
+        for wire in wires {
+            wire.close();
+        }
     }
 
     fn bytes(&self, side: &Side, request: &str, wire: &mut Wire) -> Vec<u8> {
@@ -192,13 +196,13 @@ fn sides(sentinels: &[SentinelProcess], ids: Option<&[String]>) -> [Side; 2] {
     [0, 1].map(|own| {
         let peer = 1 - own;
         let mut names = Names::default();
-        names.call(sentinels[own].port(), "own port");
-        names.call(sentinels[peer].port(), "peer's port");
+        names.call(&sentinels[own].port(), "own port");
+        names.call(&sentinels[peer].port(), "peer's port");
         let id = |at: usize| ids.map_or_else(|| sentinels[at].id(), |ids| ids[at].clone());
         // A locked one does not tell its id, and nothing else that it says has it.
         if ids.is_some() {
-            names.call(id(own), "own id");
-            names.call(id(peer), "peer's id");
+            names.call(&id(own), "own id");
+            names.call(&id(peer), "peer's id");
         }
         Side { kind: sentinels[own].kind(), port: sentinels[own].port(), names }
     })

@@ -64,15 +64,12 @@ fn words(request: &str) -> Vec<Vec<u8>> {
     let mut words = Vec::new();
     let mut rest = request.trim();
     while !rest.is_empty() {
-        let (word, after) = match rest.strip_prefix('"') {
-            Some(quoted) => {
-                let end = closing_quote(quoted).unwrap_or_else(|| panic!("unbalanced quotes in {request}"));
-                (unescaped(&quoted[..end]), &quoted[end + 1..])
-            }
-            None => {
-                let end = rest.find(' ').unwrap_or(rest.len());
-                (rest[..end].as_bytes().to_vec(), &rest[end..])
-            }
+        let (word, after) = if let Some(quoted) = rest.strip_prefix('"') {
+            let end = closing_quote(quoted).unwrap_or_else(|| panic!("unbalanced quotes in {request}"));
+            (unescaped(&quoted[..end]), &quoted[end + 1..])
+        } else {
+            let end = rest.find(' ').unwrap_or(rest.len());
+            (rest.as_bytes()[..end].to_vec(), &rest[end..])
         };
         words.push(word);
         rest = after.trim_start();

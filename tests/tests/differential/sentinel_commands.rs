@@ -89,10 +89,10 @@ SENTINEL REMOVE m1
 "#;
 
 /// A master that is watched anew.
-const ANEW: &str = r#"
+const ANEW: &str = r"
 SENTINEL MONITOR m1 127.0.0.1 {dead} 2
 SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee / SENTINEL REMOVE m1 / SENTINEL MONITOR m1 127.0.0.1 {dead} 2 / SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 6 dddddddddddddddddddddddddddddddddddddddd
-"#;
+";
 
 /// What the reference takes without a look, and cannot read again from its file, or which harms other Sentinels.
 const ODD: &str = r#"
@@ -113,7 +113,7 @@ SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} -1 dddddddddddddddddddddddddddd
 "#;
 
 /// Forms of later versions.
-const LATER: &str = r#"
+const LATER: &str = r"
 SENTINEL CONFIG GET announce-ip announce-port / SENTINEL CONFIG GET a b c / SENTINEL CONFIG GET *port *port / SENTINEL CONFIG GET loglevel
 SENTINEL CONFIG SET announce-port 1 announce-port 2 / SENTINEL CONFIG SET announce-port 1 announce-ip / SENTINEL CONFIG SET announce-port 0 resolve-hostnames no / SENTINEL CONFIG SET foo bar announce-port 1 / SENTINEL CONFIG SET announce-port 1 foo bar / SENTINEL CONFIG SET announce-port 1 resolve-hostnames x / SENTINEL CONFIG GET announce-port
 SENTINEL CONFIG SET loglevel notice / SENTINEL CONFIG SET loglevel foo
@@ -124,7 +124,7 @@ SENTINEL CANDIDATES m1 / SENTINEL FAILOVER m1 DRYRUN / SENTINEL FAILOVER m1 foo
 SENTINEL SET m1 primary-reboot-down-after-period 5 / SENTINEL SET m1 primary-reboot-down-after-period x
 SENTINEL SET m1 down-on-refused 3 / SENTINEL SET m1 ping-period 300
 SENTINEL REMOVE m1
-"#;
+";
 
 #[test]
 fn the_number_of_words_and_unknown_masters_are_answered_the_same() {
@@ -141,7 +141,7 @@ fn what_is_monitored_reads_the_same() {
 #[test]
 fn masters_come_and_go_the_same() {
     let mut pair = Pair::alone(&[]);
-    pair.name("dead", free_port());
+    pair.name("dead", &free_port());
     pair.compare(MONITOR, BOTH, NONE);
     pair.compare(SET, BOTH, NONE);
 }
@@ -162,7 +162,7 @@ SENTINEL REMOVE m1
 #[test]
 fn paths_of_scripts_are_taken_the_same() {
     let mut pair = Pair::alone(&["sentinel deny-scripts-reconfig no"]);
-    pair.name("dead", free_port());
+    pair.name("dead", &free_port());
     pair.compare(SCRIPTS, BOTH, NONE);
 }
 
@@ -170,24 +170,24 @@ fn paths_of_scripts_are_taken_the_same() {
 fn opinions_and_votes_are_the_same() {
     for protocol in BOTH {
         let mut pair = Pair::alone(&[]);
-        pair.name("dead", free_port());
+        pair.name("dead", &free_port());
         pair.compare(VOTES, &[*protocol], NONE);
     }
     let mut pair = Pair::alone(&[]);
-    pair.name("dead", free_port());
+    pair.name("dead", &free_port());
     pair.compare(ANEW, &[Protocol::Resp2], departures::ANEW);
 }
 
 #[test]
 fn forms_of_later_versions_are_understood() {
     let mut pair = Pair::alone(&[]);
-    pair.name("dead", free_port());
+    pair.name("dead", &free_port());
     pair.compare(LATER, &[Protocol::Resp2], departures::LATER_FORMS);
 }
 
 #[test]
 fn what_would_do_harm_is_refused() {
     let mut pair = Pair::alone(&[]);
-    pair.name("dead", free_port());
+    pair.name("dead", &free_port());
     pair.compare(ODD, &[Protocol::Resp2], departures::ODD);
 }

@@ -1,7 +1,7 @@
 //! A connection that hides nothing of what comes back.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::Duration;
 
 /// More than any answer takes, also one that waits for a disk; so long is waited for one that never comes.
@@ -37,6 +37,26 @@ impl Value {
     /// Whether it is the answer to [`MARK`].
     fn is_mark(&self) -> bool {
         matches!(self, Value::Line(line) if line.contains(MARK))
+    }
+}
+
+/// The reply in the notation of the documentation, in which different replies look different.
+pub(crate) fn rendered(value: &Value) -> String {
+    match value {
+        Value::Line(line) => line.escape_debug().to_string(),
+        Value::Bulk(None) => "$-1".to_owned(),
+        Value::Bulk(Some(bytes)) => format!("\"{}\"", bytes.escape_ascii()),
+        Value::Verbatim(bytes) => format!("={}=", bytes.escape_ascii()),
+        Value::Many(kind, None) => format!("{kind}-1"),
+        Value::Many(kind, Some(items)) => {
+            let count = if *kind == '%' { items.len() / 2 } else { items.len() };
+            let mut text = format!("{kind}{count}");
+            for item in items {
+                text.push(' ');
+                text.push_str(&rendered(item));
+            }
+            text
+        }
     }
 }
 
@@ -85,6 +105,13 @@ impl Wire {
                 Err(_) => return Answers { replies, end: Some("(closed)") },
             }
         }
+    }
+
+    /// Ends the connection, and waits until the other side has, too: then it does not count it among its clients any more.
+    pub(crate) fn close(mut self) {
+        // It may have been closed by the other side, with whatever error.
+        let _ = self.stream.get_mut().shutdown(Shutdown::Write);
+        let _ = std::io::copy(&mut self.stream, &mut std::io::sink());
     }
 
     fn read(&mut self) -> std::io::Result<Value> {

@@ -6,6 +6,7 @@ use sentinel_tests::{
     DataNode, Deployment, Event, EventRecorder, Fields, Group, Kind, SentinelProcess, eventually, free_port,
 };
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use tempfile::TempDir;
 
 use crate::masks::Names;
@@ -74,12 +75,12 @@ impl World {
         }
         for line in &setting.lines {
             let peer = free_port();
-            names.call(peer, "peer");
+            names.call(&peer, "peer");
             lines.push(line.replace("{peer}", &peer.to_string()));
         }
         let sentinel = SentinelProcess::start(folder.path(), kind.name(), kind, &lines);
-        names.call(sentinel.id(), "own-id");
-        names.call(sentinel.port(), "own-port");
+        names.call(&sentinel.id(), "own-id");
+        names.call(&sentinel.port(), "own-port");
         let quick: String = sentinel.command(QUICK).expect("the periods can be set");
         assert_eq!(quick, "OK");
         if setting.watched {
@@ -115,7 +116,7 @@ impl World {
     }
 
     /// Calls a name so from now on.
-    pub(crate) fn call(&mut self, name: impl ToString, label: &str) {
+    pub(crate) fn call(&mut self, name: &impl Display, label: &str) {
         self.names.call(name, label);
     }
 
@@ -258,7 +259,7 @@ pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
             .map(|(label, kind, quorum)| {
                 let lines = [
                     format!("sentinel monitor {NAME} 127.0.0.1 {} {quorum}", group.master().port()),
-                    format!("sentinel down-after-milliseconds {NAME} 1000"),
+                    format!("sentinel down-after-milliseconds {NAME} 2000"),
                     format!("sentinel failover-timeout {NAME} 10000"),
                 ];
                 let sentinel = SentinelProcess::start(folder.path(), label, kind, &lines);
@@ -276,11 +277,11 @@ pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
         });
     }
     let mut names = data_names(group);
-    names.call(sentinels[0].id(), "leader");
-    names.call(sentinels[0].port(), "leader-port");
+    names.call(&sentinels[0].id(), "leader");
+    names.call(&sentinels[0].port(), "leader-port");
     for observer in &sentinels[1..] {
-        names.call(observer.id(), "observer");
-        names.call(observer.port(), "observer-port");
+        names.call(&observer.id(), "observer");
+        names.call(&observer.port(), "observer-port");
     }
     let recorders = [sentinels[1].record(), sentinels[2].record()];
     group.master().kill();
@@ -293,9 +294,9 @@ pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
 
 fn data_names(group: &Group) -> Names {
     let mut names = Names::default();
-    names.call(group.master().port(), "master");
+    names.call(&group.master().port(), "master");
     for (index, replica) in group.replicas().iter().enumerate() {
-        names.call(replica.port(), &format!("replica-{}", index + 1));
+        names.call(&replica.port(), &format!("replica-{}", index + 1));
     }
     names
 }
