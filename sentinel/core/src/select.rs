@@ -51,8 +51,6 @@ pub enum Refusal {
     NeverSynced,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
-    /// It was the master before, and has not become a replica since: its data went another way.
-    FormerMaster,
 }
 
 impl fmt::Display for Refusal {
@@ -72,7 +70,6 @@ impl fmt::Display for Refusal {
             ),
             Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
-            Refusal::FormerMaster => f.write_str("it is a former master that has not become a replica yet"),
         }
     }
 }
@@ -105,12 +102,15 @@ pub(crate) fn rank_all<'a>(
     ranked.chain(refused).collect()
 }
 
-fn rank(node: &Node) -> (u32, Reverse<u64>, bool, String, NodeId) {
+/// A departure: a former master that has not become a replica yet comes last. Its offset counts another stream than that
+/// of the others, and what it acknowledged meanwhile is lost either way. The reference does not tell them apart.
+fn rank(node: &Node) -> (bool, u32, Reverse<u64>, bool, String, NodeId) {
     let run_id = node.info.run_id.as_ref().map(|id| id.as_str().to_ascii_lowercase());
-    (node.info.priority, Reverse(node.info.offset), run_id.is_none(), run_id.unwrap_or_default(), node.id)
+    let (priority, offset) = (node.info.priority, Reverse(node.info.offset));
+    (node.former_master, priority, offset, run_id.is_none(), run_id.unwrap_or_default(), node.id)
 }
 
-/// The reference's tests in its order, and three more: another history, former master, never synchronised.
+/// The reference's tests in its order, and two more: another history, never synchronised.
 fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.sdown_since.is_some() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SubjectivelyDown);
@@ -133,9 +133,6 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     }
     if node.stranger {
         return Some(Refusal::WrongHistory);
-    }
-    if node.former_master {
-        return Some(Refusal::FormerMaster);
     }
     if node.info.never_synced() && !planted(Bug::PromoteUnsynced) {
         return Some(Refusal::NeverSynced);
@@ -213,7 +210,6 @@ mod tests {
         assert_eq!(refusal(&calm, |n| n.info.priority = 0), Some(Refusal::PriorityZero));
         assert_eq!(refusal(&calm, |n| n.info_at = None), Some(Refusal::InfoTooOld(None)));
         assert_eq!(refusal(&calm, |n| n.stranger = true), Some(Refusal::WrongHistory));
-        assert_eq!(refusal(&calm, |n| n.former_master = true), Some(Refusal::FormerMaster));
         assert_eq!(
             refusal(&calm, |n| {
                 n.info.link_up = false;
@@ -267,6 +263,9 @@ mod tests {
         assert_eq!(best(&[with(1, 10, 1, Some("a")), with(2, 10, 9, Some("z"))]), Some(2));
         assert_eq!(best(&[with(1, 10, 9, Some("b")), with(2, 10, 9, Some("A"))]), Some(2));
         assert_eq!(best(&[with(1, 10, 9, None), with(2, 10, 9, Some("z"))]), Some(2));
+        let mut former = with(1, 1, 99, None);
+        former.former_master = true;
+        assert_eq!(best(&[former, with(2, 100, 1, None)]), Some(2));
         // Nothing tells them apart: the one known longer, so that the same facts give the same choice.
         assert_eq!(best(&[with(2, 10, 9, None), with(1, 10, 9, None)]), Some(1));
         assert_eq!(best(&[]), None);

@@ -83,7 +83,14 @@ impl Watch<'_> {
     pub(crate) fn adopt_switch(&mut self) {
         let Some(Adoption { from, from_addr, addr, epoch }) = self.master.adopting.take() else { return };
         let outdated = epoch < self.master.config_epoch || self.is_recording_newer_than(epoch);
-        if outdated || addr == *self.master.addr() {
+        if outdated {
+            return;
+        }
+        if addr == *self.master.addr() {
+            // Our own promotion of the same node was written first: only its epoch is newer.
+            self.master.config_epoch = epoch;
+            self.persist();
+            self.changed();
             return;
         }
         let peer = self.master.subject_of_peer(&from, &from_addr);

@@ -186,6 +186,8 @@ impl Watch<'_> {
             || node.role != Role::Master
             || node.info_at.is_none()
             || switching
+            // It may be the master of the newer configuration that is being written.
+            || self.master.adopting.is_some()
             || !node.link.is_up()
             || self.is_being_pointed(id)
             || !self.master_looks_sane()
@@ -242,7 +244,7 @@ impl Watch<'_> {
         let of = self.master.addr().clone();
         let quiet = self.master.settings.failover_timeout;
         let now = self.ctx.mono();
-        let in_failover = self.master.failover.is_some();
+        let in_failover = self.master.failover.is_some() || self.master.adopting.is_some();
         let Some(node) = self.master.nodes.get(&id) else { return };
         if planted(Bug::NeverFix)
             || node.info.source.is_none()
