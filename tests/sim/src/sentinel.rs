@@ -265,6 +265,7 @@ impl Sentinel {
             }
             Packet::Published(text) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
+                physics.observe(&Observation::Heard { sentinel: self.host, payload: &text });
                 let payload = bytes::Bytes::copy_from_slice(text.as_bytes());
                 self.input(physics, Input::Hello { link, payload });
             }
@@ -294,7 +295,10 @@ impl Sentinel {
                 let reply = Reply::status("PONG");
                 return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
             }
-            Message::Hello { payload } => Change::Hello(bytes::Bytes::copy_from_slice(payload.as_bytes())),
+            Message::Hello { payload } => {
+                physics.observe(&Observation::Heard { sentinel: self.host, payload: &payload });
+                Change::Hello(bytes::Bytes::copy_from_slice(payload.as_bytes()))
+            }
             Message::IsMasterDown { addr, epoch, candidate } => {
                 Change::IsMasterDown { addr: Some(addr), epoch, candidate }
             }

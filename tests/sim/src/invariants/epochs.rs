@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::{Message, Snapshot, command::Change};
 
@@ -13,6 +13,8 @@ pub(super) struct Forward {
     config: BTreeMap<(HostId, String), u64>,
     config_told: BTreeMap<(HostId, String), u64>,
     leader: BTreeMap<(HostId, String), u64>,
+    /// Masters that were put under watch anew: what was being written before may still come to the disk.
+    renewed: BTreeSet<(HostId, String)>,
 }
 
 fn raise<K: Ord>(highest: &mut BTreeMap<K, u64>, key: K, value: u64) -> Result<(), u64> {
@@ -31,6 +33,11 @@ impl Forward {
         })?;
         for master in &snapshot.masters {
             let key = || (sentinel, master.name.to_string());
+            let was = self.config.get(&key()).copied().unwrap_or(0);
+            if master.config_epoch.get() < was && self.renewed.remove(&key()) {
+                self.config.remove(&key());
+                self.leader.remove(&key());
+            }
             raise(&mut self.config, key(), master.config_epoch.get()).map_err(|was| {
                 format!(
                     "the config epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}",
@@ -79,6 +86,7 @@ impl Invariant for Forward {
                 self.config.remove(&key);
                 self.config_told.remove(&key);
                 self.leader.remove(&key);
+                self.renewed.insert(key);
                 Ok(())
             }
             _ => Ok(()),

@@ -5,6 +5,7 @@
 mod acknowledged;
 mod configurations;
 mod convergence;
+mod demotion;
 mod durable;
 mod epochs;
 mod leaders;
@@ -37,6 +38,8 @@ pub enum Observation<'a> {
     LinkUp { sentinel: HostId, to: HostId },
     /// A Sentinel's link is gone.
     LinkDown { sentinel: HostId, to: HostId },
+    /// A hello reaches a Sentinel.
+    Heard { sentinel: HostId, payload: &'a str },
     /// A Sentinel sends something.
     Sent { sentinel: HostId, to: HostId, message: &'a Message },
     /// A Sentinel is answered.
@@ -181,6 +184,7 @@ impl Checks {
             Box::<promotion::FitReplica>::default(),
             Box::<configurations::OneMaster>::default(),
             Box::<majority::Majority>::default(),
+            Box::<demotion::KeepTheMaster>::default(),
         ];
         Checks {
             setting,

@@ -1,0 +1,53 @@
+use std::collections::BTreeMap;
+
+use sentinel_core::{Message, command::Change};
+
+use super::{Hello, Invariant, Observation, Setting};
+use crate::{physics::HostId, time::Time};
+
+/// No Sentinel turns the master of the newest configuration it has heard of into a replica: what that master
+/// acknowledged would be lost.
+#[derive(Debug, Default)]
+pub(super) struct KeepTheMaster {
+    /// The newest configuration that each Sentinel has heard of: its epoch and its master, none if two are named.
+    heard: BTreeMap<(HostId, usize), (u64, Option<String>)>,
+}
+
+impl Invariant for KeepTheMaster {
+    fn rule(&self) -> &'static str {
+        "the master of the newest known configuration is not demoted"
+    }
+
+    fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Started { sentinel, .. } => self.heard.retain(|(of, _), _| of != sentinel),
+            Observation::Operator { sentinel, change: Change::Monitor(new) } => {
+                if let Some(group) = setting.group_named(new.name.as_str()) {
+                    self.heard.remove(&(*sentinel, group));
+                }
+            }
+            Observation::Heard { sentinel, payload } => {
+                let Some(hello) = Hello::read(payload) else { return Ok(()) };
+                let Some(group) = setting.group_named(hello.master) else { return Ok(()) };
+                let known = self.heard.entry((*sentinel, group)).or_insert((0, None));
+                if hello.config_epoch > known.0 {
+                    *known = (hello.config_epoch, Some(hello.addr));
+                } else if hello.config_epoch == known.0 && known.1.as_ref() != Some(&hello.addr) {
+                    known.1 = None;
+                }
+            }
+            Observation::Sent { sentinel, to, message: Message::Replicate { of } } => {
+                let Some((addr, group)) = &setting.nodes[*to] else { return Ok(()) };
+                if let Some((epoch, Some(master))) = self.heard.get(&(*sentinel, *group))
+                    && *master == addr.to_string()
+                {
+                    return Err(format!(
+                        "Sentinel {sentinel} has heard that {addr} is the master in epoch {epoch}, and lets it follow {of}"
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
