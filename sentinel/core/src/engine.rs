@@ -194,6 +194,7 @@ impl Engine {
             settings: Arc::clone(&from.settings),
             nodes: BTreeMap::new(),
             current: NodeId(0),
+            aliases: BTreeMap::new(),
             peers: BTreeMap::new(),
             odown_since: None,
             config_epoch: from.config_epoch,

@@ -77,6 +77,7 @@ impl Watch<'_> {
     /// Forgets a data node.
     pub(crate) fn remove_node(&mut self, id: NodeId) {
         let endpoint = self.endpoint(id);
+        self.master.aliases.retain(|_, kept| *kept != id);
         if let Some(mut node) = self.master.nodes.remove(&id) {
             self.ctx.drop_link(&mut node.link, &endpoint);
             self.ctx.timers.disarm(&Timer::Info(self.master.key, id));

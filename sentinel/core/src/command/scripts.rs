@@ -15,6 +15,8 @@ pub(super) fn pending(scripts: &[ScriptView], now: Instant) -> Reply {
 fn one(script: &ScriptView, now: Instant) -> Reply {
     let argv = std::iter::once(Reply::display(&script.path)).chain(script.args.iter().map(Reply::display));
     let (flags, pid, time, ms) = match script.state {
+        // Told to begin, and on its way: it has no process yet.
+        ScriptState::Running { pid: 0, .. } => ("scheduled", 0, "run-delay", std::time::Duration::ZERO),
         ScriptState::Running { since, pid } => ("running", pid, "run-time", now.since(since)),
         ScriptState::Scheduled { due } => ("scheduled", 0, "run-delay", due.since(now)),
     };

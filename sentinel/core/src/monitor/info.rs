@@ -6,10 +6,11 @@ use sentinel_resp::Reply;
 
 use crate::{
     events::{Event, Level},
+    failover::Failover,
     monitor::InfoReport,
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, LinkState, NodeId, Reconf},
+    state::{Asked, LinkState, Node, NodeId, Reconf},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -99,6 +100,9 @@ impl Watch<'_> {
         if rebooted {
             self.node_event(id, Event::Reboot);
         }
+        if self.forget_twin(id) {
+            return;
+        }
         if is_master {
             self.discover_replicas(listed);
         }
@@ -121,13 +125,37 @@ impl Watch<'_> {
     fn discover_replicas(&mut self, listed: Vec<crate::types::HostPort>) {
         for addr in listed {
             let usable = addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
-            if !usable || self.master.node_at(&addr).is_some() || self.master.nodes.len() > InfoReport::MAX_REPLICAS {
+            let known = self.master.node_at(&addr).is_some() || self.master.aliases.contains_key(&addr);
+            if !usable || known || self.master.nodes.len() > InfoReport::MAX_REPLICAS {
                 continue;
             }
             let id = self.add_node(addr, Role::Replica);
             self.node_event(id, Event::ReplicaDiscovered);
             self.persist();
         }
+    }
+
+    /// One process answers at two addresses, as its run id shows: a name, and what it resolves to. It stays known
+    /// under the older one, or the master's; otherwise it would be told to follow itself. True if this one is gone.
+    fn forget_twin(&mut self, id: NodeId) -> bool {
+        let Some(run_id) = self.master.nodes.get(&id).and_then(|node| node.info.run_id.clone()) else { return false };
+        let is_twin = |node: &&Node| node.id != id && node.link.is_up() && node.info.run_id.as_ref() == Some(&run_id);
+        let Some(twin) = self.master.nodes.values().find(is_twin).map(|node| node.id) else { return false };
+        let candidate = self.master.failover.as_ref().and_then(Failover::candidate);
+        let kept = [id, twin].into_iter().find(|it| *it == self.master.current || candidate == Some(*it));
+        let gone = if kept.unwrap_or_else(|| id.min(twin)) == id { twin } else { id };
+        let addr_of = |id: NodeId| self.master.nodes.get(&id).map(|node| node.addr.clone());
+        let kept = if gone == id { twin } else { id };
+        let addresses = addr_of(gone).zip(addr_of(kept));
+        self.remove_node(gone);
+        if let Some((addr, other)) = addresses {
+            let name = self.master.name.clone();
+            let text = format!("{addr} is the same process as {other}: it is known under the latter only");
+            self.ctx.notice(Level::Notice, Some(&name), text);
+            self.master.aliases.insert(addr, kept);
+        }
+        self.persist();
+        gone == id
     }
 
     fn act_on_role(&mut self, id: NodeId, role: Role, is_master: bool) {

@@ -20,6 +20,8 @@ pub(crate) struct Master {
     /// All data nodes; the one configured as master is `current`.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) current: NodeId,
+    /// Further addresses of nodes that are known under another one: a name and the address it resolves to.
+    pub(crate) aliases: BTreeMap<HostPort, NodeId>,
     pub(crate) peers: BTreeMap<SentinelId, Peer>,
     pub(crate) odown_since: Option<Instant>,
     pub(crate) config_epoch: Epoch,
