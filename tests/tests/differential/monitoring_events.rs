@@ -171,6 +171,7 @@ fn a_sentinel_that_stood_still_is_told_alike() {
     let told = told_by_both(&setting, |world| {
         world.tell(&["SENTINEL", "DEBUG", "tilt-period", "1000"]);
         world.sentinel().hang();
+        // The story itself: longer than the trigger of 2 s by more than a tick of the reference.
         std::thread::sleep(Duration::from_millis(3500));
         world.sentinel().resume();
         world.wait_for("+tilt", &[]);

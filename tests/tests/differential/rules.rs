@@ -44,6 +44,14 @@ pub(crate) const HANDED_OVER: Rule = Rule {
     why: "ours asks a healthy master to hand over (FAILOVER of the data nodes) before it tells the replica to be one, and says so",
     apply: |ours, theirs| {
         let begun = position(ours, "+failover-state-hand-over")?;
+        let too_slow =
+            |told: &Told| told.channel == "-failover-lossless" && told.payload.contains("has not caught up within");
+        if let Some(at) = ours.iter().position(too_slow) {
+            // On a busy machine the replica may not have everything in time: then all goes on as with the reference.
+            ours.remove(at);
+            ours.remove(begun);
+            return Ok(());
+        }
         let done = position(ours, "+handed-over")?;
         let role = ours
             .iter()

@@ -38,10 +38,10 @@ ROLE / INFO sentinel / INFO / COMMAND COUNT / CLIENT LIST TYPE pubsub
 SUBSCRIBE +nothing / SENTINEL MASTERS / SENTINEL GET-MASTER-ADDR-BY-NAME mymaster / UNSUBSCRIBE / SENTINEL GET-MASTER-ADDR-BY-NAME mymaster
 "#;
 
-/// Masters on ports where nobody listens, so that nothing changes but by these commands.
+/// Masters on port 0, which is never connected to, so that nothing changes but by these commands.
 const MONITOR: &str = r#"
-SENTINEL MONITOR m1 127.0.0.1 {dead} 2 / SENTINEL MASTERS / SENTINEL MASTER m1 / SENTINEL REPLICAS m1 / SENTINEL SENTINELS m1 / SENTINEL GET-MASTER-ADDR-BY-NAME m1 / SENTINEL CKQUORUM m1 / SENTINEL INFO-CACHE m1 / ROLE / INFO sentinel
-SENTINEL MONITOR m1 127.0.0.1 {dead} 2 / SENTINEL MONITOR m1 127.0.0.1 1 1 / sentinel monitor M1 ::1 6379 1 / SENTINEL GET-MASTER-ADDR-BY-NAME M1 / SENTINEL REMOVE M1 / SENTINEL MONITOR m2 127.0.0.1 0 1 / SENTINEL MASTER m2 / SENTINEL CKQUORUM m2 / SENTINEL REMOVE m2
+SENTINEL MONITOR m1 127.0.0.1 0 2 / SENTINEL MASTERS / SENTINEL MASTER m1 / SENTINEL REPLICAS m1 / SENTINEL SENTINELS m1 / SENTINEL GET-MASTER-ADDR-BY-NAME m1 / SENTINEL CKQUORUM m1 / SENTINEL INFO-CACHE m1 / ROLE / INFO sentinel
+SENTINEL MONITOR m1 127.0.0.1 0 2 / SENTINEL MONITOR m1 127.0.0.1 1 1 / sentinel monitor M1 ::1 6379 1 / SENTINEL GET-MASTER-ADDR-BY-NAME M1 / SENTINEL REMOVE M1 / SENTINEL MONITOR m2 127.0.0.1 0 1 / SENTINEL MASTER m2 / SENTINEL CKQUORUM m2 / SENTINEL REMOVE m2
 SENTINEL MONITOR a 127.0.0.1 x 1 / SENTINEL MONITOR a 127.0.0.1 1 x / SENTINEL MONITOR a 127.0.0.1 x x / SENTINEL MONITOR a 127.0.0.1 1 0 / SENTINEL MONITOR a 127.0.0.1 1 -1 / SENTINEL MONITOR a 127.0.0.1 70000 0 / SENTINEL MONITOR a 127.0.0.1 70000 1 / SENTINEL MONITOR a 127.0.0.1 -1 1
 SENTINEL MONITOR a nohost 1 1 / SENTINEL MONITOR a localhost 70000 1 / SENTINEL MONITOR a "" 1 1 / SENTINEL MONITOR a 127.0.0.1 1 1.5 / SENTINEL MONITOR a 127.0.0.1 "" 1 / SENTINEL MONITOR a 127.0.0.1 " 1" 1 / SENTINEL MONITOR a 127.0.0.1 +1 1 / SENTINEL MONITOR a 127.0.0.1 01 1
 SENTINEL FAILOVER m1 / SENTINEL FLUSHCONFIG / sentinel flushconfig / SENTINEL RESET m1 / SENTINEL RESET M1 / SENTINEL RESET m? / SENTINEL RESET m[a-z] / SENTINEL RESET m[0-9] / SENTINEL RESET [^m]1 / SENTINEL RESET \\m1 / SENTINEL RESET * / SENTINEL RESET ** / SENTINEL RESET x*
@@ -50,7 +50,7 @@ SENTINEL MASTER m1 / SENTINEL REMOVE m1 / SENTINEL REMOVE m1 / SENTINEL MASTERS 
 
 /// Each option with good and bad values.
 const SET: &str = r#"
-SENTINEL MONITOR m1 127.0.0.1 {dead} 2
+SENTINEL MONITOR m1 127.0.0.1 0 2
 SENTINEL SET m1 down-after-milliseconds 60000 / SENTINEL SET m1 DOWN-AFTER-MILLISECONDS 60001 / SENTINEL SET m1 down-after-milliseconds 0 / SENTINEL SET m1 down-after-milliseconds -1 / SENTINEL SET m1 down-after-milliseconds x / SENTINEL SET m1 down-after-milliseconds "" / SENTINEL SET m1 down-after-milliseconds 1.5 / SENTINEL SET m1 down-after-milliseconds " 1" / SENTINEL SET m1 Down-After-Milliseconds +5 / SENTINEL SET m1 down-after-milliseconds 99999999999999999999
 SENTINEL SET m1 failover-timeout 1 / SENTINEL SET m1 failover-timeout 0 / SENTINEL SET m1 failover-timeout x / SENTINEL SET m1 parallel-syncs 3 / SENTINEL SET m1 parallel-syncs 0 / SENTINEL SET m1 parallel-syncs x / SENTINEL SET m1 parallel-syncs 01
 SENTINEL SET m1 quorum 3 / SENTINEL SET m1 quorum 0 / SENTINEL SET m1 quorum -1 / SENTINEL SET m1 quorum x / SENTINEL CKQUORUM m1 / SENTINEL SET m1 quorum 1 / SENTINEL CKQUORUM m1
@@ -140,8 +140,7 @@ fn what_is_monitored_reads_the_same() {
 
 #[test]
 fn masters_come_and_go_the_same() {
-    let mut pair = Pair::alone(&[]);
-    pair.name("dead", &free_port());
+    let pair = Pair::alone(&[]);
     pair.compare(MONITOR, BOTH, NONE);
     pair.compare(SET, BOTH, NONE);
 }
@@ -153,7 +152,7 @@ fn settings_of_the_process_are_the_same() {
 
 /// Paths of scripts, where they may be changed.
 const SCRIPTS: &str = r#"
-SENTINEL MONITOR m1 127.0.0.1 {dead} 2
+SENTINEL MONITOR m1 127.0.0.1 0 2
 SENTINEL SET m1 notification-script /nowhere / SENTINEL SET m1 client-reconfig-script /nowhere / SENTINEL SET m1 notification-script / / SENTINEL SET m1 notification-script /dev/null / SENTINEL SET m1 notification-script "" / SENTINEL MASTER m1
 SENTINEL SET m1 client-reconfig-script /bin/true / SENTINEL MASTER m1 / SENTINEL SET m1 Client-Reconfig-Script "" / SENTINEL MASTER m1 / SENTINEL PENDING-SCRIPTS
 SENTINEL REMOVE m1
@@ -161,9 +160,7 @@ SENTINEL REMOVE m1
 
 #[test]
 fn paths_of_scripts_are_taken_the_same() {
-    let mut pair = Pair::alone(&["sentinel deny-scripts-reconfig no"]);
-    pair.name("dead", &free_port());
-    pair.compare(SCRIPTS, BOTH, NONE);
+    Pair::alone(&["sentinel deny-scripts-reconfig no"]).compare(SCRIPTS, BOTH, NONE);
 }
 
 #[test]
