@@ -119,11 +119,16 @@ impl Watch<'_> {
         matches!(self.master.failover, Some(Failover { phase: Phase::Recording { .. }, epoch, .. }) if epoch > other)
     }
 
-    /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten.
+    /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten. Orders to
+    /// nodes do not follow from it, since it may not be on disk yet.
     pub(crate) fn finish_recording(&mut self) {
         self.adopt_switch();
-        if let Some(Failover { phase: Phase::Recording { .. }, epoch, .. }) = self.master.failover {
-            self.switch_to_promoted(epoch);
+        if let Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) = self.master.failover
+            && epoch > self.master.config_epoch
+        {
+            self.master.config_epoch = epoch;
+            self.install_master(replica);
+            self.persist_promise();
         }
     }
 

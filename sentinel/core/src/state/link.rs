@@ -135,8 +135,8 @@ impl Link {
 
     /// Counts silence anew from `now`, as for an instance that has just become known.
     pub(crate) fn restart_silence(&mut self, now: Instant) {
+        // When it was last well is not forgotten: a silent link to a former master is none to a candidate.
         self.silent_since = Some(now);
-        self.ok_reply_at = now;
         self.vitals.set_ping_sent(Some(now));
         self.vitals.set_ok_reply(now);
     }
