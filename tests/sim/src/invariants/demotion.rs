@@ -13,6 +13,18 @@ pub(super) struct KeepTheMaster {
     heard: BTreeMap<(HostId, usize), (u64, Option<String>)>,
 }
 
+impl KeepTheMaster {
+    fn learn(&mut self, setting: &Setting, sentinel: HostId, name: &str, epoch: u64, addr: String) {
+        let Some(group) = setting.group_named(name) else { return };
+        let known = self.heard.entry((sentinel, group)).or_insert((0, None));
+        if epoch > known.0 {
+            *known = (epoch, Some(addr));
+        } else if epoch == known.0 && known.1.as_ref() != Some(&addr) {
+            known.1 = None;
+        }
+    }
+}
+
 impl Invariant for KeepTheMaster {
     fn rule(&self) -> &'static str {
         "the master of the newest known configuration is not demoted"
@@ -28,12 +40,12 @@ impl Invariant for KeepTheMaster {
             }
             Observation::Heard { sentinel, payload } => {
                 let Some(hello) = Hello::read(payload) else { return Ok(()) };
-                let Some(group) = setting.group_named(hello.master) else { return Ok(()) };
-                let known = self.heard.entry((*sentinel, group)).or_insert((0, None));
-                if hello.config_epoch > known.0 {
-                    *known = (hello.config_epoch, Some(hello.addr));
-                } else if hello.config_epoch == known.0 && known.1.as_ref() != Some(&hello.addr) {
-                    known.1 = None;
+                self.learn(setting, *sentinel, hello.master, hello.config_epoch, hello.addr);
+            }
+            // Its own ones, too.
+            Observation::Durable { sentinel, snapshot } => {
+                for it in &snapshot.masters {
+                    self.learn(setting, *sentinel, it.name.as_str(), it.config_epoch.get(), it.addr.to_string());
                 }
             }
             Observation::Sent { sentinel, to, message: Message::Replicate { of } } => {

@@ -46,8 +46,10 @@ impl FitReplica {
         if info.replica && info.priority == 0 {
             return fail("its priority is 0".to_owned());
         }
-        // An empty master that was demoted shows the offset of its own history: what tells it apart is the replication id.
-        if !info.synced && info.offset <= 1 {
+        // An empty master that was demoted shows an offset, and a replication id, as one does that was restarted with its
+        // data: of those that are left it may be the last resort.
+        let mut last_resort = info.offset > 1;
+        if !info.synced && !last_resort {
             return fail("it has never had the data".to_owned());
         }
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
@@ -60,14 +62,18 @@ impl FitReplica {
             let Some((at, theirs)) = &it.info else { continue };
             let candidate = theirs.replica
                 && theirs.synced
-                && theirs.priority == info.priority
+                && theirs.priority != 0
                 && theirs.link_down < 9 * setting.down_after
                 && it.ponged_at.is_some_and(|at| now - at < 4 * SEC)
                 && now - at < 4 * SEC
                 && fresh_from.is_some_and(|down| *at >= down);
-            if candidate && theirs.offset > info.offset {
+            last_resort &= !candidate;
+            if candidate && info.synced && theirs.priority == info.priority && theirs.offset > info.offset {
                 return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
             }
+        }
+        if !info.synced && !last_resort {
+            return fail("it has never had the data, and another has".to_owned());
         }
         Ok(())
     }

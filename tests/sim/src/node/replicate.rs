@@ -120,6 +120,7 @@ impl Node {
                 up.sync = Sync::Streaming(conn);
                 up.down_since = None;
                 self.cached = true;
+                self.synced = true;
                 if replid != self.replid {
                     self.replid2 = self.replid;
                     self.second_offset = self.offset + 1;
@@ -275,6 +276,8 @@ impl Node {
                 physics.send(conn, LISTENER, Packet::Stream(entry.clone()));
             }
         } else {
+            // What others copy is what the group has.
+            self.synced = true;
             say!(physics, "node {} sends everything to {}", self.host, down.addr);
             physics.send(conn, LISTENER, Packet::FullResync { replid: self.replid });
             down.waiting = Some(Vec::new());
