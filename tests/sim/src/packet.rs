@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sentinel_core::{Message, RequestId, types::HostPort};
 use sentinel_resp::Reply;
 
@@ -49,7 +50,7 @@ pub enum Packet {
     /// The answer, to Sentinels.
     Reply { request: RequestId, reply: Reply, facts: Option<Box<InfoFacts>> },
     /// A hello on the channel that the Sentinel has subscribed.
-    Published(Arc<str>),
+    Published(Bytes),
     /// An application wants to know the master of a group.
     AskMaster { group: usize },
     /// The answer.

@@ -263,10 +263,12 @@ impl Sentinel {
                 physics.observe(&Observation::LinkUp { sentinel: self.host, to: physics.other_end(conn, DIALER) });
                 self.input(physics, Input::LinkUp { link, local });
             }
-            Packet::Published(text) => {
+            Packet::Published(payload) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
-                physics.observe(&Observation::Heard { sentinel: self.host, payload: &text });
-                let payload = bytes::Bytes::copy_from_slice(text.as_bytes());
+                physics.observe(&Observation::Heard {
+                    sentinel: self.host,
+                    payload: std::str::from_utf8(&payload).unwrap_or_default(),
+                });
                 self.input(physics, Input::Hello { link, payload });
             }
             Packet::Reply { request, reply, facts } => {

@@ -35,13 +35,15 @@ impl Invariant for OneMaster {
             // Nobody elected that one: it is what an operator wrote.
             return Ok(());
         }
-        let first = self.told.entry((group, hello.config_epoch)).or_insert_with(|| hello.addr.clone());
-        if *first == hello.addr || self.forced.contains(&(group, hello.config_epoch)) {
+        let first = self.told.entry((group, hello.config_epoch)).or_insert_with(|| hello.addr());
+        if hello.is_at(first) || self.forced.contains(&(group, hello.config_epoch)) {
             Ok(())
         } else {
             Err(format!(
                 "config epoch {} of {} was {first}, Sentinel {sentinel} says {}",
-                hello.config_epoch, hello.master, hello.addr
+                hello.config_epoch,
+                hello.master,
+                hello.addr()
             ))
         }
     }

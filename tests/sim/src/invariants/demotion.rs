@@ -14,12 +14,12 @@ pub(super) struct KeepTheMaster {
 }
 
 impl KeepTheMaster {
-    fn learn(&mut self, setting: &Setting, sentinel: HostId, name: &str, epoch: u64, addr: String) {
+    fn learn(&mut self, setting: &Setting, sentinel: HostId, name: &str, epoch: u64, addr: &str) {
         let Some(group) = setting.group_named(name) else { return };
         let known = self.heard.entry((sentinel, group)).or_insert((0, None));
         if epoch > known.0 {
-            *known = (epoch, Some(addr));
-        } else if epoch == known.0 && known.1.as_ref() != Some(&addr) {
+            *known = (epoch, Some(addr.to_owned()));
+        } else if epoch == known.0 && known.1.as_deref() != Some(addr) {
             known.1 = None;
         }
     }
@@ -40,12 +40,12 @@ impl Invariant for KeepTheMaster {
             }
             Observation::Heard { sentinel, payload } => {
                 let Some(hello) = Hello::read(payload) else { return Ok(()) };
-                self.learn(setting, *sentinel, hello.master, hello.config_epoch, hello.addr);
+                self.learn(setting, *sentinel, hello.master, hello.config_epoch, &hello.addr());
             }
             // Its own ones, too.
             Observation::Durable { sentinel, snapshot } => {
                 for it in &snapshot.masters {
-                    self.learn(setting, *sentinel, it.name.as_str(), it.config_epoch.get(), it.addr.to_string());
+                    self.learn(setting, *sentinel, it.name.as_str(), it.config_epoch.get(), &it.addr.to_string());
                 }
             }
             Observation::Sent { sentinel, to, message: Message::Replicate { of } } => {

@@ -49,7 +49,7 @@ impl Disk {
                 hello.config_epoch, master.config_epoch
             ));
         }
-        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && hello.addr != master.addr.to_string()
+        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && !hello.is_at(&master.addr.to_string())
         {
             return Err(format!("a hello tells {payload}, on disk is {}", master.addr));
         }

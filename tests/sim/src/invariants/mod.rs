@@ -78,20 +78,28 @@ impl Verdict {
 pub(crate) struct Hello<'a> {
     pub(crate) current_epoch: u64,
     pub(crate) master: &'a str,
-    pub(crate) addr: String,
+    ip: &'a str,
+    port: &'a str,
     pub(crate) config_epoch: u64,
 }
 
 impl<'a> Hello<'a> {
     pub(crate) fn read(payload: &'a str) -> Option<Self> {
-        let fields: Vec<&str> = payload.split(',').collect();
-        let [_, _, _, current_epoch, master, ip, port, config_epoch] = fields.as_slice() else { return None };
-        Some(Hello {
-            current_epoch: current_epoch.parse().ok()?,
-            master,
-            addr: format!("{ip}:{port}"),
-            config_epoch: config_epoch.parse().ok()?,
-        })
+        let mut fields = payload.split(',').skip(3);
+        let current_epoch = fields.next()?.parse().ok()?;
+        let (master, ip, port) = (fields.next()?, fields.next()?, fields.next()?);
+        let config_epoch = fields.next()?.parse().ok()?;
+        fields.next().is_none().then_some(Hello { current_epoch, master, ip, port, config_epoch })
+    }
+
+    /// The address of the master, as it is shown elsewhere.
+    pub(crate) fn addr(&self) -> String {
+        format!("{}:{}", self.ip, self.port)
+    }
+
+    /// Whether the master is at this address, as it is shown elsewhere.
+    pub(crate) fn is_at(&self, addr: &str) -> bool {
+        addr.split_once(':') == Some((self.ip, self.port))
     }
 }
 

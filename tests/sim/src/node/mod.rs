@@ -12,6 +12,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use sentinel_core::{RequestId, types::HostPort};
 
 pub use disk::Persistence;
@@ -39,7 +40,7 @@ pub enum Item {
     /// A value is added to the data set. With true, replicas acknowledge at once (WAIT).
     Write(u32, bool),
     /// A message is published.
-    Publish(Arc<str>),
+    Publish(Bytes),
     /// Nothing; the link lives.
     Ping,
 }

@@ -220,8 +220,7 @@ impl Node {
                 }
             }
             Item::Publish(text) => {
-                let text = Arc::clone(text);
-                self.deliver(physics, &text);
+                self.deliver(physics, text);
             }
             Item::Ping => {}
         }

@@ -1,7 +1,5 @@
 //! Commands from Sentinels and applications.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use sentinel_core::{Message, RequestId, types::HostPort};
 use sentinel_resp::Reply;
@@ -37,7 +35,7 @@ impl Node {
                 physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: Some(Box::new(facts)) });
             }
             Message::Hello { payload } => {
-                self.publish(physics, &payload);
+                self.publish(physics, &Bytes::copy_from_slice(payload.as_bytes()));
                 answer(physics, conn, request, Reply::Integer(1));
             }
             Message::Promote => self.change_role(physics, conn, request, None),
@@ -111,16 +109,16 @@ impl Node {
     }
 
     /// PUBLISH: to the subscribers here and, from a master, to those of all replicas.
-    fn publish(&mut self, physics: &mut Physics, payload: &Arc<str>) {
+    fn publish(&mut self, physics: &mut Physics, payload: &Bytes) {
         self.deliver(physics, payload);
         if self.is_master() && !self.loading {
-            self.feed(physics, Item::Publish(Arc::clone(payload)));
+            self.feed(physics, Item::Publish(payload.clone()));
         }
     }
 
-    pub(super) fn deliver(&self, physics: &mut Physics, payload: &Arc<str>) {
+    pub(super) fn deliver(&self, physics: &mut Physics, payload: &Bytes) {
         for conn in &self.subscribers {
-            physics.send(*conn, LISTENER, Packet::Published(Arc::clone(payload)));
+            physics.send(*conn, LISTENER, Packet::Published(payload.clone()));
         }
     }
 
