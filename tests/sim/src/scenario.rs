@@ -81,13 +81,13 @@ impl Scenario {
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::new(seed, "scenario");
         let calm = rng.permille(300);
-        let crowd = calm && rng.permille(100);
+        let crowd = calm && rng.permille(80);
         let switchovers = calm && !crowd && rng.permille(250);
-        let sentinels = rng.pick(&[3, 3, 3, 5, 5, 4]);
+        let sentinels = rng.pick(&[3, 3, 3, 3, 3, 5, 5, 4]);
         let majority = sentinels / 2 + 1;
         let quorum = if rng.permille(700) { majority } else { rng.pick(&[2, majority]) };
-        let group_count = if crowd { rng.between(5, 12) } else { rng.pick(&[1, 1, 1, 1, 2]) };
-        let sizes: &[usize] = if crowd { &[2] } else { &[3, 3, 3, 2, 4, 5] };
+        let group_count = if crowd { rng.between(4, 9) } else { rng.pick(&[1, 1, 1, 1, 2]) };
+        let sizes: &[usize] = if crowd { &[2] } else { &[3, 3, 3, 2, 2, 3, 4, 5] };
         let groups: Vec<usize> = (0..group_count).map(|_| rng.pick(sizes)).collect();
         let persistence = rng.pick(&[
             Persistence::AofAlways,
