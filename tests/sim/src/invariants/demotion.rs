@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use sentinel_core::{Message, command::Change};
 
-use super::{Hello, Invariant, Observation, Setting};
+use super::{Hello, Invariant, Observation, Setting, Sort};
 use crate::{physics::HostId, time::Time};
 
 /// No Sentinel turns the master of the newest configuration it has heard of into a replica: what that master
@@ -30,6 +30,10 @@ impl Invariant for KeepTheMaster {
         "the master of the newest known configuration is not demoted"
     }
 
+    fn looks_at(&self, sort: Sort) -> bool {
+        sort != Sort::Pong
+    }
+
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         match observation {
             Observation::Started { sentinel, .. } => self.heard.retain(|(of, _), _| of != sentinel),
@@ -40,7 +44,15 @@ impl Invariant for KeepTheMaster {
             }
             Observation::Heard { sentinel, payload } => {
                 let Some(hello) = Hello::read(payload) else { return Ok(()) };
-                self.learn(setting, *sentinel, hello.master, hello.config_epoch, &hello.addr());
+                let Some(group) = setting.group_named(hello.master) else { return Ok(()) };
+                let known = self.heard.get(&(*sentinel, group));
+                let old = known.is_some_and(|(epoch, addr)| {
+                    hello.config_epoch < *epoch
+                        || hello.config_epoch == *epoch && addr.as_ref().is_none_or(|addr| hello.is_at(addr))
+                });
+                if !old {
+                    self.learn(setting, *sentinel, hello.master, hello.config_epoch, &hello.addr());
+                }
             }
             // Its own ones, too.
             Observation::Durable { sentinel, snapshot } => {

@@ -150,8 +150,34 @@ pub(crate) trait Invariant: std::fmt::Debug {
     /// The rule in words.
     fn rule(&self) -> &'static str;
 
+    /// Whether it looks at observations of this sort. Most look at none of the most frequent ones.
+    fn looks_at(&self, sort: Sort) -> bool {
+        sort == Sort::Other
+    }
+
     /// Looks at one observation. The error says what happened.
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String>;
+}
+
+/// Sorts of observations, as far as it matters for speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    /// A status in answer to PING.
+    Pong,
+    /// A hello that was heard.
+    Heard,
+    /// All others.
+    Other,
+}
+
+impl Sort {
+    const fn of(observation: &Observation<'_>) -> Self {
+        match observation {
+            Observation::Answered { reply: Reply::Status(_), .. } => Sort::Pong,
+            Observation::Heard { .. } => Sort::Heard,
+            _ => Sort::Other,
+        }
+    }
 }
 
 /// A broken rule.
@@ -218,7 +244,8 @@ impl Checks {
                 _ => {}
             }
         }
-        for rule in &mut self.rules {
+        let sort = Sort::of(observation);
+        for rule in self.rules.iter_mut().filter(|rule| rule.looks_at(sort)) {
             if let Err(what) = rule.observe(now, &self.setting, observation)
                 && self.violation.is_none()
             {

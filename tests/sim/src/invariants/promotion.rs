@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sentinel_core::events::{Event, Subject};
 use sentinel_resp::Reply;
 
-use super::{Invariant, Observation, Setting};
+use super::{Invariant, Observation, Setting, Sort};
 use crate::{
     packet::InfoFacts,
     physics::HostId,
@@ -110,6 +110,10 @@ impl FitReplica {
 impl Invariant for FitReplica {
     fn rule(&self) -> &'static str {
         "no promotion of a node that is down, of priority 0, without data, or staler than another candidate"
+    }
+
+    fn looks_at(&self, sort: Sort) -> bool {
+        sort != Sort::Heard
     }
 
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
