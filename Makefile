@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench-failover
+.PHONY: help demo test verify fix bench-failover sim sim-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,3 +28,10 @@ bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARG
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin bench-failover -- $(ARGS)
+
+SEEDS ?= 2000
+sim: ## simulated disasters: SEEDS=1000000 for as long as you like, ARGS="--seed 7 --log" replays one, --shrink finds what it takes
+	$(CARGO) run --profile sim --package sentinel-sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS)) $(ARGS)
+
+sim-proof: ## bugs planted into the engine, each of which the simulation must find
+	$(CARGO) test --profile sim --package sentinel-sim --features planted-bugs --test planted_bugs -- --test-threads=2

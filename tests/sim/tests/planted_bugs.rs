@@ -5,7 +5,7 @@
 #![cfg(feature = "planted-bugs")]
 
 use sentinel_core::planted::{Bug, plant};
-use sentinel_sim::{run::run, scenario::Scenario, trace::Detail};
+use sentinel_sim::{run::run, scenario::Scenario, shrink::shrink, trace::Detail};
 
 /// Runs seeds, from 1 on, until a rule is broken that has one of these words in it.
 fn is_caught(bug: Bug, within: u64, rules: &[&str]) {
@@ -54,4 +54,19 @@ bugs! {
     a_replica_of_the_wrong_master: NeverFix within 100 by "within bounded time";
     peers_that_are_not_believed: IgnoreSwitches within 20 by "in time", "within bounded time";
     an_epoch_for_two_masters: ReuseConfigEpoch within 20 by "epochs", "configuration epoch";
+}
+
+#[test]
+fn fewer_faults_break_the_same_rule() {
+    plant(Some(Bug::NeverFence));
+    let broken = |scenario: &Scenario| run(scenario, Detail::None).violation.map(|it| it.rule);
+    let seed = (1..100)
+        .find(|seed| Scenario::of(*seed).faults.len() > 8 && broken(&Scenario::of(*seed)).is_some())
+        .expect("the bug is found, see above");
+    let mut scenario = Scenario::of(seed);
+    let (all, rule) = (scenario.faults.len(), broken(&scenario));
+    let needed = shrink(seed);
+    assert!(needed.len() < all, "{} of {all}", needed.len());
+    scenario.keep(&needed);
+    assert_eq!(broken(&scenario), rule);
 }

@@ -1,0 +1,37 @@
+//! Histories follow from their seeds alone. Few here; `make sim SEEDS=n` runs as many as one likes.
+
+use sentinel_sim::{run::run, scenario::Scenario, trace::Detail};
+
+#[test]
+fn the_same_seed_gives_the_same_history_byte_for_byte() {
+    for seed in 1..=4 {
+        let scenario = Scenario::of(seed);
+        let (first, second) = (run(&scenario, Detail::Lines), run(&Scenario::of(seed), Detail::Lines));
+        assert!(first.lines.len() > 50, "seed {seed} tells a story");
+        if let Some((a, b)) = first.lines.iter().zip(&second.lines).find(|(a, b)| a != b) {
+            panic!("seed {seed}: {a:?} in one run, {b:?} in the other");
+        }
+        assert_eq!(first.lines.len(), second.lines.len(), "seed {seed}");
+        assert_eq!((first.digest, first.steps), (second.digest, second.steps), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_log_that_is_kept_changes_nothing() {
+    let scenario = Scenario::of(5);
+    let (with, without) = (run(&scenario, Detail::Lines), run(&scenario, Detail::None));
+    assert_eq!((with.steps, with.losses, with.rest_after), (without.steps, without.losses, without.rest_after));
+}
+
+#[test]
+fn another_seed_gives_another_history() {
+    assert_ne!(run(&Scenario::of(6), Detail::None).digest, run(&Scenario::of(7), Detail::None).digest);
+}
+
+#[test]
+fn no_rule_is_broken() {
+    for seed in 8..=20 {
+        let outcome = run(&Scenario::of(seed), Detail::None);
+        assert_eq!(outcome.violation, None, "replay with: make sim ARGS='--seed {seed} --log'");
+    }
+}
