@@ -172,7 +172,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn classic_in_place(snapshots in collection::vec(snapshot(false), 1..4)) {
+    fn classic_in_place(snapshots in collection::vec(snapshot(true), 1..4)) {
         let folder = Folder::new();
         let path = folder.file("s.conf", CLASSIC);
         saved_and_loaded(&path, &snapshots)?;

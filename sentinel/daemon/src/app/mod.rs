@@ -18,7 +18,7 @@ use crate::{
     config::{self, Config, ConfigError, Loaded, LogLevel, Source},
     log,
     monitor::{self, Clock, Dialer},
-    persist::Store,
+    persist::{Store, Way},
     serve::{self, Access, Listeners},
 };
 use pid_file::PidFile;
@@ -97,8 +97,8 @@ pub fn run(launch: &Launch) -> ExitCode {
 /// log goes, or would go.
 fn refuse(error: &StartError, logs: bool) {
     let lines = match error {
-        StartError::Config(ConfigError::Faults(faults)) => {
-            eprintln!("{faults}");
+        StartError::Config(error) if error.is_content() => {
+            eprintln!("{error}");
             return;
         }
         StartError::Listen(error) => vec![
@@ -154,7 +154,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     }
     let users = keep.user_lines();
     let mut store = Store::new(keep);
-    store.check_writable()?;
+    let way = store.check_writable()?.clone();
     if server.daemonize && !process::is_background() {
         process::go_into_background().map_err(system("cannot go into the background"))?;
         return Ok(Ready::InBackground);
@@ -170,6 +170,9 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     *log = Some(log::start(&options).map_err(StartError::Log)?);
     for warning in &warnings {
         tracing::warn!("{warning}");
+    }
+    if let Way::InPlace(reason) = &way {
+        tracing::warn!("{}", config::written_in_place(store.path(), reason));
     }
     if server.log.syslog {
         tracing::warn!(

@@ -2,14 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use sentinel_core::types::MasterName;
 
 use super::{
+    Source,
     fault::{Fault, Place, Refusal, Warning},
     model::Config,
+    reference::Reference,
     sentinel::MasterDraft,
 };
 
@@ -67,12 +69,16 @@ pub(super) struct Builder {
     pub(super) users_elsewhere: bool,
     /// The directory that relative paths are under, so far.
     pub(super) directory: PathBuf,
+    /// Where secrets named in the configuration come from.
+    pub(super) environment: fn(&str) -> Option<String>,
+    /// The lines that name a secret instead of holding it, with the line that holds it.
+    pub(super) references: Vec<Reference>,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Warning>,
 }
 
 impl Builder {
-    pub(super) fn new(directory: &Path) -> Self {
+    pub(super) fn new(source: &Source) -> Self {
         Builder {
             config: Config::default(),
             masters: BTreeMap::new(),
@@ -80,7 +86,9 @@ impl Builder {
             sentinel_lines: Vec::new(),
             state_file: None,
             users_elsewhere: false,
-            directory: directory.to_owned(),
+            directory: source.directory.clone(),
+            environment: source.environment,
+            references: Vec::new(),
             faults: Vec::new(),
             warnings: Vec::new(),
         }

@@ -10,6 +10,7 @@ use std::{
 use super::{
     ConfigError, Source,
     build::{Builder, Directive, Origin},
+    directives::{HIDDEN, may_be_hidden},
     fault::{Fault, Place, Refusal},
     generic::not_text,
     lexer,
@@ -85,9 +86,12 @@ impl Reader<'_> {
 
     fn line(&mut self, line: &[u8], place: Place, origin: Origin) -> Result<(), ConfigError> {
         let line = line.trim_ascii();
-        if line.is_empty() || line[0] == b'#' {
+        let hidden = line.strip_prefix(HIDDEN.as_bytes());
+        if line.is_empty() || line[0] == b'#' && hidden.is_none() {
             return Ok(());
         }
+        let line = hidden.unwrap_or(line).trim_ascii();
+        let known = |words: &[String]| hidden.is_none() || may_be_hidden(words);
         let shown = mask(&String::from_utf8_lossy(line));
         let refuse = |builder: &mut Builder, refusal: Refusal| {
             builder.faults.push(Fault {
@@ -98,7 +102,17 @@ impl Reader<'_> {
                 remedy: refusal.remedy,
             });
         };
+        if line.contains(&0) {
+            refuse(
+                self.builder,
+                Refusal::new("the line has a zero byte in it", "restore the file: something else was written over it"),
+            );
+            return Ok(());
+        }
         let Ok(words) = lexer::split(line) else {
+            if hidden.is_some() {
+                return Ok(());
+            }
             refuse(
                 self.builder,
                 Refusal::new(
@@ -110,7 +124,10 @@ impl Reader<'_> {
         };
         let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
         if let Ok(words) = words {
-            return self.words(words, place, shown, origin);
+            return if known(&words) { self.words(words, place, shown, origin) } else { Ok(()) };
+        }
+        if hidden.is_some() {
+            return Ok(());
         }
         refuse(self.builder, not_text());
         Ok(())

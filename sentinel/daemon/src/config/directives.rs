@@ -1,5 +1,7 @@
 //! The names that a classic configuration may contain, and how far each is built.
 
+use super::reference;
+
 /// What happens with a generic directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
@@ -98,8 +100,25 @@ const DATA_NODE: &str = "\
     tracking-table-max-keys zset-max-listpack-entries zset-max-listpack-value zset-max-ziplist-entries \
     zset-max-ziplist-value";
 
-/// The `sentinel` directives that the reference does not know: a file that has one does not load there.
+/// The `sentinel` directives that the reference does not know: a file that has one does not load there. Behind
+/// [`HIDDEN`] it does.
 pub(super) const EXTENSIONS: &[&str] = &["down-on-refused", "lossless-failover", "ping-period", "state-config-file"];
+
+/// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
+pub(super) const HIDDEN: &str = "#@ ";
+
+/// Whether a line, in words, is one that may stand behind [`HIDDEN`]: one that the reference does not know. All others
+/// behind it are comments.
+pub(super) fn may_be_hidden(words: &[String]) -> bool {
+    match words {
+        [first, name, ..] if first.eq_ignore_ascii_case("sentinel") => {
+            let name = name.to_ascii_lowercase();
+            EXTENSIONS.contains(&name.as_str()) || reference::of_directive(&name, true).is_some()
+        }
+        [name, ..] => reference::of_directive(&name.to_ascii_lowercase(), false).is_some(),
+        [] => false,
+    }
+}
 
 /// How a generic directive is treated; none for a name that nobody knows. The name is in lower case.
 pub(super) fn support(name: &str) -> Option<Support> {

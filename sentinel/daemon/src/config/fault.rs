@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use super::last_good::LastGood;
+
 /// Where a directive stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -122,6 +124,34 @@ pub enum ConfigError {
     /// Everything that is wrong in it, at once.
     #[error("{0}")]
     Faults(Faults),
+    /// The file ends where the copy beside it goes on: what was learnt, votes given among it, would be forgotten.
+    #[error("{} has been cut off: only the beginning of what was written there is left", .path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Any of the others, where a good copy lies beside the file. Nothing is put in its place: it may be older.
+    #[error(
+        "{error}\nhelp: {}, written at {}, loads. Compare the two; then put the copy in place with: cp -p {} {}",
+        .copy.path.display(), .copy.written, .copy.path.display(), .copy.of.display()
+    )]
+    WithCopy {
+        /// What is wrong.
+        error: Box<ConfigError>,
+        /// The copy.
+        copy: LastGood,
+    },
+}
+
+impl ConfigError {
+    /// Whether the file could be read and its content is wrong: the reference says that on standard error.
+    pub fn is_content(&self) -> bool {
+        match self {
+            ConfigError::Faults(_) | ConfigError::Truncated { .. } => true,
+            ConfigError::WithCopy { error, .. } => error.is_content(),
+            ConfigError::Open { .. } | ConfigError::NotWritable { .. } => false,
+        }
+    }
 }
 
 /// All faults of one configuration, in the order in which redis-sentinel would meet them.

@@ -10,7 +10,7 @@ use super::{
     fault::{Refusal, system_text},
     lexer,
     model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
-    value,
+    reference, value,
 };
 use crate::serve;
 
@@ -21,6 +21,9 @@ impl Builder {
     /// Applies one generic directive. Its name is in lower case.
     pub(super) fn generic(&mut self, directive: &Directive) -> Result<(), Refusal> {
         let name = directive.words[0].as_str();
+        if let Some((stem, elsewhere)) = reference::of_directive(name, false) {
+            return self.generic_from(directive, stem, elsewhere);
+        }
         match support(name) {
             None => Err(Refusal::new(
                 "Bad directive or wrong number of arguments",
@@ -182,7 +185,7 @@ impl Builder {
         Ok(())
     }
 
-    fn user(&mut self, words: &[&str]) -> Result<(), Refusal> {
+    pub(super) fn user(&mut self, words: &[&str]) -> Result<(), Refusal> {
         let Some((name, rules)) = words.split_first() else {
             return Err(bad_directive("write `user NAME RULE ...`"));
         };

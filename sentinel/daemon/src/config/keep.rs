@@ -12,7 +12,7 @@ use sentinel_core::{
     types::{HostPort, MasterName},
 };
 
-use super::build::Builder;
+use super::{build::Builder, reference::Reference};
 
 /// Where what is learnt is kept, and in which form.
 #[derive(Clone, Debug)]
@@ -70,8 +70,13 @@ impl Keep {
 /// The form of the file that is written.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
-    /// The classic configuration itself. With the `sentinel` lines of included files, which must not be repeated in it.
-    Classic(Vec<Vec<String>>),
+    /// The classic configuration itself.
+    Classic {
+        /// The `sentinel` lines of included files, which must not be repeated in it.
+        included: Vec<Vec<String>>,
+        /// The lines that name secrets, which must not be written into it.
+        references: Vec<Reference>,
+    },
     /// The TOML configuration itself, in its `[state]` section.
     Toml(Base),
     /// A file of its own beside a configuration that is never written.

@@ -46,6 +46,13 @@ pub struct Key {
     pub(super) directive: &'static str,
 }
 
+impl Key {
+    /// Whether the same key with `-file` or `-env` says where the value stands.
+    pub fn is_secret(&self) -> bool {
+        self.kind == Kind::Secret || self.kind == Kind::Lines
+    }
+}
+
 const fn key(
     section: &'static str,
     name: &'static str,

@@ -8,28 +8,41 @@ use super::{
     classic,
     fault::Place,
     keep::{Base, Form, UserLines},
-    state, toml_form,
+    last_good, redo, state, toml_form,
 };
 
 /// Reads a configuration and what was learnt, checks everything, and reports all faults at once.
 ///
-/// Nothing is created, written or changed, not even the current directory: `dir` is for the caller to enter.
+/// Nothing is created, written or changed, not even the current directory: `dir` is for the caller to enter. Where the
+/// file or the state is damaged and a good copy lies beside it, the error names that copy.
 pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let path = source.directory.join(&source.path);
-    let bytes = classic::read_file(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error })?;
-    let is_toml = is_toml(&path);
-    let mut builder = Builder::new(&source.directory);
+    let outcome = classic::read_file(&path)
+        .map_err(|error| ConfigError::Open { path: source.path.clone(), error })
+        .and_then(|bytes| {
+            let truncation = last_good::truncation(&path, &bytes)?;
+            let mut loaded = read(source, &path, &redo::meaning(&bytes))?;
+            loaded.warnings.extend(truncation);
+            Ok(loaded)
+        });
+    outcome.map_err(|error| last_good::offer(source, &path, error))
+}
+
+/// Reads what a file, which need not be there, would say if these were its bytes.
+pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded, ConfigError> {
+    let is_toml = is_toml(path);
+    let mut builder = Builder::new(source);
 
     let mut included = Vec::new();
     if is_toml {
-        toml_form::take(&mut builder, source, &bytes);
+        toml_form::take(&mut builder, source, bytes);
     } else {
-        included = classic::take_main(&mut builder, &source.path, &bytes)?;
+        included = classic::take_main(&mut builder, &source.path, bytes)?;
     }
     classic::take_appended(&mut builder, source)?;
     builder.apply_sentinel_lines();
     builder.check_included(&included);
-    builder.check_generic(&end_of(source, &bytes));
+    builder.check_generic(&end_of(source, bytes));
 
     let base = Base::of(&builder);
     let form = match (builder.state_file.take(), is_toml) {
@@ -39,14 +52,17 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
             return Ok(finish(builder, Keep { path: file, form: Form::State(base), users: None }));
         }
         (None, true) => {
-            state::take_section(&mut builder, &source.path, &bytes);
+            state::take_section(&mut builder, &source.path, bytes);
             Form::Toml(base)
         }
-        (None, false) => Form::Classic(included.into_iter().map(|line| line.words).collect()),
+        (None, false) => Form::Classic {
+            included: included.into_iter().map(|line| line.words).collect(),
+            references: std::mem::take(&mut builder.references),
+        },
     };
     builder.close(is_toml)?;
     let kept_here = !is_toml && builder.config.server.acl.file.is_none() && !builder.users_elsewhere;
-    Ok(finish(builder, Keep { path, form, users: kept_here.then(UserLines::default) }))
+    Ok(finish(builder, Keep { path: path.to_owned(), form, users: kept_here.then(UserLines::default) }))
 }
 
 /// Whether a file is TOML, by its name.

@@ -13,9 +13,12 @@ mod fault;
 mod generic;
 mod keep;
 pub mod keys;
+mod last_good;
 pub(crate) mod lexer;
 mod load;
 mod model;
+pub(crate) mod redo;
+mod reference;
 mod render;
 mod rewrite;
 mod sentinel;
@@ -29,12 +32,34 @@ pub(crate) use classic::read_file;
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};
 pub use keep::{Keep, UserLines};
+pub use last_good::{LastGood, copy_path};
 pub use load::{is_toml, load};
 pub use model::{
     Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,
     Supervised, SyslogFacility, Tls,
 };
 pub use render::Renderer;
+
+/// Bytes as hex digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// What an operator should know about a file that can be written but not replaced.
+pub(crate) fn written_in_place(path: &std::path::Path, reason: &str) -> String {
+    format!(
+        "{} cannot be replaced ({reason}): it is written in place, with a redo record at its end meanwhile, which only \
+         this program understands; mount its folder instead, or keep what is learnt elsewhere with `state-file` (TOML) \
+         or `sentinel state-config-file PATH`",
+        path.display()
+    )
+}
 
 /// What is to be loaded.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use toml_edit::{DocumentMut, Item};
 
 use super::{
     keep::{Base, Form, Keep, UserLines},
+    redo,
     rewrite::{Included, Text},
     state,
 };
@@ -32,7 +33,9 @@ impl Renderer {
     /// A renderer that has not seen the file yet.
     pub fn new(keep: Keep) -> Self {
         let seen = match &keep.form {
-            Form::Classic(included) => Seen::Classic { text: Text::new(b""), included: Included::new(included) },
+            Form::Classic { included, references } => {
+                Seen::Classic { text: Text::new(b"", references), included: Included::new(included, references) }
+            }
             Form::Toml(_) => Seen::Toml { operator: String::new() },
             Form::State(_) => Seen::State,
         };
@@ -51,8 +54,9 @@ impl Renderer {
 
     /// Takes the text of the file as it is on disk now: what its author wrote there is kept.
     pub fn reread(&mut self, bytes: &[u8]) {
+        let bytes = &*redo::meaning(bytes);
         match &mut self.seen {
-            Seen::Classic { text, .. } => *text = Text::new(bytes),
+            Seen::Classic { text, .. } => text.reread(bytes),
             Seen::Toml { operator } => *operator = operator_part(&String::from_utf8_lossy(bytes)),
             Seen::State => {}
         }
@@ -70,7 +74,7 @@ impl Renderer {
             }
             (Seen::Toml { operator }, Form::Toml(base)) => with_section(operator, snapshot, base),
             (_, Form::Toml(base) | Form::State(base)) => state::render(snapshot, base, false).into_bytes(),
-            (_, Form::Classic(_)) => unreachable!("the seen text has the form of the file"),
+            (_, Form::Classic { .. }) => unreachable!("the seen text has the form of the file"),
         }
     }
 }

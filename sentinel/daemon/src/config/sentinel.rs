@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
-    os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     time::Duration,
 };
@@ -14,11 +13,13 @@ use sentinel_core::{
     types::{AddressError, Epoch, Host, HostPort, MasterName, Quorum, Secret, SentinelId},
 };
 
+use crate::scripts::is_executable;
+
 use super::{
     build::{Builder, Directive, Origin},
     directives::did_you_mean,
     fault::Refusal,
-    value,
+    reference, value,
 };
 
 /// A master in the making.
@@ -103,8 +104,10 @@ const OF_MASTER: &[(&str, usize)] = &[
 pub(super) fn group(name: &str) -> u8 {
     match name {
         "monitor" => 2,
-        name if GLOBAL.iter().any(|(known, _)| *known == name) => 1,
-        _ => 3,
+        name => {
+            let name = reference::of_directive(name, true).map_or(name, |(stem, _)| stem);
+            if GLOBAL.iter().any(|(known, _)| *known == name) { 1 } else { 3 }
+        }
     }
 }
 
@@ -116,6 +119,9 @@ fn names() -> impl Iterator<Item = &'static str> {
 impl Builder {
     /// Applies one `sentinel` directive. Both its first words are in lower case.
     pub(super) fn sentinel(&mut self, directive: &Directive) -> Result<(), Refusal> {
+        if let Some((stem, elsewhere)) = reference::of_directive(&directive.words[1], true) {
+            return self.sentinel_from(directive, stem, elsewhere);
+        }
         let words: Vec<&str> = directive.words[1..].iter().map(String::as_str).collect();
         let (name, words) = (words[0], &words[1..]);
         if name == "monitor" {
@@ -414,9 +420,7 @@ impl Builder {
     fn script(&self, path: Option<String>, called: &str) -> Result<Option<String>, Refusal> {
         let Some(path) = path else { return Ok(None) };
         let found: PathBuf = self.resolve(&path);
-        let executable =
-            std::fs::metadata(&found).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
-        if executable {
+        if is_executable(&found) {
             Ok(Some(path))
         } else {
             Err(Refusal::new(

@@ -20,7 +20,7 @@ use super::{
     classic,
     fault::{Place, Refusal},
     keep::Base,
-    lexer,
+    last_good, lexer, redo,
     sentinel::MasterDraft,
     settings::{self, Setting},
 };
@@ -28,6 +28,9 @@ use super::{
 /// First line of a state file and of the `[state]` section.
 pub(super) const MARKER: &str =
     "# ---- written by sentinel: what was learnt, and what commands changed; do not edit below ----";
+
+/// Begins the last line of a state file: the SHA-256 of all lines before it, or `none`.
+const CHECKSUM: &str = "# sha256: ";
 
 const EXPLANATION: &str = "# A value changed by a command holds until the configured one (`was`) is edited.";
 
@@ -99,7 +102,13 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ConfigError::Open { path: path.to_owned(), error }),
     };
+    builder.warnings.extend(last_good::truncation(path, &bytes)?);
+    let bytes = redo::meaning(&bytes);
     let text = String::from_utf8_lossy(&bytes);
+    if let Err(what) = verify(&text) {
+        builder.refuse(&damaged(path, text.lines().count(), None), Refusal::new(what, RESTORE));
+        return Ok(());
+    }
     match toml::from_str::<State>(&text) {
         Ok(state) => apply(builder, &Site { path, text: &text, prefix: "" }, &state),
         Err(error) => refuse(builder, path, &text, &error),
@@ -125,20 +134,46 @@ pub(super) fn take_section(builder: &mut Builder, path: &Path, bytes: &[u8]) {
 
 fn refuse(builder: &mut Builder, path: &Path, text: &str, error: &toml::de::Error) {
     let (line, column) = error.span().map_or((1, 1), |span| super::toml_form::line_and_column(text, span.start));
-    let directive = Directive {
+    let directive = damaged(path, line, Some(column));
+    builder.refuse(&directive, Refusal::new(error.message().to_owned(), RESTORE));
+}
+
+const RESTORE: &str =
+    "restore what sentinel wrote here. Removing it is the last resort: the votes given are forgotten with it";
+
+/// A place in the state.
+fn damaged(path: &Path, line: usize, column: Option<usize>) -> Directive {
+    Directive {
         words: Vec::new(),
-        place: Place::File { path: path.into(), line, column: Some(column) },
+        place: Place::File { path: path.into(), line, column },
         origin: Origin::State,
         called: "the kept state".into(),
         shown: String::new(),
+    }
+}
+
+/// Whether the bytes are a whole state file that means something.
+pub(super) fn is_whole(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    !text.trim().is_empty() && verify(&text).is_ok() && toml::from_str::<State>(&text).is_ok()
+}
+
+/// Whether a state file is all that was written, as its last line tells.
+fn verify(text: &str) -> Result<(), String> {
+    let Some(at) = text.rfind(CHECKSUM) else {
+        return if text.starts_with(MARKER) {
+            Err("its end is missing: it has been cut off".to_owned())
+        } else {
+            Ok(())
+        };
     };
-    builder.refuse(
-        &directive,
-        Refusal::new(
-            error.message().to_owned(),
-            "restore what sentinel wrote here. Removing it is the last resort: the votes given are forgotten with it",
-        ),
-    );
+    let said = text[at + CHECKSUM.len()..].trim_end();
+    if said == "none" || said == super::hex(&Sha256::digest(&text.as_bytes()[..at])) {
+        return Ok(());
+    }
+    Err(format!(
+        "its content is not what was written there. If it was edited on purpose, let its last line be `{CHECKSUM}none`"
+    ))
 }
 
 /// Where the state was read.
@@ -318,8 +353,7 @@ fn take(builder: &mut Builder, directive: &Directive) {
 /// A configured value as it is remembered: a password that stands elsewhere only by its fingerprint.
 fn told(setting: &Setting) -> String {
     if setting.secret && !setting.value.is_empty() {
-        let digest = Sha256::digest(setting.value.as_bytes());
-        return digest.iter().fold("sha256:".to_owned(), |text, byte| text + &format!("{byte:02x}"));
+        return format!("sha256:{}", super::hex(&Sha256::digest(setting.value.as_bytes())));
     }
     setting.value.clone()
 }
@@ -355,7 +389,9 @@ pub(super) fn render(snapshot: &Snapshot, base: &Base, as_section: bool) -> Stri
     } else {
         toml_edit::DocumentMut::from(root).to_string()
     };
-    format!("{MARKER}\n{EXPLANATION}\n{}", body.trim_start())
+    let text = format!("{MARKER}\n{EXPLANATION}\n{}", body.trim_start());
+    // A section stands among what the operator writes, and says nothing about that.
+    if as_section { text } else { format!("{text}{CHECKSUM}{}\n", super::hex(&Sha256::digest(text.as_bytes()))) }
 }
 
 fn master_table(master: &MasterSnapshot, base: &Base) -> Table {

@@ -8,10 +8,10 @@ use toml_edit::{Document, Item, Key as TomlKey, TableLike, Value};
 use super::{
     Source,
     build::{Builder, Directive, Origin},
-    classic,
     directives::did_you_mean,
     fault::{Place, Refusal},
     keys::{Key, Kind, of_section},
+    reference::{self, Elsewhere},
 };
 
 const SECTIONS: [&str; 6] = ["server", "sentinel", "acl", "tls", "master", "state"];
@@ -23,7 +23,7 @@ pub(super) fn take(builder: &mut Builder, source: &Source, bytes: &[u8]) {
         Ok(text) => text,
         Err(error) => {
             let valid = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
-            let mut reader = Reader { builder, source, path, text: &valid };
+            let mut reader = Reader { builder, path, text: &valid };
             return reader.refuse(
                 valid.len(),
                 "the file",
@@ -31,7 +31,7 @@ pub(super) fn take(builder: &mut Builder, source: &Source, bytes: &[u8]) {
             );
         }
     };
-    let mut reader = Reader { builder, source, path, text };
+    let mut reader = Reader { builder, path, text };
     match Document::parse(text) {
         Ok(document) => reader.document(document.as_table()),
         Err(error) => {
@@ -52,7 +52,6 @@ pub(super) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 
 struct Reader<'a> {
     builder: &'a mut Builder,
-    source: &'a Source,
     path: Arc<Path>,
     text: &'a str,
 }
@@ -177,8 +176,7 @@ impl Reader<'_> {
         }
         for (name, _) in table.iter() {
             let stem = name.strip_suffix("-file").or_else(|| name.strip_suffix("-env"));
-            let known = of_section(section)
-                .any(|key| key.name == name || key.kind == Kind::Secret && Some(key.name) == stem)
+            let known = of_section(section).any(|key| key.name == name || key.is_secret() && Some(key.name) == stem)
                 || section.is_empty() && SECTIONS.contains(&name);
             if !known {
                 let names = of_section(section)
@@ -194,9 +192,9 @@ impl Reader<'_> {
 
     fn key(&mut self, key: &Key, table: &dyn TableLike, master: Option<&str>) {
         let mut given = table.get_key_value(key.name).map(|(toml, item)| (at_key(toml), arguments(key.kind, item)));
-        if key.kind == Kind::Secret {
-            for suffix in ["file", "env"] {
-                let name = format!("{}-{suffix}", key.name);
+        if key.is_secret() {
+            for (suffix, elsewhere) in reference::SUFFIXES {
+                let name = format!("{}{suffix}", key.name);
                 let Some((toml, item)) = table.get_key_value(&name) else { continue };
                 if given.is_some() {
                     let refusal = Refusal::new(
@@ -205,7 +203,8 @@ impl Reader<'_> {
                     );
                     return self.refuse(at_key(toml), &called(key), refusal);
                 }
-                given = Some((at_key(toml), self.secret(suffix, item)));
+                given = Some((at_key(toml), self.secret(key, elsewhere, item)));
+                self.builder.users_elsewhere |= key.kind == Kind::Lines;
             }
         }
         match given {
@@ -229,34 +228,15 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret from beside the configuration.
-    fn secret(&self, suffix: &str, item: &Item) -> Result<Vec<Vec<String>>, Refusal> {
+    /// A secret, or users, from beside the configuration.
+    fn secret(&self, key: &Key, elsewhere: Elsewhere, item: &Item) -> Result<Vec<Vec<String>>, Refusal> {
         let Some(name) = item.as_str() else {
             return Err(Refusal::new("a text is expected", "name the file or the environment variable in quotes"));
         };
-        let secret = if suffix == "env" {
-            (self.source.environment)(name).ok_or_else(|| {
-                Refusal::new(
-                    format!("the environment variable {name} is not set"),
-                    format!("set {name} before the start"),
-                )
-            })?
-        } else {
-            let path = self.builder.resolve(name);
-            let bytes = classic::read_file(&path).map_err(|error| {
-                Refusal::new(
-                    format!("can't read {}: {}", path.display(), super::fault::system_text(&error)),
-                    "name a file that this user may read and that holds the password alone",
-                )
-            })?;
-            let text = String::from_utf8(bytes).map_err(|_| super::generic::not_text())?;
-            let line = text.strip_suffix('\n').unwrap_or(&text);
-            line.strip_suffix('\r').unwrap_or(line).to_owned()
-        };
-        if secret.is_empty() {
-            return Err(Refusal::new("the password is empty", "put the password there, or remove the key"));
+        if key.kind == Kind::Lines {
+            return self.builder.users_from(elsewhere, name);
         }
-        Ok(vec![vec![secret]])
+        self.builder.secret_from(elsewhere, name).map(|secret| vec![vec![secret]])
     }
 
     fn directive(&self, at: usize, called: &str, words: Vec<String>) -> Directive {

@@ -6,6 +6,7 @@ use sentinel_core::{
 };
 
 use super::{
+    reference::Reference,
     settings::{self, Setting},
     value,
 };
@@ -37,8 +38,17 @@ pub(super) enum Need {
     WherePresent,
     /// It says "not set": only where an included file says something else; lines that stand are removed.
     Unset,
-    /// It would keep the reference from loading the file: only where such a line stands.
+    /// The reference would refuse a file with it: where no such line stands, it is written as a comment there.
     Extension,
+    /// The same for what counts anyway: only where such a line stands, or where an included file says something else.
+    ExtensionWherePresent,
+}
+
+impl Need {
+    /// Whether the line is written as one that the reference takes for a comment.
+    pub(super) const fn is_hidden(self) -> bool {
+        matches!(self, Need::Extension | Need::ExtensionWherePresent)
+    }
 }
 
 /// All lines for a snapshot.
@@ -86,7 +96,7 @@ fn of_master(lines: &mut Vec<Wanted>, master: &MasterSnapshot) {
 
 fn need(setting: &Setting) -> Need {
     if super::directives::EXTENSIONS.contains(&setting.directive) {
-        Need::Extension
+        if setting.is_default() { Need::ExtensionWherePresent } else { Need::Extension }
     } else if setting.value.is_empty() {
         Need::Unset
     } else if setting.is_default() {
@@ -109,7 +119,16 @@ fn global_setting(setting: &Setting) -> Wanted {
 }
 
 /// A line that stands in a file, in the words in which it would be wanted. None: not a line that is ever written.
-pub(super) fn recognise(words: &[String]) -> Option<(Slot, Vec<String>)> {
+///
+/// One that names a secret is wanted in the words that hold it.
+pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<(Slot, Vec<String>)> {
+    if let [first, named @ ..] = words
+        && first.eq_ignore_ascii_case("sentinel")
+        && let Some(reference) = references.iter().find(|reference| is_same(&reference.words, named))
+    {
+        let means = std::iter::once(first.clone()).chain(reference.means.iter().cloned()).collect::<Vec<_>>();
+        return recognise(&means, &[]);
+    }
     let [first, directive, arguments @ ..] = words else { return None };
     if !first.eq_ignore_ascii_case("sentinel") {
         return None;
@@ -185,4 +204,12 @@ pub(super) fn recognise(words: &[String]) -> Option<(Slot, Vec<String>)> {
     let slot = Slot { directive: directive.clone(), master: of_master.then(|| arguments[0].clone()) };
     arguments.insert(0, directive);
     Some((slot, arguments))
+}
+
+/// Whether two lines are the same, whatever the case of the directive.
+fn is_same(one: &[String], other: &[String]) -> bool {
+    match (one, other) {
+        ([name, rest @ ..], [other, others @ ..]) => name.eq_ignore_ascii_case(other) && rest == others,
+        _ => false,
+    }
 }

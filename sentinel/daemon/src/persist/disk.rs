@@ -1,9 +1,9 @@
 //! The file operations that durability depends on, each of which can fail.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -25,6 +25,11 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// How many bytes the file has.
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
     fn of(meta: &fs::Metadata) -> Self {
         Stamp {
             device: meta.dev(),
@@ -102,6 +107,35 @@ pub trait Disk: Send {
     /// Puts the new version in the place of the old one. On failure the temporary file is removed.
     fn rename(&mut self, file: NamedTempFile, target: &Path) -> io::Result<()> {
         file.persist(target).map(drop).map_err(|error| error.error)
+    }
+
+    /// Whether a file is mounted on its own, so that nothing can be put in its place. Unknown counts as no.
+    fn is_mounted(&mut self, path: &Path) -> bool {
+        use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+
+        statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS)
+            .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+    }
+
+    /// The file that is there, for writing in place.
+    fn open(&mut self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).open(path)
+    }
+
+    /// Writes all of it at this place of a file.
+    fn write_at(&mut self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    /// Forces what was written in place to the medium. Returns the version that is there now.
+    fn sync_in_place(&mut self, file: &File) -> io::Result<Stamp> {
+        file.sync_all()?;
+        Ok(Stamp::of(&file.metadata()?))
+    }
+
+    /// Cuts a file off at this length.
+    fn truncate(&mut self, file: &File, length: u64) -> io::Result<()> {
+        file.set_len(length)
     }
 
     /// Forces the new name to the medium.

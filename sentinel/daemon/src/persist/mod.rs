@@ -17,13 +17,17 @@ mod disk;
 mod store;
 
 pub use disk::{Disk, RealDisk, Stamp};
-pub use store::{SaveError, Step, Store};
+pub use store::{SaveError, Step, Store, Way};
 
 /// The first pause after a failed save.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long nothing has been saved when the copy beside the file is made. Meanwhile a failover may be going on, and every
+/// save counts.
+const COPY_DELAY: Duration = Duration::from_secs(1);
 
 /// What became of a snapshot.
 #[derive(Debug)]
@@ -85,6 +89,7 @@ fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnM
     let Ok(mut job) = inbox.recv() else { return };
     let mut pause = FIRST_PAUSE;
     let mut closing = false;
+    let mut copied = true;
     loop {
         while let Ok(newer) = inbox.try_recv() {
             job = newer;
@@ -93,6 +98,7 @@ fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnM
             Ok(()) => {
                 report(Outcome::Saved(job.seq));
                 pause = FIRST_PAUSE;
+                copied = false;
                 None
             }
             Err(error) => {
@@ -103,12 +109,12 @@ fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnM
             }
         };
         if closing {
-            return;
+            return keep_copy(&mut store);
         }
         match waits {
-            None => match inbox.recv() {
-                Ok(newer) => job = newer,
-                Err(_) => return,
+            None => match next(&mut store, inbox, &mut copied) {
+                Some(newer) => job = newer,
+                None => return,
             },
             Some(wait) => match inbox.recv_timeout(wait) {
                 Ok(newer) => job = newer,
@@ -116,5 +122,27 @@ fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnM
                 Err(RecvTimeoutError::Disconnected) => closing = true,
             },
         }
+    }
+}
+
+/// Waits for the next snapshot, and makes the copy while there is none. None: there will be none any more.
+fn next<D: Disk>(store: &mut Store<D>, inbox: &Receiver<Job>, copied: &mut bool) -> Option<Job> {
+    if !*copied {
+        match inbox.recv_timeout(COPY_DELAY) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Disconnected) => {
+                keep_copy(store);
+                return None;
+            }
+            Err(RecvTimeoutError::Timeout) => keep_copy(store),
+        }
+        *copied = true;
+    }
+    inbox.recv().ok()
+}
+
+fn keep_copy<D: Disk>(store: &mut Store<D>) {
+    if let Err(error) = store.keep_copy() {
+        tracing::debug!("no copy of {} can be kept beside it: {error}", store.path().display());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use sentinel_core::snapshot::Snapshot;
 
 use super::disk::{Disk, RealDisk, Stamp};
-use crate::config::{ConfigError, Keep, Renderer};
+use crate::config::{ConfigError, Keep, Renderer, copy_path, redo, system_text};
 
 /// How often a file that somebody changes during a save is read again before that save gives up.
 const MAX_REREADS: usize = 5;
@@ -29,6 +29,12 @@ pub enum Step {
     Rename,
     /// Forcing the new name to the medium.
     SyncFolder,
+    /// In place: appending the record from which the rest can be done again.
+    Record,
+    /// In place: overwriting the old content.
+    Overwrite,
+    /// In place: cutting the record off.
+    Truncate,
 }
 
 impl fmt::Display for Step {
@@ -40,13 +46,16 @@ impl fmt::Display for Step {
             Step::Sync => "fsync",
             Step::Rename => "renaming the temporary file over it",
             Step::SyncFolder => "fsync of its folder",
+            Step::Record => "appending a redo record to it",
+            Step::Overwrite => "overwriting it in place",
+            Step::Truncate => "cutting off its redo record",
         })
     }
 }
 
 /// Why a snapshot is not known to be durable.
 #[derive(Debug, thiserror::Error)]
-#[error("{} could not be saved ({step}): {}{}", .path.display(), crate::config::system_text(.error), remedy(.error))]
+#[error("{} could not be saved ({step}): {}{}", .path.display(), system_text(.error), remedy(.error))]
 pub struct SaveError {
     /// The file.
     pub path: PathBuf,
@@ -71,11 +80,22 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
+/// How a file gets its next version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A temporary file is renamed over it: a reader sees the old or the new one.
+    Replace,
+    /// It is overwritten, with a redo record at its end meanwhile: after a crash this program reads the old or the new
+    /// content, but others may see a mix of both. With the reason why it cannot be replaced.
+    InPlace(String),
+}
+
 /// Keeps snapshots in one file.
 #[derive(Debug)]
 pub struct Store<D = RealDisk> {
     disk: D,
     renderer: Renderer,
+    way: Way,
     /// The version that the renderer knows.
     seen: Option<Stamp>,
     /// What is on the medium for certain.
@@ -92,7 +112,7 @@ impl Store {
 impl<D: Disk> Store<D> {
     /// A store on another disk.
     pub fn on(disk: D, keep: Keep) -> Self {
-        Store { disk, renderer: Renderer::new(keep), seen: None, durable: None }
+        Store { disk, renderer: Renderer::new(keep), way: Way::Replace, seen: None, durable: None }
     }
 
     /// The file, as it was named.
@@ -100,20 +120,36 @@ impl<D: Disk> Store<D> {
         self.renderer.path()
     }
 
-    /// Tells at the start what would otherwise be found out at the first failover: whether the file can be replaced.
-    pub fn check_writable(&mut self) -> Result<(), ConfigError> {
+    /// Tells at the start what would otherwise be found out at the first failover: whether the file can be written, and
+    /// how.
+    ///
+    /// A file that cannot be written is an error, as in the reference. One that can be written but not replaced is
+    /// written in place; the reference starts, too, but then never saves anything.
+    pub fn check_writable(&mut self) -> Result<&Way, ConfigError> {
         let path = self.path().to_owned();
-        let private = self.renderer.is_private();
-        let disk = &mut self.disk;
-        let outcome = (|| {
-            let target = disk.resolve(&path)?;
-            let present = disk.stamp(&target)?;
-            if present.is_some() {
-                std::fs::OpenOptions::new().append(true).open(&target)?;
+        match self.probe(&path) {
+            Ok(way) => {
+                self.way = way;
+                Ok(&self.way)
             }
-            disk.create(&target, None, private).map(drop)
-        })();
-        outcome.map_err(|error| ConfigError::NotWritable { path, error })
+            Err(error) => Err(ConfigError::NotWritable { path, error }),
+        }
+    }
+
+    fn probe(&mut self, path: &Path) -> io::Result<Way> {
+        let private = self.renderer.is_private();
+        let target = self.disk.resolve(path)?;
+        let exists = self.disk.stamp(&target)?.is_some();
+        if exists {
+            self.disk.open(&target)?;
+            if self.disk.is_mounted(&target) {
+                return Ok(Way::InPlace(MOUNTED.to_owned()));
+            }
+        }
+        match self.disk.create(&target, None, private) {
+            Ok(_) => Ok(Way::Replace),
+            Err(error) => in_place(exists, &error).ok_or(error),
+        }
     }
 
     /// Makes a snapshot durable. After an error the file is what it was before, or complete and new, but then perhaps not
@@ -133,22 +169,98 @@ impl<D: Disk> Store<D> {
             if self.durable.as_ref() == Some(&bytes) {
                 return Ok(());
             }
-            let private = self.renderer.is_private();
-            let mut file = self.disk.create(&target, present.as_ref(), private).map_err(at(Step::Create))?;
-            self.disk.write(&mut file, &bytes).map_err(at(Step::Write))?;
-            let written = self.disk.sync_file(&file).map_err(at(Step::Sync))?;
-            // Someone who saved an edit while we wrote must not lose it.
-            if attempt < MAX_REREADS && self.disk.stamp(&target).map_err(at(Step::Read))? != present {
-                continue;
+            let outcome = match (&self.way, present) {
+                (Way::InPlace(_), Some(present)) => self.overwrite(&target, present, &bytes),
+                _ => self.replace(&target, present, &bytes, attempt < MAX_REREADS),
+            };
+            match outcome {
+                Ok(true) => {
+                    self.durable = Some(bytes);
+                    return Ok(());
+                }
+                Ok(false) => {}
+                // A file system that was found writable at the start may be another one by now.
+                Err((step @ (Step::Create | Step::Rename), error)) => match in_place(present.is_some(), &error) {
+                    Some(way) if attempt < MAX_REREADS => self.way = way,
+                    _ => return Err(at(step)(error)),
+                },
+                Err((step, error)) => return Err(at(step)(error)),
             }
-            self.disk.rename(file, &target).map_err(at(Step::Rename))?;
-            self.seen = Some(written);
-            self.durable = None;
-            self.disk.sync_folder(&target).map_err(at(Step::SyncFolder))?;
-            self.durable = Some(bytes);
-            return Ok(());
         }
         Ok(())
+    }
+
+    /// How the next version will be written.
+    pub const fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// Puts a copy of what is durable beside the file, from which it can be restored if somebody garbles it.
+    ///
+    /// Nothing depends on it, so a save does not wait for it, and a folder that cannot be written has none.
+    pub fn keep_copy(&mut self) -> io::Result<()> {
+        let Some(bytes) = &self.durable else { return Ok(()) };
+        let target = self.disk.resolve(self.renderer.path())?;
+        let copy = copy_path(&target);
+        let like = self.disk.stamp(&target)?;
+        let mut file = self.disk.create(&copy, like.as_ref(), true)?;
+        self.disk.write(&mut file, bytes)?;
+        self.disk.sync_file(&file)?;
+        self.disk.rename(file, &copy)
+    }
+
+    /// Puts a new file in the place of the present one. False: somebody changed that one meanwhile.
+    fn replace(
+        &mut self,
+        target: &Path,
+        present: Option<Stamp>,
+        bytes: &[u8],
+        look_again: bool,
+    ) -> Result<bool, (Step, io::Error)> {
+        let at = |step| move |error| (step, error);
+        let private = self.renderer.is_private();
+        let mut file = self.disk.create(target, present.as_ref(), private).map_err(at(Step::Create))?;
+        self.disk.write(&mut file, bytes).map_err(at(Step::Write))?;
+        let written = self.disk.sync_file(&file).map_err(at(Step::Sync))?;
+        // Someone who saved an edit while we wrote must not lose it.
+        if look_again && self.disk.stamp(target).map_err(at(Step::Read))? != present {
+            return Ok(false);
+        }
+        self.disk.rename(file, target).map_err(at(Step::Rename))?;
+        self.seen = Some(written);
+        self.durable = None;
+        self.disk.sync_folder(target).map_err(at(Step::SyncFolder))?;
+        Ok(true)
+    }
+
+    /// Overwrites the present file, so that it means the old or the new content at every moment: see [`redo`].
+    fn overwrite(&mut self, target: &Path, present: Stamp, bytes: &[u8]) -> Result<bool, (Step, io::Error)> {
+        let at = |step| move |error| (step, error);
+        let file = self.disk.open(target).map_err(at(Step::Record))?;
+        self.durable = None;
+        self.seen = None;
+        let record = redo::record(present.length(), bytes);
+        let recorded = self
+            .disk
+            .write_at(&file, present.length(), &record)
+            .and_then(|()| self.disk.sync_in_place(&file).map(drop))
+            .map_err(at(Step::Record));
+        if let Err(error) = recorded {
+            // A part of it may stand there. It counts for nothing, but takes room on a medium that may be full.
+            let _ = self.disk.truncate(&file, present.length());
+            return Err(error);
+        }
+        self.disk
+            .write_at(&file, 0, bytes)
+            .and_then(|()| self.disk.sync_in_place(&file).map(drop))
+            .map_err(at(Step::Overwrite))?;
+        let written = self
+            .disk
+            .truncate(&file, bytes.len() as u64)
+            .and_then(|()| self.disk.sync_in_place(&file))
+            .map_err(at(Step::Truncate))?;
+        self.seen = Some(written);
+        Ok(true)
     }
 
     /// Reads the file again if it is another one than the renderer knows.
@@ -165,4 +277,18 @@ impl<D: Disk> Store<D> {
         }
         Ok(present)
     }
+}
+
+const MOUNTED: &str = "it is mounted on its own";
+
+/// Whether an error means that a file which is there can only be written in place.
+fn in_place(exists: bool, error: &io::Error) -> Option<Way> {
+    let reason = match error.kind() {
+        io::ErrorKind::ResourceBusy => MOUNTED.to_owned(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            format!("its folder is not writable: {}", system_text(error))
+        }
+        _ => return None,
+    };
+    exists.then_some(Way::InPlace(reason))
 }

@@ -23,10 +23,9 @@ pub(crate) async fn refuse_unusable(change: Change) -> Change {
 }
 
 fn cut(mut options: Vec<SetOption>, error: Option<Reply>) -> (Vec<SetOption>, Option<Reply>) {
-    let unusable = options
-        .iter()
-        .enumerate()
-        .find_map(|(at, option)| script(option).filter(|(path, _)| !is_executable(path)).map(|(_, error)| (at, error)));
+    let unusable = options.iter().enumerate().find_map(|(at, option)| {
+        script(option).filter(|(path, _)| !is_executable(Path::new(path))).map(|(_, error)| (at, error))
+    });
     match unusable {
         Some((at, refusal)) => {
             options.truncate(at);
@@ -48,7 +47,7 @@ fn script(option: &SetOption) -> Option<(&str, Refusal)> {
     }
 }
 
-/// Whether this process may execute the file.
-fn is_executable(path: &str) -> bool {
-    Path::new(path).is_file() && access(path, Access::EXEC_OK).is_ok()
+/// Whether this process may execute the file, as the system says: bits of the mode say it for nobody in particular.
+pub(crate) fn is_executable(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }

@@ -3,5 +3,5 @@
 mod check;
 mod run;
 
-pub(crate) use check::refuse_unusable;
+pub(crate) use check::{is_executable, refuse_unusable};
 pub(crate) use run::Runner;
