@@ -105,7 +105,7 @@ fn refuse(error: &StartError, logs: bool) {
             format!("Warning: Could not create server TCP listening socket {error}"),
             format!("Failed listening on port {} (TCP), aborting.", error.port),
         ],
-        error => vec![error.to_string()],
+        error => error.to_string().lines().map(str::to_owned).collect(),
     };
     for line in lines {
         if logs {
@@ -144,7 +144,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         std::io::stdin().read_to_end(&mut lines).map_err(StartError::Stdin)?;
         source.stdin = Some(lines);
     }
-    let Loaded { config, warnings, keep } = config::load(&source)?;
+    let Loaded { config, warnings, keep, .. } = config::load(&source)?;
     let server = &config.server;
     if server.tls.replication {
         return Err(StartError::Unsupported(

@@ -92,10 +92,17 @@ enum Command {
         #[command(flatten)]
         sentinel: Sentinel,
     },
-    /// Check a configuration file and say everything that is wrong with it
+    /// Check configuration files: say everything that is wrong with them, and warn of what is dangerous
+    ///
+    /// Several files are compared: two Sentinels must not have one id. Exit status: 0 all load, with or without warnings;
+    /// 1 something is wrong, or with --strict dangerous.
     Check {
-        /// The configuration file
-        file: PathBuf,
+        /// The configuration files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Fail on warnings, too
+        #[arg(long)]
+        strict: bool,
     },
     /// Kill a real master and watch the failover, on this machine, in a minute
     Demo(demo::Options),
@@ -163,7 +170,7 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         Some(Command::GetMasterAddrByName { name, sentinel }) => ask::address(&sentinel, &name).into(),
         Some(Command::Masters { sentinel }) => ask::masters(&sentinel).into(),
         Some(Command::Failover { name, sentinel }) => ask::failover(&sentinel, &name).into(),
-        Some(Command::Check { file }) => check::run(&file).into(),
+        Some(Command::Check { files, strict }) => check::run(&files, strict).into(),
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut definition(), "sentinel", &mut std::io::stdout());

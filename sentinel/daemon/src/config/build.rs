@@ -11,6 +11,7 @@ use super::{
     Source,
     fault::{Fault, Place, Refusal, Warning},
     model::Config,
+    places::Places,
     reference::Reference,
     sentinel::MasterDraft,
 };
@@ -73,6 +74,8 @@ pub(super) struct Builder {
     pub(super) environment: fn(&str) -> Option<String>,
     /// The lines that name a secret instead of holding it, with the line that holds it.
     pub(super) references: Vec<Reference>,
+    /// Where everything was said last.
+    pub(super) places: Places,
     pub(super) faults: Vec<Fault>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -89,6 +92,7 @@ impl Builder {
             directory: source.directory.clone(),
             environment: source.environment,
             references: Vec::new(),
+            places: Places::default(),
             faults: Vec::new(),
             warnings: Vec::new(),
         }
@@ -102,7 +106,10 @@ impl Builder {
             if directive.words.len() > 1 {
                 self.sentinel_lines.push(directive);
             }
-        } else if let Err(refusal) = self.generic(&directive) {
+            return;
+        }
+        self.places.put(None, &directive.words[0], &directive);
+        if let Err(refusal) = self.generic(&directive) {
             self.refuse(&directive, refusal);
         }
     }
@@ -115,6 +122,8 @@ impl Builder {
         }
         lines.sort_by_key(|line| super::sentinel::group(&line.words[1]));
         for line in &lines {
+            let of_master = super::sentinel::group(&line.words[1]) > 1;
+            self.places.put(line.words.get(2).filter(|_| of_master), &line.words[1], line);
             if let Err(refusal) = self.sentinel(line) {
                 self.refuse(line, refusal);
             }
@@ -125,6 +134,17 @@ impl Builder {
     pub(super) fn close_masters(&mut self) {
         let masters = std::mem::take(&mut self.masters);
         for (_, draft) in masters {
+            if let Some((addr, _)) = self.config.id.as_ref().and_then(|id| draft.peers.get(id)) {
+                self.warnings.push(Warning {
+                    place: self.places.of(Some(draft.name.as_str()), "known-sentinel"),
+                    directive: "sentinel myid".into(),
+                    text: format!(
+                        "the Sentinel known at {addr} for `{}` has the id of this one: if that is not this one under another \
+                         address, its file was copied, and the two cannot be told apart. Remove `sentinel myid` from one of them",
+                        draft.name
+                    ),
+                });
+            }
             let snapshot = draft.close(self.config.id.as_ref());
             self.config.masters.push(snapshot);
         }

@@ -8,7 +8,9 @@ use super::{
     classic,
     fault::Place,
     keep::{Base, Form, UserLines},
-    last_good, redo, state, toml_form,
+    last_good,
+    places::Places,
+    redo, state, toml_form,
 };
 
 /// Reads a configuration and what was learnt, checks everything, and reports all faults at once.
@@ -32,6 +34,7 @@ pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
 pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded, ConfigError> {
     let is_toml = is_toml(path);
     let mut builder = Builder::new(source);
+    builder.places = Places::within(&source.path);
 
     let mut included = Vec::new();
     if is_toml {
@@ -81,7 +84,7 @@ impl Builder {
 }
 
 fn finish(builder: Builder, keep: Keep) -> Loaded {
-    Loaded { config: builder.config, warnings: builder.warnings, keep }
+    Loaded { config: builder.config, warnings: builder.warnings, keep, places: builder.places }
 }
 
 /// Where faults belong that concern several lines.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 mod build;
 mod classic;
+mod dangers;
 mod directives;
 mod fault;
 mod generic;
@@ -17,6 +18,7 @@ mod last_good;
 pub(crate) mod lexer;
 mod load;
 mod model;
+mod places;
 pub(crate) mod redo;
 mod reference;
 mod render;
@@ -29,6 +31,7 @@ mod value;
 mod wanted;
 
 pub(crate) use classic::read_file;
+pub use dangers::{copied_ids, dangers};
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};
 pub use keep::{Keep, UserLines};
@@ -48,6 +51,16 @@ fn hex(bytes: &[u8]) -> String {
         // Writing to a string does not fail.
         let _ = write!(text, "{byte:02x}");
         text
+    })
+}
+
+/// Whether a password stands in the text of a configuration.
+fn holds_secrets(path: &std::path::Path, bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).any(|line| {
+        let masked = if is_toml(path) { toml_form::mask(line) } else { classic::mask(line) };
+        // A digest of a password, or the name of a file that holds one, is no secret.
+        masked.ends_with("******") && (!line.trim_start().starts_with("user") || line.contains('>'))
     })
 }
 
@@ -99,4 +112,6 @@ pub struct Loaded {
     pub warnings: Vec<Warning>,
     /// Where and how what is learnt is written back.
     pub keep: Keep,
+    /// Where each thing was said.
+    places: places::Places,
 }

@@ -265,9 +265,11 @@ fn called(key: &Key) -> String {
 }
 
 /// A line as it may be shown: one that may hold a password ends at its `=`.
-fn mask(line: &str) -> String {
+pub(super) fn mask(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let secret = lower.contains("pass") || lower.trim_start().starts_with("users") || line.contains('>');
+    let named =
+        lower.split('=').next().is_some_and(|key| key.trim().ends_with("-file") || key.trim().ends_with("-env"));
+    let secret = !named && lower.contains("pass") || lower.trim_start().starts_with("users") || line.contains('>');
     match line.split_once('=') {
         Some((name, _)) if secret => format!("{name}= ******"),
         None if secret => "******".to_owned(),

@@ -86,10 +86,10 @@ impl Persister {
 }
 
 fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnMut(Outcome)) {
-    let Ok(mut job) = inbox.recv() else { return };
+    let mut copied = false;
+    let Some(mut job) = next(&mut store, inbox, &mut copied) else { return };
     let mut pause = FIRST_PAUSE;
     let mut closing = false;
-    let mut copied = true;
     loop {
         while let Ok(newer) = inbox.try_recv() {
             job = newer;

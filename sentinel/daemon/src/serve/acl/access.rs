@@ -45,6 +45,11 @@ impl Access {
         }
     }
 
+    /// Whether anybody may do everything without a password.
+    pub fn is_open(&self) -> bool {
+        self.users.get(DEFAULT).is_some_and(|rules| rules.lets_everyone_in() && rules.is_unrestricted())
+    }
+
     /// The users of `user` lines or of the ACL file. What they say of `default` stands in the place of `requirepass`,
     /// and an ACL file does so in any case, as in the reference. `kept` takes `user` lines as they are changed.
     ///

@@ -1,0 +1,253 @@
+//! What loads and does what it says, but will be regretted: said by `sentinel check`, never a reason not to start.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sentinel_core::{
+    snapshot::MasterSnapshot,
+    types::{Host, HostPort, SentinelId},
+};
+
+use super::{Config, Loaded, Warning};
+
+/// Below this a garbage collection or a busy host is taken for a death.
+const SHORT_DOWN_AFTER: Duration = Duration::from_millis(500);
+
+/// Below this a replica that is a little slow makes the failover fail, and the next one waits twice as long.
+const SHORT_FAILOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Everything dangerous in one configuration. `open`: whether anybody may do everything without a password.
+pub fn dangers(loaded: &Loaded, open: bool) -> Vec<Warning> {
+    let mut found = Dangers { loaded, warnings: Vec::new() };
+    for master in &loaded.config.masters {
+        found.quorum(master);
+        found.times(master);
+        found.loopback(master);
+        found.user_without_password(master);
+    }
+    found.twins();
+    found.announced();
+    found.open_port(open);
+    found.readable_secrets();
+    found.warnings
+}
+
+/// The ids that several of the files have: the Sentinels would take each other for themselves.
+pub fn copied_ids<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Config)>) -> Vec<String> {
+    let mut owners: BTreeMap<&SentinelId, Vec<PathBuf>> = BTreeMap::new();
+    for (path, config) in files {
+        if let Some(id) = &config.id {
+            let owners = owners.entry(id).or_default();
+            let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            if !owners.contains(&real) {
+                owners.push(real);
+            }
+        }
+    }
+    let shared = owners.into_iter().filter(|(_, owners)| owners.len() > 1);
+    shared
+        .map(|(id, owners)| {
+            let owners: Vec<String> = owners.iter().map(|path| path.display().to_string()).collect();
+            format!(
+                "{}: sentinel myid: {id} stands in all of them: they would be counted as one Sentinel. Remove the line from all \
+                 but one",
+                owners.join(", ")
+            )
+        })
+        .collect()
+}
+
+struct Dangers<'a> {
+    loaded: &'a Loaded,
+    warnings: Vec<Warning>,
+}
+
+impl Dangers<'_> {
+    fn say(&mut self, master: Option<&MasterSnapshot>, directive: &str, text: String) {
+        let name = master.map(|master| master.name.as_str());
+        let text = match name {
+            Some(name) => format!("`{name}`: {text}"),
+            None => text,
+        };
+        self.warnings.push(Warning {
+            place: self.loaded.places.of(name, directive),
+            directive: if master.is_some() { format!("sentinel {directive}") } else { directive.to_owned() },
+            text,
+        });
+    }
+
+    /// Only once peers are known: before the first start nobody can tell how many there will be.
+    fn quorum(&mut self, master: &MasterSnapshot) {
+        let known = master.peers.len() + 1;
+        let quorum = master.settings.quorum.get() as usize;
+        let majority = known / 2 + 1;
+        if known == 1 {
+            return;
+        }
+        if quorum > known {
+            let text = format!(
+                "a quorum of {quorum} is never reached by the {known} Sentinels that are known: there will be no failover. Write \
+                 {majority}"
+            );
+            self.say(Some(master), "monitor", text);
+        } else if quorum < majority {
+            let text = format!(
+                "{quorum} of {known} Sentinels say that the master is down for all: one broken link is enough for an attempt to \
+                 replace it. The majority is {majority}"
+            );
+            self.say(Some(master), "monitor", text);
+        } else if quorum == known && known > 2 {
+            let text = format!(
+                "a quorum of all {known} Sentinels: while one of them is away there will be no failover. The majority is {majority}"
+            );
+            self.say(Some(master), "monitor", text);
+        }
+        if known == 2 {
+            let text =
+                "two Sentinels: as soon as one is away nobody has the majority, and there will be no failover. Run three"
+                    .to_owned();
+            self.say(Some(master), "known-sentinel", text);
+        }
+    }
+
+    fn times(&mut self, master: &MasterSnapshot) {
+        let settings = &master.settings;
+        let ms = |time: Duration| time.as_millis();
+        if settings.down_after < SHORT_DOWN_AFTER {
+            let text = format!(
+                "{} ms of silence are not yet a death: a busy host or a slow disk is silent for longer. Write {} or more",
+                ms(settings.down_after),
+                ms(SHORT_DOWN_AFTER)
+            );
+            self.say(Some(master), "down-after-milliseconds", text);
+        }
+        let least = SHORT_FAILOVER_TIMEOUT.max(settings.down_after.min(Duration::from_secs(60)));
+        if settings.failover_timeout < least {
+            let text = format!(
+                "within {} ms a failover has to end, and twice that passes before the next one: a replica that is a little slow \
+                 makes it fail. Write {} or more",
+                ms(settings.failover_timeout),
+                ms(least)
+            );
+            self.say(Some(master), "failover-timeout", text);
+        }
+        if settings.ping_period.is_some_and(|period| period >= settings.down_after) {
+            let text =
+                "a PING is sent only after the silence that counts as a death: the master is always down. Write a \
+                        quarter of down-after or less"
+                    .to_owned();
+            self.say(Some(master), "ping-period", text);
+        }
+    }
+
+    /// An address that means another host on each host.
+    fn loopback(&mut self, master: &MasterSnapshot) {
+        if !is_loopback(&master.addr.host) {
+            return;
+        }
+        let elsewhere = |addr: &HostPort| !is_loopback(&addr.host);
+        let announced =
+            self.loaded.config.globals.announce_ip.as_ref().filter(|host| !is_loopback(host)).map(ToString::to_string);
+        let witness = announced
+            .map(|host| format!("this Sentinel is announced as {host}"))
+            .or_else(|| {
+                let peer = master.peers.iter().find(|(_, addr)| elsewhere(addr))?;
+                Some(format!("another Sentinel is at {}", peer.1))
+            })
+            .or_else(|| {
+                let replica = master.replicas.iter().find(|addr| elsewhere(addr))?;
+                Some(format!("a replica is at {replica}"))
+            });
+        if let Some(witness) = witness {
+            let text = format!(
+                "{} means this host to everybody who hears it, but {witness}: clients and Sentinels on other hosts are sent to \
+                 themselves. Write the address that they reach the master at",
+                master.addr.host
+            );
+            self.say(Some(master), "monitor", text);
+        }
+    }
+
+    fn user_without_password(&mut self, master: &MasterSnapshot) {
+        if master.settings.auth_user.is_some() && master.settings.auth_pass.is_none() {
+            let text = "without auth-pass no AUTH is sent at all: the user counts for nothing".to_owned();
+            self.say(Some(master), "auth-user", text);
+        }
+    }
+
+    /// Two names on one address would be failed over twice, each undoing the other's work.
+    fn twins(&mut self) {
+        let masters = &self.loaded.config.masters;
+        let mut first: BTreeMap<&HostPort, &MasterSnapshot> = BTreeMap::new();
+        for master in masters {
+            match first.get(&master.addr) {
+                // Port 0 stands for a master whose address is not known yet.
+                Some(twin) if master.addr.port != 0 => {
+                    let text = format!(
+                        "{} is the address of `{}`, too: both would be failed over, each against the other. Keep one of them",
+                        master.addr, twin.name
+                    );
+                    self.say(Some(master), "monitor", text);
+                }
+                Some(_) => {}
+                None => drop(first.insert(&master.addr, master)),
+            }
+        }
+    }
+
+    fn announced(&mut self) {
+        let config = &self.loaded.config;
+        let Some(announced) = &config.globals.announce_ip else { return };
+        let elsewhere = |master: &MasterSnapshot| !is_loopback(&master.addr.host);
+        if is_loopback(announced) && config.masters.iter().any(elsewhere) {
+            let text = format!(
+                "{announced} means another host on each host: Sentinels elsewhere would look for this one at themselves. Write the \
+                 address that they reach it at"
+            );
+            self.say(None, "announce-ip", text);
+        }
+    }
+
+    fn open_port(&mut self, open: bool) {
+        let server = &self.loaded.config.server;
+        let port = self.loaded.config.globals.port;
+        let local = |address: &str| {
+            address.parse::<IpAddr>().map_or_else(|_| address.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
+        };
+        let reachable = server.bind.iter().any(|bind| !local(&bind.address)) && (port > 0 || server.tls.port.is_some());
+        if open && reachable && !server.protected_mode {
+            let text = format!(
+                "whoever reaches port {} may move masters and run SHUTDOWN: there is no password. Set requirepass (and \
+                 sentinel-pass at all Sentinels), bind to inner addresses, or write protected-mode yes",
+                if port > 0 { port } else { server.tls.port.unwrap_or_default() }
+            );
+            self.say(None, "bind", text);
+        }
+    }
+
+    /// The file holds secrets, and everybody on this host may read it.
+    fn readable_secrets(&mut self) {
+        let path = self.loaded.places.file();
+        let Ok(bytes) = super::read_file(path) else { return };
+        let public = std::fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o004 != 0);
+        if public && super::holds_secrets(path, &bytes) {
+            let text = format!(
+                "every user of this host may read the passwords in it: chmod 640 {}, or name them with auth-pass-file and its like",
+                path.display()
+            );
+            self.say(None, "permissions", text);
+        }
+    }
+}
+
+fn is_loopback(host: &Host) -> bool {
+    match host {
+        Host::Ip(ip) => ip.is_loopback(),
+        Host::Name(name) => name.eq_ignore_ascii_case("localhost"),
+    }
+}

@@ -1,0 +1,190 @@
+//! `sentinel check`: everything that is wrong at once, and what is dangerous.
+
+mod config_support;
+
+use std::{
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use config_support::Folder;
+
+fn check(folder: &Folder, words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sentinel"))
+        .arg("check")
+        .args(words)
+        .current_dir(folder.path())
+        .env("PASS", "from-the-environment")
+        .output()
+        .expect("the program can be started")
+}
+
+fn warnings(output: &Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().filter_map(|line| line.strip_prefix("warning: ")).map(str::to_owned).collect()
+}
+
+const M: &str = "bind 127.0.0.1\nsentinel monitor m 10.0.0.1 6379 2\n";
+
+fn peer(n: u8, address: &str) -> String {
+    format!("sentinel known-sentinel m {address} 26379 {}\n", n.to_string().repeat(40))
+}
+
+/// A configuration, and the one warning that it gets: its place, its directive, and a part of its text.
+fn cases() -> Vec<(String, &'static str, &'static str)> {
+    let peers = |count: u8| (1..=count).map(|n| peer(n, &format!("10.0.0.{}", n + 1))).collect::<String>();
+    let three = peers(2);
+    let with_quorum = |quorum: u8, peers: &str| format!("{}{peers}", M.replace(" 2\n", &format!(" {quorum}\n")));
+    vec![
+        (with_quorum(4, &three), "s.conf:2: sentinel monitor", "a quorum of 4 is never reached by the 3 Sentinels"),
+        (with_quorum(1, &three), "s.conf:2: sentinel monitor", "The majority is 2"),
+        (with_quorum(3, &three), "s.conf:2: sentinel monitor", "a quorum of all 3 Sentinels"),
+        (with_quorum(2, &peers(1)), "s.conf:3: sentinel known-sentinel", "Run three"),
+        (
+            format!("{M}sentinel down-after-milliseconds m 499\n"),
+            "s.conf:3: sentinel down-after-milliseconds",
+            "499 ms of silence are not yet a death",
+        ),
+        (
+            format!("{M}sentinel down-after-milliseconds m 20000\nsentinel failover-timeout m 10000\n"),
+            "s.conf:4: sentinel failover-timeout",
+            "Write 20000 or more",
+        ),
+        (
+            format!("{M}sentinel down-after-milliseconds m 2000\n#@ sentinel ping-period m 2000\n"),
+            "s.conf:4: sentinel ping-period",
+            "the master is always down",
+        ),
+        (
+            format!("{}sentinel announce-ip 10.0.0.9\n", M.replace("10.0.0.1", "127.0.0.1")),
+            "s.conf:2: sentinel monitor",
+            "this Sentinel is announced as 10.0.0.9",
+        ),
+        (
+            format!("{}{three}", M.replace("10.0.0.1", "::1")),
+            "s.conf:2: sentinel monitor",
+            "another Sentinel is at 10.0.0.2:26379",
+        ),
+        (
+            format!("{}sentinel known-replica m 10.0.0.7 1\n", M.replace("10.0.0.1", "127.0.0.1")),
+            "s.conf:2: sentinel monitor",
+            "a replica is at 10.0.0.7:1",
+        ),
+        (format!("{M}sentinel announce-ip 127.0.0.1\n"), "s.conf:3: announce-ip", "means another host on each host"),
+        (
+            format!("{M}sentinel monitor other 10.0.0.1 6379 2\n"),
+            "s.conf:3: sentinel monitor",
+            "10.0.0.1:6379 is the address of `m`, too",
+        ),
+        (
+            format!(
+                "{M}sentinel myid {}\n{}{}",
+                "2".repeat(40),
+                peer(1, "10.0.0.2"),
+                peers(3).replace(&peer(1, "10.0.0.2"), "")
+            ),
+            "s.conf:6: sentinel myid",
+            "the Sentinel known at 10.0.0.3:26379 for `m` has the id of this one",
+        ),
+        (format!("{M}sentinel auth-user m someone\n"), "s.conf:3: sentinel auth-user", "no AUTH is sent"),
+        (M.replace("bind 127.0.0.1", "port 26380"), "s.conf:1: bind", "whoever reaches port 26380"),
+        (M.replace("bind 127.0.0.1", "bind 127.0.0.1 10.1.1.1"), "s.conf:1: bind", "there is no password"),
+    ]
+}
+
+#[test]
+fn every_danger_is_said_at_its_line() {
+    for (text, place, said) in cases() {
+        let folder = Folder::new();
+        folder.file("s.conf", &text);
+        let output = check(&folder, &["s.conf"]);
+        let warnings = warnings(&output);
+        assert_eq!(output.status.code(), Some(0), "{text}\n{output:?}");
+        assert!(
+            warnings.len() == 1 && warnings[0].starts_with(&format!("{place}: ")) && warnings[0].contains(said),
+            "{place}, {said:?} was expected for\n{text}\nbut there is {warnings:#?}"
+        );
+        assert_eq!(check(&folder, &["--strict", "s.conf"]).status.code(), Some(1), "{text}");
+    }
+}
+
+#[test]
+fn what_is_sensible_is_not_warned_of() {
+    let three = format!("{}{}", peer(1, "10.0.0.2"), peer(2, "10.0.0.3"));
+    for text in [
+        M.to_owned(),
+        format!("{M}{three}sentinel down-after-milliseconds m 500\nsentinel failover-timeout m 5000\n"),
+        format!("{}{three}", M.replace("bind 127.0.0.1", "requirepass-env PASS")),
+        M.replace("bind 127.0.0.1", "protected-mode yes"),
+        M.replace("bind 127.0.0.1", "user default off"),
+        M.replace("bind 127.0.0.1", "user default on nopass +ping"),
+        M.replace("bind 127.0.0.1", "port 0"),
+        M.replace("10.0.0.1", "127.0.0.1"),
+        "bind 127.0.0.1\nsentinel monitor a 127.0.0.1 0 1\nsentinel monitor b 127.0.0.1 0 1\n".to_owned(),
+    ] {
+        let folder = Folder::new();
+        folder.file("s.conf", &text);
+        let output = check(&folder, &["--strict", "s.conf"]);
+        assert_eq!(output.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn readable_passwords_are_said_and_named_ones_are_none() {
+    let folder = Folder::new();
+    let set = |path: &PathBuf, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    for (name, text) in [
+        ("s.conf", format!("{M}sentinel auth-pass m topsecret\n")),
+        ("s.toml", "server.bind = ['::1']\nmaster = [{ name = 'm', address = '[::2]:1', quorum = 2, auth-pass = 'topsecret' }]\n".into()),
+    ] {
+        let path = folder.file(name, &text);
+        set(&path, 0o644);
+        let output = check(&folder, &[name]);
+        assert!(warnings(&output)[0].contains("chmod 640"), "{name}: {output:?}");
+        assert!(!format!("{output:?}").contains("topsecret"), "{output:?}");
+        set(&path, 0o640);
+        assert_eq!(check(&folder, &["--strict", name]).status.code(), Some(0), "{name}");
+    }
+    let path = folder.file("named.conf", &format!("{M}sentinel auth-pass-env m PASS\n"));
+    set(&path, 0o644);
+    let output = check(&folder, &["--strict", "named.conf"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn several_files_are_compared_and_each_is_judged() {
+    let folder = Folder::new();
+    let id = "a".repeat(40);
+    folder.file("one.conf", &format!("{M}sentinel myid {id}\n"));
+    folder.file("two.toml", &format!("server.bind = ['::1']\n[state]\nmyid = '{id}'\n"));
+    folder.file("other.conf", &format!("{M}sentinel myid {}\n", "b".repeat(40)));
+    let output = check(&folder, &["one.conf", "two.toml", "other.conf"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = warnings(&output);
+    assert!(said.len() == 1 && said[0].contains("one.conf") && said[0].contains("two.toml"), "{said:?}");
+    assert!(!said[0].contains("other.conf") && said[0].contains(&id), "{said:?}");
+    assert!(warnings(&check(&folder, &["one.conf", "./one.conf"])).is_empty(), "a file is no copy of itself");
+
+    folder.file("wrong.conf", "port x\nprot 1\n");
+    let output = check(&folder, &["wrong.conf", "missing.conf", "one.conf"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    for part in ["wrong.conf:1: port: ", "wrong.conf:2: prot: ", "did you mean `port`?", "missing.conf': No such file"]
+    {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+    assert!(String::from_utf8_lossy(&output.stdout).contains("one.conf: ok, 1 master"), "{output:?}");
+    assert_eq!(check(&folder, &[]).status.code(), Some(2));
+}
+
+#[test]
+fn a_state_that_could_not_be_kept_is_wrong() {
+    let folder = Folder::new();
+    folder.file("s.conf", &format!("{M}sentinel state-config-file /nonexistent/state\naclfile missing.acl\n"));
+    let output = check(&folder, &["s.conf"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("/nonexistent/state is not writable: No such file or directory"), "{told}");
+    assert!(told.contains("missing.acl"), "all at once: {told}");
+}
