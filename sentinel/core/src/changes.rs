@@ -46,7 +46,11 @@ impl Engine {
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
             Change::ForgetReplica { name, addr } => self.forget(&name, |watch| watch.forget_replica(&addr)),
-            Change::Monitor(new) => self.monitor(new),
+            Change::Monitor(new) => match self.monitor(client, new) {
+                Some(answered) => answered,
+                // Answered when the resolver has.
+                None => return,
+            },
             Change::Remove { name } => self.remove(&name),
             Change::Reset { pattern } => Answered::Now(self.reset(&pattern)),
             Change::Set { name, options, error } => self.set(&name, options, error),
@@ -102,8 +106,31 @@ impl Engine {
         self.in_master(name, |watch| watch.failover_to(None, false))
     }
 
-    fn monitor(&mut self, new: NewMaster) -> Answered {
-        if !new.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames {
+    /// None: the host is a name that nobody has looked up yet.
+    fn monitor(&mut self, client: ClientId, new: NewMaster) -> Option<Answered> {
+        if self.ctx.look_up(&new.addr.host) {
+            return Some(self.monitor_resolved(new));
+        }
+        self.ctx.unresolved_masters.push((client, new));
+        None
+    }
+
+    /// The resolver has answered: masters at this host are monitored, or refused.
+    pub(crate) fn monitor_those_at(&mut self, name: &str) {
+        let all = std::mem::take(&mut self.ctx.unresolved_masters);
+        let (answerable, rest) = all.into_iter().partition(|(_, new)| new.addr.host.is_name(name));
+        self.ctx.unresolved_masters = rest;
+        for (client, new) in answerable {
+            match self.monitor_resolved(new) {
+                Answered::Now(reply) => self.ctx.answer(client, reply),
+                Answered::OnceSaved => self.ctx.answer_once_saved(client),
+            }
+        }
+    }
+
+    fn monitor_resolved(&mut self, new: NewMaster) -> Answered {
+        if self.ctx.names.ip(&new.addr.host).is_none() || !new.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames
+        {
             return Answered::Now(errors::invalid_host());
         }
         if self.names.contains_key(&new.name) {
@@ -185,7 +212,11 @@ impl Engine {
     fn set_global(&mut self, option: GlobalOption) {
         let globals = Arc::make_mut(&mut self.ctx.globals);
         let credentials = matches!(option, GlobalOption::SentinelUser(_) | GlobalOption::SentinelPass(_));
+        let naming = matches!(option, GlobalOption::ResolveHostnames(_) | GlobalOption::AnnounceHostnames(_));
         option.apply(globals);
+        if naming {
+            self.addresses_changed();
+        }
         if credentials {
             for (id, shared) in &mut self.peers {
                 let addr = shared.link.target.addr.clone();
@@ -239,7 +270,8 @@ impl Watch<'_> {
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             let endpoint = self.endpoint(id);
             if let Some(node) = self.master.nodes.get_mut(&id) {
-                node.link.target = Arc::new(node_target(&self.ctx.id, &self.master.settings, node.addr.clone()));
+                node.link.target =
+                    Arc::new(node_target(&self.ctx.id, &self.master.settings, node.link.target.addr.clone()));
                 self.ctx.renew_link(&mut node.link, &endpoint);
             }
         }

@@ -8,9 +8,10 @@ use std::{
 use sentinel_resp::Reply;
 
 use crate::{
-    command::{SimulatedFailures, errors},
+    command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
+    monitor::Hello,
     notice::Notice,
     output::{Message, Output},
     planted::{Bug, planted},
@@ -18,10 +19,10 @@ use crate::{
     scripts,
     settings::{GlobalSettings, Timing},
     snapshot::Seq,
-    state::{Asked, Link, LinkState, MasterKey, NodeId},
+    state::{Answer, Asked, Link, LinkState, MasterKey, Names, NodeId},
     time::{Instant, Now},
     timer::{Endpoint, Timer, TimerTable},
-    types::{Epoch, MasterName, SentinelId},
+    types::{Epoch, Host, HostPort, MasterName, SentinelId},
 };
 
 /// Shared by all masters.
@@ -30,6 +31,7 @@ pub(crate) struct Context {
     pub(crate) now: Now,
     pub(crate) id: SentinelId,
     pub(crate) globals: Arc<GlobalSettings>,
+    pub(crate) names: Names,
     pub(crate) timing: Timing,
     pub(crate) current_epoch: Epoch,
     pub(crate) rng: Rng,
@@ -56,6 +58,10 @@ pub(crate) struct Context {
     pub(crate) simulated: SimulatedFailures,
     /// Scripts that run or wait.
     pub(crate) scripts: scripts::Queue,
+    /// Hellos with a name that the resolver is asked for: the newest of each Sentinel about each master.
+    pub(crate) parked: BTreeMap<(SentinelId, MasterName), Hello>,
+    /// Masters that clients asked to monitor, while their names are looked up.
+    pub(crate) unresolved_masters: Vec<(ClientId, NewMaster)>,
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
     next_id: u64,
@@ -106,6 +112,7 @@ impl Context {
             now,
             id,
             globals,
+            names: Names::default(),
             timing: *timing,
             current_epoch: epoch,
             rng: Rng::new(seed),
@@ -122,6 +129,8 @@ impl Context {
             view_urgent: false,
             simulated: SimulatedFailures::default(),
             scripts: scripts::Queue::default(),
+            parked: BTreeMap::new(),
+            unresolved_masters: Vec::new(),
             unheard: Vec::new(),
             next_id: 1,
         }
@@ -291,6 +300,34 @@ impl Context {
         self.persist_promise();
         self.view_urgent = true;
         true
+    }
+
+    /// Whether this host can be decided about. If not, the resolver has been asked.
+    pub(crate) fn look_up(&mut self, host: &Host) -> bool {
+        let Host::Name(name) = host else { return true };
+        if !self.globals.resolve_hostnames {
+            return true;
+        }
+        match self.names.answer(host, self.mono()) {
+            Answer::Known => true,
+            Answer::Awaited => false,
+            Answer::Unasked => {
+                let asked = self.names.ask(name);
+                if asked {
+                    self.outputs.push_back(Output::Resolve { name: Arc::clone(name) });
+                }
+                !asked
+            }
+        }
+    }
+
+    /// How an address is told to others: as it was given with `announce-hostnames yes`, else resolved. A name without an
+    /// address is told as it is; the reference tells an empty text, and cannot read its own file afterwards.
+    pub(crate) fn shown(&self, given: &HostPort) -> HostPort {
+        match self.names.ip(&given.host) {
+            Some(ip) if !self.globals.announce_hostnames => HostPort::new(Host::Ip(ip), given.port),
+            _ => given.clone(),
+        }
     }
 
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {

@@ -1,6 +1,6 @@
 //! The engine: facts in, effects out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use sentinel_resp::Reply;
 
@@ -14,7 +14,7 @@ use crate::{
     planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
-    state::{Asked, Master, MasterKey, NodeId, PeerLinks, Vote},
+    state::{Asked, Master, MasterKey, Names, NodeId, PeerLinks, Vote},
     time::{Instant, Now},
     timer::{Endpoint, Timer},
     types::{MasterName, SentinelId},
@@ -29,6 +29,8 @@ pub struct Boot {
     pub snapshot: Snapshot,
     /// The timing constants.
     pub timing: Timing,
+    /// Host names that were resolved before the start, so that names are shown as addresses from the first event on.
+    pub names: BTreeMap<Arc<str>, IpAddr>,
     /// For random delays. Different for each process, the same for a repeated history.
     pub seed: u64,
 }
@@ -53,7 +55,8 @@ impl Engine {
             .iter()
             .map(|master| master.config_epoch.max(master.leader_epoch))
             .fold(snapshot.current_epoch, std::cmp::Ord::max);
-        let ctx = Context::new(now, snapshot.id, snapshot.globals, &boot.timing, highest, boot.seed);
+        let mut ctx = Context::new(now, snapshot.id, snapshot.globals, &boot.timing, highest, boot.seed);
+        ctx.names = Names::new(boot.names);
         let mut engine = Engine {
             ctx,
             masters: BTreeMap::new(),
@@ -84,6 +87,7 @@ impl Engine {
             Input::ScriptStarted { job, pid } => self.script_started(job, pid),
             Input::ScriptEnded { job, end } => self.script_ended(job, end),
             Input::ScriptFailedToStart { job, fault } => self.script_not_started(job, &fault),
+            Input::Resolved { name, outcome } => self.resolved(&name, outcome),
             Input::Persisted(seq) => self.ctx.written(seq),
             Input::PersistFailed { seq, error } => {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
@@ -124,7 +128,7 @@ impl Engine {
         let mut masters = Vec::with_capacity(self.masters.len());
         for key in self.names.values() {
             if let Some(master) = self.masters.get_mut(key) {
-                let snapshot = master.snapshot.take().unwrap_or_else(|| Arc::new(master.durable_form()));
+                let snapshot = master.snapshot.take().unwrap_or_else(|| Arc::new(master.durable_form(&self.ctx.names)));
                 master.snapshot = Some(Arc::clone(&snapshot));
                 masters.push(snapshot);
             }
@@ -210,7 +214,10 @@ impl Engine {
         };
         let mut watch = Watch { ctx: &mut self.ctx, master: &mut master, peers: &mut self.peers };
         watch.master.current = watch.add_first_node(from.addr.clone());
-        for addr in from.replicas.iter().filter(|addr| **addr != from.addr) {
+        for addr in &from.replicas {
+            if watch.ctx.names.same(addr, &from.addr) {
+                continue;
+            }
             watch.add_node(addr.clone(), Role::Replica);
         }
         let me = watch.ctx.id.clone();

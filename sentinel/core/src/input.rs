@@ -1,5 +1,7 @@
 //! Facts from outside.
 
+use std::{net::IpAddr, sync::Arc};
+
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
@@ -29,7 +31,7 @@ pub enum Input {
         /// The link.
         link: LinkId,
         /// The own address as this instance sees it: what a hello sent over this link announces.
-        local: Option<std::net::IpAddr>,
+        local: Option<IpAddr>,
     },
     /// A link could not be opened, or an open one broke. Unanswered requests on it are lost.
     LinkDown {
@@ -81,6 +83,13 @@ pub enum Input {
         job: JobId,
         /// Why.
         fault: ScriptFault,
+    },
+    /// What the resolver says of a host name: asked for by [`Resolve`](crate::Output::Resolve), or before a connection.
+    Resolved {
+        /// The name.
+        name: Arc<str>,
+        /// Its address, or why it has none. Of several addresses, the one that is used.
+        outcome: Result<IpAddr, String>,
     },
     /// The state is on disk up to here.
     Persisted(Seq),

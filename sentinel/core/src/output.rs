@@ -51,6 +51,11 @@ pub enum Output {
     /// Make the state durable at least up to here: write [`Engine::snapshot`](crate::Engine::snapshot) and say
     /// [`Persisted`](crate::Input::Persisted). Several of these may be answered by one write.
     Persist(Seq),
+    /// Ask the resolver for a host name. Answered by [`Resolved`](crate::Input::Resolved), within some seconds at most.
+    Resolve {
+        /// The name.
+        name: Arc<str>,
+    },
     /// Start a script, directly and without a shell, with the environment, the working directory and the standard
     /// streams of this process. Answered by [`ScriptStarted`](crate::Input::ScriptStarted) and then
     /// [`ScriptEnded`](crate::Input::ScriptEnded), or by [`ScriptFailedToStart`](crate::Input::ScriptFailedToStart).

@@ -6,13 +6,13 @@ use crate::{
     failover::{Failover, Phase},
     planted::{Bug, planted},
     snapshot::MasterSnapshot,
-    state::{Link, Master, Node, Peer, PeerLinks},
+    state::{Link, Master, Names, Node, Peer, PeerLinks},
     view::{MasterView, NodeView, PeerView, ReplicaView},
 };
 
 impl Master {
     /// What is written of this master. While a promotion or a peer's configuration is being recorded, that one already.
-    pub(crate) fn durable_form(&self) -> MasterSnapshot {
+    pub(crate) fn durable_form(&self, names: &Names) -> MasterSnapshot {
         let (current, config_epoch) = match &self.failover {
             Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) => (*replica, *epoch),
             _ => (self.current, self.config_epoch),
@@ -23,7 +23,7 @@ impl Master {
             _ => (addr, config_epoch),
         };
         let mut replicas: Vec<_> =
-            self.nodes.values().filter(|node| node.addr != addr).map(|node| node.addr.clone()).collect();
+            self.nodes.values().filter(|node| !names.same(&node.addr, &addr)).map(|node| node.addr.clone()).collect();
         replicas.sort();
         MasterSnapshot {
             name: self.name.clone(),

@@ -66,6 +66,7 @@ impl Watch<'_> {
         let id = self.ctx.fresh_node();
         let target = self.node_target(addr);
         let mut node = Node::new(id, target, role, self.ctx.mono());
+        node.addr = self.ctx.shown(&node.addr);
         node.link.ping_period = ping_period(&self.master.settings, &self.ctx.timing);
         node.link.silence_limit = self.master.settings.down_after / 2;
         let endpoint = self.endpoint(id);

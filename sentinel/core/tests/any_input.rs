@@ -32,6 +32,8 @@ enum Step {
     Hello(usize, Bytes),
     Command(Vec<Bytes>),
     Publish(Bytes),
+    /// The resolver answers to the oldest question, or says something unasked.
+    Resolved(Option<std::net::IpAddr>),
     Persisted,
     PersistedUpTo(u64),
     PersistFailed,
@@ -62,7 +64,7 @@ fn boot() -> Boot {
         globals: Arc::new(GlobalSettings::default()),
         masters: vec![Arc::new(master)],
     };
-    Boot { snapshot, timing: Timing::default(), seed: 7 }
+    Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 7 }
 }
 
 /// What the test knows of the engine from outside.
@@ -83,6 +85,8 @@ struct Trial {
     epochs: BTreeMap<Seq, Epoch>,
     durable_epoch: Epoch,
     votes: BTreeMap<(String, Epoch), String>,
+    /// Names that the resolver is asked for.
+    wondered: Vec<Arc<str>>,
     log: Vec<String>,
 }
 
@@ -105,6 +109,7 @@ impl Trial {
             epochs: BTreeMap::new(),
             durable_epoch,
             votes: BTreeMap::new(),
+            wondered: Vec::new(),
             log: Vec::new(),
         };
         trial.drain();
@@ -149,6 +154,11 @@ impl Trial {
             Step::Hello(n, payload) => {
                 let link = pick(&self.links, n).unwrap_or(LinkId(0));
                 self.feed(Input::Hello { link, payload });
+            }
+            Step::Resolved(ip) => {
+                let asked = (!self.wondered.is_empty()).then(|| self.wondered.remove(0));
+                let name = asked.unwrap_or_else(|| "db.example".into());
+                self.feed(Input::Resolved { name, outcome: ip.ok_or_else(|| "no such host".to_owned()) });
             }
             Step::Publish(payload) => self.change(sentinel_core::command::Change::Hello(payload)),
             Step::Command(words) => match Command::parse(&words) {
@@ -295,6 +305,7 @@ impl Trial {
                     assert!(epoch <= self.durable_epoch, "a vote was told that is not on disk");
                 }
                 Output::Event(event) => assert!(!event.payload().is_empty()),
+                Output::Resolve { name } => self.wondered.push(name),
                 Output::Notice(_) | Output::Crash | Output::RunScript { .. } | Output::KillScript { .. } => {}
             }
         }
@@ -430,7 +441,7 @@ fn command() -> impl Strategy<Value = Vec<Bytes>> {
         1 => Just("set m auth-pass p rename-command CONFIG X".to_owned()),
         1 => ("(info-period|ping-period|ask-period|publish-period|tilt-period|tilt-trigger|election-timeout)", ms())
             .prop_map(|(parameter, value)| format!("debug {parameter} {value}")),
-        1 => Just("config set resolve-hostnames yes".to_owned()),
+        1 => "config set (resolve|announce)-hostnames (yes|yes|no)",
         1 => Just("config set sentinel-pass p announce-ip 10.0.0.1".to_owned()),
         1 => Just("flushconfig".to_owned()),
         1 => "(masters|replicas m|sentinels m|ckquorum m|info-cache m|get-master-addr-by-name m)",
@@ -463,6 +474,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<usize>(), hello()).prop_map(|(n, payload)| Step::Hello(n, payload)),
         1 => hello().prop_map(Step::Publish),
         4 => command().prop_map(Step::Command),
+        2 => prop_oneof![Just("127.0.0.1"), Just("10.0.0.7"), Just("")].prop_map(|ip| Step::Resolved(ip.parse().ok())),
         6 => Just(Step::Persisted),
         1 => (0u64..4).prop_map(Step::PersistedUpTo),
         1 => Just(Step::PersistFailed),

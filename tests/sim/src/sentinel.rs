@@ -120,7 +120,7 @@ impl Sentinel {
         Arc::make_mut(&mut snapshot.globals).port = physics.hosts[self.host].port;
         say!(physics, "sentinel {} starts at epoch {}", self.host, snapshot.current_epoch);
         physics.observe(&Observation::Started { sentinel: self.host, snapshot: &snapshot });
-        let boot = Boot { snapshot, timing: self.timing, seed: self.rng.word() };
+        let boot = Boot { snapshot, timing: self.timing, names: BTreeMap::new(), seed: self.rng.word() };
         self.engine = Some(Box::new(Engine::new(boot, self.now(physics))));
         self.drain(physics);
     }

@@ -35,8 +35,13 @@ impl Engine {
         epoch: Epoch,
         candidate: Option<SentinelId>,
     ) {
-        let keys: Vec<MasterKey> =
-            self.masters.values().filter(|master| Some(master.addr()) == addr).map(|master| master.key).collect();
+        if let Some(addr) = addr {
+            // A name that is not known yet is compared as such; whoever asks asks again.
+            self.ctx.look_up(&addr.host);
+        }
+        let names = &self.ctx.names;
+        let concerned = self.masters.values().filter(|master| addr.is_some_and(|it| names.same(master.addr(), it)));
+        let keys: Vec<MasterKey> = concerned.map(|master| master.key).collect();
         if keys.is_empty() {
             self.ctx.answer(client, verdict(false, None, Epoch::ZERO));
             return;

@@ -13,9 +13,11 @@ use sentinel_resp::Reply;
 use crate::{
     events::{Event, Level},
     failover::{Failover, Phase},
+    monitor::InfoReport,
     output::Message,
     state::{Asked, NodeId},
     timer::Timer,
+    types::HostPort,
     view::Role,
     watch::Watch,
 };
@@ -79,7 +81,7 @@ impl Watch<'_> {
         if !forced || !well || !self.master.settings.lossless_failover || self.ctx.in_tilt() {
             return false;
         }
-        let Some(to) = self.master.nodes.get(&replica).map(|node| node.addr.clone()) else { return false };
+        let Some(to) = self.address_for_master(replica) else { return false };
         let timeout = self.handover_timeout();
         let message = Message::HandOver { to, timeout };
         if !self.send_to(self.master.current, Asked::HandOver, message) {
@@ -90,6 +92,14 @@ impl Watch<'_> {
         let deadline = self.ctx.mono() + timeout;
         self.arm_phase(deadline);
         true
+    }
+
+    /// The address of a replica in the master's own words: it compares texts, and may list a name.
+    fn address_for_master(&self, replica: NodeId) -> Option<HostPort> {
+        let addr = &self.master.nodes.get(&replica)?.addr;
+        let listed = self.master.node().info_text.as_ref().map(|text| InfoReport::parse(text).replicas);
+        let same = |it: &HostPort| self.ctx.names.same(it, addr);
+        Some(listed.unwrap_or_default().into_iter().find(same).unwrap_or_else(|| addr.clone()))
     }
 
     /// The master answered to the request.

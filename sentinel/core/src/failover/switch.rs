@@ -53,7 +53,12 @@ impl Watch<'_> {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
             self.demote(former);
-        } else if self.master.nodes.get(&former).is_some_and(|node| node.is_reachable() && node.info.follows(&to)) {
+        } else if self
+            .master
+            .nodes
+            .get(&former)
+            .is_some_and(|node| node.is_reachable() && node.info.follows(&to, &self.ctx.names))
+        {
             // It has handed over. What is left of the order: its file is written, its clients ask for the master.
             self.order_to_follow(former);
         }
@@ -86,7 +91,7 @@ impl Watch<'_> {
         if outdated {
             return;
         }
-        if addr == *self.master.addr() {
+        if self.ctx.names.same(&addr, self.master.addr()) {
             // Our own promotion of the same node was written first: only its epoch is newer.
             self.master.config_epoch = epoch;
             self.persist();
@@ -95,7 +100,7 @@ impl Watch<'_> {
         }
         let peer = self.master.subject_of_peer(&from, &from_addr);
         self.ctx.event(Event::ConfigUpdateFrom(peer));
-        let new = match self.master.node_at(&addr) {
+        let new = match self.master.node_at(&addr, &self.ctx.names) {
             Some(id) => id,
             None => self.add_node(addr, Role::Master),
         };

@@ -75,7 +75,8 @@ impl Watch<'_> {
     pub(crate) fn judge_history(&mut self, id: NodeId) {
         let Some(node) = self.master.nodes.get(&id) else { return };
         let is_master = id == self.master.current && node.role == Role::Master;
-        let linked = node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr());
+        let linked =
+            node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr(), &self.ctx.names);
         let news = (is_master || linked) && self.master.lineage.learn(&node.info.history);
         if self.judge_stranger(id) || news {
             // Whoever follows it is judged by that, too.
@@ -89,12 +90,14 @@ impl Watch<'_> {
     fn judge_stranger(&mut self, id: NodeId) -> bool {
         let ours = self.master.nodes.values().filter(|node| !node.stranger);
         let ours: Vec<HostPort> = ours.map(|node| node.addr.clone()).collect();
+        let names = &self.ctx.names;
         let Some(node) = self.master.nodes.get_mut(&id) else { return false };
         if id == self.master.current {
             return std::mem::replace(&mut node.stranger, false);
         }
         let has_data = node.info.offset > 1 && (node.role == Role::Replica || node.info.history.has_backlog);
-        let ours = node.former_master || node.role == Role::Replica && ours.iter().any(|addr| node.info.follows(addr));
+        let ours =
+            node.former_master || node.role == Role::Replica && ours.iter().any(|addr| node.info.follows(addr, names));
         let is = has_data && !ours && self.master.lineage.excludes(&node.info.history);
         let changed = std::mem::replace(&mut node.stranger, is) != is;
         if changed && is {

@@ -25,7 +25,7 @@ impl Watch<'_> {
         let wanted = match to {
             None => None,
             Some(addr) => {
-                let id = self.master.node_at(addr);
+                let id = self.master.node_at(addr, &self.ctx.names);
                 match id.and_then(|id| Some((id, self.place_of(id)?))) {
                     None => return errors::no_such_replica(),
                     Some((_, Err(why))) => return errors::no_good_target(addr, &why),
@@ -74,7 +74,7 @@ impl Watch<'_> {
         if self.master.failover.is_some() {
             return Some(errors::failover_in_progress());
         }
-        let Some(id) = self.master.node_at(addr).filter(|id| *id != self.master.current) else {
+        let Some(id) = self.master.node_at(addr, &self.ctx.names).filter(|id| *id != self.master.current) else {
             return Some(errors::no_such_replica());
         };
         if self.master.nodes.get(&id).is_some_and(|node| node.link.is_up()) {

@@ -126,9 +126,12 @@ impl Watch<'_> {
     pub(crate) fn add_peer(&mut self, id: &SentinelId, addr: &HostPort, confirmed: bool) {
         let now = self.ctx.mono();
         let key = self.master.key;
-        let mut peer = Peer::new(id.clone(), addr.clone(), now);
+        let mut peer = Peer::new(id.clone(), self.ctx.shown(addr), now);
         // A link that another master keeps up is as good as a new one: nothing will come up for this one.
-        let reached = self.peers.get(id).is_some_and(|shared| shared.link.is_up() && shared.link.target.addr == *addr);
+        let reached = self
+            .peers
+            .get(id)
+            .is_some_and(|shared| shared.link.is_up() && self.ctx.names.same(&shared.link.target.addr, addr));
         peer.confirmed = confirmed || reached;
         self.master.peers.insert(id.clone(), peer);
         let period = ping_period(&self.master.settings, &self.ctx.timing);
@@ -184,13 +187,13 @@ impl Watch<'_> {
     fn is_overruled_by(&self, hello: &Hello) -> bool {
         hello.config_epoch == self.master.config_epoch
             && hello.config_epoch > Epoch::ZERO
-            && hello.master_addr != *self.master.addr()
+            && !self.ctx.names.same(&hello.master_addr, self.master.addr())
             && self.announcers(hello.config_epoch, &hello.master_addr) >= self.master.majority()
     }
 
     /// How many Sentinels that have been reached announce this configuration.
     pub(crate) fn announcers(&self, epoch: Epoch, addr: &HostPort) -> usize {
-        let announces = |claim: &Claim| claim.config_epoch == epoch && claim.addr == *addr;
+        let announces = |claim: &Claim| claim.config_epoch == epoch && self.ctx.names.same(&claim.addr, addr);
         self.master.peers.values().filter(|peer| peer.confirmed && peer.claim.as_ref().is_some_and(announces)).count()
     }
 
@@ -198,28 +201,19 @@ impl Watch<'_> {
         if self.is_recording_newer_than(hello.config_epoch) || planted(Bug::IgnoreSwitches) {
             return;
         }
-        let name = self.master.name.clone();
-        let usable = hello.master_addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
-        if !usable || hello.master_addr.port == 0 || !hello.config_epoch.plausible_after(self.ctx.current_epoch) {
+        if let Some(why) = self.fault_of(hello) {
             // Taking the number without the address would make us deaf to the right hello of the same epoch.
-            let text = format!(
-                "Refused the configuration {} of epoch {} told by {}: {}",
-                hello.master_addr,
-                hello.config_epoch,
-                hello.id,
-                if usable { "implausible" } else { "host names are not accepted (resolve-hostnames no)" }
-            );
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.refuse_configuration(hello, why);
             return;
         }
-        if hello.master_addr == *self.master.addr() {
+        if self.ctx.names.same(&hello.master_addr, self.master.addr()) {
             self.master.config_epoch = hello.config_epoch;
             self.persist_promise();
             self.changed();
         } else {
             self.record_switch(Adoption {
                 from: hello.id.clone(),
-                from_addr: hello.addr.clone(),
+                from_addr: self.ctx.shown(&hello.addr),
                 addr: hello.master_addr.clone(),
                 epoch: hello.config_epoch,
             });
@@ -227,14 +221,55 @@ impl Watch<'_> {
     }
 }
 
+impl Watch<'_> {
+    /// Why an announced configuration cannot be followed.
+    fn fault_of(&self, hello: &Hello) -> Option<&'static str> {
+        let addr = &hello.master_addr;
+        if addr.port == 0 || !hello.config_epoch.plausible_after(self.ctx.current_epoch) {
+            Some("implausible")
+        } else if !addr.host.is_ip() && !self.ctx.globals.resolve_hostnames {
+            Some("host names are not accepted (resolve-hostnames no)")
+        } else if self.ctx.names.ip(&addr.host).is_none() && self.master.node_at(addr, &self.ctx.names).is_none() {
+            Some("the host name does not resolve; it is looked up again with each hello")
+        } else {
+            None
+        }
+    }
+
+    /// Says why, once for each configuration that a peer tells again and again.
+    fn refuse_configuration(&mut self, hello: &Hello, why: &str) {
+        let claim = Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch };
+        let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
+        if peer.refused.as_ref() == Some(&claim) {
+            return;
+        }
+        peer.refused = Some(claim);
+        let text = format!(
+            "Refused the configuration {} of epoch {} told by {}: {why}",
+            hello.master_addr, hello.config_epoch, hello.id
+        );
+        let name = self.master.name.clone();
+        self.ctx.notice(Level::Warning, Some(&name), text);
+    }
+}
+
 impl Engine {
     /// A hello came, through a data node or directly.
     pub(crate) fn hello_received(&mut self, payload: &[u8]) {
         let Some(hello) = Hello::parse(payload) else { return };
-        if hello.id == self.ctx.id {
+        if hello.id != self.ctx.id {
+            self.greeted(hello);
+        }
+    }
+
+    /// Another Sentinel says hello. One that names a host nobody has looked up waits for the resolver.
+    pub(crate) fn greeted(&mut self, hello: Hello) {
+        let Some(key) = self.names.get(&hello.master).copied() else { return };
+        // Both are asked for, and at once.
+        if !self.ctx.look_up(&hello.addr.host) | !self.ctx.look_up(&hello.master_addr.host) {
+            self.park(hello);
             return;
         }
-        let Some(key) = self.names.get(&hello.master).copied() else { return };
         if !self.meet(key, &hello) {
             return;
         }
@@ -249,12 +284,14 @@ impl Engine {
     fn meet(&mut self, key: MasterKey, hello: &Hello) -> bool {
         let Some(master) = self.masters.get(&key) else { return false };
         match master.peers.get(&hello.id) {
-            Some(peer) if peer.addr == hello.addr => return true,
+            Some(peer) if self.ctx.names.same(&peer.addr, &hello.addr) => return true,
             _ if hello.addr.port == 0 => return false,
             _ if !hello.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames => return false,
             Some(_) => self.peer_moved(key, hello),
             None => {
-                let squatter = master.peers.values().find(|peer| peer.addr == hello.addr).map(|peer| peer.id.clone());
+                let names = &self.ctx.names;
+                let squatter = master.peers.values().find(|peer| names.same(&peer.addr, &hello.addr));
+                let squatter = squatter.map(|peer| peer.id.clone());
                 if squatter.is_none() && master.peers.len() >= MAX_PEERS {
                     let (name, text) =
                         (master.name.clone(), format!("Refused Sentinel {}: {MAX_PEERS} are known", hello.id));
@@ -266,14 +303,15 @@ impl Engine {
                 }
                 self.with_master(key, |watch| {
                     watch.add_peer(&hello.id, &hello.addr, false);
-                    let subject = watch.master.subject_of_peer(&hello.id, &hello.addr);
+                    let subject = watch.master.subject_of_peer(&hello.id, &watch.ctx.shown(&hello.addr));
                     watch.ctx.event(Event::PeerDiscovered(subject));
                     watch.persist();
                 });
             }
         }
         // Known under another master at another address: the newest hello is right for all.
-        if self.peers.get(&hello.id).is_some_and(|shared| shared.link.target.addr != hello.addr) {
+        let link = self.peers.get(&hello.id).map(|shared| &shared.link);
+        if link.is_some_and(|link| !self.ctx.names.same(&link.target.addr, &hello.addr)) {
             self.retarget_peer(&hello.id, &hello.addr);
         }
         true
@@ -289,7 +327,7 @@ impl Engine {
         let others = self.retarget_peer(&hello.id, &hello.addr);
         if others > 0 {
             self.with_master(key, |watch| {
-                let subject = watch.master.subject_of_peer(&hello.id, &hello.addr);
+                let subject = watch.master.subject_of_peer(&hello.id, &watch.ctx.shown(&hello.addr));
                 watch.ctx.event(Event::PeerAddressUpdate { subject, others });
             });
         }
@@ -304,7 +342,7 @@ impl Engine {
         for user in &users {
             self.with_master(*user, |watch| {
                 if let Some(peer) = watch.master.peers.get_mut(id) {
-                    peer.addr = addr.clone();
+                    peer.addr = watch.ctx.shown(addr);
                 }
                 watch.persist();
                 watch.changed();

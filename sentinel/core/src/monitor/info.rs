@@ -82,6 +82,9 @@ impl Watch<'_> {
         if report.source != node.info.source {
             node.source_changed_at = now;
         }
+        if let Some(source) = report.source_addr() {
+            self.ctx.look_up(&source.host);
+        }
         let role = report.role.unwrap_or(node.role);
         let role_changed = role != node.role;
         if planted(Bug::PromoteOnOldInfo) && node.info.offset > 1 {
@@ -122,11 +125,16 @@ impl Watch<'_> {
     }
 
     /// Adds the replicas that the master lists and that are not known yet.
-    fn discover_replicas(&mut self, listed: Vec<crate::types::HostPort>) {
+    pub(crate) fn discover_replicas(&mut self, listed: Vec<crate::types::HostPort>) {
         for addr in listed {
             let usable = addr.host.is_ip() || self.ctx.globals.resolve_hostnames;
-            let known = self.master.node_at(&addr).is_some() || self.master.aliases.contains_key(&addr);
+            let known =
+                self.master.node_at(&addr, &self.ctx.names).is_some() || self.master.aliases.contains_key(&addr);
             if !usable || known || self.master.nodes.len() > InfoReport::MAX_REPLICAS {
+                continue;
+            }
+            if !self.ctx.look_up(&addr.host) {
+                // It may be known by its address. Looked at again when the resolver has answered.
                 continue;
             }
             let id = self.add_node(addr, Role::Replica);
@@ -276,7 +284,7 @@ impl Watch<'_> {
         let Some(node) = self.master.nodes.get(&id) else { return };
         if planted(Bug::NeverFix)
             || node.info.source.is_none()
-            || node.info.follows(&of)
+            || node.info.follows(&of, &self.ctx.names)
             || in_failover
             || self.is_being_pointed(id)
         {
@@ -310,7 +318,7 @@ impl Watch<'_> {
         let Some(node) = self.master.nodes.get_mut(&id) else { return };
         let progress = node.info.sync_progress.wrapping_add(node.info.offset);
         match node.reconf {
-            Reconf::Sent { .. } if node.info.follows(&of) => {
+            Reconf::Sent { .. } if node.info.follows(&of, &self.ctx.names) => {
                 node.reconf = Reconf::InProgress { progress_at: now, progress };
                 self.node_event(id, Event::ReconfInProgress);
             }
@@ -320,7 +328,10 @@ impl Watch<'_> {
             _ => {}
         }
         let Some(node) = self.master.nodes.get_mut(&id) else { return };
-        if matches!(node.reconf, Reconf::InProgress { .. }) && node.info.link_up && node.info.follows(&of) {
+        if matches!(node.reconf, Reconf::InProgress { .. })
+            && node.info.link_up
+            && node.info.follows(&of, &self.ctx.names)
+        {
             node.reconf = Reconf::Done;
             self.node_event(id, Event::ReconfDone);
             self.advance_reconfiguration();

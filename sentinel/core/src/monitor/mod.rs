@@ -3,6 +3,7 @@
 mod hello;
 mod info;
 mod link;
+mod names;
 mod ping;
 mod report;
 

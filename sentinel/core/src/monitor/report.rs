@@ -1,6 +1,7 @@
 use crate::{
     guard::History,
-    types::{HostPort, RunId},
+    state::Names,
+    types::{Host, HostPort, RunId},
     view::Role,
 };
 
@@ -107,10 +108,14 @@ impl InfoReport {
     }
 
     /// Whether it replicates from this address.
-    pub(crate) fn follows(&self, addr: &HostPort) -> bool {
-        self.source.as_ref().is_some_and(|(host, port)| {
-            *port == addr.port && crate::types::Host::new(host).is_ok_and(|host| host == addr.host)
-        })
+    pub(crate) fn follows(&self, addr: &HostPort, names: &Names) -> bool {
+        self.source_addr().is_some_and(|source| names.same(&source, addr))
+    }
+
+    /// Whom it replicates from, if that is a usable address.
+    pub(crate) fn source_addr(&self) -> Option<HostPort> {
+        let (host, port) = self.source.as_ref()?;
+        Some(HostPort::new(Host::new(host).ok()?, *port))
     }
 }
 
@@ -146,8 +151,8 @@ mod tests {
         let report = InfoReport::parse(REPLICA);
         assert_eq!(report.role, Some(Role::Replica));
         assert_eq!((report.offset, report.priority, report.link_up, report.link_down_ms), (8544, 90, true, 0));
-        assert!(report.follows(&"127.0.0.1:36001".parse().unwrap()));
-        assert!(!report.follows(&"127.0.0.1:36002".parse().unwrap()));
+        assert!(report.follows(&"127.0.0.1:36001".parse().unwrap(), &Names::default()));
+        assert!(!report.follows(&"127.0.0.1:36002".parse().unwrap(), &Names::default()));
         assert!(!report.never_synced());
     }
 

@@ -6,7 +6,7 @@ use crate::{
     guard::Lineage,
     settings::MasterSettings,
     snapshot::MasterSnapshot,
-    state::{MasterKey, Node, NodeId, Peer},
+    state::{MasterKey, Names, Node, NodeId, Peer},
     time::Instant,
     types::{Epoch, HostPort, MasterName, SentinelId},
 };
@@ -20,7 +20,8 @@ pub(crate) struct Master {
     /// All data nodes; the one configured as master is `current`.
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     pub(crate) current: NodeId,
-    /// Further addresses of nodes that are known under another one: a name and the address it resolves to.
+    /// Further addresses of nodes that are known under another one, as their run ids showed: two interfaces of one host,
+    /// or an address that is translated on the way. No resolver knows of these.
     pub(crate) aliases: BTreeMap<HostPort, NodeId>,
     pub(crate) peers: BTreeMap<SentinelId, Peer>,
     pub(crate) odown_since: Option<Instant>,
@@ -84,8 +85,8 @@ impl Master {
         self.replicas().map(|node| node.id).collect()
     }
 
-    pub(crate) fn node_at(&self, addr: &HostPort) -> Option<NodeId> {
-        self.nodes.values().find(|node| node.addr == *addr).map(|node| node.id)
+    pub(crate) fn node_at(&self, addr: &HostPort, names: &Names) -> Option<NodeId> {
+        self.nodes.values().find(|node| names.same(&node.addr, addr)).map(|node| node.id)
     }
 
     /// How a node is named in events.

@@ -2,11 +2,13 @@
 
 mod link;
 mod master;
+mod names;
 mod node;
 mod peer;
 
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Vote};
+pub(crate) use names::{Answer, Learnt, Names};
 pub(crate) use node::{Node, Reconf};
 pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
 

@@ -13,6 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) id: NodeId,
+    /// How it is told to others; its link leads to the address as it was given.
     pub(crate) addr: HostPort,
     pub(crate) link: Link,
     /// Since when it is subjectively down.

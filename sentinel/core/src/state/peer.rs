@@ -11,6 +11,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) id: SentinelId,
+    /// How it is told to others; its link leads to the address as it was given.
     pub(crate) addr: HostPort,
     pub(crate) sdown_since: Option<Instant>,
     /// What it said last of this master.
@@ -23,6 +24,8 @@ pub(crate) struct Peer {
     pub(crate) claim: Option<Claim>,
     /// A configuration it told before it could be reached; looked at when its link is up.
     pub(crate) unconfirmed: Option<Hello>,
+    /// A configuration it told that was refused, as was said in the log.
+    pub(crate) refused: Option<Claim>,
     /// It has been reached, or stood in our own file.
     pub(crate) confirmed: bool,
 }
@@ -52,6 +55,7 @@ impl Peer {
             hello_at: now,
             claim: None,
             unconfirmed: None,
+            refused: None,
             confirmed: false,
         }
     }

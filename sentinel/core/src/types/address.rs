@@ -32,6 +32,11 @@ impl Host {
         if usable { Ok(Host::Name(text.into())) } else { Err(AddressError::UnusableHost) }
     }
 
+    /// Whether this is that name. Case does not matter, as in name services.
+    pub fn is_name(&self, name: &str) -> bool {
+        matches!(self, Host::Name(it) if it.eq_ignore_ascii_case(name))
+    }
+
     /// Whether this is an address literal.
     pub const fn is_ip(&self) -> bool {
         matches!(self, Host::Ip(_))

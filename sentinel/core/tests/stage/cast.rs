@@ -62,6 +62,8 @@ pub(super) fn put(flaws: &mut BTreeSet<Flaw>, flaw: Flaw, there: bool) {
 pub(super) struct Cast {
     nodes: BTreeMap<String, Node>,
     peers: BTreeMap<char, Peer>,
+    /// What the resolver knows.
+    pub(super) names: BTreeMap<String, std::net::IpAddr>,
     /// A master that pauses writes, and the replica it waits for.
     handover: Option<(String, String)>,
 }
@@ -72,6 +74,8 @@ pub(super) struct Node {
     pub(super) runs: u32,
     /// Whom it replicates from. None: it is a master.
     pub(super) of: Option<String>,
+    /// The host as which its master lists it, if not by its address.
+    pub(super) announce: Option<String>,
     pub(super) offset: u64,
     pub(super) priority: u32,
     pub(super) link_up: bool,
@@ -96,6 +100,7 @@ impl Node {
             life: Life::Well,
             runs: 1,
             of,
+            announce: None,
             offset: 1_000,
             priority: 100,
             link_up: true,
@@ -145,7 +150,7 @@ impl Cast {
                 },
             )
         });
-        Cast { nodes, peers: peers.collect(), handover: None }
+        Cast { nodes, peers: peers.collect(), names: BTreeMap::new(), handover: None }
     }
 
     pub(super) fn node(&mut self, addr: &str) -> &mut Node {
@@ -230,10 +235,10 @@ impl Cast {
         if let Some(error) = self.node(addr).refuses.get("FAILOVER") {
             return Reply::error(error.clone());
         }
-        if self.node(to).of.as_deref() != Some(addr) {
+        if self.node(&self.real(to)).of.clone().map(|of| self.real(&of)).as_deref() != Some(addr) {
             return Reply::error("ERR FAILOVER target HOST and PORT is not a replica.");
         }
-        self.handover = Some((addr.to_owned(), to.to_owned()));
+        self.handover = Some((addr.to_owned(), self.real(to)));
         Reply::ok()
     }
 
@@ -275,6 +280,12 @@ impl Cast {
         Reply::Array(vec![Reply::ok(), queued(), queued(), queued(), queued(), exec, info])
     }
 
+    /// The address behind a name.
+    fn real(&self, addr: &str) -> String {
+        let Some((host, port)) = addr.rsplit_once(':') else { return addr.to_owned() };
+        self.names.get(host).map_or_else(|| addr.to_owned(), |ip| format!("{ip}:{port}"))
+    }
+
     fn info(&self, addr: &str) -> String {
         let node = &self.nodes[addr];
         let mut text = String::new();
@@ -287,9 +298,15 @@ impl Cast {
         match &node.of {
             None => {
                 text.push_str("role:master\r\n");
-                let living =
-                    self.nodes.iter().filter(|(_, it)| it.of.as_deref() == Some(addr) && it.life == Life::Well);
-                let listed = living.map(|(addr, _)| addr).chain(&node.lists);
+                let living = self
+                    .nodes
+                    .iter()
+                    .filter(|(_, it)| it.life == Life::Well && it.of.as_ref().is_some_and(|of| self.real(of) == addr));
+                let announced = |(addr, it): (&String, &Node)| match (&it.announce, addr.rsplit_once(':')) {
+                    (Some(name), Some((_, port))) => format!("{name}:{port}"),
+                    _ => addr.clone(),
+                };
+                let listed = living.map(announced).chain(node.lists.iter().cloned());
                 for (n, replica) in listed.enumerate() {
                     let (host, port) = replica.rsplit_once(':').unwrap();
                     write!(text, "slave{n}:ip={host},port={port},state=online,offset=0,lag=0\r\n").unwrap();

@@ -41,6 +41,10 @@ pub(crate) struct Stage {
     parcels: u64,
     /// Who asked, by the number of the client.
     clients: BTreeMap<ClientId, String>,
+    last_good: BTreeMap<String, std::net::IpAddr>,
+    resolver_holds: bool,
+    /// Questions that it keeps back.
+    unresolved: Vec<Arc<str>>,
     shown: BTreeSet<String>,
     lines: Vec<String>,
 }
@@ -71,6 +75,7 @@ enum Parcel {
     Request { link: LinkId, request: RequestId, message: Message },
     Hello { link: LinkId, payload: Bytes },
     Write(Seq),
+    Resolve(Arc<str>),
     ScriptStarts(JobId),
     ScriptEnds { job: JobId, end: ScriptEnd },
 }
@@ -91,6 +96,9 @@ impl Stage {
             under_way: BTreeMap::new(),
             parcels: 0,
             clients: BTreeMap::new(),
+            last_good: BTreeMap::new(),
+            resolver_holds: false,
+            unresolved: Vec::new(),
             shown: ["event", "log", "answer", "order", "vote", "script"].into_iter().map(str::to_owned).collect(),
             lines: Vec::new(),
         }
@@ -169,6 +177,7 @@ impl Stage {
                         self.send_later(Parcel::Write(seq));
                     }
                 }
+                Output::Resolve { name } => self.send_later(Parcel::Resolve(name)),
                 Output::RunScript { job, .. } => self.send_later(Parcel::ScriptStarts(job)),
                 Output::KillScript { job } => self.send_later(Parcel::ScriptEnds { job, end: ScriptEnd::Killed(9) }),
                 Output::Event(_) | Output::Notice(_) | Output::Answer { .. } | Output::Crash => {}
@@ -196,6 +205,12 @@ impl Stage {
                 DiskMood::Fails => self.feed(Input::PersistFailed { seq, error: "No space left on device".into() }),
                 DiskMood::Holds => {}
             },
+            Parcel::Resolve(name) if self.resolver_holds => self.unresolved.push(name),
+            Parcel::Resolve(name) => {
+                let outcome =
+                    self.cast.names.get(&*name).copied().ok_or_else(|| "Name or service not known".to_owned());
+                self.feed(Input::Resolved { name, outcome });
+            }
             Parcel::ScriptStarts(job) => self.script_starts(job),
             Parcel::ScriptEnds { job, end } => self.feed(Input::ScriptEnded { job, end }),
         }
@@ -203,6 +218,7 @@ impl Stage {
 
     fn dialled(&mut self, link: LinkId) {
         let Some(addr) = self.links.get(&link).map(|it| it.addr.clone()) else { return };
+        let Some(addr) = self.behind_name(link, &addr) else { return };
         match self.cast.life(&addr) {
             Life::Well => {
                 if let Some(it) = self.links.get_mut(&link) {
@@ -224,6 +240,29 @@ impl Stage {
             }
             Life::Silent => self.cast.hold(&addr, Parcel::Dial { link }),
         }
+    }
+
+    /// Before a connection to a name, the resolver is asked; its last good address serves while it knows none.
+    fn behind_name(&mut self, link: LinkId, addr: &str) -> Option<String> {
+        let (host, port) = addr.rsplit_once(':').expect("an address");
+        if !host.contains(|c: char| c.is_ascii_alphabetic()) || host.starts_with('[') {
+            return Some(addr.to_owned());
+        }
+        let outcome = self.cast.names.get(host).copied();
+        let told = outcome.ok_or_else(|| "Name or service not known".to_owned());
+        self.feed(Input::Resolved { name: host.into(), outcome: told });
+        let ip = outcome.or_else(|| self.last_good.get(host).copied());
+        let Some(ip) = ip else {
+            self.links.remove(&link);
+            self.feed(Input::LinkDown { link, fault: LinkFault::Unresolved("Name or service not known".into()) });
+            return None;
+        };
+        self.last_good.insert(host.to_owned(), ip);
+        let addr = format!("{ip}:{port}");
+        if let Some(it) = self.links.get_mut(&link) {
+            it.addr.clone_from(&addr);
+        }
+        Some(addr)
     }
 
     fn asked(&mut self, link: LinkId, request: RequestId, message: Message) {

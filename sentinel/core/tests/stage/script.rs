@@ -9,7 +9,7 @@
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of offset priority link down-for sync run-id replid replid2 lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -25,6 +25,8 @@
 //! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
 //! | `hello raw PAYLOAD` | anything says hello |
 //! | `disk holds`, `works`, `fails` | what becomes of writes |
+//! | `name NAME is IP`, `name NAME is nowhere` | what the resolver says from now on |
+//! | `resolver holds`, `works` | it answers late |
 //! | `script exits N`, `is killed`, `hangs`, `lasts TIME`, `is missing`, `gets no process` | what becomes of scripts |
 //! | `client WORDS...` | a client says `SENTINEL WORDS...` |
 //! | `stall TIME` | this process stands still |
@@ -40,7 +42,7 @@ use sentinel_core::{
 use sentinel_resp::Reply;
 
 use super::{
-    DiskMood, Stage,
+    DiskMood, Parcel, Stage,
     cast::{Cast, Failure, Flaw, Life, Node, put},
 };
 
@@ -88,6 +90,8 @@ impl Stage {
         let mut timing = Timing { nomination_delay: Duration::ZERO, ..Timing::default() };
         let (mut replicas, mut peers, mut known, mut seed) = (1, 0, true, 1);
         let mut snapshot = (0, 0, 0);
+        let mut at = address("6379");
+        let (mut names, mut resolved) = (Vec::new(), false);
         for word in words {
             match option(word) {
                 ("quorum", value) => settings.quorum = Quorum::new(number(value)).unwrap(),
@@ -106,6 +110,12 @@ impl Stage {
                 ("seed", value) => seed = number(value),
                 ("nomination-delay", value) => timing.nomination_delay = time(value),
                 ("resolve-hostnames", value) => globals.resolve_hostnames = value == "yes",
+                ("announce-hostnames", value) => globals.announce_hostnames = value == "yes",
+                ("master", value) => value.clone_into(&mut at),
+                ("names", value) => {
+                    names = value.split(',').map(|it| it.split_once('@').expect("name@ip")).collect();
+                }
+                ("resolved", value) => resolved = value == "yes",
                 ("announce-ip", value) => globals.announce_ip = Some(sentinel_core::types::Host::new(value).unwrap()),
                 ("announce-port", value) => globals.announce_port = Some(number(value)),
                 ("notification-script", value) => settings.notification_script = Some(value.to_owned()),
@@ -115,8 +125,10 @@ impl Stage {
             }
         }
         let mut cast = Cast::new(replicas);
+        cast.names = names.into_iter().map(|(name, ip)| (name.to_owned(), ip.parse().unwrap())).collect();
+        let names = cast.names.iter().filter(|_| resolved).map(|(name, ip)| (name.as_str().into(), *ip)).collect();
         let parse = |text: &str| text.parse::<HostPort>().unwrap();
-        let mut master = MasterSnapshot::new(MasterName::new("mymaster").unwrap(), parse(&address("6379")), settings);
+        let mut master = MasterSnapshot::new(MasterName::new("mymaster").unwrap(), parse(&at), settings);
         master.config_epoch = Epoch::new(snapshot.1);
         master.leader_epoch = Epoch::new(snapshot.2);
         if known {
@@ -131,7 +143,7 @@ impl Stage {
             globals: Arc::new(globals),
             masters: vec![Arc::new(master)],
         };
-        Stage::new(Boot { snapshot, timing, seed }, cast)
+        Stage::new(Boot { snapshot, timing, names, seed }, cast)
     }
 
     /// Carries out one line of a story.
@@ -153,6 +165,19 @@ impl Stage {
                 self.command("client", &words);
             }
             ["script", words @ ..] => self.script(words, time),
+            ["name", name, "is", "nowhere"] => {
+                self.cast.names.remove(*name);
+            }
+            ["name", name, "is", ip] => {
+                self.cast.names.insert((*name).to_owned(), ip.parse().unwrap());
+            }
+            ["resolver", "holds"] => self.resolver_holds = true,
+            ["resolver", "works"] => {
+                self.resolver_holds = false;
+                for name in std::mem::take(&mut self.unresolved) {
+                    self.send_later(Parcel::Resolve(name));
+                }
+            }
             ["state"] => self.show_state(),
             ["saved"] => self.show_snapshot(),
             ["node", port, words @ ..] => self.node(&address(port), words, line),
@@ -234,6 +259,7 @@ impl Stage {
             match option(field) {
                 ("of", "none") => node.of = None,
                 ("of", value) => node.of = Some(address(value)),
+                ("announce", value) => node.announce = Some(value.to_owned()),
                 ("offset", value) => node.offset = number(value),
                 ("priority", value) => node.priority = number(value),
                 ("link", value) => node.link_up = value == "up",

@@ -57,6 +57,7 @@ impl Stage {
                 self.show_answer(&who, reply);
             }
             Output::Persist(seq) => self.line("disk", &format!("persist {}", seq.0)),
+            Output::Resolve { name } => self.line("links", &format!("resolve {name}")),
             Output::RunScript { path, args, .. } => self.line("script", &format!("run {path} {}", args.join(" | "))),
             Output::KillScript { .. } => self.line("script", "kill the script"),
             Output::Crash => {

@@ -1,6 +1,7 @@
 //! A Sentinel from its start to its end: configuration, sockets, identity, then everything at once, then in order out.
 
 mod identity;
+mod names;
 mod pid_file;
 mod process;
 mod signals;
@@ -222,7 +223,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         Signals::listen().map_err(system("cannot listen to signals"))?
     };
     let setup = monitor::Setup {
-        boot: Boot { snapshot, timing: Timing::default(), seed },
+        boot: Boot { names: names::resolved(&snapshot), snapshot, timing: Timing::default(), seed },
         clock,
         dialer: Dialer::new(config.server.bind_source),
         store,

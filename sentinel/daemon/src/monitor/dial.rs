@@ -3,13 +3,14 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
 use sentinel_core::{LinkFault, types::HostPort};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::{connection::Transport, resolve::Resolver};
+use super::{connection::Transport, inbox::Outbox, resolve::Resolver};
 
 /// How long one attempt may take to resolve the name and to connect.
 ///
@@ -42,15 +43,28 @@ impl Dialer {
         Dialer { source, ..Dialer::default() }
     }
 
+    /// Tells what every name resolves to from now on.
+    pub(super) fn tell_names(&self, listener: Outbox) {
+        self.resolver.tell(listener);
+    }
+
+    /// Looks up a name without connecting.
+    pub(super) async fn look_up(&self, name: Arc<str>) {
+        self.resolver.look_up(name).await;
+    }
+
     /// Connects to the first address that answers.
     pub(super) async fn dial(&self, addr: &HostPort) -> Result<Dialed, LinkFault> {
         let attempt = async {
             let resolved = self.resolver.resolve(&addr.host).await;
             let addresses = resolved.map_err(|why| LinkFault::Unresolved(why.to_string()))?;
             let mut fault = LinkFault::Failed("no address to connect to".to_owned());
-            for ip in addresses {
+            for ip in addresses.iter().copied() {
                 match self.connect(SocketAddr::new(ip, addr.port)).await {
-                    Ok(stream) => return Ok(stream),
+                    Ok(stream) => {
+                        self.resolver.reached(&addr.host, ip);
+                        return Ok(stream);
+                    }
                     Err(error) => fault = refused_or_failed(&error),
                 }
             }

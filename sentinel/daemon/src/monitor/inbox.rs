@@ -27,6 +27,8 @@ pub(super) enum Fact {
         life: u64,
         news: News,
     },
+    /// What the resolver says of a name.
+    Resolved(Input),
     /// What became of a script.
     Script(Input),
     /// From the writer of the state.

@@ -34,6 +34,7 @@ impl Drop for Open {
 
 impl Links {
     pub(super) fn new(dialer: Dialer, outbox: Outbox) -> Self {
+        dialer.tell_names(outbox.clone());
         Links { dialer, outbox, open: HashMap::new(), lives: 0 }
     }
 
@@ -45,6 +46,12 @@ impl Links {
         let reporter = Reporter { link, life, outbox: self.outbox.clone() };
         let task = tokio::spawn(link::run(target, self.dialer.clone(), receiver, reporter)).abort_handle();
         self.open.insert(link, Open { life, requests, task });
+    }
+
+    /// Asks the resolver for a name. It tells what it finds.
+    pub(super) fn look_up(&self, name: Arc<str>) {
+        let dialer = self.dialer.clone();
+        tokio::spawn(async move { dialer.look_up(name).await });
     }
 
     /// Closes a link at once. Nothing that it still has to say reaches the engine.

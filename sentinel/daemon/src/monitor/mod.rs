@@ -22,4 +22,5 @@ mod writer;
 
 pub use clock::Clock;
 pub use dial::Dialer;
+pub use resolve::before_start;
 pub use run::{Handle, Running, Setup, start};

@@ -204,7 +204,7 @@ impl Monitor {
     fn take(&mut self, now: Now, fact: Fact) {
         let input = match fact {
             Fact::Link { link, life, news } => self.links.input(link, life, news),
-            Fact::Script(input) => Some(input),
+            Fact::Resolved(input) | Fact::Script(input) => Some(input),
             Fact::Written(outcome) => Some(self.writer.written(outcome)),
             Fact::Stop => None,
         };
@@ -249,6 +249,7 @@ impl Monitor {
                         let _ = answer.send(reply);
                     }
                 }
+                Output::Resolve { name } => self.links.look_up(name),
                 Output::RunScript { job, path, args } => self.scripts.run(job, path, args),
                 Output::KillScript { job } => self.scripts.kill(job),
                 Output::Crash => std::process::exit(99),

@@ -30,7 +30,12 @@ fn given<D: Disk + 'static>(
     let Loaded { config, keep, .. } = config::load(&Source::file(&path)).unwrap();
     let id = SentinelId::new(&"a".repeat(40)).unwrap();
     start(Setup {
-        boot: Boot { snapshot: config.snapshot(id), timing: Timing::default(), seed: 1 },
+        boot: Boot {
+            snapshot: config.snapshot(id),
+            timing: Timing::default(),
+            names: std::collections::BTreeMap::new(),
+            seed: 1,
+        },
         clock: Clock::start(),
         dialer: Dialer::default(),
         store: Store::on(disk, keep),

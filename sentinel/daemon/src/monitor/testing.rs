@@ -156,6 +156,7 @@ impl Bench {
                 tokio::select! {
                     Some(fact) = self.inbox.facts.recv() => match fact {
                         Fact::Link { link, life, news } => self.links.input(link, life, news),
+                        Fact::Resolved(input) => Some(input),
                         other => panic!("links only tell news: {other:?}"),
                     },
                     Some(hello) = self.inbox.hellos.recv() => self.links.hello(hello),
