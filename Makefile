@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench-failover sim sim-proof
+.PHONY: help demo test verify fix bench-failover test-clients sim sim-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,11 @@ bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARG
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin bench-failover -- $(ARGS)
+
+test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK through a failover (ARGS="--rounds 1 --only fred")
+	@scripts/install-redis server sentinel
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
 
 SEEDS ?= 2000
 sim: ## simulated disasters: SEEDS=1000000 for as long as you like, ARGS="--seed 7 --log" replays one, --shrink finds what it takes

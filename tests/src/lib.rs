@@ -29,6 +29,7 @@ mod ports;
 mod prober;
 mod process;
 pub mod programs;
+pub mod redis_py;
 mod sentinel;
 mod wait;
 mod writer;
