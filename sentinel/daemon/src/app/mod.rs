@@ -47,6 +47,9 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// The command line asks for a log of another look.
+    #[error("--log-format {0}: lines of the log are `text` or `json`")]
+    LogFormat(String),
     /// The log cannot be written.
     #[error("Can't open the log file: {0}")]
     Log(std::io::Error),
@@ -88,7 +91,7 @@ pub fn run(launch: &Launch) -> ExitCode {
     match outcome {
         Ok(exit) => exit.into(),
         Err(error) => {
-            refuse(&error, log.is_some());
+            refuse(&error, log.is_some(), launch.log_format.unwrap_or_default());
             Exit::Failure.into()
         }
     }
@@ -96,15 +99,21 @@ pub fn run(launch: &Launch) -> ExitCode {
 
 /// Says why there will be no Sentinel: faults of the file to standard error as the reference does, all else where its
 /// log goes, or would go.
-fn refuse(error: &StartError, logs: bool) {
+fn refuse(error: &StartError, logs: bool, look: log::Format) {
     let lines = match error {
         StartError::Config(error) if error.is_content() => {
-            eprintln!("{error}");
+            eprintln!("{}", refusal_of_content(error, look));
             return;
         }
         StartError::Listen(error) => vec![
-            format!("Warning: Could not create server TCP listening socket {error}"),
+            format!(
+                "Warning: Could not create server TCP listening socket {}:{}: bind: {}",
+                error.address,
+                error.port,
+                config::system_text(&error.source)
+            ),
             format!("Failed listening on port {} (TCP), aborting.", error.port),
+            "help: free the port, or change `port` or `bind`".to_owned(),
         ],
         error => error.to_string().lines().map(str::to_owned).collect(),
     };
@@ -113,9 +122,35 @@ fn refuse(error: &StartError, logs: bool) {
             tracing::warn!("{line}");
         } else {
             // Nobody is left to be told that this cannot be written.
-            let _ = writeln!(std::io::stdout(), "{}", log::plain_line(&line));
+            let _ = writeln!(std::io::stdout(), "{}", log::plain_line(look, &line, &[]));
         }
     }
+}
+
+/// What is wrong with the file: the text for people, or one JSON object a fault.
+fn refusal_of_content(error: &ConfigError, look: log::Format) -> String {
+    let lines = match (look, error) {
+        (log::Format::Text, error) => return error.to_string(),
+        (log::Format::Json, ConfigError::Faults(faults)) => {
+            let line = |fault: &config::Fault| {
+                let place = fault.place.to_string();
+                let fields = [
+                    ("place", place.as_str()),
+                    ("directive", fault.directive.as_str()),
+                    ("line", fault.line.as_str()),
+                    ("help", fault.remedy.as_str()),
+                ];
+                log::plain_line(look, &fault.what, &fields)
+            };
+            faults.faults.iter().map(line).collect()
+        }
+        (log::Format::Json, ConfigError::WithCopy { error: inner, copy }) => {
+            let help = format!("{}, written at {}, loads", copy.path.display(), copy.written);
+            vec![refusal_of_content(inner, look), log::plain_line(look, &help, &[])]
+        }
+        (log::Format::Json, error) => vec![log::plain_line(look, &error.to_string(), &[])],
+    };
+    lines.join("\n")
 }
 
 enum Ready {
@@ -138,6 +173,9 @@ struct Prepared {
 /// In the reference's order: read and check everything, check that state can be kept, go into the background, listen,
 /// write the pid file, make an identity if there is none.
 fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, StartError> {
+    if let Some(name) = &launch.unknown_log_format {
+        return Err(StartError::LogFormat(name.clone()));
+    }
     let Some(file) = &launch.config else { return Err(StartError::NoConfig) };
     let mut source = Source { options: launch.directives.clone(), ..Source::file(file) };
     if launch.stdin {
@@ -169,6 +207,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         file: server.log.file.clone(),
     };
     *log = Some(log::start(&options).map_err(StartError::Log)?);
+    say_start();
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -195,6 +234,20 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     })))
 }
 
+/// The first lines, in the reference's words: scripts look for them.
+fn say_start() {
+    tracing::warn!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    tracing::warn!(
+        "Redis version={}, bits={}, commit=00000000, modified=0, pid={}, just started (sentineld {})",
+        serve::REDIS_VERSION,
+        usize::BITS,
+        std::process::id(),
+        env!("CARGO_PKG_VERSION")
+    );
+    tracing::warn!("Configuration loaded");
+    tracing::info!("monotonic clock: POSIX clock_gettime");
+}
+
 /// The durable state to start from. A Sentinel without an identity gets one, on disk before anybody hears of it.
 fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartError> {
     if let Some(id) = &config.id {
@@ -204,6 +257,7 @@ fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartEr
     let id = SentinelId::new(&id).expect("40 hex digits are an id");
     let snapshot = config.snapshot(id);
     store.save(&snapshot).map_err(StartError::Identity)?;
+    tracing::info!("Sentinel new configuration saved on disk");
     Ok(snapshot)
 }
 

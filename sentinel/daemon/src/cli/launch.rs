@@ -15,6 +15,8 @@ pub struct Launch {
     pub stdin: bool,
     /// How log lines look, if that was said. The only word that is not a directive of the reference.
     pub log_format: Option<Format>,
+    /// A look that was asked for and that there is not.
+    pub unknown_log_format: Option<String>,
 }
 
 impl Launch {
@@ -38,10 +40,12 @@ impl Launch {
                 continue;
             }
             if word == "--log-format"
-                && let Some(format) = words.peek().and_then(|name| named(name))
+                && let Some(name) = words.next_if(|name| !name.starts_with("--"))
             {
-                launch.log_format = Some(format);
-                words.next();
+                match named(&name) {
+                    Some(format) => launch.log_format = Some(format),
+                    None => launch.unknown_log_format = Some(name),
+                }
                 continue;
             }
             if first && !word.starts_with("--") {
@@ -96,6 +100,12 @@ mod tests {
     fn the_log_format_is_ours() {
         let read = launch("my.conf --log-format json --port 1");
         assert_eq!((read.log_format, read.directives.len()), (Some(Format::Json), 2));
+    }
+
+    #[test]
+    fn a_log_format_that_there_is_not_is_no_directive() {
+        let read = launch("my.conf --log-format xml --port 1");
+        assert_eq!((read.unknown_log_format.as_deref(), read.directives.len()), (Some("xml"), 2));
     }
 
     #[test]

@@ -173,6 +173,10 @@ impl fmt::Display for Faults {
             }
             writeln!(f, ">>> '{}'\n{}\n", first.line, first.what)?;
         }
+        if let (true, [only]) = (self.classic, self.faults.as_slice()) {
+            // It has been said already.
+            return writeln!(f, "{}: {}\n    help: {}", only.place, only.directive, only.remedy);
+        }
         let count = self.faults.len();
         writeln!(f, "{count} fault{} in the configuration:", if count == 1 { "" } else { "s" })?;
         let mut sorted: Vec<&Fault> = self.faults.iter().collect();
@@ -226,7 +230,8 @@ mod tests {
         assert_eq!(lines[2], "Reading the configuration file, at line 3");
         assert_eq!(lines[3], ">>> 'sentinel monitor m 127.0.0.1 36001 0'");
         assert_eq!(lines[4], "Quorum must be 1 or greater.");
-        assert!(text.contains("s.conf:3: sentinel monitor: Quorum"), "{text}");
+        assert!(text.contains("s.conf:3: sentinel monitor\n    help: write a quorum"), "{text}");
+        assert_eq!(text.matches("Quorum must").count(), 1, "said once: {text}");
     }
 
     #[test]

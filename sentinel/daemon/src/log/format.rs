@@ -58,7 +58,13 @@ pub(super) fn text(writer: &mut dyn fmt::Write, level: tracing::Level, message: 
     writeln!(writer)
 }
 
-fn json(writer: &mut Writer<'_>, level: tracing::Level, parts: Parts) -> fmt::Result {
+/// A warning in the look for programs.
+pub(super) fn json_warning(writer: &mut dyn fmt::Write, message: &str, fields: &[(&str, &str)]) -> fmt::Result {
+    let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    json(writer, tracing::Level::WARN, Parts { message: message.to_owned(), fields })
+}
+
+fn json(writer: &mut dyn fmt::Write, level: tracing::Level, parts: Parts) -> fmt::Result {
     let level = match level {
         tracing::Level::TRACE => "debug",
         tracing::Level::DEBUG => "verbose",

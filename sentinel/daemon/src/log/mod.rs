@@ -17,7 +17,10 @@ use sentinel_core::{
 use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
 
 use self::{fields::Fields, format::Line, sink::Sink};
-pub use self::{format::Format, sink::Guard};
+pub use self::{
+    format::Format,
+    sink::{Guard, flush},
+};
 
 /// Where the log goes and how it looks.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +38,7 @@ pub struct Options {
 /// An error means that the file cannot be opened, or that the process logs already.
 pub fn start(options: &Options) -> io::Result<Guard> {
     let (sink, guard) = Sink::start(options.file.clone())?;
+    sink.serve_process();
     let logs = subscriber(options.level, options.format, sink);
     tracing::subscriber::set_global_default(logs).map_err(io::Error::other)?;
     Ok(guard)
@@ -65,11 +69,14 @@ const fn tracing_level(level: Level) -> tracing::Level {
     }
 }
 
-/// What a warning looks like before the log was started.
-pub fn plain_line(text: &str) -> String {
+/// What a warning looks like before the log was started. `fields` are seen in the JSON look alone.
+pub fn plain_line(look: Format, text: &str, fields: &[(&str, &str)]) -> String {
     let mut line = String::new();
     // Writing to a string does not fail.
-    let _ = format::text(&mut line, tracing::Level::WARN, text);
+    let _ = match look {
+        Format::Text => format::text(&mut line, tracing::Level::WARN, text),
+        Format::Json => format::json_warning(&mut line, text, fields),
+    };
     line.truncate(line.trim_end().len());
     line
 }

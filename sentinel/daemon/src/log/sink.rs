@@ -6,11 +6,12 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{self, SyncSender, TrySendError},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -20,7 +21,22 @@ const WAITING_LINES: usize = 8192;
 
 enum Job {
     Line(Vec<u8>),
+    /// Says when everything before it is written.
+    Flush(SyncSender<()>),
     End,
+}
+
+/// The way to the thread of this process, once it logs.
+static RUNNING: OnceLock<SyncSender<Job>> = OnceLock::new();
+
+/// Waits until everything said so far is written, or the time is over.
+pub fn flush(limit: Duration) {
+    let Some(jobs) = RUNNING.get() else { return };
+    let (written, wait) = mpsc::sync_channel(1);
+    if jobs.try_send(Job::Flush(written)).is_ok() {
+        // Too late, or nobody writes any more: either way there is nothing more to do.
+        let _ = wait.recv_timeout(limit);
+    }
 }
 
 /// Takes lines without waiting.
@@ -54,6 +70,12 @@ impl Drop for Guard {
 }
 
 impl Sink {
+    /// From now on [`flush`] waits for this one.
+    pub(super) fn serve_process(&self) {
+        // There is one log in a process.
+        let _ = RUNNING.set(self.jobs.clone());
+    }
+
     /// Starts the thread. Without a file, lines go to the standard output.
     pub(super) fn start(file: Option<PathBuf>) -> io::Result<(Self, Guard)> {
         let mut target = match file {
@@ -64,7 +86,15 @@ impl Sink {
         let lost = Arc::new(AtomicU64::new(0));
         let sink = Sink { jobs: jobs.clone(), lost: Arc::clone(&lost) };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
-            while let Ok(Job::Line(line)) = queue.recv() {
+            while let Ok(job) = queue.recv() {
+                let line = match job {
+                    Job::Line(line) => line,
+                    Job::Flush(written) => {
+                        let _ = written.send(());
+                        continue;
+                    }
+                    Job::End => break,
+                };
                 target.write(&line);
                 let lost = lost.swap(0, Relaxed);
                 if lost > 0 {
