@@ -302,6 +302,13 @@ impl Context {
         true
     }
 
+    /// Ends the process, as SENTINEL SIMULATE-FAILURE asked for.
+    pub(crate) fn crash(&mut self) {
+        // The reference's words.
+        self.notice(Level::Warning, None, "Sentinel CRASH because of SENTINEL simulate-failure".to_owned());
+        self.outputs.push_back(Output::Crash);
+    }
+
     /// Whether this host can be decided about. If not, the resolver has been asked.
     pub(crate) fn look_up(&mut self, host: &Host) -> bool {
         let Host::Name(name) = host else { return true };

@@ -10,11 +10,12 @@ use crate::{
     events::{Event, Level},
     guard::Lineage,
     input::{Input, LinkFault, LinkId, RequestId},
+    monitor::sign_in_refusal,
     output::Output,
     planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
-    state::{Asked, Master, MasterKey, Names, NodeId, PeerLinks, Vote},
+    state::{Asked, Master, MasterKey, Names, NodeId, PeerLinks, SIGN_IN, Vote, refusal},
     time::{Instant, Now},
     timer::{Endpoint, Timer},
     types::{MasterName, SentinelId},
@@ -83,6 +84,7 @@ impl Engine {
                 self.hello_heard(link);
                 self.hello_received(&payload);
             }
+            Input::Subscription { link, refusal } => self.subscription_answered(link, refusal.as_deref()),
             Input::Change { client, change } => self.change(client, change),
             Input::ScriptStarted { job, pid } => self.script_started(job, pid),
             Input::ScriptEnded { job, end } => self.script_ended(job, end),
@@ -277,6 +279,7 @@ impl Engine {
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
                 self.ctx.link_up(&mut shared.link, local, &Endpoint::Peer(id.clone()));
+                self.note_peer_access(&id, SIGN_IN, None);
                 self.each_user(&id, |watch, id| {
                     watch.confirm_peer(id);
                     watch.say_hello_to_peer(id);
@@ -298,6 +301,9 @@ impl Engine {
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
                 self.ctx.link_down(&mut shared.link, fault, &Endpoint::Peer(id.clone()));
+                if let Some((command, why)) = sign_in_refusal(fault) {
+                    self.note_peer_access(&id, command, Some(why));
+                }
                 self.each_user(&id, |watch, id| {
                     watch.evaluate_peer(id);
                     watch.voter_lost(id);
@@ -342,6 +348,9 @@ impl Engine {
                 let Some(asked) = shared.link.in_flight.remove(&request) else { return };
                 shared.link.heard_at = now;
                 shared.link.vitals.set_pending(u32::try_from(shared.link.in_flight.len()).unwrap_or(u32::MAX));
+                if let Some(command) = asked.command() {
+                    self.note_peer_access(&id, command, refusal(reply));
+                }
                 self.peer_replied(&id, asked, reply);
             }
             None => {}

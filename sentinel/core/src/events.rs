@@ -130,6 +130,8 @@ pub enum Event {
     ReplicaForgotten(Subject),
     PeerForgotten(Subject),
     Reboot(Subject),
+    AccessDenied { subject: Subject, what: String },
+    AccessGranted(Subject),
     TiltEntered,
     TiltExited,
     ScriptTimeout { path: Arc<str>, pid: u32 },
@@ -186,6 +188,8 @@ impl Event {
             Event::ReplicaForgotten(_) => "-slave",
             Event::PeerForgotten(_) => "-sentinel",
             Event::Reboot(_) => "+reboot",
+            Event::AccessDenied { .. } => "+access-denied",
+            Event::AccessGranted(_) => "-access-denied",
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
             Event::ScriptTimeout { .. } => "-script-timeout",
@@ -212,7 +216,8 @@ impl Event {
             | Event::ReconfSentBestEffort(_)
             | Event::ConvertToReplica(_)
             | Event::FixReplicaConfig(_)
-            | Event::Reboot(_) => Level::Notice,
+            | Event::Reboot(_)
+            | Event::AccessGranted(_) => Level::Notice,
             Event::RoleChange { .. } => Level::Verbose,
             _ => Level::Warning,
         }
@@ -231,6 +236,7 @@ impl Event {
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
             | Event::NotLossless { subject, .. }
+            | Event::AccessDenied { subject, .. }
             | Event::PeerAddressSwitch { master: subject, .. }
             | Event::PeerAddressUpdate { subject, .. }
             | Event::ObjectivelyDown { subject, .. }
@@ -269,7 +275,8 @@ impl Event {
             | Event::ReplidMismatch(subject)
             | Event::ReplicaForgotten(subject)
             | Event::PeerForgotten(subject)
-            | Event::Reboot(subject) => Some(subject),
+            | Event::Reboot(subject)
+            | Event::AccessGranted(subject) => Some(subject),
         }
     }
 
@@ -287,6 +294,7 @@ impl Event {
         let mut text = match self {
             Event::Monitor { subject, quorum } => format!("{subject} quorum {quorum}"),
             Event::Set { subject, what } => format!("{subject} {what}"),
+            Event::AccessDenied { subject, what } => format!("{subject} #{what}"),
             Event::NotLossless { subject, why } => format!("{subject} {why}"),
             Event::PeerAddressSwitch { master, addr, id } => {
                 format!("{master} ip {} port {} for {id}", addr.host, addr.port)

@@ -56,6 +56,13 @@ pub enum Input {
         /// The payload.
         payload: Bytes,
     },
+    /// An instance answered to the subscription to `__sentinel__:hello`.
+    Subscription {
+        /// The link.
+        link: LinkId,
+        /// Its error. None: it is granted.
+        refusal: Option<String>,
+    },
     /// A client's command that changes something, or votes.
     Change {
         /// Who waits for the answer.

@@ -7,6 +7,7 @@ use crate::{
     planted::{Bug, planted},
     snapshot::MasterSnapshot,
     state::{Link, Master, Names, Node, Peer, PeerLinks},
+    types::MasterName,
     view::{MasterView, NodeView, PeerView, ReplicaView},
 };
 
@@ -48,7 +49,7 @@ impl Master {
         MasterView {
             name: self.name.clone(),
             serving: self.serving().clone(),
-            node: node_view(self.node()),
+            node: self.node_view(self.node()),
             odown_since: self.odown_since,
             failover_state: self.failover.as_ref().map(Failover::word),
             failover_forced: self.failover.as_ref().is_some_and(|failover| failover.forced),
@@ -58,7 +59,9 @@ impl Master {
             peers: self
                 .peers
                 .values()
-                .filter_map(|peer| links.get(&peer.id).map(|shared| peer_view(peer, &shared.link, shared.users.len())))
+                .filter_map(|peer| {
+                    links.get(&peer.id).map(|shared| peer_view(peer, &shared.link, shared.users.len(), &self.name))
+                })
                 .collect(),
         }
     }
@@ -66,7 +69,7 @@ impl Master {
     fn replica_view(&self, node: &Node) -> ReplicaView {
         let info = &node.info;
         ReplicaView {
-            node: node_view(node),
+            node: self.node_view(node),
             master_link_down_ms: info.link_down_ms,
             master_link_up: info.link_up,
             master_addr: info.source.clone(),
@@ -77,26 +80,27 @@ impl Master {
             reconf: self.failover.as_ref().and_then(|_| node.reconf.flag()),
         }
     }
-}
 
-fn node_view(node: &Node) -> NodeView {
-    NodeView {
-        addr: node.addr.clone(),
-        run_id: node.info.run_id.clone(),
-        vitals: Arc::clone(&node.link.vitals),
-        sdown_since: node.sdown_since,
-        connected: node.link.is_up(),
-        link_refcount: 1,
-        info_at: node.info_at,
-        info: node.info_text.clone(),
-        role: node.role,
-        role_since: node.role_since,
-        script_kill_sent: node.script_kill_sent,
-        rebooted: node.rebooted_at.is_some(),
+    fn node_view(&self, node: &Node) -> NodeView {
+        NodeView {
+            addr: node.addr.clone(),
+            run_id: node.info.run_id.clone(),
+            vitals: Arc::clone(&node.link.vitals),
+            sdown_since: node.sdown_since,
+            connected: node.link.is_up(),
+            link_refcount: 1,
+            info_at: node.info_at,
+            info: node.info_text.clone(),
+            role: node.role,
+            role_since: node.role_since,
+            script_kill_sent: node.script_kill_sent,
+            denied: node.link.denials.summary(&node.link.target, &self.name),
+            rebooted: node.rebooted_at.is_some(),
+        }
     }
 }
 
-fn peer_view(peer: &Peer, link: &Link, users: usize) -> PeerView {
+fn peer_view(peer: &Peer, link: &Link, users: usize, master: &MasterName) -> PeerView {
     PeerView {
         id: peer.id.clone(),
         node: NodeView {
@@ -111,6 +115,7 @@ fn peer_view(peer: &Peer, link: &Link, users: usize) -> PeerView {
             role: crate::view::Role::Master,
             role_since: peer.hello_at,
             script_kill_sent: false,
+            denied: link.denials.summary(&link.target, master),
             rebooted: false,
         },
         master_down: peer.says_down(),

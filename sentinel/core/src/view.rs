@@ -88,6 +88,8 @@ pub struct NodeView {
     pub role_since: Instant,
     /// Whether SCRIPT KILL was sent since it went down.
     pub script_kill_sent: bool,
+    /// What it does not let us do, and what to do about it.
+    pub denied: Option<Arc<str>>,
     /// Whether it rebooted and has not answered PONG since.
     pub rebooted: bool,
 }

@@ -6,9 +6,9 @@ use crate::{
     context::Context,
     events::Event,
     input::LinkFault,
-    monitor::{PingAnswer, node_target, ping_period},
+    monitor::{PingAnswer, node_target, ping_period, sign_in_refusal},
     output::{Message, Target},
-    state::{Asked, Master, Node, NodeId, PeerLinks},
+    state::{Asked, Master, Node, NodeId, PeerLinks, SIGN_IN},
     timer::{Endpoint, Timer},
     types::{HostPort, SentinelId},
     view::Role,
@@ -117,6 +117,8 @@ impl Watch<'_> {
         let Some(node) = self.master.nodes.get_mut(&id) else { return };
         node.hello_heard_at = self.ctx.mono();
         self.ctx.link_up(&mut node.link, local, &endpoint);
+        self.note_access(id, SIGN_IN, None);
+        self.note_access(id, "hello", None);
         self.ask_info(id);
         self.say_hello_to_node(id);
         self.evaluate_node(id);
@@ -126,6 +128,7 @@ impl Watch<'_> {
 
     /// A data node answered.
     pub(crate) fn node_replied(&mut self, id: NodeId, asked: &Asked, reply: &Reply) {
+        self.look_at_access(id, asked, reply);
         match asked {
             Asked::Ping => self.node_ponged(id, reply),
             Asked::Info => self.info_received(id, reply),
@@ -159,6 +162,9 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Info(self.master.key, id));
         if was_up {
             self.changed();
+        }
+        if let Some((command, why)) = sign_in_refusal(fault) {
+            self.note_access(id, command, Some(why));
         }
         self.evaluate_node(id);
         self.selection_lost(id);

@@ -37,6 +37,7 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
     if let Some(path) = &settings.client_reconfig_script {
         fields.put("client-reconfig-script", path);
     }
+    fields.denied(&master.node);
     fields.into_reply()
 }
 
@@ -69,6 +70,7 @@ fn replica(replica: &ReplicaView, down_after: Duration, now: Instant) -> Reply {
     fields.put("slave-priority", replica.priority);
     fields.put("slave-repl-offset", replica.offset);
     fields.put("replica-announced", u8::from(replica.announced));
+    fields.denied(&replica.node);
     fields.into_reply()
 }
 
@@ -83,6 +85,7 @@ fn peer(peer: &PeerView, down_after: Duration, now: Instant) -> Reply {
     let (leader, epoch) = vote.map_or(("?", Epoch::ZERO), |(id, epoch)| (id.as_str(), *epoch));
     fields.put("voted-leader", leader);
     fields.put("voted-leader-epoch", epoch);
+    fields.denied(&peer.node);
     fields.into_reply()
 }
 
@@ -170,6 +173,13 @@ impl Fields {
         self.ms("info-refresh", age);
         self.put("role-reported", node.role.as_str());
         self.ms("role-reported-time", now.since(node.role_since));
+    }
+
+    /// The last field, one that the reference does not have: only while something is denied.
+    fn denied(&mut self, node: &NodeView) {
+        if let Some(text) = &node.denied {
+            self.put("denied", text);
+        }
     }
 
     fn into_reply(self) -> Reply {

@@ -76,6 +76,7 @@ pub(super) fn node(at: &str, role: Role) -> NodeView {
         role,
         role_since: ms(START + 1_000),
         script_kill_sent: false,
+        denied: None,
         rebooted: false,
     }
 }

@@ -3,7 +3,7 @@
 use sentinel_resp::Reply;
 
 use crate::{
-    events::Event,
+    events::{Event, Level},
     output::Message,
     planted::{Bug, planted},
     state::{Asked, Opinion},
@@ -99,9 +99,19 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let key = self.master.key;
         let expiry = now + 5 * self.ctx.timing.ask_period;
+        let name = self.master.name.clone();
         let Some(peer) = self.master.peers.get_mut(id) else { return };
+        let was_down = peer.says_down();
         peer.opinion = Some(Opinion { down: answer.down, at: now });
-        if answer.vote.is_some() {
+        if was_down != answer.down {
+            let text = format!("{id} thinks that {name} is {}", if answer.down { "down" } else { "up" });
+            self.ctx.notice(Level::Debug, Some(&name), text);
+        }
+        if let Some((leader, epoch)) = &answer.vote {
+            if peer.vote.as_ref().is_none_or(|(_, before)| before != epoch) {
+                // The reference's words, and its level.
+                self.ctx.notice(Level::Warning, Some(&name), format!("{id} voted for {leader} {epoch}"));
+            }
             peer.vote.clone_from(&answer.vote);
         }
         self.ctx.arm(Timer::Opinion(key, id.clone()), expiry);

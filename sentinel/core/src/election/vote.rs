@@ -62,6 +62,7 @@ impl Engine {
                 self.with_master(*key, |watch| watch.vote_for(&candidate, epoch));
             }
         }
+        self.say_vote(keys[0], &candidate, epoch, free);
         let vote = keys.iter().map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
         let (leader, at) = vote.map_or((None, Epoch::ZERO), |vote| (vote.leader.clone(), vote.epoch));
         let reply = verdict(down, leader.as_ref(), at);
@@ -70,6 +71,24 @@ impl Engine {
         } else {
             self.ctx.once_durable(Pending::Answer { client, reply });
         }
+    }
+}
+
+impl Engine {
+    /// Says in a debug log how a request for a vote was judged.
+    fn say_vote(&mut self, key: MasterKey, candidate: &SentinelId, epoch: Epoch, given: bool) {
+        let Some(master) = self.masters.get(&key) else { return };
+        let name = master.name.clone();
+        let outcome = if given {
+            "given".to_owned()
+        } else if epoch < self.ctx.current_epoch {
+            format!("not given, the current epoch is {}", self.ctx.current_epoch)
+        } else {
+            let leader = master.vote.leader.as_ref().map_or_else(|| "a name forgotten".to_owned(), ToString::to_string);
+            format!("not given, the vote of epoch {} is {leader}'s", master.vote.epoch)
+        };
+        let text = format!("{candidate} asks for the vote of epoch {epoch} for {name}: {outcome}");
+        self.ctx.notice(Level::Debug, Some(&name), text);
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::{
     events::{Event, Level},
     failover::{Failover, Phase},
-    output::Output,
     select::{self, Facts},
     state::NodeId,
     time::Instant,
@@ -92,7 +91,7 @@ impl Watch<'_> {
         self.master.lost_elections = 0;
         self.master_event(Event::ElectedLeader);
         if self.ctx.simulated.crash_after_election {
-            self.ctx.outputs.push_back(Output::Crash);
+            self.ctx.crash();
         }
         self.master_event(Event::StateSelectReplica);
         let waiting: std::collections::BTreeSet<NodeId> = self
@@ -135,9 +134,24 @@ impl Watch<'_> {
     pub(crate) fn choose_replica(&mut self) {
         let judged = select::judge_all(self.master.replicas(), &self.selection_facts());
         let name = self.master.name.clone();
+        let mut ranking = Vec::new();
         for (node, refusal) in &judged.refused {
             let text = format!("{node} is no candidate for the promotion: {refusal}");
             self.ctx.notice(Level::Notice, Some(&name), text);
+        }
+        for (node, place) in self.candidates() {
+            if let Ok(place) = place {
+                let (info, addr) = (&node.info, &node.addr);
+                let run_id = info.run_id.as_ref().map_or("?", |id| id.as_str());
+                let text = format!(
+                    "Candidate {place}: {addr}, priority {}, offset {}, run id {run_id}",
+                    info.priority, info.offset
+                );
+                ranking.push(text);
+            }
+        }
+        for text in ranking {
+            self.ctx.notice(Level::Debug, Some(&name), text);
         }
         let wanted = self.master.failover.as_ref().and_then(|failover| failover.wanted);
         let best = match wanted {

@@ -4,7 +4,6 @@ use crate::{
     context::Pending,
     events::Event,
     failover::{Failover, Phase},
-    output::Output,
     planted::{Bug, planted},
     scripts,
     state::{Adoption, NodeId, Reconf},
@@ -33,7 +32,7 @@ impl Watch<'_> {
         }
         self.node_event(replica, Event::PromotedReplica);
         if self.ctx.simulated.crash_after_promotion {
-            self.ctx.outputs.push_back(Output::Crash);
+            self.ctx.crash();
         }
         self.master_event(Event::StateReconfReplicas);
         let (from, to) = (self.master.addr().clone(), self.master.nodes[&replica].addr.clone());

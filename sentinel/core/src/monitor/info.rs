@@ -10,7 +10,7 @@ use crate::{
     monitor::InfoReport,
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, LinkState, Node, NodeId, Reconf},
+    state::{Asked, LinkState, Node, NodeId, Reconf, of_transaction},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -90,6 +90,7 @@ impl Watch<'_> {
         if planted(Bug::PromoteOnOldInfo) && node.info.offset > 1 {
             report.offset = node.info.offset;
         }
+        let news = report.news_since(&node.info);
         node.info = report;
         node.info_text = Some(Arc::clone(text));
         node.info_at = Some(now);
@@ -99,6 +100,10 @@ impl Watch<'_> {
         }
         if rebooted && is_master && !self.master.settings.reboot_down_after.is_zero() {
             node.rebooted_at = Some(now);
+        }
+        if let Some(news) = news {
+            let (addr, name) = (node.addr.clone(), self.master.name.clone());
+            self.ctx.notice(Level::Debug, Some(&name), format!("INFO of {addr}: {news}"));
         }
         if rebooted {
             self.node_event(id, Event::Reboot);
@@ -347,7 +352,7 @@ impl Watch<'_> {
     pub(crate) fn transaction_answered(&mut self, id: NodeId, reply: &Reply) {
         let Reply::Array(parts) = reply else { return self.info_received(id, reply) };
         let Some((info, answers)) = parts.split_last() else { return };
-        if let Some(error) = first_error(answers) {
+        if let Some(error) = first_error(answers).filter(|_| !of_transaction(parts).iter().any(|it| it.1.is_some())) {
             let Some(node) = self.master.nodes.get(&id) else { return };
             let text = format!("{} answered to the change of its role: {error}", node.addr);
             let name = self.master.name.clone();

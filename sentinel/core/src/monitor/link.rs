@@ -73,6 +73,7 @@ impl Context {
         link.refusals = 0;
         link.heard_at = since;
         self.closed_links = self.closed_links.saturating_sub(1);
+        self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
         self.send_ping(link, endpoint);
     }
 
@@ -86,18 +87,22 @@ impl Context {
         if link.is_up() {
             self.closed_links += 1;
         }
-        let first_failure = !link.is_up() && link.attempts == 1;
+        let was_up = link.is_up();
+        let first_failure = !was_up && link.attempts == 1;
         link.state = LinkState::Closed;
         link.in_flight.clear();
         link.vitals.set_pending(0);
         self.timers.disarm(&Timer::Ping(endpoint.clone()));
         self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
-        if first_failure || matches!(fault, LinkFault::Denied(_)) && link.attempts <= 1 {
-            let text = format!("Cannot connect to {}: {fault}", link.target.addr);
-            let level = if matches!(fault, LinkFault::Denied(_)) { Level::Warning } else { Level::Verbose };
-            self.notice(level, None, text);
+        let denied = matches!(fault, LinkFault::Denied(_));
+        if was_up {
+            self.notice(Level::Debug, None, format!("The link to {} is down: {fault}", link.target.addr));
+        } else if first_failure && !denied {
+            // What is denied is told by an event.
+            self.notice(Level::Verbose, None, format!("Cannot connect to {}: {fault}", link.target.addr));
         }
-        let pause = self.reconnect_pause(link.attempts);
+        // Who is not let in fills the log there with every attempt.
+        let pause = if denied { MAX_RECONNECT_PAUSE } else { self.reconnect_pause(link.attempts) };
         let at = self.mono() + pause;
         self.arm(Timer::Reconnect(endpoint.clone()), at);
     }

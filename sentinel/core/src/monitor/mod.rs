@@ -1,5 +1,6 @@
 //! What is sent periodically, and what the answers say.
 
+mod access;
 mod hello;
 mod info;
 mod link;
@@ -7,6 +8,7 @@ mod names;
 mod ping;
 mod report;
 
+pub(crate) use access::sign_in_refusal;
 pub(crate) use hello::Hello;
 pub(crate) use link::{node_target, peer_target, ping_period};
 pub(crate) use ping::PingAnswer;

@@ -107,6 +107,24 @@ impl InfoReport {
         !self.link_up && self.link_down_ms < 0 && self.offset <= 1
     }
 
+    /// What differs from an earlier report, apart from what grows by itself. None: nothing.
+    pub(crate) fn news_since(&self, before: &Self) -> Option<String> {
+        let shown = |report: &Self| {
+            let role = report.role.map_or("?", Role::as_str);
+            let source =
+                report.source.as_ref().map_or_else(|| "none".to_owned(), |(host, port)| format!("{host}:{port}"));
+            let link = if report.link_up { "up" } else { "down" };
+            let run_id = report.run_id.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+            let (priority, announced) = (report.priority.to_string(), report.announced.to_string());
+            [role.to_owned(), source, link.to_owned(), priority, announced, run_id]
+        };
+        let names = ["role", "master", "link to it", "priority", "announced", "run id"];
+        let (now, then) = (shown(self), shown(before));
+        let news = names.iter().zip(then.iter().zip(&now)).filter(|(_, (then, now))| then != now);
+        let news: Vec<_> = news.map(|(name, (then, now))| format!("{name} {then} -> {now}")).collect();
+        (!news.is_empty()).then(|| news.join(", "))
+    }
+
     /// Whether it replicates from this address.
     pub(crate) fn follows(&self, addr: &HostPort, names: &Names) -> bool {
         self.source_addr().is_some_and(|source| names.same(&source, addr))

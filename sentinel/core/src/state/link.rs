@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use crate::{
     input::{LinkId, RequestId},
     output::Target,
-    state::MasterKey,
+    state::{Denials, MasterKey},
     time::Instant,
     types::{Epoch, HostPort},
     view::Vitals,
@@ -26,6 +26,8 @@ pub(crate) struct Link {
     pub(crate) attempts: u32,
     /// Refused connections in a row.
     pub(crate) refusals: u32,
+    /// What it does not let us do.
+    pub(crate) denials: Denials,
     /// What was sent and not answered.
     pub(crate) in_flight: BTreeMap<RequestId, Asked>,
     pub(crate) vitals: Arc<Vitals>,
@@ -91,6 +93,7 @@ impl Link {
             ping_sent_at: None,
             attempts: 0,
             refusals: 0,
+            denials: Denials::default(),
             in_flight: BTreeMap::new(),
             vitals: Vitals::new(now),
             ping_period: Duration::from_secs(1),

@@ -1,11 +1,13 @@
 //! What is known: masters, their nodes, the peers, and the links to them all.
 
+mod access;
 mod link;
 mod master;
 mod names;
 mod node;
 mod peer;
 
+pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_transaction, refusal};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Vote};
 pub(crate) use names::{Answer, Learnt, Names};

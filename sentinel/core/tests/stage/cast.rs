@@ -209,6 +209,16 @@ impl Cast {
             self.take_over(addr);
         }
         let node = self.node(addr);
+        let command = match message {
+            Message::Ping => "PING",
+            Message::Info => "INFO",
+            Message::Hello { .. } => "PUBLISH",
+            Message::ScriptKill => "SCRIPT",
+            _ => "",
+        };
+        if let Some(error) = node.refuses.get(command) {
+            return Some(Reply::error(error.clone()));
+        }
         match message {
             Message::Ping => (!node.flaws.contains(&Flaw::KeepsPing)).then(|| node.ping.clone()),
             Message::Info => (!node.flaws.contains(&Flaw::KeepsInfo)).then(|| Reply::text(self.info(addr))),
@@ -274,8 +284,9 @@ impl Cast {
             }
             Reply::ok()
         };
+        let rewrite = node.refuses.get("CONFIG").map_or_else(Reply::ok, |error| Reply::error(error.clone()));
         let queued = || Reply::status("QUEUED");
-        let exec = Reply::Array(vec![slaveof, Reply::ok(), Reply::Integer(0), Reply::Integer(0)]);
+        let exec = Reply::Array(vec![slaveof, rewrite, Reply::Integer(0), Reply::Integer(0)]);
         let info = Reply::text(self.info(addr));
         Reply::Array(vec![Reply::ok(), queued(), queued(), queued(), queued(), exec, info])
     }

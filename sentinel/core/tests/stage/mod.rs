@@ -242,6 +242,15 @@ impl Stage {
         }
     }
 
+    /// A node changes its mind about the subscription to hellos.
+    fn subscription(&mut self, addr: &str, command: &str, refusal: Option<&str>) {
+        let links: Vec<_> =
+            self.links.iter().filter(|(_, it)| it.up && it.addr == addr).map(|(link, _)| *link).collect();
+        for link in links.into_iter().filter(|_| command == "SUBSCRIBE") {
+            self.feed(Input::Subscription { link, refusal: refusal.map(str::to_owned) });
+        }
+    }
+
     /// Before a connection to a name, the resolver is asked; its last good address serves while it knows none.
     fn behind_name(&mut self, link: LinkId, addr: &str) -> Option<String> {
         let (host, port) = addr.rsplit_once(':').expect("an address");

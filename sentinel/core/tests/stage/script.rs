@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `sentinel [option=value ...]` | begins: master `mymaster` at 6379, replicas from 6380, peers B, C, ... from 26380; see [`Stage::begin`] |
 //! | `after TIME` | time passes: `1500ms`, `5s`, `100us` |
-//! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown, `script` too; `ask ping info hello links disk` are not |
+//! | `show KIND...`, `hide KIND...` | `event log answer order vote` are shown, `script` too; `ask ping info hello links disk debug` are not |
 //! | `node PORT dies`, `restarts` | connections close, then are refused; a new process listens |
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
@@ -13,7 +13,7 @@
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
-//! | `node PORT refuses FAILOVER with ERROR`, `refuses REPLCONF with ERROR` | what it answers to these |
+//! | `node PORT refuses COMMAND with ERROR`, `permits COMMAND` | what it answers to this one |
 //! | `node PORT lags`, `catches up` | it takes over only when it has everything |
 //! | `node PORT swallows hellos` | its subscribers hear nothing |
 //! | `node PORT answers PING with REPLY` | `+PONG`, `-LOADING ...` |
@@ -230,9 +230,14 @@ impl Stage {
             ["syncs", "at", "once"] => put(&mut node.flaws, Flaw::SyncsSlowly, false),
             ["lags"] => put(&mut node.flaws, Flaw::Lags, true),
             ["catches", "up"] => put(&mut node.flaws, Flaw::Lags, false),
-            ["refuses", what @ ("FAILOVER" | "REPLCONF"), "with", ..] => {
+            ["refuses", what, "with", ..] => {
                 let text = line.split_once(" with ").unwrap().1.to_owned();
-                node.refuses.insert((*what).to_owned(), text);
+                node.refuses.insert((*what).to_owned(), text.clone());
+                self.subscription(addr, what, Some(&text));
+            }
+            ["permits", what] => {
+                node.refuses.remove(*what);
+                self.subscription(addr, what, None);
             }
             ["keeps", "INFO"] => put(&mut node.flaws, Flaw::KeepsInfo, true),
             ["keeps", "PING"] => put(&mut node.flaws, Flaw::KeepsPing, true),

@@ -50,7 +50,10 @@ impl Stage {
                     Level::Notice => '*',
                     Level::Warning => '#',
                 };
-                self.line("log", &format!("log {level} {notice}"));
+                // The reference's own debug lines are told like events; the others are many.
+                let detail = notice.level == Level::Debug && !notice.text.starts_with(['+', '-']);
+                let kind = if detail { "debug" } else { "log" };
+                self.line(kind, &format!("log {level} {notice}"));
             }
             Output::Answer { client, reply } => {
                 let who = self.clients[client].clone();

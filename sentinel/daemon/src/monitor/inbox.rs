@@ -49,9 +49,16 @@ pub(super) struct Hello {
 /// What a link says.
 #[derive(Debug)]
 pub(super) enum News {
-    Up { local: Option<std::net::IpAddr> },
+    Up {
+        local: Option<std::net::IpAddr>,
+    },
     Down(LinkFault),
-    Answer { request: RequestId, reply: Reply },
+    Answer {
+        request: RequestId,
+        reply: Reply,
+    },
+    /// The answer to the subscription; its error if it is refused.
+    Subscription(Option<String>),
 }
 
 /// The loop's end of the inbox.

@@ -11,7 +11,7 @@ use super::{
     dial::{Dialed, Dialer},
     handshake::{self, HANDSHAKE_TIMEOUT, Protocol},
     inbox::{Fact, Hello, News, Outbox},
-    pubsub::{self, Refusals},
+    pubsub,
     value::{self, Received},
     wire::{self, Answers, Command, HELLO_CHANNEL},
 };
@@ -62,7 +62,7 @@ pub(super) async fn run(
                 target: &target,
                 reporter: &reporter,
                 unanswered: VecDeque::new(),
-                subscription: (subscribed && protocol == Protocol::Resp3).then(|| Subscription::new(&target)),
+                subscription: (subscribed && protocol == Protocol::Resp3).then_some(Subscription { due: None }),
             };
             let commands = traffic.serve(connection, requests);
             if subscribed && protocol == Protocol::Resp2 {
@@ -117,13 +117,6 @@ enum Unanswered {
 struct Subscription {
     /// When to ask for it again. None: asked for, or had.
     due: Option<Instant>,
-    refusals: Refusals,
-}
-
-impl Subscription {
-    fn new(target: &Target) -> Self {
-        Subscription { due: None, refusals: Refusals::new(target) }
-    }
 }
 
 /// An open command connection and what goes over it.
@@ -190,6 +183,7 @@ impl Traffic<'_> {
             Received::Subscribed => {
                 if matches!(self.unanswered.front(), Some(Unanswered::Subscribe)) {
                     self.unanswered.pop_front();
+                    self.reporter.tell(News::Subscription(None));
                 }
             }
             Received::Other => {}
@@ -218,9 +212,9 @@ impl Traffic<'_> {
                 _ => self.reporter.tell(News::Answer { request, reply }),
             },
             Some(Unanswered::Subscribe) => {
-                if let (Some(subscription), Reply::Error(line)) = (&mut self.subscription, &reply) {
-                    subscription.refusals.report(line);
+                if let (Some(subscription), Reply::Error(line)) = (&mut self.subscription, reply) {
                     subscription.due = Some(Instant::now() + RESUBSCRIBE_PERIOD);
+                    self.reporter.tell(News::Subscription(Some(line)));
                 }
             }
             // Servers say so before they close a connection of their own accord.

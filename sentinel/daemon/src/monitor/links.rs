@@ -74,6 +74,7 @@ impl Links {
         }
         Some(match news {
             News::Up { local } => Input::LinkUp { link, local },
+            News::Subscription(refusal) => Input::Subscription { link, refusal },
             News::Answer { request, reply } => Input::Reply { link, request, reply },
             News::Down(fault) => {
                 self.open.remove(&link);

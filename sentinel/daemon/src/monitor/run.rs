@@ -31,6 +31,9 @@ const VIEW_PERIOD: Duration = Duration::from_millis(20);
 /// How many commands of clients may wait for the engine. Further clients wait for room.
 const WAITING_ASKS: usize = 256;
 
+/// How long a log that is not written may hold up a simulated crash.
+const FLUSH_LIMIT: Duration = Duration::from_millis(500);
+
 /// What the monitor needs to start.
 #[derive(Debug)]
 pub struct Setup<D = RealDisk> {
@@ -252,7 +255,11 @@ impl Monitor {
                 Output::Resolve { name } => self.links.look_up(name),
                 Output::RunScript { job, path, args } => self.scripts.run(job, path, args),
                 Output::KillScript { job } => self.scripts.kill(job),
-                Output::Crash => std::process::exit(99),
+                Output::Crash => {
+                    // What was said before it can be read afterwards, as with the reference.
+                    log::flush(FLUSH_LIMIT);
+                    std::process::exit(99)
+                }
             }
         }
         let now = self.clock.mono();

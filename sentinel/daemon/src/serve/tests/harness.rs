@@ -275,6 +275,7 @@ fn view() -> View {
         role: Role::Master,
         role_since: Moment::ZERO,
         script_kill_sent: false,
+        denied: None,
         rebooted: false,
     };
     let master = MasterView {

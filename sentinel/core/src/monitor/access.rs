@@ -1,0 +1,121 @@
+//! Telling of what an instance does not let us do, and of the end of it.
+
+use sentinel_resp::Reply;
+
+use crate::{
+    engine::Engine,
+    events::{Event, Level},
+    input::{LinkFault, LinkId},
+    state::{Asked, Change, Denials, NodeId, SIGN_IN, SUBSCRIBE, is_denial, of_transaction, refusal},
+    timer::Endpoint,
+    types::SentinelId,
+    watch::Watch,
+};
+
+/// Told by events of the failover that needs them, since they are only tried then.
+const TOLD_ELSEWHERE: [&str; 2] = ["failover", "replconf"];
+
+impl Engine {
+    /// An instance refused the subscription to hellos, or has granted it. Whatever the reason of a refusal, other Sentinels
+    /// are not heard of there.
+    pub(crate) fn subscription_answered(&mut self, link: LinkId, refusal: Option<&str>) {
+        let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link).cloned() else { return };
+        self.with_master(key, |watch| match refusal {
+            Some(error) if !is_denial(error) => {
+                // Busy, for example. It is asked for again.
+                let Some(addr) = watch.master.nodes.get(&id).map(|node| node.addr.clone()) else { return };
+                let name = watch.master.name.clone();
+                let text = format!("{addr} refuses the subscription to hellos: {error}");
+                watch.ctx.notice(Level::Verbose, Some(&name), text);
+            }
+            _ => watch.note_access(id, SUBSCRIBE, refusal),
+        });
+    }
+
+    /// The same as [`Watch::note_access`], for a peer.
+    pub(crate) fn note_peer_access(&mut self, id: &SentinelId, command: &'static str, refusal: Option<&str>) {
+        let Some(shared) = self.peers.get_mut(id) else { return };
+        let change = shared.link.denials.note(command, refusal);
+        let told = announced(&mut shared.link.denials, command, change);
+        if change == Change::Nothing {
+            return;
+        }
+        for key in shared.users.clone() {
+            self.with_master(key, |watch| {
+                watch.changed();
+                let Some(addr) = watch.master.peers.get(id).map(|peer| peer.addr.clone()) else { return };
+                let Some(link) = watch.peers.get(id).map(|shared| &shared.link) else { return };
+                let what = link.denials.describe(command, &link.target, &watch.master.name);
+                let subject = watch.master.subject_of_peer(id, &addr);
+                watch.ctx.outputs.extend(event(told, change, subject, what).map(crate::Output::Event));
+            });
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// Notes whether a data node lets us use a command, and tells if that is new.
+    pub(crate) fn note_access(&mut self, id: NodeId, command: &'static str, refusal: Option<&str>) {
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let change = node.link.denials.note(command, refusal);
+        let told = announced(&mut node.link.denials, command, change);
+        if change == Change::Nothing {
+            return;
+        }
+        let what = node.link.denials.describe(command, &node.link.target, &self.master.name);
+        self.changed();
+        let subject = self.master.subject_of(id);
+        if let Some(event) = event(told, change, subject, what) {
+            self.ctx.event(event);
+        }
+    }
+
+    /// The answer to a request shows whether its commands are permitted.
+    pub(crate) fn look_at_access(&mut self, id: NodeId, asked: &Asked, reply: &Reply) {
+        match (asked, reply) {
+            (Asked::Promote | Asked::Replicate { .. }, Reply::Array(parts)) => {
+                for (command, refusal) in of_transaction(parts) {
+                    self.note_access(id, command, refusal);
+                }
+            }
+            (Asked::Acknowledge, Reply::Array(parts)) => {
+                self.note_access(id, "replconf", parts.first().and_then(refusal));
+            }
+            (Asked::Acknowledge, _) => self.note_access(id, "replconf", None),
+            _ => {
+                if let Some(command) = asked.command() {
+                    self.note_access(id, command, refusal(reply));
+                }
+            }
+        }
+    }
+}
+
+/// What signing in came to, if the link could not be opened for that reason.
+pub(crate) fn sign_in_refusal(fault: &LinkFault) -> Option<(&'static str, &str)> {
+    match fault {
+        LinkFault::Denied(why) if why.starts_with("NOPERM") => Some(("hello", why)),
+        LinkFault::Denied(why) => Some((SIGN_IN, why)),
+        _ => None,
+    }
+}
+
+/// Whether this change is told by an event of its own.
+fn announced(denials: &mut Denials, command: &str, change: Change) -> bool {
+    match change {
+        Change::Denied if !TOLD_ELSEWHERE.contains(&command) => {
+            denials.tell(true);
+            true
+        }
+        Change::Granted => denials.tell(false),
+        Change::Nothing | Change::Fewer | Change::Denied => false,
+    }
+}
+
+fn event(told: bool, change: Change, subject: crate::events::Subject, what: Option<String>) -> Option<Event> {
+    match (told, change) {
+        (true, Change::Denied) => Some(Event::AccessDenied { subject, what: what? }),
+        (true, Change::Granted) => Some(Event::AccessGranted(subject)),
+        _ => None,
+    }
+}

@@ -1,0 +1,216 @@
+//! What an instance does not let us do, and what an operator can do about it.
+//!
+//! A wrong password or a missing permission looks like a dead instance otherwise: no answer that counts ever comes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use sentinel_resp::Reply;
+
+use crate::{
+    output::{Target, TargetKind},
+    state::Asked,
+    types::MasterName,
+};
+
+/// Longest error text that is kept of an instance, in bytes.
+const LONGEST_ERROR: usize = 256;
+
+/// Signing in, as a word among the commands.
+pub(crate) const SIGN_IN: &str = "auth";
+/// Receiving hellos.
+pub(crate) const SUBSCRIBE: &str = "subscribe";
+
+/// What is refused at present: the error by the ACL rule (without its plus) that would allow it.
+#[derive(Debug, Default)]
+pub(crate) struct Denials {
+    errors: BTreeMap<&'static str, String>,
+    /// Whether that was told.
+    told: bool,
+}
+
+/// What an answer changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Nothing,
+    /// Something that was allowed, or not tried yet, is refused.
+    Denied,
+    /// Another thing is allowed, but not everything.
+    Fewer,
+    /// All that was refused is allowed.
+    Granted,
+}
+
+impl Denials {
+    /// Notes how a command was answered. None: it was permitted.
+    pub(crate) fn note(&mut self, command: &'static str, refusal: Option<&str>) -> Change {
+        match refusal {
+            Some(error) => {
+                let end =
+                    (0..=error.len().min(LONGEST_ERROR)).rev().find(|at| error.is_char_boundary(*at)).unwrap_or(0);
+                let before = self.errors.insert(command, error[..end].to_owned());
+                if before.as_deref() == Some(&error[..end]) { Change::Nothing } else { Change::Denied }
+            }
+            None if self.errors.remove(command).is_none() => Change::Nothing,
+            None if self.errors.is_empty() => Change::Granted,
+            None => Change::Fewer,
+        }
+    }
+
+    /// Whether the denials were told of until now; from now on they are, or are not.
+    pub(crate) const fn tell(&mut self, told: bool) -> bool {
+        std::mem::replace(&mut self.told, told)
+    }
+
+    /// One denial with its remedy.
+    pub(crate) fn describe(&self, command: &str, target: &Target, master: &MasterName) -> Option<String> {
+        let (command, error) = self.errors.get_key_value(command)?;
+        Some(format!("{}: {error} (remedy: {})", name_of(command), remedy(command, error, target, master)))
+    }
+
+    /// All denials with their remedies, as a field of SENTINEL MASTER, REPLICAS and SENTINELS shows them.
+    pub(crate) fn summary(&self, target: &Target, master: &MasterName) -> Option<Arc<str>> {
+        let all: Vec<_> = self.errors.keys().filter_map(|command| self.describe(command, target, master)).collect();
+        (!all.is_empty()).then(|| all.join("; ").into())
+    }
+}
+
+/// The text of an answer that refuses for want of a password or a permission.
+pub(crate) fn refusal(reply: &Reply) -> Option<&str> {
+    match reply {
+        Reply::Error(text) if is_denial(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether an error is for want of a password or a permission.
+pub(crate) fn is_denial(error: &str) -> bool {
+    ["NOPERM", "NOAUTH", "WRONGPASS", "DENIED"].iter().any(|code| error.starts_with(code))
+}
+
+/// How each command of a transaction and the INFO behind it were answered. One that was refused when it was queued makes
+/// EXEC fail with an error that says nothing new.
+pub(crate) fn of_transaction(parts: &[Reply]) -> Vec<(&'static str, Option<&str>)> {
+    const COMMANDS: [&str; 7] = ["multi", "slaveof", "config|rewrite", "client|kill", "client|kill", "exec", "info"];
+    let mut seen: BTreeMap<&'static str, Option<&str>> = BTreeMap::new();
+    let mut note = |command, reply| {
+        let refusal = refusal(reply);
+        let entry = seen.entry(command).or_default();
+        *entry = entry.or(refusal);
+    };
+    for (command, reply) in COMMANDS.into_iter().zip(parts) {
+        note(command, reply);
+        if let (Reply::Array(inner), "exec") = (reply, command) {
+            for (command, reply) in COMMANDS[1..5].iter().zip(inner) {
+                note(command, reply);
+            }
+        }
+    }
+    seen.into_iter().collect()
+}
+
+impl Asked {
+    /// The ACL rule that allows the command behind a request, if it is one command.
+    pub(crate) const fn command(&self) -> Option<&'static str> {
+        match self {
+            Asked::Ping => Some("ping"),
+            Asked::Info => Some("info"),
+            Asked::Hello => Some("publish"),
+            Asked::Opinion { .. } | Asked::Vote { .. } => Some("sentinel|is-master-down-by-addr"),
+            Asked::ScriptKill => Some("script|kill"),
+            Asked::HandOver | Asked::CallOff => Some("failover"),
+            // Several; each is looked at for itself.
+            Asked::Acknowledge | Asked::Promote | Asked::Replicate { .. } => None,
+        }
+    }
+}
+
+/// As an operator knows the command.
+fn name_of(command: &str) -> String {
+    command.replace('|', " ").to_ascii_uppercase()
+}
+
+fn remedy(command: &str, error: &str, target: &Target, master: &MasterName) -> String {
+    let user = target.user.as_deref().unwrap_or("default");
+    if error.starts_with("NOPERM") {
+        // Publishing and subscribing need the channel besides the command.
+        let rule = if error.contains("channel") { "&__sentinel__:hello".to_owned() } else { format!("+{command}") };
+        return format!("ACL SETUSER {user} {rule}");
+    }
+    if error.starts_with("DENIED") {
+        return "set a password there, or `protected-mode no`".to_owned();
+    }
+    match target.kind {
+        TargetKind::DataNode => format!("SENTINEL SET {master} auth-pass <password>, with auth-user <name> for a user"),
+        TargetKind::Peer => {
+            "SENTINEL CONFIG SET sentinel-pass <password>, with sentinel-user <name> for a user".to_owned()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(kind: TargetKind) -> Target {
+        Target {
+            addr: "127.0.0.1:6379".parse().unwrap(),
+            kind,
+            user: Some("s".to_owned()),
+            pass: None,
+            client_name: String::new(),
+            rename_commands: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn the_remedy_is_the_rule_that_is_missing() {
+        let master = MasterName::new("m").unwrap();
+        let node = target(TargetKind::DataNode);
+        let command = |name: &str| format!("NOPERM this user has no permissions to run the '{name}' command");
+        let channel = "NOPERM this user has no permissions to access one of the channels used as arguments";
+        let wrong = "WRONGPASS invalid username-password pair or user is disabled.";
+        for (rule, error, expected) in [
+            ("info", &*command("info"), "ACL SETUSER s +info"),
+            ("config|rewrite", &*command("config|rewrite"), "ACL SETUSER s +config|rewrite"),
+            ("subscribe", channel, "ACL SETUSER s &__sentinel__:hello"),
+            ("publish", channel, "ACL SETUSER s &__sentinel__:hello"),
+            (SIGN_IN, wrong, "SENTINEL SET m auth-pass <password>, with auth-user <name> for a user"),
+        ] {
+            assert_eq!(remedy(rule, error, &node, &master), expected);
+        }
+        let peer = target(TargetKind::Peer);
+        assert!(remedy(SIGN_IN, "NOAUTH Authentication required.", &peer, &master).contains("sentinel-pass"));
+        assert_eq!(
+            remedy("sentinel|is-master-down-by-addr", &command("sentinel"), &peer, &master),
+            "ACL SETUSER s +sentinel|is-master-down-by-addr"
+        );
+    }
+
+    #[test]
+    fn every_command_of_a_transaction_is_looked_at() {
+        let error = || Reply::error("NOPERM this user has no permissions to run the 'config|rewrite' command");
+        let abort = Reply::error("EXECABORT Transaction discarded because of previous errors.");
+        let queued = || Reply::status("QUEUED");
+        let at_queueing = [Reply::ok(), queued(), error(), queued(), queued(), abort, Reply::text("role:slave")];
+        let refused = |parts: &[Reply]| -> Vec<_> {
+            of_transaction(parts).into_iter().filter(|(_, refusal)| refusal.is_some()).map(|(name, _)| name).collect()
+        };
+        assert_eq!(refused(&at_queueing), ["config|rewrite"]);
+        let exec = Reply::Array(vec![Reply::ok(), error(), Reply::Integer(0), error()]);
+        let inside = [Reply::ok(), queued(), queued(), queued(), queued(), exec, Reply::text("role:slave")];
+        assert_eq!(refused(&inside), ["client|kill", "config|rewrite"]);
+    }
+
+    #[test]
+    fn a_denial_is_news_once_and_its_end_when_the_last_is_gone() {
+        let mut denials = Denials::default();
+        assert_eq!(denials.note("info", None), Change::Nothing);
+        assert_eq!(denials.note("info", Some("NOPERM info")), Change::Denied);
+        assert_eq!(denials.note("info", Some("NOPERM info")), Change::Nothing);
+        assert_eq!(denials.note("publish", Some("NOPERM publish")), Change::Denied);
+        assert_eq!(denials.note("info", None), Change::Fewer);
+        assert_eq!(denials.note("publish", None), Change::Granted);
+        denials.note("info", Some(&"é".repeat(1_000)));
+        assert!(denials.errors["info"].len() <= LONGEST_ERROR);
+    }
+}
