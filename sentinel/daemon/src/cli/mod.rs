@@ -2,6 +2,7 @@
 
 mod ask;
 mod check;
+mod convert;
 mod launch;
 mod reply;
 
@@ -104,6 +105,21 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// Turn a classic configuration into TOML, or TOML into a classic one, with all comments
+    ///
+    /// What was learnt (the id, epochs, known replicas and Sentinels) goes to the end of the result: to the [state] section of
+    /// TOML, to `sentinel` lines of a classic file. With --state-file it goes there instead. Exit status: 0 done, 1 it
+    /// does not load, or a file exists already.
+    Convert {
+        /// The configuration file; one that ends in .toml is TOML
+        file: PathBuf,
+        /// Write the result to this new file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Keep what is learnt in this new file from now on, and never write the configuration
+        #[arg(long, value_name = "FILE")]
+        state_file: Option<PathBuf>,
+    },
     /// Kill a real master and watch the failover, on this machine, in a minute
     Demo(demo::Options),
     /// Print completions for a shell
@@ -171,6 +187,9 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         Some(Command::Masters { sentinel }) => ask::masters(&sentinel).into(),
         Some(Command::Failover { name, sentinel }) => ask::failover(&sentinel, &name).into(),
         Some(Command::Check { files, strict }) => check::run(&files, strict).into(),
+        Some(Command::Convert { file, output, state_file }) => {
+            convert::run(&file, output.as_deref(), state_file.as_deref()).into()
+        }
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut definition(), "sentinel", &mut std::io::stdout());

@@ -34,14 +34,30 @@ pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Feeds the text of the main file, and everything that it includes, to the builder. Returns what came from includes.
 pub(super) fn take_main(builder: &mut Builder, path: &Path, bytes: &[u8]) -> Result<Vec<Directive>, ConfigError> {
-    let mut reader = Reader { builder, included: Vec::new(), open: vec![path.to_owned()] };
+    let mut reader = Reader::new(builder, path);
     reader.file(path, bytes, Origin::Main)?;
     Ok(reader.included)
 }
 
+/// One line as it was read.
+pub(super) enum Line {
+    /// A comment with its `#`, or empty.
+    Comment(String),
+    /// The words of a directive; the first in lower case.
+    Directive(Vec<String>),
+}
+
+/// All lines of the main file and of everything that it includes, in the order of reading.
+pub(super) fn lines(builder: &mut Builder, path: &Path, bytes: &[u8]) -> Result<Vec<Line>, ConfigError> {
+    let mut reader = Reader::new(builder, path);
+    reader.lines = Some(Vec::new());
+    reader.file(path, bytes, Origin::Main)?;
+    Ok(reader.lines.unwrap_or_default())
+}
+
 /// Feeds what is appended to the file: standard input, then the options of the command line.
 pub(super) fn take_appended(builder: &mut Builder, source: &Source) -> Result<(), ConfigError> {
-    let mut reader = Reader { builder, included: Vec::new(), open: Vec::new() };
+    let mut reader = Reader::new(builder, &source.path);
     if let Some(text) = &source.stdin {
         for (index, line) in text.split(|b| *b == b'\n').enumerate() {
             reader.line(line, Place::Stdin { line: index + 1 }, Origin::Appended)?;
@@ -72,9 +88,21 @@ struct Reader<'a> {
     included: Vec<Directive>,
     /// The files being read, outermost first.
     open: Vec<PathBuf>,
+    /// What was read, if somebody wants to see it.
+    lines: Option<Vec<Line>>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(builder: &'a mut Builder, path: &Path) -> Self {
+        Reader { builder, included: Vec::new(), open: vec![path.to_owned()], lines: None }
+    }
+
+    fn saw(&mut self, line: impl FnOnce() -> Line) {
+        if let Some(lines) = &mut self.lines {
+            lines.push(line());
+        }
+    }
+
     fn file(&mut self, path: &Path, bytes: &[u8], origin: Origin) -> Result<(), ConfigError> {
         let shared: Arc<Path> = path.into();
         for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
@@ -87,12 +115,14 @@ impl Reader<'_> {
     fn line(&mut self, line: &[u8], place: Place, origin: Origin) -> Result<(), ConfigError> {
         let line = line.trim_ascii();
         let hidden = line.strip_prefix(HIDDEN.as_bytes());
+        let comment = || Line::Comment(String::from_utf8_lossy(line).into_owned());
         if line.is_empty() || line[0] == b'#' && hidden.is_none() {
+            self.saw(comment);
             return Ok(());
         }
-        let line = hidden.unwrap_or(line).trim_ascii();
+        let text = hidden.unwrap_or(line).trim_ascii();
         let known = |words: &[String]| hidden.is_none() || may_be_hidden(words);
-        let shown = mask(&String::from_utf8_lossy(line));
+        let shown = mask(&String::from_utf8_lossy(text));
         let refuse = |builder: &mut Builder, refusal: Refusal| {
             builder.faults.push(Fault {
                 place: place.clone(),
@@ -102,15 +132,16 @@ impl Reader<'_> {
                 remedy: refusal.remedy,
             });
         };
-        if line.contains(&0) {
+        if text.contains(&0) {
             refuse(
                 self.builder,
                 Refusal::new("the line has a zero byte in it", "restore the file: something else was written over it"),
             );
             return Ok(());
         }
-        let Ok(words) = lexer::split(line) else {
+        let Ok(words) = lexer::split(text) else {
             if hidden.is_some() {
+                self.saw(comment);
                 return Ok(());
             }
             refuse(
@@ -124,9 +155,14 @@ impl Reader<'_> {
         };
         let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
         if let Ok(words) = words {
-            return if known(&words) { self.words(words, place, shown, origin) } else { Ok(()) };
+            if known(&words) {
+                return self.words(words, place, shown, origin);
+            }
+            self.saw(comment);
+            return Ok(());
         }
         if hidden.is_some() {
+            self.saw(comment);
             return Ok(());
         }
         refuse(self.builder, not_text());
@@ -148,8 +184,10 @@ impl Reader<'_> {
         };
         let directive = Directive { words, place, origin, called, shown };
         if directive.words[0] == "include" {
+            self.saw(|| Line::Comment(format!("# from `{}`:", directive.shown)));
             return self.include(&directive);
         }
+        self.saw(|| Line::Directive(directive.words.clone()));
         if origin == Origin::Included && directive.words[0] == "sentinel" {
             self.included.push(directive.clone());
         }

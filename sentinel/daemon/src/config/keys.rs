@@ -151,6 +151,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "server",
+        "output-limit-replica",
+        Kind::Limit,
+        "client-output-buffer-limit replica",
+        r#"{ hard = "256mb", soft = "64mb", for = "60s" }"#,
+        "The same for replicas. Without effect: a Sentinel has none.",
+    ),
+    key(
+        "server",
         "output-limit-pubsub",
         Kind::Limit,
         "client-output-buffer-limit pubsub",

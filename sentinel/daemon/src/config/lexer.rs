@@ -147,6 +147,13 @@ pub(crate) fn join<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     quoted.join(" ")
 }
 
+/// Writes the words of a user. A digest begins with `#`, which means a comment at the beginning of a line only.
+pub(crate) fn join_user<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let is_digest = |word: &str| word.strip_prefix('#').is_some_and(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    let quoted = words.into_iter().map(|word| if is_digest(word) { word.to_owned() } else { quote(word) });
+    quoted.collect::<Vec<String>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

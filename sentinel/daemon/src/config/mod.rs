@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 mod build;
 mod classic;
+mod convert;
 mod dangers;
 mod directives;
 mod fault;
@@ -31,6 +32,7 @@ mod value;
 mod wanted;
 
 pub(crate) use classic::read_file;
+pub use convert::{ConvertError, Converted, convert};
 pub use dangers::{copied_ids, dangers};
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};

@@ -227,10 +227,7 @@ impl Line {
     }
 
     fn of_user((name, line): &(String, String)) -> Self {
-        // A digest begins with `#`, which means a comment at the beginning of a line only.
-        let word = |word: &str| if word.starts_with('#') { word.to_owned() } else { lexer::quote(word) };
-        let words: Vec<String> = line.split(' ').map(word).collect();
-        Line { bytes: words.join(" ").into_bytes(), kind: Kind::User(name.clone()) }
+        Line { bytes: lexer::join_user(line.split(' ')).into_bytes(), kind: Kind::User(name.clone()) }
     }
 
     fn is_blank(&self) -> bool {

@@ -152,6 +152,11 @@ fn damaged(path: &Path, line: usize, column: Option<usize>) -> Directive {
     }
 }
 
+/// Whether a line is a comment that is written with the state.
+pub(super) fn is_comment(line: &str) -> bool {
+    line == MARKER || line == EXPLANATION || line.starts_with(CHECKSUM)
+}
+
 /// Whether the bytes are a whole state file that means something.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);

@@ -278,7 +278,7 @@ pub(super) fn mask(line: &str) -> String {
 }
 
 /// The arguments that a value stands for, for one directive or several.
-fn arguments(kind: Kind, item: &Item) -> Result<Vec<Vec<String>>, Refusal> {
+pub(super) fn arguments(kind: Kind, item: &Item) -> Result<Vec<Vec<String>>, Refusal> {
     let one = |word: String| Ok(vec![vec![word]]);
     match kind {
         Kind::Text | Kind::Secret | Kind::Address => match item.as_str() {
