@@ -31,6 +31,7 @@ pub struct DeploymentBuilder {
     failover_timeout: Duration,
     parallel_syncs: u32,
     priorities: Vec<u32>,
+    monitor_host: String,
     sentinel_lines: Vec<String>,
     data_lines: Vec<String>,
 }
@@ -91,6 +92,13 @@ impl DeploymentBuilder {
     #[must_use]
     pub fn priorities(mut self, priorities: &[u32]) -> Self {
         self.priorities = priorities.to_vec();
+        self
+    }
+
+    /// The host under which the Sentinels are told to watch the masters, 127.0.0.1 if not a name for it.
+    #[must_use]
+    pub fn monitor_host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.monitor_host);
         self
     }
 
@@ -157,7 +165,7 @@ impl DeploymentBuilder {
         for Group { name, nodes } in groups {
             let port = nodes[0].port();
             let quorum = self.quorums[index];
-            lines.push(format!("sentinel monitor {name} 127.0.0.1 {port} {quorum}"));
+            lines.push(format!("sentinel monitor {name} {} {port} {quorum}", self.monitor_host));
             lines.push(format!("sentinel down-after-milliseconds {name} {}", self.down_after.as_millis()));
             lines.push(format!("sentinel failover-timeout {name} {}", self.failover_timeout.as_millis()));
             lines.push(format!("sentinel parallel-syncs {name} {}", self.parallel_syncs));
@@ -239,6 +247,7 @@ impl Deployment {
             failover_timeout: Duration::from_secs(5),
             parallel_syncs: 1,
             priorities: Vec::new(),
+            monitor_host: "127.0.0.1".to_owned(),
             sentinel_lines: Vec::new(),
             data_lines: Vec::new(),
         }

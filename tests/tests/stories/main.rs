@@ -3,6 +3,7 @@
 //! `SENTINEL_UNDER_TEST=reference` tells them about redis-sentinel, to check that a story is true of what it imitates; the few that
 //! are only true of ours say so.
 
+mod access;
 mod choice_of_the_replica;
 mod classic_file;
 mod death_of_the_master;
@@ -10,6 +11,7 @@ mod demo;
 mod examples;
 mod forced_failover;
 mod given;
+mod hostnames;
 mod lossless_switchover;
 mod mixed_quorum;
 mod quorum_and_majority;
