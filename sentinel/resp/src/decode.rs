@@ -6,10 +6,12 @@ use crate::{Limits, ProtocolError, inline, limits};
 
 /// How much room is kept for reading when a connection has gone quiet, in bytes.
 const QUIET_CAPACITY: usize = 16 * 1024;
+/// How many arguments there is room for before they arrive.
+const FEW: usize = 6;
 
 /// Cuts what one client sends into requests, each a list of arguments with the command name first.
 ///
-/// Bytes go in by [`feed`](Self::feed) or straight into [`buffer`](Self::buffer); complete requests
+/// Bytes go in by [`feed`](Self::feed), or without being copied by [`lend`](Self::lend); complete requests
 /// come out of [`next_request`](Self::next_request), one at a time, since whether the client is
 /// authenticated may change with each and decides what the next may be.
 ///
@@ -23,10 +25,14 @@ pub struct RequestDecoder {
     limits: Limits,
     authenticated: bool,
     buffer: BytesMut,
+    /// Whether `buffer` was lent, and is to be given back.
+    borrowed: bool,
     /// How many bytes at the front of `buffer` are known to hold no line end.
     scanned: usize,
     state: State,
     arguments: Vec<Bytes>,
+    /// How many of them do not share the memory of a buffer that was lent.
+    owned: usize,
     /// What the current request costs so far, see [`Limits::max_request_bytes`].
     charged: u64,
     failed: Option<ProtocolError>,
@@ -51,9 +57,11 @@ impl RequestDecoder {
             limits,
             authenticated: true,
             buffer: BytesMut::new(),
+            borrowed: false,
             scanned: 0,
             state: State::Start,
             arguments: Vec::new(),
+            owned: 0,
             charged: 0,
             failed: None,
         }
@@ -69,9 +77,44 @@ impl RequestDecoder {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Where a socket may append what it reads. Nothing may be taken out of it.
-    pub fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.buffer
+    /// Takes what was read into `room`, and leaves it empty. So that many connections can share one room,
+    /// [`give_back`](Self::give_back) must be called once [`next_request`](Self::next_request) has no more.
+    pub fn lend(&mut self, room: &mut BytesMut) {
+        if self.buffer.is_empty() {
+            std::mem::swap(&mut self.buffer, room);
+            self.borrowed = true;
+        } else {
+            self.buffer.extend_from_slice(room);
+        }
+        room.clear();
+    }
+
+    /// Gives back what was [lent](Self::lend). Of a request that is not complete yet its own copy is kept, so that a
+    /// silent connection holds no more than it has sent. No byte is copied twice.
+    pub fn give_back(&mut self, room: &mut BytesMut) {
+        if let Some(arguments) = self.arguments.get_mut(self.owned..).filter(|arguments| !arguments.is_empty()) {
+            let copy = Bytes::from(arguments.concat());
+            let mut from = 0;
+            for argument in arguments {
+                let to = from + argument.len();
+                *argument = copy.slice(from..to);
+                from = to;
+            }
+            self.owned = self.arguments.len();
+        }
+        if self.borrowed {
+            self.borrowed = false;
+            let rest = if self.buffer.is_empty() { BytesMut::new() } else { BytesMut::from(&self.buffer[..]) };
+            *room = std::mem::replace(&mut self.buffer, rest);
+            room.clear();
+        } else if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+    }
+
+    /// How much room for bytes it holds by itself.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// How many bytes have arrived that no request has used yet, including those of a half-read one.
@@ -96,10 +139,12 @@ impl RequestDecoder {
             Err(error) => {
                 self.failed = Some(*error);
                 self.buffer = BytesMut::new();
+                self.borrowed = false;
                 self.arguments = Vec::new();
+                self.owned = 0;
             }
             // What a large request left behind is not kept for the small ones that follow.
-            Ok(_) if self.buffer.is_empty() && self.buffer.capacity() > QUIET_CAPACITY => {
+            Ok(_) if !self.borrowed && self.buffer.is_empty() && self.buffer.capacity() > QUIET_CAPACITY => {
                 self.buffer = BytesMut::new();
             }
             Ok(_) => {}
@@ -124,6 +169,7 @@ impl RequestDecoder {
                 Step::Complete => {
                     self.state = State::Start;
                     self.charged = 0;
+                    self.owned = 0;
                     let request = std::mem::take(&mut self.arguments);
                     let Some(name) = request.first() else {
                         continue;
@@ -162,6 +208,8 @@ impl RequestDecoder {
             }
             Some(count) if count <= 0 => Ok(Step::Complete),
             Some(missing) => {
+                // What is announced costs nothing yet: few requests have more words than these.
+                self.arguments.reserve(usize::try_from(missing).map_or(FEW, |missing| missing.min(FEW)));
                 self.state = State::Length { missing };
                 Ok(Step::Continue)
             }
@@ -258,6 +306,10 @@ fn integer(digits: &[u8]) -> Option<i64> {
     let unsigned = digits.strip_prefix(b"-").unwrap_or(digits);
     match unsigned {
         b"0" if digits.len() == 1 => Some(0),
+        [b'1'..=b'9'] if digits.len() == 1 => Some(i64::from(digits[0] - b'0')),
+        [b'1'..=b'9', b'0'..=b'9'] if digits.len() == 2 => {
+            Some(i64::from(digits[0] - b'0') * 10 + i64::from(digits[1] - b'0'))
+        }
         [b'1'..=b'9', ..] => std::str::from_utf8(digits).ok()?.parse().ok(),
         _ => None,
     }

@@ -1,7 +1,5 @@
 //! Replies to bytes.
 
-use std::fmt::Write as _;
-
 use bytes::{BufMut as _, BytesMut};
 
 use crate::Reply;
@@ -73,6 +71,14 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut BytesMut) {
     }
 }
 
+/// Appends an array of bulk strings, which is the same in both versions.
+pub fn encode_strings(strings: &[&[u8]], out: &mut BytesMut) {
+    count(b'*', strings.len(), out);
+    for string in strings {
+        bulk(string, out);
+    }
+}
+
 fn aggregate(kind: u8, items: &[Reply], protocol: Protocol, out: &mut BytesMut) {
     count(kind, items.len(), out);
     for reply in items {
@@ -130,7 +136,24 @@ fn count(kind: u8, count: usize, out: &mut BytesMut) {
 }
 
 fn header(kind: u8, number: i64, out: &mut BytesMut) {
-    out.put_u8(kind);
-    // Writing to a BytesMut only fails when its length would overflow.
-    let _ = write!(out, "{number}\r\n");
+    // From the back: at most a kind, a sign, nineteen digits, a line end.
+    let mut text = [0; 23];
+    let mut at = text.len() - 2;
+    text[at..].copy_from_slice(b"\r\n");
+    let mut rest = number.unsigned_abs();
+    loop {
+        at -= 1;
+        text[at] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        at -= 1;
+        text[at] = b'-';
+    }
+    at -= 1;
+    text[at] = kind;
+    out.put_slice(&text[at..]);
 }

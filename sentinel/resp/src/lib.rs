@@ -32,7 +32,7 @@ mod limits;
 mod reply;
 
 pub use decode::RequestDecoder;
-pub use encode::{Protocol, encode};
+pub use encode::{Protocol, encode, encode_strings};
 pub use error::ProtocolError;
 pub use limits::Limits;
 pub use reply::Reply;

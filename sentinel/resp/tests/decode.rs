@@ -1,6 +1,6 @@
 //! What the request decoder makes of bytes, whole, split and hostile.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use sentinel_resp::{Limits, ProtocolError, RequestDecoder};
 
@@ -27,6 +27,23 @@ fn decode_parts<'a>(mut decoder: RequestDecoder, parts: impl IntoIterator<Item =
         drain(&mut decoder, &mut outcome);
     }
     outcome
+}
+
+/// Two connections that are sent the same parts, and take turns in one room.
+fn decode_in_one_room<'a>(decoders: [RequestDecoder; 2], parts: impl IntoIterator<Item = &'a [u8]>) -> [Outcome; 2] {
+    let mut room = BytesMut::new();
+    let mut connections = decoders.map(|decoder| (decoder, Outcome::default()));
+    for part in parts {
+        for (decoder, outcome) in &mut connections {
+            room.extend_from_slice(part);
+            decoder.lend(&mut room);
+            assert!(room.is_empty());
+            drain(decoder, outcome);
+            decoder.give_back(&mut room);
+            assert!(room.is_empty());
+        }
+    }
+    connections.map(|(_, outcome)| outcome)
 }
 
 fn decode(bytes: &[u8]) -> Outcome {
@@ -147,7 +164,7 @@ fn announced_lengths_cost_nothing_until_the_bytes_arrive() {
     let mut decoder = RequestDecoder::new(limits);
     decoder.feed(b"*2147483647\r\n$536870912\r\nx");
     assert_eq!(decoder.next_request(), Ok(None));
-    assert!(decoder.buffer().capacity() < 1024, "{}", decoder.buffer().capacity());
+    assert!(decoder.capacity() < 1024, "{}", decoder.capacity());
 }
 
 #[test]
@@ -188,7 +205,24 @@ fn a_large_request_leaves_no_large_buffer_behind() {
     let mut decoder = RequestDecoder::new(Limits::default());
     decoder.feed(&array(&["x".repeat(900_000)]));
     assert_eq!(decoder.next_request().unwrap().unwrap().len(), 1);
-    assert_eq!(decoder.buffer().capacity(), 0);
+    assert_eq!(decoder.capacity(), 0);
+}
+
+#[test]
+fn what_is_kept_of_a_half_request_is_no_more_than_its_bytes() {
+    let mut room = BytesMut::with_capacity(64 * 1024);
+    let place = room.as_ptr();
+    for half in [&b"PING a-half-line"[..], b"*3\r\n$1\r\na\r\n$2\r\nbb\r\n", b"*3\r\n$1\r\na\r\n$20\r\nhalf"] {
+        let mut decoder = RequestDecoder::new(Limits::default());
+        room.extend_from_slice(half);
+        decoder.lend(&mut room);
+        assert_eq!(decoder.next_request(), Ok(None));
+        decoder.give_back(&mut room);
+        assert!(decoder.capacity() <= 64, "{}", decoder.capacity());
+        // Nothing holds on to the room.
+        room.reserve(64 * 1024);
+        assert_eq!(room.as_ptr(), place);
+    }
 }
 
 #[test]
@@ -251,7 +285,10 @@ proptest! {
         cuts.extend([0, bytes.len()]);
         cuts.sort_unstable();
         let parts = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
-        prop_assert_eq!(&decode_parts(decoder(), parts), &whole);
+        prop_assert_eq!(&decode_parts(decoder(), parts.clone()), &whole);
+        for shared in decode_in_one_room([decoder(), decoder()], parts) {
+            prop_assert_eq!(&shared, &whole);
+        }
         prop_assert_eq!(&decode_parts(decoder(), bytes.chunks(1)), &whole);
     }
 

@@ -78,35 +78,6 @@ const INFO_VALUES: &[&str] = &[
 const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
     (Kind::Ours, &["pubsub_clients"], "of later versions; the number of subscribers"),
     (Kind::Reference, &["atomicvar_api", "gcc_version"], "how a C program was built"),
-    (
-        Kind::Reference,
-        &[
-            "instantaneous_input_kbps",
-            "instantaneous_output_kbps",
-            "instantaneous_input_repl_kbps",
-            "instantaneous_output_repl_kbps",
-            "expired_stale_perc",
-            "expired_time_cap_reached_count",
-            "expire_cycle_cpu_milliseconds",
-            "total_eviction_exceeded_time",
-            "current_eviction_exceeded_time",
-            "total_active_defrag_time",
-            "current_active_defrag_time",
-            "active_defrag_hits",
-            "active_defrag_misses",
-            "active_defrag_key_hits",
-            "active_defrag_key_misses",
-            "slave_expires_tracked_keys",
-            "dump_payload_sanitizations",
-            "io_threaded_reads_processed",
-            "io_threaded_writes_processed",
-            "reply_buffer_shrinks",
-            "reply_buffer_expands",
-            "used_cpu_sys_main_thread",
-            "used_cpu_user_main_thread",
-        ],
-        "of data sets, replication and threads that a Sentinel does not have; no exporter reads them from one",
-    ),
 ];
 
 /// What our SENTINEL HELP lists behind the reference's lines.
@@ -172,10 +143,6 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
         } else if about("ACL LIST") || about("ACL GETUSER") {
             rules(reply);
         } else if about("COMMAND") {
-            // In RESP3 the reference sends sets, ours arrays: told once, in the table.
-            if !command_table::said_sets(request) {
-                command_table::sets_as_lists(reply);
-            }
             command_table::strip(kind, reply);
         }
         mask(kind, reply);

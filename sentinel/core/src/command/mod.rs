@@ -30,7 +30,7 @@ use sentinel_resp::Reply;
 
 pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
 pub use info::{info_section, role};
-pub use query::Query;
+pub use query::{Query, serving};
 pub use table::{SUBCOMMANDS, Subcommand, check_shape};
 
 use table::Verb;

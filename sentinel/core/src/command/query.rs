@@ -6,6 +6,7 @@ use sentinel_resp::Reply;
 use super::{argument, config, debug, errors, help, info, instances, quorum, scripts, table::Verb};
 use crate::{
     time::Now,
+    types::HostPort,
     view::{MasterView, View},
 };
 
@@ -88,17 +89,19 @@ pub(super) fn find<'a>(view: &'a View, name: &[u8]) -> Option<&'a MasterView> {
     view.masters.get(name).map(AsRef::as_ref)
 }
 
+/// What GET-MASTER-ADDR-BY-NAME tells: the address that clients of this master should use.
+pub fn serving<'a>(view: &'a View, name: &[u8]) -> Option<&'a HostPort> {
+    find(view, name).map(|master| &master.serving)
+}
+
 fn about(view: &View, name: &[u8], answer: impl FnOnce(&MasterView) -> Reply) -> Reply {
     find(view, name).map_or_else(errors::no_such_master, answer)
 }
 
 /// Address and port of the node that clients should use; a null array, not an error, for an unknown name.
 fn master_address(view: &View, name: &[u8]) -> Reply {
-    match find(view, name) {
-        Some(master) => {
-            let serving = &master.serving;
-            Reply::Array(vec![Reply::display(&serving.host), Reply::display(serving.port)])
-        }
+    match serving(view, name) {
+        Some(serving) => Reply::Array(vec![Reply::display(&serving.host), Reply::display(serving.port)]),
         None => Reply::NullArray,
     }
 }

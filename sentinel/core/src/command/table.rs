@@ -21,6 +21,11 @@ pub struct Subcommand {
 }
 
 impl Subcommand {
+    /// Whether it tells the address of a master, which is most of what a Sentinel is asked for.
+    pub const fn tells_address(&self) -> bool {
+        matches!(self.verb, Verb::MasterAddress)
+    }
+
     /// Whether a request of so many words, `SENTINEL` and the subcommand among them, has the right length.
     pub fn accepts(&self, words: usize) -> bool {
         let bound = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);

@@ -6,11 +6,13 @@ use std::{
     fmt::Write as _,
     net::SocketAddr,
     rc::Rc,
+    task::Waker,
 };
 
 use bytes::Bytes;
+use sentinel_core::types::HostPort;
 use sentinel_resp::{Protocol, Reply};
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     acl::{Account, Users},
@@ -36,7 +38,7 @@ pub(crate) struct Client {
     state: RefCell<State>,
     outbox: RefCell<Outbox>,
     limits: OutputLimits,
-    wake: Notify,
+    session: RefCell<Option<Waker>>,
     cut: Cell<Option<Cut>>,
     dismissed: Cell<bool>,
 }
@@ -153,7 +155,7 @@ impl Client {
             state: RefCell::new(State::new(users.newcomer().cloned())),
             outbox: RefCell::default(),
             limits,
-            wake: Notify::new(),
+            session: RefCell::default(),
             cut: Cell::new(None),
             dismissed: Cell::new(false),
         }
@@ -189,19 +191,25 @@ impl Client {
         self.check_limit();
     }
 
+    /// Sends an address, behind everything that is on its way already.
+    pub(crate) fn send_address(&self, address: &HostPort) {
+        self.outbox.borrow_mut().push_address(address);
+        self.check_limit();
+    }
+
     /// Sends what others are sent too, and wakes its session.
     pub(crate) fn deliver(&self, bytes: Bytes) {
         if self.cut.get().is_none() {
             self.outbox.borrow_mut().push_shared(bytes);
             self.check_limit();
-            self.wake.notify_one();
+            self.wake();
         }
     }
 
     /// Cuts it off if it is too far behind with reading.
     pub(crate) fn check_limit(&self) {
         let limit = self.limit();
-        if self.outbox.borrow_mut().exceeds(limit, Instant::now()) {
+        if self.outbox.borrow_mut().exceeds(limit, Instant::now) {
             self.cut(Cut::TooFarBehind);
         }
     }
@@ -223,7 +231,7 @@ impl Client {
         if self.cut.get().is_none() {
             self.cut.set(Some(why));
             *self.outbox.borrow_mut() = Outbox::default();
-            self.wake.notify_one();
+            self.wake();
         }
     }
 
@@ -247,9 +255,18 @@ impl Client {
         self.read(|state| state.user.as_ref().map_or(user.is_default(), |mine| Rc::ptr_eq(mine, user)))
     }
 
-    /// Waits until something was sent to it, or it was cut off, by someone else.
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+    /// Whom to wake when something was sent to it, or it was cut off, by someone else.
+    pub(crate) fn wakes(&self, session: &Waker) {
+        let mut known = self.session.borrow_mut();
+        if !known.as_ref().is_some_and(|known| known.will_wake(session)) {
+            *known = Some(session.clone());
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(session) = &*self.session.borrow() {
+            session.wake_by_ref();
+        }
     }
 
     /// What kind of client it is.

@@ -16,11 +16,13 @@ mod pubsub;
 mod registry;
 mod session;
 mod stats;
+mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    cell::Cell,
     future::Future,
     io,
     net::{IpAddr, SocketAddr},
@@ -31,6 +33,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
 use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now};
 use sentinel_resp::Reply;
 use tokio::{
@@ -111,6 +115,10 @@ pub(crate) struct Server {
     hub: Hub,
     stats: Stats,
     shutdown: Notify,
+    /// Where sessions read to, one after the other. Empty while one of them executes what it has read.
+    room: Cell<BytesMut>,
+    /// Where answers are put, lent in the same way until they are sent.
+    answers: Cell<BytesMut>,
 }
 
 /// Accepts connections and serves them until SHUTDOWN, or until `stop` is ready.
@@ -142,6 +150,8 @@ pub async fn run(
         hub: Hub::default(),
         stats: Stats::start(),
         shutdown: Notify::new(),
+        room: Cell::default(),
+        answers: Cell::default(),
     });
     let sockets = listeners.into_sockets().into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
     let tasks = tokio::task::LocalSet::new();
@@ -156,13 +166,16 @@ pub async fn run(
                     server.hub.publish(event.channel(), &event.payload());
                 }
                 // The monitor is gone; the process will say when to stop.
-                std::future::pending::<()>().await;
+                std::future::pending().await
             };
-            tokio::select! {
-                () = server.shutdown.notified() => Ok(Stopped::ByClient),
-                () = stop => Ok(Stopped::ByProcess),
-                () = publishing => Ok(Stopped::ByProcess),
-            }
+            let ends: [LocalBoxFuture<'_, Stopped>; 3] = [
+                Box::pin(server.shutdown.notified().map(|()| Stopped::ByClient)),
+                Box::pin(stop.map(|()| Stopped::ByProcess)),
+                Box::pin(publishing),
+            ];
+            // This future is polled whenever any session is; these are polled only when they themselves are woken.
+            let mut ends = FuturesUnordered::from_iter(ends);
+            Ok(ends.next().await.unwrap_or(Stopped::ByProcess))
         })
         .await
 }

@@ -2,19 +2,25 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, IoSlice},
+    io::{self, Cursor, IoSlice, Write as _},
     pin::Pin,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use sentinel_resp::{Protocol, Reply, encode};
+use sentinel_core::types::{Host, HostPort};
+use sentinel_resp::{Protocol, Reply, encode, encode_strings};
 use tokio::{io::AsyncWrite, time::Instant};
 
 use crate::config::OutputLimit;
 
 /// How many pieces one system call sends at most.
 const SLICES: usize = 64;
+
+/// The most room for answers that is kept for the next client, in bytes.
+const ROOM: usize = 64 * 1024;
+/// The longest address literal, in bytes: an IPv4 address within an IPv6 one.
+const LONGEST_LITERAL: usize = 45;
 
 /// Bytes on their way to one client: its own answers, and payloads that it shares with other subscribers.
 #[derive(Debug, Default)]
@@ -37,10 +43,41 @@ impl Outbox {
         self.pieces.len()
     }
 
+    /// Takes room for answers, unless there is some.
+    pub(crate) fn lend(&mut self, room: &mut BytesMut) {
+        if self.tail.capacity() == 0 {
+            std::mem::swap(&mut self.tail, room);
+        }
+    }
+
+    /// Gives its room back once everything is sent, so that a silent client holds none. What a burst has made large
+    /// is left to the system.
+    pub(crate) fn give_back(&mut self, room: &mut BytesMut) {
+        if self.length == 0 {
+            let mut tail = std::mem::take(&mut self.tail);
+            if (1..=ROOM).contains(&tail.capacity()) {
+                tail.clear();
+                *room = tail;
+            }
+        }
+    }
+
     /// Appends an answer.
     pub(crate) fn push(&mut self, reply: &Reply, protocol: Protocol) {
         let before = self.tail.len();
         encode(reply, protocol, &mut self.tail);
+        self.length += self.tail.len() - before;
+    }
+
+    /// Appends an address: an array of the host and the port.
+    pub(crate) fn push_address(&mut self, address: &HostPort) {
+        let before = self.tail.len();
+        let (mut literal, mut port) = (Cursor::new([0; LONGEST_LITERAL]), Cursor::new([0; 5]));
+        let host = match &address.host {
+            Host::Ip(ip) => written(&mut literal, ip),
+            Host::Name(name) => name.as_bytes(),
+        };
+        encode_strings(&[host, written(&mut port, &address.port)], &mut self.tail);
         self.length += self.tail.len() - before;
     }
 
@@ -56,7 +93,7 @@ impl Outbox {
     /// Whether the client is so far behind that it must be cut. Called after each append.
     ///
     /// Each piece counts its handle beside its bytes, or small messages would cost more than they count.
-    pub(crate) fn exceeds(&mut self, limit: OutputLimit, now: Instant) -> bool {
+    pub(crate) fn exceeds(&mut self, limit: OutputLimit, now: impl FnOnce() -> Instant) -> bool {
         let held = (self.length + self.pieces.len() * size_of::<Bytes>()) as u64;
         if limit.hard > 0 && held > limit.hard {
             return true;
@@ -65,6 +102,7 @@ impl Outbox {
             self.over_soft_since = None;
             return false;
         }
+        let now = now();
         now.duration_since(*self.over_soft_since.get_or_insert(now)) > limit.soft_for
     }
 
@@ -83,18 +121,26 @@ impl Outbox {
         cx: &mut Context<'_>,
         writer: &mut W,
     ) -> Poll<io::Result<usize>> {
+        let sent = if self.pieces.is_empty() {
+            ready!(Pin::new(writer).poll_write(cx, &self.tail))?
+        } else {
+            ready!(self.poll_send_pieces(cx, writer))?
+        };
+        if sent == 0 && self.length > 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.advance(sent);
+        Poll::Ready(Ok(sent))
+    }
+
+    fn poll_send_pieces<W: AsyncWrite + Unpin>(&self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<usize>> {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let mut used = 0;
         for piece in self.pieces.iter().map(|piece| &piece[..]).chain([&self.tail[..]]).take(SLICES) {
             slices[used] = IoSlice::new(piece);
             used += 1;
         }
-        let sent = ready!(Pin::new(writer).poll_write_vectored(cx, &slices[..used]))?;
-        if sent == 0 && self.length > 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.advance(sent);
-        Poll::Ready(Ok(sent))
+        Pin::new(writer).poll_write_vectored(cx, &slices[..used])
     }
 
     fn advance(&mut self, mut sent: usize) {
@@ -107,13 +153,22 @@ impl Outbox {
             sent -= first.len();
             self.pieces.pop_front();
         }
-        self.tail.advance(sent);
-        if self.length == 0 {
-            // A burst leaves no memory behind.
+        if self.length > 0 {
+            self.tail.advance(sent);
+        } else {
+            // All of its room is free again.
+            self.tail.clear();
             self.pieces = VecDeque::new();
-            self.tail = BytesMut::new();
         }
     }
+}
+
+/// What a value is displayed as, without memory from the heap. The buffer must be long enough for all of its kind.
+fn written<'a, const N: usize>(buffer: &'a mut Cursor<[u8; N]>, value: &impl std::fmt::Display) -> &'a [u8] {
+    // What is cut off, an address of this kind never has.
+    let _ = write!(buffer, "{value}");
+    let end = usize::try_from(buffer.position()).unwrap_or(N);
+    &buffer.get_ref()[..end]
 }
 
 #[cfg(test)]
@@ -146,15 +201,31 @@ mod tests {
         assert_eq!(outbox.len(), 0);
     }
 
+    #[tokio::test]
+    async fn an_address_is_sent_as_two_strings() {
+        for (host, port) in [
+            ("127.0.0.1", 6379),
+            ("255.255.255.255", 65535),
+            ("1111:2222:3333:4444:5555:6666:7777:8888", 0),
+            ("::ffff:255.255.255.255", 1),
+            ("db.example", 1),
+        ] {
+            let (mut outbox, mut expected) = (Outbox::default(), Outbox::default());
+            outbox.push_address(&HostPort::from_words(host, &port.to_string()).unwrap());
+            expected.push(&Reply::array([host.to_owned(), port.to_string()]), Protocol::Resp2);
+            assert_eq!(sent(&mut outbox).await, sent(&mut expected).await);
+        }
+    }
+
     #[test]
     fn the_hard_bound_cuts_at_once() {
         let mut outbox = Outbox::default();
         outbox.push_shared(vec![0; 9_000].into());
         let now = Instant::now();
-        assert!(!outbox.exceeds(LIMIT, now));
+        assert!(!outbox.exceeds(LIMIT, || now));
         outbox.push_shared(vec![0; 1_000].into());
-        assert!(outbox.exceeds(LIMIT, now));
-        assert!(!outbox.exceeds(OutputLimit::default(), now));
+        assert!(outbox.exceeds(LIMIT, || now));
+        assert!(!outbox.exceeds(OutputLimit::default(), || now));
     }
 
     #[test]
@@ -162,12 +233,12 @@ mod tests {
         let mut outbox = Outbox::default();
         let begun = Instant::now();
         outbox.push_shared(vec![0; 1_500].into());
-        assert!(!outbox.exceeds(LIMIT, begun));
-        assert!(!outbox.exceeds(LIMIT, begun + Duration::from_secs(60)));
+        assert!(!outbox.exceeds(LIMIT, || begun));
+        assert!(!outbox.exceeds(LIMIT, || begun + Duration::from_secs(60)));
         assert_eq!(outbox.soft_deadline(LIMIT), Some(begun + Duration::from_secs(60)));
-        assert!(outbox.exceeds(LIMIT, begun + Duration::from_secs(61)));
+        assert!(outbox.exceeds(LIMIT, || begun + Duration::from_secs(61)));
         outbox.advance(1_000);
-        assert!(!outbox.exceeds(LIMIT, begun + Duration::from_secs(62)));
+        assert!(!outbox.exceeds(LIMIT, || begun + Duration::from_secs(62)));
         assert_eq!(outbox.soft_deadline(LIMIT), None);
     }
 }

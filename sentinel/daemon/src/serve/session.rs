@@ -1,13 +1,20 @@
 //! One connection from its first byte to its last.
 
-use std::{future::poll_fn, io, rc::Rc, time::Duration};
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use sentinel_resp::{Limits, Reply, RequestDecoder};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite},
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use super::{
@@ -22,24 +29,27 @@ use super::{
 const ENOUGH_TO_SEND: usize = 1024 * 1024;
 /// Requests executed before other sessions get their turn.
 const TURN: usize = 256;
-/// Room for reading, in bytes: at first, and when the client fills it.
-const ROOM: (usize, usize) = (2 * 1024, 32 * 1024);
+/// Room for one read, in bytes. It is lent by the server, so that a client costs none while it is silent.
+const ROOM: usize = 16 * 1024;
 
 /// How long a connection that ends waits for its client to take the last answers.
-const FAREWELL: Duration = Duration::from_secs(10);
+pub(super) const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Serves one connection until either side ends it.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(server: &Rc<Server>, client: &Rc<Client>, stream: S) {
-    let (mut reader, mut writer) = tokio::io::split(stream);
+pub(super) async fn serve<S>(server: &Rc<Server>, client: &Rc<Client>, mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut session = Session {
         server,
         client,
         decoder: RequestDecoder::new(limits(server)),
         waiting: None,
+        flushed: true,
         ending: None,
-        room: ROOM.0,
+        timer: None,
     };
-    let outcome = session.run(&mut reader, &mut writer).await;
+    let outcome = poll_fn(|cx| session.poll(cx, &mut stream)).await;
     server.hub.leave(client);
     match (client.was_cut(), outcome) {
         (Some(Cut::TooFarBehind), _) => {
@@ -65,79 +75,168 @@ struct Session<'a> {
     decoder: RequestDecoder,
     /// The answer that the monitor owes, and whether the client wants it.
     waiting: Option<(LocalBoxFuture<'static, Reply>, bool)>,
+    /// Whether nothing that was sent is still inside of the stream.
+    flushed: bool,
     /// Nothing more is read; what is to be sent is sent, if the client takes it by then.
     ending: Option<Instant>,
-    room: usize,
+    /// Set for the next deadline or for an earlier one, which then is looked at again.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Session<'_> {
-    async fn run(
-        &mut self,
-        reader: &mut (impl AsyncRead + Unpin),
-        writer: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<()> {
+    /// Goes on until nothing is left to do but to wait. What one read brought is answered with one write.
+    ///
+    /// Written by hand instead of awaiting one of several things: there is nothing to set up and to tear down again with
+    /// each request.
+    fn poll<S>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        self.client.wakes(cx.waker());
+        let now = Instant::now();
+        let mut turn = TURN;
         loop {
-            let more = self.execute_requests();
-            let to_send = self.client.outbox().borrow().len();
-            if self.client.was_cut().is_some() || (self.ending.is_some() && to_send == 0) {
-                return Ok(());
+            let stopped = self.execute_requests(now, &mut turn);
+            if self.poll_answer(cx, now).is_ready() {
+                continue;
             }
-            let wants_input = self.ending.is_none() && !more && self.waiting.is_none() && to_send < ENOUGH_TO_SEND;
-            let (client, room) = (self.client, self.room);
-            let deadline = self.deadline();
-            let (decoder, waiting) = (&mut self.decoder, &mut self.waiting);
-            let happened = tokio::select! {
-                read = read_into(decoder, reader, room), if wants_input => Happened::Read(read?),
-                sent = send(client, writer), if to_send > 0 => Happened::Sent(sent?),
-                reply = answer(waiting), if waiting.is_some() => Happened::Answered(reply),
-                () = client.woken() => Happened::Woken,
-                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Happened::TimedOut,
-                () = tokio::task::yield_now(), if more => Happened::Woken,
-            };
-            match happened {
-                // It may have shut down its side only, and still want the answers.
-                Happened::Read(0) => self.end(),
-                Happened::Read(bytes) => self.note_input(bytes),
-                Happened::Sent(bytes) => {
-                    self.server.stats.bytes_out.add(bytes);
-                    self.server.stats.writes.add(1);
-                    self.note_activity();
+            let to_send = self.poll_send(cx, stream, now)?;
+            if self.client.was_cut().is_some() || (self.ending.is_some() && to_send == 0) {
+                return Poll::Ready(Ok(()));
+            }
+            match stopped {
+                Stopped::TurnIsOver => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
-                Happened::Answered(reply) => {
-                    let wanted = self.waiting.take().is_some_and(|(_, wanted)| wanted);
-                    self.reply(&reply, wanted);
-                    self.note_activity();
-                }
-                Happened::Woken => {}
-                Happened::TimedOut => {
-                    client.check_limit();
-                    let now = Instant::now();
-                    if self.ending.is_some_and(|deadline| deadline <= now) {
-                        return Ok(());
+                Stopped::MuchToSend if to_send < ENOUGH_TO_SEND => continue,
+                Stopped::MuchToSend => {}
+                Stopped::NeedsMore if self.ending.is_some() || self.waiting.is_some() => {}
+                Stopped::NeedsMore => match self.poll_read(cx, stream)? {
+                    // It may have shut down its side only, and still want the answers.
+                    Poll::Ready(0) => {
+                        self.end(now);
+                        continue;
                     }
-                    if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
-                        tracing::debug!(client = %client.peer, "closed an idle client");
-                        return Ok(());
+                    Poll::Ready(bytes) => {
+                        self.note_input(bytes, now);
+                        continue;
                     }
-                }
+                    Poll::Pending => {}
+                },
+            }
+            ready!(self.poll_deadline(cx));
+            if self.is_over() {
+                return Poll::Ready(Ok(()));
             }
         }
     }
 
-    /// Executes what has arrived, until something has to be waited for. Returns whether only its turn is over.
-    fn execute_requests(&mut self) -> bool {
-        let mut executed = 0;
+    /// Takes the answer that the monitor owes. Ready when it was there.
+    fn poll_answer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let Some((answer, wanted)) = &mut self.waiting else { return Poll::Pending };
+        let reply = ready!(answer.as_mut().poll(cx));
+        let wanted = *wanted;
+        self.waiting = None;
+        self.reply(&reply, wanted, now);
+        self.note_activity(now);
+        Poll::Ready(())
+    }
+
+    /// Sends what the connection takes. Returns how much is left.
+    fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut (impl AsyncWrite + Unpin),
+        now: Instant,
+    ) -> io::Result<usize> {
+        let mut outbox = self.client.outbox().borrow_mut();
+        while outbox.len() > 0 {
+            let Poll::Ready(sent) = outbox.poll_send(cx, stream)? else { break };
+            self.server.stats.bytes_out.add(sent, now);
+            self.server.stats.writes.add(1);
+            self.flushed = false;
+            self.note_activity(now);
+        }
+        if !self.flushed {
+            // A socket has nothing inside; an encrypted stream does when its socket is full.
+            self.flushed = Pin::new(stream).poll_flush(cx)?.is_ready();
+        }
+        let mut room = self.server.answers.take();
+        outbox.give_back(&mut room);
+        self.server.answers.set(room);
+        Ok(outbox.len())
+    }
+
+    /// Reads what has arrived, into room that all sessions share: a client that is silent costs none.
+    fn poll_read(&mut self, cx: &mut Context<'_>, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Poll<usize>> {
+        let mut room = self.server.room.take();
+        room.reserve(ROOM);
+        let read = pin!(stream.read_buf(&mut room)).poll(cx);
+        self.decoder.lend(&mut room);
+        self.server.room.set(room);
+        match read {
+            Poll::Ready(read) => read.map(Poll::Ready),
+            Poll::Pending => Ok(Poll::Pending),
+        }
+    }
+
+    /// Ready when the next deadline should be looked at.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.deadline() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        let due = timer.as_mut().poll(cx);
+        if due.is_ready() {
+            self.timer = None;
+        }
+        due
+    }
+
+    /// Whether a deadline has passed that ends it.
+    fn is_over(&self) -> bool {
+        let now = Instant::now();
+        self.client.check_limit();
+        if self.ending.is_some_and(|deadline| deadline <= now) {
+            return true;
+        }
+        let idle = self.idle_deadline().is_some_and(|deadline| deadline <= now);
+        if idle {
+            tracing::debug!(client = %self.client.peer, "closed an idle client");
+        }
+        idle
+    }
+
+    /// Executes what has arrived, until something has to be waited for.
+    fn execute_requests(&mut self, now: Instant, turn: &mut usize) -> Stopped {
+        let mut answers = self.server.answers.take();
+        self.client.outbox().borrow_mut().lend(&mut answers);
+        self.server.answers.set(answers);
+        let stopped = self.execute_some(now, turn);
+        let mut room = self.server.room.take();
+        self.decoder.give_back(&mut room);
+        self.server.room.set(room);
+        self.client.update(|state| state.unread = self.decoder.pending());
+        stopped
+    }
+
+    fn execute_some(&mut self, now: Instant, turn: &mut usize) -> Stopped {
         while self.ending.is_none() && self.waiting.is_none() && self.client.was_cut().is_none() {
             if self.client.outbox().borrow().len() >= ENOUGH_TO_SEND {
-                return false;
+                return Stopped::MuchToSend;
             }
-            if executed == TURN {
-                return true;
+            if *turn == 0 {
+                return Stopped::TurnIsOver;
             }
             let users = &self.server.users;
             self.decoder.set_authenticated(self.client.read(|state| users.acting(state.user.as_ref()).is_some()));
             match self.decoder.next_request() {
-                Ok(Some(words)) => self.execute(&words),
+                Ok(Some(words)) => self.execute(&words, now),
                 Ok(None) => break,
                 Err(error) => {
                     if let Some(reply) = error.reply() {
@@ -146,16 +245,15 @@ impl Session<'_> {
                     } else {
                         tracing::warn!(client = %self.client.peer, "{error}; the connection is closed");
                     }
-                    self.end();
+                    self.end(now);
                 }
             }
-            executed += 1;
+            *turn -= 1;
         }
-        self.client.update(|state| state.unread = self.decoder.pending());
-        false
+        Stopped::NeedsMore
     }
 
-    fn execute(&mut self, words: &[Bytes]) {
+    fn execute(&mut self, words: &[Bytes], now: Instant) {
         let (server, client) = (self.server, self.client);
         let before = client.update(|state| {
             let answers = state.answers;
@@ -166,7 +264,7 @@ impl Session<'_> {
         });
         let (answer, verb) = match command::check(server, client, words) {
             Ok(command) => {
-                server.stats.count_command(Instant::now());
+                server.stats.commands.add(1, now);
                 client.update(|state| state.last_command = Some(command));
                 (command::execute(command, &Request { server, client, words }), command.verb)
             }
@@ -176,47 +274,49 @@ impl Session<'_> {
         let skipped = before == Answers::SkipNext && verb != Verb::Client(ClientVerb::Reply);
         let wanted = !off && !skipped;
         match answer {
-            Answer::Now(reply) => self.reply(&reply, wanted),
-            Answer::Each(replies) => replies.iter().for_each(|reply| self.reply(reply, wanted)),
+            Answer::Now(reply) => self.reply(&reply, wanted, now),
+            Answer::Address(address) if wanted => self.client.send_address(&address),
+            Answer::Address(_) => {}
+            Answer::Each(replies) => replies.iter().for_each(|reply| self.reply(reply, wanted, now)),
             Answer::Later(reply) => self.waiting = Some((reply, wanted)),
             Answer::Last(reply) => {
-                self.reply(&reply, wanted);
-                self.end();
+                self.reply(&reply, wanted, now);
+                self.end(now);
             }
             Answer::Shutdown => {
-                self.end();
+                self.end(now);
                 tracing::warn!(client = %client.peer, "a client asked for the end of this process");
                 server.shutdown.notify_one();
             }
         }
     }
 
-    fn reply(&mut self, reply: &Reply, wanted: bool) {
+    fn reply(&mut self, reply: &Reply, wanted: bool, now: Instant) {
         if reply.is_error() {
             self.server.stats.errors.add(1);
         }
-        if wanted {
+        // What CLIENT REPLY switches off are answers: confirmations of subscriptions come all the same, as events do.
+        if wanted || matches!(reply, Reply::Push(_)) {
             self.client.send(reply);
         }
         if self.client.is_dismissed() {
-            self.end();
+            self.end(now);
         }
     }
 
-    fn note_input(&mut self, bytes: usize) {
-        self.server.stats.bytes_in.add(bytes);
+    fn note_input(&self, bytes: usize, now: Instant) {
+        self.server.stats.bytes_in.add(bytes, now);
         self.server.stats.reads.add(1);
-        self.room = if bytes >= self.room { ROOM.1 } else { ROOM.0 };
-        self.note_activity();
+        self.note_activity(now);
     }
 
     /// Anything that goes to or comes from the client ends its idleness.
-    fn note_activity(&self) {
-        self.client.update(|state| state.active = Instant::now());
+    fn note_activity(&self, now: Instant) {
+        self.client.update(|state| state.active = now);
     }
 
-    fn end(&mut self) {
-        self.ending = self.ending.or_else(|| Instant::now().checked_add(FAREWELL));
+    fn end(&mut self, now: Instant) {
+        self.ending = self.ending.or_else(|| now.checked_add(FAREWELL));
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -232,32 +332,13 @@ impl Session<'_> {
     }
 }
 
-/// What ended one wait of a session.
-enum Happened {
-    Read(usize),
-    Sent(usize),
-    Answered(Reply),
-    Woken,
-    TimedOut,
-}
-
-async fn read_into(
-    decoder: &mut RequestDecoder,
-    reader: &mut (impl AsyncRead + Unpin),
-    room: usize,
-) -> io::Result<usize> {
-    let buffer = decoder.buffer();
-    buffer.reserve(room);
-    reader.read_buf(buffer).await
-}
-
-async fn send(client: &Client, writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<usize> {
-    poll_fn(|cx| client.outbox().borrow_mut().poll_send(cx, writer)).await
-}
-
-async fn answer(waiting: &mut Option<(LocalBoxFuture<'static, Reply>, bool)>) -> Reply {
-    match waiting {
-        Some((reply, _)) => reply.await,
-        None => std::future::pending().await,
-    }
+/// Why no more requests are executed for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopped {
+    /// None that is complete is left, or the last one is not over.
+    NeedsMore,
+    /// The client should take its answers first.
+    MuchToSend,
+    /// Others want to be served, too.
+    TurnIsOver,
 }

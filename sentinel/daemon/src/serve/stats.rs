@@ -10,20 +10,27 @@ pub(crate) struct Stats {
     pub(crate) started: Instant,
     pub(crate) connections: Counter,
     pub(crate) rejected: Counter,
-    pub(crate) bytes_in: Counter,
-    pub(crate) bytes_out: Counter,
+    pub(crate) bytes_in: Meter,
+    pub(crate) bytes_out: Meter,
     pub(crate) reads: Counter,
     pub(crate) writes: Counter,
     pub(crate) errors: Counter,
-    pub(crate) commands: Counter,
-    rate: Cell<Rate>,
+    pub(crate) commands: Meter,
 }
 
 /// One number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(Cell<u64>);
 
-/// Commands by whole seconds since the start.
+/// One number that only grows, and how fast it does.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    started: Instant,
+    total: Cell<u64>,
+    rate: Cell<Rate>,
+}
+
+/// How much came in whole seconds since the start.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rate {
     second: u64,
@@ -43,42 +50,53 @@ impl Counter {
     }
 }
 
-impl Stats {
-    /// Begins to count.
-    pub(crate) fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            connections: Counter::default(),
-            rejected: Counter::default(),
-            bytes_in: Counter::default(),
-            bytes_out: Counter::default(),
-            reads: Counter::default(),
-            writes: Counter::default(),
-            errors: Counter::default(),
-            commands: Counter::default(),
-            rate: Cell::default(),
-        }
+impl Meter {
+    fn start(started: Instant) -> Self {
+        Self { started, total: Cell::default(), rate: Cell::default() }
     }
 
-    /// One command was executed.
-    pub(crate) fn count_command(&self, now: Instant) {
-        self.commands.add(1);
+    /// Adds to it.
+    pub(crate) fn add(&self, more: usize, now: Instant) {
+        self.total.set(self.total.get().saturating_add(more as u64));
         let rate = self.rate_at(now);
-        self.rate.set(Rate { this: rate.this + 1, ..rate });
+        self.rate.set(Rate { this: rate.this.saturating_add(more as u64), ..rate });
     }
 
-    /// Commands in the last whole second.
-    pub(crate) fn commands_per_second(&self, now: Instant) -> u64 {
+    /// Its value.
+    pub(crate) fn get(&self) -> u64 {
+        self.total.get()
+    }
+
+    /// How much came in the last whole second.
+    pub(crate) fn per_second(&self, now: Instant) -> u64 {
         self.rate_at(now).last
     }
 
     fn rate_at(&self, now: Instant) -> Rate {
         let second = now.duration_since(self.started).as_secs();
         let rate = self.rate.get();
-        match second - rate.second {
+        match second.saturating_sub(rate.second) {
             0 => rate,
             1 => Rate { second, this: 0, last: rate.this },
             _ => Rate { second, this: 0, last: 0 },
+        }
+    }
+}
+
+impl Stats {
+    /// Begins to count.
+    pub(crate) fn start() -> Self {
+        let started = Instant::now();
+        Self {
+            started,
+            connections: Counter::default(),
+            rejected: Counter::default(),
+            bytes_in: Meter::start(started),
+            bytes_out: Meter::start(started),
+            reads: Counter::default(),
+            writes: Counter::default(),
+            errors: Counter::default(),
+            commands: Meter::start(started),
         }
     }
 }
@@ -91,16 +109,17 @@ mod tests {
 
     #[test]
     fn the_rate_is_that_of_the_last_whole_second() {
-        let stats = Stats::start();
-        let at = |millis| stats.started + Duration::from_millis(millis);
+        let started = Instant::now();
+        let meter = Meter::start(started);
+        let at = |millis| started + Duration::from_millis(millis);
         for moment in [100, 200, 900] {
-            stats.count_command(at(moment));
+            meter.add(2, at(moment));
         }
-        assert_eq!(stats.commands_per_second(at(950)), 0);
-        assert_eq!(stats.commands_per_second(at(1_500)), 3);
-        stats.count_command(at(1_600));
-        assert_eq!(stats.commands_per_second(at(2_100)), 1);
-        assert_eq!(stats.commands_per_second(at(3_100)), 0);
-        assert_eq!(stats.commands.get(), 4);
+        assert_eq!(meter.per_second(at(950)), 0);
+        assert_eq!(meter.per_second(at(1_500)), 6);
+        meter.add(1, at(1_600));
+        assert_eq!(meter.per_second(at(2_100)), 1);
+        assert_eq!(meter.per_second(at(3_100)), 0);
+        assert_eq!(meter.get(), 7);
     }
 }

@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     Reset,
     Role,
     Sentinel,
+    /// SENTINEL GET-MASTER-ADDR-BY-NAME, apart from the other subcommands as it is asked for far more often.
+    Address,
     Shutdown,
     Subscribe,
     Unsubscribe,
@@ -166,8 +168,8 @@ pub(crate) fn meant(request: &[Bytes]) -> Result<&'static Command, Reply> {
     };
     match request.get(1) {
         Some(word) if !command.subcommands.is_empty() => {
-            let full = [command.name.as_bytes(), b"|", word].concat();
-            find(&command.subcommands, &full).ok_or_else(|| unknown_subcommand(command, word))
+            find_behind(&command.subcommands, command.name.len() + 1, word)
+                .ok_or_else(|| unknown_subcommand(command, word))
         }
         _ => Ok(command),
     }
@@ -186,7 +188,12 @@ pub(crate) fn look_up(request: &[Bytes]) -> Result<&'static Command, Reply> {
 }
 
 fn find<'a>(commands: &'a [Command], name: &[u8]) -> Option<&'a Command> {
-    commands.iter().find(|command| name.eq_ignore_ascii_case(command.name.as_bytes()))
+    find_behind(commands, 0, name)
+}
+
+/// The one whose name is this behind a prefix of so many bytes.
+fn find_behind<'a>(commands: &'a [Command], prefix: usize, name: &[u8]) -> Option<&'a Command> {
+    commands.iter().find(|command| name.eq_ignore_ascii_case(&command.name.as_bytes()[prefix..]))
 }
 
 /// Error texts repeat at most so many bytes of what the client sent.
@@ -393,7 +400,8 @@ fn sentinel() -> Vec<Command> {
         .map(|known| {
             let (flags, categories): (&[&str], _) = if known.admin { (&["admin"], ADMIN) } else { (HELP_FLAGS, SLOW) };
             let name = format!("sentinel|{}", known.name);
-            command(&name, known.arity, flags, categories, Verb::Sentinel, "sentinel", known.summary)
+            let verb = if known.tells_address() { Verb::Address } else { Verb::Sentinel };
+            command(&name, known.arity, flags, categories, verb, "sentinel", known.summary)
         })
         .collect()
 }

@@ -88,23 +88,35 @@ fn clients(server: &Server) -> String {
 
 fn stats(server: &Server) -> String {
     let stats = &server.stats;
+    let now = Instant::now();
+    // Of the last whole second, in KiB.
+    let (input, output) = (kbps(stats.bytes_in.per_second(now)), kbps(stats.bytes_out.per_second(now)));
     lines(
         "Stats",
         &[
             ("total_connections_received", &stats.connections.get()),
             ("total_commands_processed", &stats.commands.get()),
-            ("instantaneous_ops_per_sec", &stats.commands_per_second(Instant::now())),
+            ("instantaneous_ops_per_sec", &stats.commands.per_second(now)),
             ("total_net_input_bytes", &stats.bytes_in.get()),
             ("total_net_output_bytes", &stats.bytes_out.get()),
             ("total_net_repl_input_bytes", &0),
             ("total_net_repl_output_bytes", &0),
+            ("instantaneous_input_kbps", &input),
+            ("instantaneous_output_kbps", &output),
+            ("instantaneous_input_repl_kbps", &"0.00"),
+            ("instantaneous_output_repl_kbps", &"0.00"),
             ("rejected_connections", &stats.rejected.get()),
             ("sync_full", &0),
             ("sync_partial_ok", &0),
             ("sync_partial_err", &0),
             ("expired_keys", &0),
+            ("expired_stale_perc", &"0.00"),
+            ("expired_time_cap_reached_count", &0),
+            ("expire_cycle_cpu_milliseconds", &0),
             ("evicted_keys", &0),
             ("evicted_clients", &0),
+            ("total_eviction_exceeded_time", &0),
+            ("current_eviction_exceeded_time", &0),
             ("keyspace_hits", &0),
             ("keyspace_misses", &0),
             ("pubsub_channels", &server.hub.channels()),
@@ -113,20 +125,45 @@ fn stats(server: &Server) -> String {
             ("latest_fork_usec", &0),
             ("total_forks", &0),
             ("migrate_cached_sockets", &0),
+            ("slave_expires_tracked_keys", &0),
+            ("active_defrag_hits", &0),
+            ("active_defrag_misses", &0),
+            ("active_defrag_key_hits", &0),
+            ("active_defrag_key_misses", &0),
+            ("total_active_defrag_time", &0),
+            ("current_active_defrag_time", &0),
             ("tracking_total_keys", &0),
             ("tracking_total_items", &0),
             ("tracking_total_prefixes", &0),
             ("unexpected_error_replies", &0),
             ("total_error_replies", &stats.errors.get()),
+            ("dump_payload_sanitizations", &0),
             ("total_reads_processed", &stats.reads.get()),
             ("total_writes_processed", &stats.writes.get()),
+            // Clients are read and written by the one thread that serves them, and buffers live as long as they are full.
+            ("io_threaded_reads_processed", &0),
+            ("io_threaded_writes_processed", &0),
+            ("reply_buffer_shrinks", &0),
+            ("reply_buffer_expands", &0),
         ],
     )
 }
 
+fn kbps(bytes_per_second: u64) -> String {
+    // In hundredths, so that nothing is rounded twice.
+    let hundredths = bytes_per_second.saturating_mul(100) / 1024;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 fn cpu(_: &Server) -> String {
-    let times = std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| cpu_times(&stat)).unwrap_or_default();
-    let [user, system, children_user, children_system] = times.map(|seconds| format!("{seconds:.6}"));
+    let times = |of: &str| {
+        let stat = std::fs::read_to_string(format!("/proc/self/{of}stat")).ok();
+        let times = stat.and_then(|stat| cpu_times(&stat)).unwrap_or_default();
+        times.map(|seconds| format!("{seconds:.6}"))
+    };
+    let [user, system, children_user, children_system] = times("");
+    // The main thread is the one that serves clients; its number is that of the process.
+    let [main_user, main_system, ..] = times(&format!("task/{}/", std::process::id()));
     lines(
         "CPU",
         &[
@@ -134,6 +171,8 @@ fn cpu(_: &Server) -> String {
             ("used_cpu_user", &user),
             ("used_cpu_sys_children", &children_system),
             ("used_cpu_user_children", &children_user),
+            ("used_cpu_sys_main_thread", &main_system),
+            ("used_cpu_user_main_thread", &main_user),
         ],
     )
 }

@@ -13,6 +13,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
+use sentinel_core::types::HostPort;
 use sentinel_resp::{Protocol, Reply};
 use tokio::time::Instant;
 
@@ -27,6 +28,8 @@ use super::{
 pub(crate) enum Answer {
     /// One reply, now.
     Now(Reply),
+    /// The address of a master, now.
+    Address(HostPort),
     /// Several replies, now: one a channel.
     Each(Vec<Reply>),
     /// One reply that the monitor gives later. What the client asked meanwhile waits.
@@ -127,6 +130,7 @@ pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
         Verb::Reset => connection::reset(request),
         Verb::Role => sentinel::role(request),
         Verb::Sentinel => sentinel::execute(request),
+        Verb::Address => sentinel::address(request),
         Verb::Shutdown => connection::shutdown(request),
         Verb::Subscribe | Verb::SubscribePattern | Verb::Unsubscribe | Verb::UnsubscribePattern => {
             subscription::execute(command.verb, request)

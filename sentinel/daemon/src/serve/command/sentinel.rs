@@ -24,6 +24,15 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
     }
 }
 
+/// `SENTINEL GET-MASTER-ADDR-BY-NAME name`, which goes by the shortest way.
+pub(super) fn address(request: &Request<'_>) -> Answer {
+    let name = request.options().first().map_or(&b""[..], |name| name);
+    match command::serving(&request.server.view.load(), name) {
+        Some(serving) => Answer::Address(serving.clone()),
+        None => Reply::NullArray.into(),
+    }
+}
+
 pub(super) fn role(request: &Request<'_>) -> Answer {
     command::role(&request.server.view.load()).into()
 }
