@@ -20,10 +20,9 @@ pub(crate) const FURTHER: &[&str] = &[
 /// Commands that take further words with us: name, our arity and the reference's.
 const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
 
-/// What COMMAND DOCS says of a command beside its group and its subcommands: free text, and the syntax in a form of its own, which
-/// `redis-cli` shows as hints.
+/// What COMMAND DOCS says of a command in free text, and its history.
 const DOCUMENTATION: &[&str] =
-    &["summary", "since", "complexity", "history", "arguments", "doc_flags", "deprecated_since", "replaced_by"];
+    &["summary", "since", "complexity", "history", "doc_flags", "deprecated_since", "replaced_by"];
 
 /// Answers of COMMAND without what only ours lists, and without documentation.
 pub(crate) fn strip(kind: Kind, value: &mut Value) {
@@ -40,6 +39,9 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
             .map(<[Value]>::to_vec)
             .collect();
         for pair in &mut kept {
+            if pair[0].text().is_some_and(|name| WIDER.iter().any(|(wider, ..)| *wider == name)) {
+                without_arguments(&mut pair[1]);
+            }
             strip(kind, &mut pair[1]);
         }
         kept.sort_by_key(|pair| rendered(&pair[0]));
@@ -62,16 +64,11 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
     }
 }
 
-/// Whether the table of departures tells of the sets in the answer to this request.
-pub(crate) fn said_sets(request: &str) -> bool {
-    request == "COMMAND INFO ping"
-}
-
-pub(crate) fn sets_as_lists(value: &mut Value) {
-    if let Value::Many(kind, Some(items)) = value {
-        if *kind == '~' {
-            *kind = '*';
+/// What is told of a command that takes further words with us, but for its words.
+fn without_arguments(facts: &mut Value) {
+    if let Value::Many(_, Some(items)) = facts {
+        if let Some(at) = items.iter().position(|item| item.text() == Some("arguments")) {
+            items.drain(at..(at + 2).min(items.len()));
         }
-        items.iter_mut().for_each(sets_as_lists);
     }
 }

@@ -8,6 +8,7 @@ pub(crate) enum Stand {
     /// It is a decision.
     Deliberate,
     /// It is to be mended.
+    #[allow(dead_code, reason = "nothing is pending now")]
     Pending,
 }
 
@@ -78,19 +79,6 @@ pub(crate) const CLIENT: &[Departure] = &[
 pub(crate) const CONNECTION: &[Departure] = &[
     chosen("QUIT", "+OK (closed)", r"-ERR unknown command \'QUIT\', with args beginning with: ", "what 6.2 and every data node answer; the subscriber error names it"),
     chosen("RESET", "+RESET", r"-ERR unknown command \'RESET\', with args beginning with: ", "what every data node answers; the subscriber error names it"),
-];
-
-/// COMMAND.
-#[rustfmt::skip]
-pub(crate) const CATALOGUE: &[Departure] = &[
-    Departure {
-        request: "COMMAND INFO ping",
-        protocol: Some(Protocol::Resp3),
-        ours: r#"*1 *10 "ping" *0 *0 *1 +fast *2 "request_policy:all_shards" "response_policy:all_succeeded" *2 +@connection +@fast :-1 :0 :0 :0"#,
-        theirs: r#"*1 *10 "ping" :-1 :0 :0 :0 ~0 ~0 ~1 +fast ~2 "request_policy:all_shards" "response_policy:all_succeeded" ~2 +@connection +@fast"#,
-        why: "in RESP3 flags, categories, tips and what is empty are sets",
-        stand: Stand::Pending,
-    },
 ];
 
 const NAME: &str = "a name that breaks hellos or the configuration file is refused";

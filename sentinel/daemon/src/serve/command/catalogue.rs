@@ -5,7 +5,10 @@ use sentinel_core::command::glob;
 use sentinel_resp::Reply;
 
 use super::{Answer, Request, help, is, syntax_error};
-use crate::serve::table::{self, Catalogue, Command};
+use crate::serve::{
+    syntax,
+    table::{self, Catalogue, Command},
+};
 
 pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
     let names = request.options();
@@ -88,14 +91,18 @@ fn describe(command: &'static Command) -> Reply {
     Reply::Array(vec![
         Reply::from(command.name.as_str()),
         Reply::Integer(command.arity.into()),
-        Reply::Array(command.flags.iter().copied().map(Reply::status).collect()),
+        Reply::Set(command.flags.iter().copied().map(Reply::status).collect()),
         Reply::Integer(0),
         Reply::Integer(0),
         Reply::Integer(0),
-        Reply::Array(command.categories.iter().map(|category| Reply::status(format!("@{category}"))).collect()),
-        Reply::array(command.tips.iter().copied()),
-        Reply::Array(Vec::new()),
-        Reply::Array(command.subcommands.iter().map(describe).collect()),
+        Reply::Set(command.categories.iter().map(|category| Reply::status(format!("@{category}"))).collect()),
+        Reply::Set(command.tips.iter().copied().map(Reply::from).collect()),
+        Reply::Set(Vec::new()),
+        // An array where there are some, a set where there are none: so does the reference.
+        match command.subcommands.as_slice() {
+            [] => Reply::Set(Vec::new()),
+            some => Reply::Array(some.iter().map(describe).collect()),
+        },
     ])
 }
 
@@ -104,6 +111,10 @@ fn document(command: &'static Command) -> (Reply, Reply) {
         (Reply::from("summary"), Reply::from(command.summary)),
         (Reply::from("group"), Reply::from(command.group)),
     ];
+    let arguments = syntax::of(&command.name);
+    if !arguments.is_empty() {
+        facts.push((Reply::from("arguments"), syntax::describe(&arguments)));
+    }
     if !command.subcommands.is_empty() {
         facts.push((Reply::from("subcommands"), Reply::Map(command.subcommands.iter().map(document).collect())));
     }

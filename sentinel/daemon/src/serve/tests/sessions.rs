@@ -179,6 +179,9 @@ fn a_client_may_kill_itself_by_its_address() {
 fn answers_can_be_switched_off() {
     let mut port = Port::open();
     let mut client = port.connect();
+    client.ask("CLIENT REPLY OFF").ask("SUBSCRIBE a").ask("PING").ask("UNSUBSCRIBE").ask("CLIENT REPLY ON");
+    client.expect("*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+    client.expect("*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n+OK\r\n");
     client.ask("CLIENT REPLY OFF").ask("PING").ask("foo").ask("CLIENT REPLY ON").expect("+OK\r\n");
     client.ask("CLIENT REPLY SKIP").ask("PING 1").ask("PING 2").expect("$1\r\n2\r\n");
     // Also the answer that comes later.
