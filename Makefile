@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench-failover test-clients sim sim-proof
+.PHONY: help demo test verify fix bench-failover test-clients chaos fuzz sim sim-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,18 @@ test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK throu
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
+
+MINUTES ?= 10
+SEED ?=
+chaos: ## real servers in network namespaces, with faults from a seed: MINUTES=10 SEED=7 (ARGS="--only mixed")
+	@scripts/install-redis server sentinel
+	@scripts/install-packages unshare:util-linux ip:iproute2 nft:nftables
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-chaos --bin chaos -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+SECONDS ?= 60
+fuzz: ## every fuzz target for SECONDS=60, from the committed corpus (ARGS="info engine" for some of them)
+	@scripts/fuzz $(SECONDS) $(ARGS)
 
 SEEDS ?= 2000
 sim: ## simulated disasters: SEEDS=1000000 for as long as you like, ARGS="--seed 7 --log" replays one, --shrink finds what it takes

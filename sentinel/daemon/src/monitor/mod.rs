@@ -24,3 +24,4 @@ pub use clock::Clock;
 pub use dial::Dialer;
 pub use resolve::before_start;
 pub use run::{Handle, Running, Setup, start};
+pub use value::reply;

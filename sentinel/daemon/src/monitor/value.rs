@@ -55,7 +55,7 @@ fn hello(data: Vec<Value>) -> Option<Bytes> {
 }
 
 /// The same value as a [`Reply`]. Errors keep their code and text, also inside the array of an EXEC.
-pub(super) fn reply(value: Value) -> Reply {
+pub fn reply(value: Value) -> Reply {
     let list = |items: Vec<Value>| items.into_iter().map(reply).collect();
     match value {
         Value::Nil => Reply::Null,
