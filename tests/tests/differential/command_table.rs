@@ -66,9 +66,9 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
 
 /// What is told of a command that takes further words with us, but for its words.
 fn without_arguments(facts: &mut Value) {
-    if let Value::Many(_, Some(items)) = facts {
-        if let Some(at) = items.iter().position(|item| item.text() == Some("arguments")) {
-            items.drain(at..(at + 2).min(items.len()));
-        }
+    if let Value::Many(_, Some(items)) = facts
+        && let Some(at) = items.iter().position(|item| item.text() == Some("arguments"))
+    {
+        items.drain(at..(at + 2).min(items.len()));
     }
 }
