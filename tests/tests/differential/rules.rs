@@ -140,41 +140,6 @@ fn missed(stream: &[Told]) -> Option<(usize, usize)> {
     })
 }
 
-/// Pending: an operator who is told of a switch should also be told that the new master does not say it is one.
-pub(crate) const ROLE_OF_A_NEW_MASTER: Rule = Rule {
-    why: "pending: after a switch by hello ours does not tell that the new master says it is a replica, as what it said is kept",
-    apply: |ours, theirs| {
-        let told = |told: &Told| told.channel == "-role-change" && told.payload.starts_with("master mymaster");
-        if ours.iter().any(told) {
-            return Err("ours tells it, too: the rule has done its time".to_owned());
-        }
-        take_one(theirs, told).map(drop)
-    },
-};
-
-/// Pending, of the same cause: the promoted replica is still known as one when the hello makes it the master.
-pub(crate) const ROLE_OF_A_PROMOTED_REPLICA: Rule = Rule {
-    why: "pending: an observer of ours tells +role-change of the new master after the switch, unless it has told -role-change before",
-    apply: |ours, _| {
-        let switch = position(ours, "+switch-master")?;
-        let before = ours[..switch].iter().any(|told| told.channel == "-role-change");
-        let after = ours[switch..].iter().position(|told| {
-            told.channel == "+role-change"
-                && told.payload.starts_with("master mymaster")
-                && told.payload.ends_with("is master")
-        });
-        match (before, after) {
-            (true, None) => Ok(()),
-            (false, Some(after)) => {
-                ours.remove(switch + after);
-                Ok(())
-            }
-            (false, None) => Err("ours does not tell it any more: the rule has done its time".to_owned()),
-            (true, Some(_)) => Err("ours tells both".to_owned()),
-        }
-    },
-};
-
 /// INFO is asked for periodically: it may come between the promotion and the hello that tells of it.
 pub(crate) const SEEN_BEFORE_THE_HELLO: Rule = Rule {
     why: "an observer may read the new role of the promoted replica before the leader's hello arrives, or not",

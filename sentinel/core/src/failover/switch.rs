@@ -149,6 +149,8 @@ impl Watch<'_> {
         self.master.odown_since = None;
         self.master.not_before = now;
         self.master.lost_elections = 0;
+        self.master.switched_at = Some(now);
+        self.master.disagreement_told = false;
         for peer in self.master.peers.values_mut() {
             // What they thought of the former master says nothing about this one.
             peer.opinion = None;
@@ -171,9 +173,14 @@ impl Watch<'_> {
                 node.link.restart_silence(now);
             }
         }
+        if let Some(node) = self.master.nodes.get_mut(&new) {
+            // What it should be. If it says anything else, that is a change, and told as one; until it has spoken nobody
+            // is put in his place for its sake.
+            node.role = Role::Master;
+        }
         if let Some(node) = self.master.nodes.get_mut(&former) {
             node.former_master = true;
-            // What it should be from now on. If it says anything else, that is a change, and told as one.
+            // Likewise.
             node.role = Role::Replica;
             // Fencing sees to it; the others do not wait for it.
             node.reconf = Reconf::Done;

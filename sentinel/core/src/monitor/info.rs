@@ -204,7 +204,9 @@ impl Watch<'_> {
     /// so lately.
     fn master_looks_sane(&self) -> bool {
         let node = self.master.node();
+        // After a switch it is held for a master before it has said so.
         node.role == Role::Master
+            && node.info.role == Some(Role::Master)
             && node.sdown_since.is_none()
             && self.master.odown_since.is_none()
             && node.info_at.is_some_and(|at| self.ctx.mono().since(at) < 2 * self.ctx.timing.info_period)
