@@ -51,6 +51,7 @@ impl Watch<'_> {
     pub(crate) fn master_came_back(&mut self) {
         self.ctx.timers.disarm(&Timer::Ask(self.master.key));
         self.master.lost_elections = 0;
+        self.master.disagreement_told = false;
         self.evaluate_odown();
         // The others may have withdrawn their opinion before: then it was not objectively down any more.
         self.stand_down();
@@ -63,6 +64,7 @@ impl Watch<'_> {
             self.ctx.timers.disarm(&Timer::Ask(key));
             return;
         }
+        self.tell_disagreement();
         let ids: Vec<_> = self.master.peers.keys().cloned().collect();
         for id in &ids {
             self.ask_peer(id);
@@ -143,6 +145,7 @@ impl Watch<'_> {
             (true, None) => {
                 self.master.odown_since = Some(self.ctx.mono());
                 self.master.delay_told = false;
+                self.master.withheld_told = false;
                 self.master_event(|subject| Event::ObjectivelyDown { subject, have, need });
                 self.changed_urgently();
                 self.hasten_info();

@@ -1,4 +1,5 @@
 //! Who may lead a failover: one vote for each epoch, first come, first served; a majority and the quorum must agree.
 
-pub(crate) mod tally;
+pub(crate) mod shortfall;
+mod tally;
 mod vote;

@@ -1,6 +1,6 @@
 //! Giving votes, asking for them, winning and losing.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use sentinel_resp::Reply;
 
@@ -246,7 +246,7 @@ impl Watch<'_> {
         } else if mine >= needed.votes() {
             self.win_election();
         } else if mine + open < needed.votes() {
-            let text = self.shortfall(mine, needed);
+            let text = self.shortfall(epoch, mine, needed);
             self.lose_election(&text);
         }
     }
@@ -259,7 +259,7 @@ impl Watch<'_> {
         } else {
             let epoch = failover.epoch;
             let votes = self.master.peers.values().filter_map(|peer| peer.vote.as_ref());
-            let text = self.shortfall(1 + votes_for(&self.ctx.id, epoch, votes), self.needed());
+            let text = self.shortfall(epoch, 1 + votes_for(&self.ctx.id, epoch, votes), self.needed());
             self.lose_election(&text);
         }
     }
@@ -268,19 +268,6 @@ impl Watch<'_> {
         let short = usize::from(planted(Bug::OneVoteShort));
         let quorum = self.master.settings.quorum.get() as usize;
         Needed { majority: self.master.majority() - short, quorum: quorum - short }
-    }
-
-    /// Says how many votes of how many, and who could not be reached since when.
-    fn shortfall(&self, mine: usize, needed: Needed) -> String {
-        let now = self.ctx.mono();
-        let mut text = format!("{mine} of {} votes, {} needed", self.master.voters(), needed.votes());
-        for (id, shared) in self.peers.iter().filter(|(id, _)| self.master.peers.contains_key(*id)) {
-            if let Some(since) = shared.link.unavailable_since().filter(|_| !shared.link.is_up()) {
-                let away = now.since(since).as_millis();
-                let _ = write!(text, "; {id} at {} unreachable for {away} ms", shared.link.target.addr);
-            }
-        }
-        text
     }
 
     /// How long an election may take: as long as one round of questions, longer after each loss, at most the

@@ -1,0 +1,101 @@
+//! Saying how many agree, of how many, who does not, and why not: the first question of whoever finds that no failover
+//! takes place.
+
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
+
+use crate::{
+    election::tally::Needed,
+    events::Level,
+    failover::Phase,
+    state::{Asked, Peer},
+    types::{Epoch, SentinelId},
+    watch::Watch,
+};
+
+/// Why a Sentinel is not among those who agree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Absence {
+    /// There is no connection, and nothing has come from it since.
+    Unreachable(Duration),
+    /// It is connected, but has not answered; the last answer to anything is so old.
+    Unanswered(Duration),
+    /// It voted for another one in this epoch.
+    VotedFor(SentinelId),
+    /// It does not hold the master for down.
+    HoldsItForUp,
+    /// It answered, and gave no vote in this epoch.
+    Withholds,
+}
+
+impl fmt::Display for Absence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Absence::Unreachable(time) => write!(f, "unreachable for {} ms", time.as_millis()),
+            Absence::Unanswered(time) => write!(f, "has not answered, heard of {} ms ago", time.as_millis()),
+            Absence::VotedFor(leader) => write!(f, "voted for {leader}"),
+            Absence::HoldsItForUp => f.write_str("does not hold it for down"),
+            Absence::Withholds => f.write_str("gave no vote"),
+        }
+    }
+}
+
+impl Watch<'_> {
+    /// `1 of 3 votes, 2 needed; <id> at <address> unreachable for 5000 ms`
+    pub(crate) fn shortfall(&self, epoch: Epoch, mine: usize, needed: Needed) -> String {
+        let mut text = format!("{mine} of {} votes, {} needed", self.master.voters(), needed.votes());
+        self.list_absent(&mut text, |peer| match &peer.vote {
+            Some((leader, at)) if *at == epoch && *leader == self.ctx.id => None,
+            Some((leader, at)) if *at == epoch => Some(Absence::VotedFor(leader.clone())),
+            _ if self.is_asked_for_a_vote(&peer.id, epoch) => Some(self.unanswered(&peer.id)),
+            _ => Some(Absence::Withholds),
+        });
+        text
+    }
+
+    /// The master has been down for us for as long as it takes to ask everybody, and too few agree: said once.
+    pub(crate) fn tell_disagreement(&mut self) {
+        let now = self.ctx.mono();
+        let Some(since) = self.master.node().sdown_since else { return };
+        let asked = now.since(since) >= self.ctx.timing.ask_period;
+        if self.master.odown_since.is_some() || self.ctx.in_tilt() || !asked || self.master.disagreement_told {
+            return;
+        }
+        self.master.disagreement_told = true;
+        let agreeing = 1 + self.master.peers.values().filter(|peer| peer.says_down()).count();
+        let (name, voters, need) = (self.master.name.clone(), self.master.voters(), self.master.settings.quorum);
+        let mut text =
+            format!("{name} is subjectively down, but {agreeing} of {voters} Sentinels say so, {need} needed");
+        self.list_absent(&mut text, |peer| match peer.opinion {
+            Some(opinion) if opinion.down => None,
+            Some(_) => Some(Absence::HoldsItForUp),
+            None => Some(self.unanswered(&peer.id)),
+        });
+        self.ctx.notice(Level::Warning, Some(&name), text);
+    }
+
+    fn unanswered(&self, id: &SentinelId) -> Absence {
+        let heard_at = self.peers.get(id).map(|shared| shared.link.heard_at);
+        Absence::Unanswered(heard_at.map(|at| self.ctx.mono().since(at)).unwrap_or_default())
+    }
+
+    fn is_asked_for_a_vote(&self, id: &SentinelId, epoch: Epoch) -> bool {
+        let asked = Asked::Vote { master: self.master.key, epoch };
+        let waits = |phase: &Phase| matches!(phase, Phase::Electing { unanswered } if unanswered.contains(id));
+        self.master.failover.as_ref().is_some_and(|failover| waits(&failover.phase))
+            || self.peers.get(id).is_some_and(|shared| shared.link.awaits(&asked))
+    }
+
+    fn list_absent(&self, text: &mut String, why: impl Fn(&Peer) -> Option<Absence>) {
+        let now = self.ctx.mono();
+        for (id, peer) in &self.master.peers {
+            let Some(link) = self.peers.get(id).map(|shared| &shared.link) else { continue };
+            let Some(why) = why(peer) else { continue };
+            let away = link.unavailable_since().filter(|_| !link.is_up()).map(|since| now.since(since));
+            let why = away.map_or(why, Absence::Unreachable);
+            let _ = write!(text, "; {id} at {} {why}", link.target.addr);
+        }
+    }
+}
