@@ -301,6 +301,8 @@ impl Watch<'_> {
         }
         let hello = now + self.ctx.timing.publish_period;
         self.ctx.timers.arm_by(Timer::Hello(key), hello);
+        // The pause before a failover may be another one now.
+        self.ctx.timers.disarm(&Timer::Nominate(key));
         self.evaluate_odown();
         self.changed();
     }
@@ -320,6 +322,8 @@ impl Watch<'_> {
         self.disarm_all();
         self.master.odown_since = None;
         self.master.not_before = now;
+        self.master.switched_at = None;
+        self.master.disagreement_told = false;
         self.master.lost_elections = 0;
         self.master.vote.leader = None;
         let (current, endpoint) = (self.master.current, self.endpoint(self.master.current));

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     failover::NotLossless,
+    guard::Withheld,
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
 };
@@ -127,6 +128,7 @@ pub enum Event {
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
     ReplidMismatch(Subject),
+    FailoverWithheld { subject: Subject, why: Withheld },
     ReplicaForgotten(Subject),
     PeerForgotten(Subject),
     Reboot(Subject),
@@ -185,6 +187,7 @@ impl Event {
             Event::ConvertToReplica(_) => "+convert-to-slave",
             Event::FixReplicaConfig(_) => "+fix-slave-config",
             Event::ReplidMismatch(_) => "-replid-mismatch",
+            Event::FailoverWithheld { .. } => "-failover-withheld",
             Event::ReplicaForgotten(_) => "-slave",
             Event::PeerForgotten(_) => "-sentinel",
             Event::Reboot(_) => "+reboot",
@@ -237,6 +240,7 @@ impl Event {
             | Event::Set { subject, .. }
             | Event::NotLossless { subject, .. }
             | Event::AccessDenied { subject, .. }
+            | Event::FailoverWithheld { subject, .. }
             | Event::PeerAddressSwitch { master: subject, .. }
             | Event::PeerAddressUpdate { subject, .. }
             | Event::ObjectivelyDown { subject, .. }
@@ -296,6 +300,7 @@ impl Event {
             Event::Set { subject, what } => format!("{subject} {what}"),
             Event::AccessDenied { subject, what } => format!("{subject} #{what}"),
             Event::NotLossless { subject, why } => format!("{subject} {why}"),
+            Event::FailoverWithheld { subject, why } => format!("{subject} {why}"),
             Event::PeerAddressSwitch { master, addr, id } => {
                 format!("{master} ip {} port {} for {id}", addr.host, addr.port)
             }

@@ -1,22 +1,48 @@
 //! Which replica is promoted, and why the others are not.
 
-use std::{cmp::Reverse, fmt, time::Duration};
+use std::{cmp::Reverse, fmt, num::NonZeroU64, time::Duration};
 
 use crate::{
     planted::{Bug, planted},
     state::{Node, NodeId},
     time::Instant,
-    types::HostPort,
+    types::{HostPort, RunId},
 };
 
 /// What the judgement depends on besides the replicas.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) now: Instant,
     pub(crate) ping_period: Duration,
     pub(crate) info_period: Duration,
     pub(crate) down_after: Duration,
     pub(crate) master_down_since: Option<Instant>,
+    /// Bytes of the stream that a candidate may lack.
+    pub(crate) max_lag: Option<NonZeroU64>,
+    /// How far each node of the master's history has come, as it told.
+    pub(crate) told: Vec<Told>,
+}
+
+/// How far a node had come in its stream at some time.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) history: Option<RunId>,
+    pub(crate) at: Instant,
+    pub(crate) offset: u64,
+}
+
+/// What others told longer after a node than this says nothing about how far it lags behind.
+const COMPARABLE_WITHIN: Duration = Duration::from_secs(1);
+
+impl Facts {
+    /// How many bytes a replica lacks of what any node of the same history is known to have. Offsets of different
+    /// histories cannot be compared.
+    fn lag_of(&self, node: &Node) -> u64 {
+        let Some(at) = node.info_at else { return 0 };
+        let comparable = |told: &&Told| told.history == node.info.history.id && told.at <= at + COMPARABLE_WITHIN;
+        let furthest = self.told.iter().filter(comparable).map(|told| told.offset).max();
+        furthest.map_or(0, |furthest| furthest.saturating_sub(node.info.offset))
+    }
 }
 
 /// The outcome.
@@ -51,6 +77,13 @@ pub enum Refusal {
     NeverSynced,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
+    /// It lacks more of the replication stream than `max-lag` allows.
+    LagsBehind {
+        /// Bytes that it lacks of what is known to exist.
+        lag: u64,
+        /// The most that is accepted.
+        most: NonZeroU64,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -70,6 +103,7 @@ impl fmt::Display for Refusal {
             ),
             Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
+            Refusal::LagsBehind { lag, most } => write!(f, "it lacks {lag} bytes, max-lag allows {most}"),
         }
     }
 }
@@ -110,7 +144,7 @@ fn rank(node: &Node) -> (bool, u32, Reverse<u64>, bool, String, NodeId) {
     (node.former_master, priority, offset, run_id.is_none(), run_id.unwrap_or_default(), node.id)
 }
 
-/// The reference's tests in its order, and two more: another history, never synchronised.
+/// The reference's tests in its order, and more: another history, never synchronised, and, if asked for, too far behind.
 fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.sdown_since.is_some() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SubjectivelyDown);
@@ -140,7 +174,11 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     let down = Duration::from_millis(u64::try_from(node.info.link_down_ms).unwrap_or(0));
     let longest =
         facts.master_down_since.map_or(Duration::ZERO, |since| facts.now.since(since)) + 10 * facts.down_after;
-    (down > longest).then_some(Refusal::LinkDownTooLong { down, longest })
+    if down > longest {
+        return Some(Refusal::LinkDownTooLong { down, longest });
+    }
+    let lag = facts.lag_of(node);
+    facts.max_lag.filter(|most| lag > most.get()).map(|most| Refusal::LagsBehind { lag, most })
 }
 
 #[cfg(test)]
@@ -168,6 +206,8 @@ mod tests {
             info_period: Duration::from_secs(10),
             down_after: Duration::from_secs(2),
             master_down_since: master_down_since.map(ms),
+            max_lag: None,
+            told: Vec::new(),
         }
     }
 
@@ -248,6 +288,23 @@ mod tests {
         assert!(matches!(down_for(Some(NOW - 5_000), 26_000), Some(Refusal::LinkDownTooLong { .. })));
         // Restarted with its data while the master is away: "never linked", but not empty.
         assert_eq!(down_for(Some(NOW - 5_000), -1_000), None);
+    }
+
+    #[test]
+    fn what_a_candidate_lacks_is_bounded_if_asked_for_and_counted_within_one_history() {
+        let id = |letter: &str| RunId::new(&letter.repeat(40)).ok();
+        let told = |letter: &str, at, offset| Told { history: id(letter), at: ms(at), offset };
+        let of = |told: Vec<Told>| {
+            let facts = Facts { max_lag: NonZeroU64::new(100), told, ..facts(None) };
+            refusal(&facts, |node| node.info.history.id = id("a"))
+        };
+        let too_far = Refusal::LagsBehind { lag: 101, most: NonZeroU64::new(100).unwrap() };
+        assert_eq!(of(Vec::new()), None);
+        assert_eq!(of(vec![told("a", NOW, 900), told("a", NOW, 1_100)]), None);
+        assert_eq!(of(vec![told("a", NOW, 1_101), told("a", NOW, 900)]), Some(too_far));
+        assert_eq!(of(vec![told("b", NOW, 9_999)]), None, "another stream");
+        assert_eq!(of(vec![told("a", NOW + 1_001, 9_999)]), None, "told long after the replica told its own");
+        assert_eq!(refusal(&Facts { told: vec![told("a", NOW, 9_999)], ..facts(None) }, |_| {}), None, "not asked for");
     }
 
     #[test]

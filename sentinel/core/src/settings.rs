@@ -1,6 +1,10 @@
 //! What an operator sets: for one master, for the whole Sentinel, and the timing constants.
 
-use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use crate::types::{Host, Quorum, Secret};
 
@@ -31,6 +35,16 @@ pub struct MasterSettings {
     pub down_on_refused: Option<NonZeroU32>,
     /// Whether SENTINEL FAILOVER of a master that is well tries to hand over without loss first. Default yes.
     pub lossless_failover: bool,
+    /// Whether a master that was restarted without its data, while replicas hold them, is replaced at once. Default no:
+    /// the reference goes on with it, and the replicas throw their data away.
+    pub empty_master_failover: bool,
+    /// Whether, when the configured master is a replica and no node is a master, one is promoted at once, also one whose
+    /// link has been down for long. Default no: it is only told, and the reference's slower rule applies.
+    pub promote_best_effort: bool,
+    /// Bytes of the replication stream that a candidate may lack. None: any number.
+    pub max_lag: Option<NonZeroU64>,
+    /// After a switch no automatic failover starts for this long. Zero: at once.
+    pub failover_pause: Duration,
     /// Time between two PINGs. None: min(1 s, `down_after` / 4).
     pub ping_period: Option<Duration>,
 }
@@ -51,6 +65,10 @@ impl MasterSettings {
             rename_commands: BTreeMap::new(),
             down_on_refused: None,
             lossless_failover: true,
+            empty_master_failover: false,
+            promote_best_effort: false,
+            max_lag: None,
+            failover_pause: Duration::ZERO,
             ping_period: None,
         }
     }

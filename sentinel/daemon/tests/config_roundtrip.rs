@@ -3,7 +3,14 @@
 
 mod config_support;
 
-use std::{collections::BTreeMap, fs, num::NonZeroU32, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    num::{NonZeroU32, NonZeroU64},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use config_support::Folder;
 use proptest::{collection, option, prelude::*, string::string_regex};
@@ -60,8 +67,9 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
         (option::of(text()), option::of(text()), script(), script()),
         collection::btree_map("[A-Z]{1,8}", prop_oneof![text(), Just(String::new())], 0..3),
         (option::of(1..99_u32), option::of(1..9999_u64), any::<bool>()),
+        (any::<[bool; 2]>(), option::of(1..u64::try_from(i64::MAX).unwrap()), 0..9999_u64),
     )
-        .prop_map(move |(numbers, texts, rename_commands, (refused, ping, lossless))| {
+        .prop_map(move |(numbers, texts, rename_commands, (refused, ping, lossless), (guards, lag, pause))| {
             let mut settings = MasterSettings::new(Quorum::new(numbers.0.into()).expect("from 1 up"));
             settings.down_after = numbers.1;
             settings.failover_timeout = numbers.2;
@@ -75,6 +83,9 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
             if extensions {
                 settings.down_on_refused = refused.and_then(NonZeroU32::new);
                 settings.lossless_failover = lossless;
+                [settings.empty_master_failover, settings.promote_best_effort] = guards;
+                settings.max_lag = lag.and_then(NonZeroU64::new);
+                settings.failover_pause = Duration::from_millis(pause);
                 settings.ping_period = ping.map(Duration::from_millis);
             }
             settings

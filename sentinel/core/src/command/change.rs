@@ -148,6 +148,10 @@ pub enum MasterSetting {
     ClientReconfigScript(Option<String>),
     DownOnRefused(Option<std::num::NonZeroU32>),
     LosslessFailover(bool),
+    EmptyMasterFailover(bool),
+    PromoteBestEffort(bool),
+    MaxLag(Option<std::num::NonZeroU64>),
+    FailoverPause(Duration),
     PingPeriod(Option<Duration>),
 }
 

@@ -38,6 +38,19 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
         fields.put("client-reconfig-script", path);
     }
     fields.denied(&master.node);
+    // What the reference does not have is shown where it is set; readers of its answer do not mind further fields.
+    if settings.empty_master_failover {
+        fields.put("empty-master-failover", "yes");
+    }
+    if settings.promote_best_effort {
+        fields.put("promote-best-effort", "yes");
+    }
+    if let Some(bytes) = settings.max_lag {
+        fields.put("max-lag", bytes);
+    }
+    if !settings.failover_pause.is_zero() {
+        fields.ms("failover-pause", settings.failover_pause);
+    }
     fields.into_reply()
 }
 

@@ -1,6 +1,9 @@
 //! SENTINEL SET: the settings of one master.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
@@ -34,6 +37,10 @@ impl MasterSetting {
             MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
             MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
             MasterSetting::LosslessFailover(value) => settings.lossless_failover = value,
+            MasterSetting::EmptyMasterFailover(value) => settings.empty_master_failover = value,
+            MasterSetting::PromoteBestEffort(value) => settings.promote_best_effort = value,
+            MasterSetting::MaxLag(value) => settings.max_lag = value,
+            MasterSetting::FailoverPause(value) => settings.failover_pause = value,
             MasterSetting::PingPeriod(value) => settings.ping_period = value,
         }
     }
@@ -100,6 +107,13 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             MasterSetting::DownOnRefused(NonZeroU32::new(count))
         }
         b"lossless-failover" => MasterSetting::LosslessFailover(argument::yes_or_no(value).ok_or_else(bad)?),
+        b"empty-master-failover" => MasterSetting::EmptyMasterFailover(argument::yes_or_no(value).ok_or_else(bad)?),
+        b"promote-best-effort" => MasterSetting::PromoteBestEffort(argument::yes_or_no(value).ok_or_else(bad)?),
+        b"max-lag" => {
+            let bytes: u64 = argument::at_least(0, value).ok_or_else(bad)?;
+            MasterSetting::MaxLag(NonZeroU64::new(bytes))
+        }
+        b"failover-pause" => MasterSetting::FailoverPause(ms(0).ok_or_else(bad)?),
         b"ping-period" => {
             let period = ms(0).ok_or_else(bad)?;
             MasterSetting::PingPeriod(Some(period).filter(|period| !period.is_zero()))
@@ -155,7 +169,8 @@ mod tests {
         let set = settings(
             "Down-After-Milliseconds 1 failover-timeout 2 parallel-syncs 3 quorum 4 \
              master-reboot-down-after-period 5 auth-pass secret auth-user u rename-command config GUESS \
-             notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7 lossless-failover NO",
+             notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7 lossless-failover NO \
+             empty-master-failover Yes promote-best-effort yes max-lag 8 failover-pause 9",
         );
         assert_eq!(set.down_after, ms(1));
         assert_eq!(set.failover_timeout, ms(2));
@@ -170,6 +185,8 @@ mod tests {
         assert_eq!(set.down_on_refused, NonZeroU32::new(6));
         assert_eq!(set.ping_period, Some(ms(7)));
         assert!(!set.lossless_failover);
+        assert!(set.empty_master_failover && set.promote_best_effort);
+        assert_eq!((set.max_lag, set.failover_pause), (NonZeroU64::new(8), ms(9)));
         assert_eq!(settings("primary-reboot-down-after-period 8").reboot_down_after, ms(8));
     }
 
@@ -179,6 +196,7 @@ mod tests {
             "auth-pass p auth-pass '' auth-user u auth-user '' notification-script /n notification-script '' \
              client-reconfig-script /c client-reconfig-script '' rename-command CONFIG GUESS \
              rename-command config Config down-on-refused 1 down-on-refused 0 ping-period 1 ping-period 0 \
+             max-lag 1 max-lag 0 failover-pause 1 failover-pause 0 \
              master-reboot-down-after-period 1 master-reboot-down-after-period 0",
         );
         assert_eq!(set, MasterSettings::new(Quorum::new(9).unwrap()));
@@ -233,6 +251,8 @@ mod tests {
             ("rename-command CONFIG ''", format!("{invalid} '' for SENTINEL SET 'rename-command'")),
             ("rename-command '' X", format!("{invalid} '' for SENTINEL SET 'rename-command'")),
             ("down-on-refused -1", format!("{invalid} '-1' for SENTINEL SET 'down-on-refused'")),
+            ("max-lag -1", format!("{invalid} '-1' for SENTINEL SET 'max-lag'")),
+            ("promote-best-effort maybe", format!("{invalid} 'maybe' for SENTINEL SET 'promote-best-effort'")),
             ("ping-period 1s", format!("{invalid} '1s' for SENTINEL SET 'ping-period'")),
         ] {
             let (options, told) = parsed(&format!("auth-user u {line}"));

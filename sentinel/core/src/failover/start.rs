@@ -28,7 +28,10 @@ impl Watch<'_> {
             return;
         }
         let now = self.ctx.mono();
-        let at = if self.master.not_before > now {
+        let at = if let Some(until) = self.withheld_until() {
+            self.tell_withheld();
+            until.max(self.master.not_before)
+        } else if self.master.not_before > now {
             self.tell_delay(self.master.not_before.since(now));
             self.master.not_before
         } else {
@@ -53,7 +56,7 @@ impl Watch<'_> {
         if !due {
             return;
         }
-        if self.master.not_before > now {
+        if self.master.not_before > now || self.withheld_until().is_some() {
             self.consider_failover();
         } else {
             self.start_failover(false, None);
@@ -182,7 +185,21 @@ impl Watch<'_> {
             info_period: self.ctx.timing.info_period,
             down_after: self.master.settings.down_after,
             master_down_since: self.master.node().sdown_since,
+            max_lag: self.master.settings.max_lag,
+            told: self.offsets_told(),
         }
+    }
+
+    fn offsets_told(&self) -> Vec<select::Told> {
+        if self.master.settings.max_lag.is_none() {
+            return Vec::new();
+        }
+        let ours = self.master.nodes.values().filter(|node| !node.stranger);
+        let told = ours.filter_map(|node| {
+            let history = node.info.history.id.clone();
+            node.info_at.map(|at| select::Told { history, at, offset: node.info.offset })
+        });
+        told.collect()
     }
 
     /// Goes over to another phase.

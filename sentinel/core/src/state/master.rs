@@ -34,6 +34,12 @@ pub(crate) struct Master {
     pub(crate) not_before: Instant,
     /// Whether the log has been told of `not_before`.
     pub(crate) delay_told: bool,
+    /// When the master last became another node.
+    pub(crate) switched_at: Option<Instant>,
+    /// Whether it has been told that a failover is withheld.
+    pub(crate) withheld_told: bool,
+    /// Whether it has been told that too few agree that the master is down.
+    pub(crate) disagreement_told: bool,
     /// Elections lost in a row.
     pub(crate) lost_elections: u32,
     /// This Sentinel led the failover that made `config_epoch`.

@@ -32,7 +32,11 @@
 //! | `stall TIME` | this process stands still |
 //! | `state`, `saved` | what readers see; what would be on disk |
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
 
 use sentinel_core::{
     Boot, LinkFault, MasterSnapshot, Snapshot,
@@ -100,6 +104,10 @@ impl Stage {
                 ("parallel-syncs", value) => settings.parallel_syncs = number(value),
                 ("reboot-down-after", value) => settings.reboot_down_after = time(value),
                 ("lossless", value) => settings.lossless_failover = value == "yes",
+                ("empty-master-failover", value) => settings.empty_master_failover = value == "yes",
+                ("promote-best-effort", value) => settings.promote_best_effort = value == "yes",
+                ("max-lag", value) => settings.max_lag = NonZeroU64::new(number(value)),
+                ("failover-pause", value) => settings.failover_pause = time(value),
                 ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
                 ("replicas", value) => replicas = number(value),
                 ("peers", value) => peers = number(value),

@@ -102,7 +102,16 @@ const DATA_NODE: &str = "\
 
 /// The `sentinel` directives that the reference does not know: a file that has one does not load there. Behind
 /// [`HIDDEN`] it does.
-pub(super) const EXTENSIONS: &[&str] = &["down-on-refused", "lossless-failover", "ping-period", "state-config-file"];
+pub(super) const EXTENSIONS: &[&str] = &[
+    "down-on-refused",
+    "empty-master-failover",
+    "failover-pause",
+    "lossless-failover",
+    "max-lag",
+    "ping-period",
+    "promote-best-effort",
+    "state-config-file",
+];
 
 /// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
 pub(super) const HIDDEN: &str = "#@ ";

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     path::PathBuf,
     time::Duration,
 };
@@ -97,6 +97,10 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("known-sentinel", 3),
     ("down-on-refused", 1),
     ("lossless-failover", 1),
+    ("empty-master-failover", 1),
+    ("promote-best-effort", 1),
+    ("max-lag", 1),
+    ("failover-pause", 1),
     ("ping-period", 1),
 ];
 
@@ -333,6 +337,15 @@ impl Builder {
                 settings.down_on_refused = u32::try_from(count).ok().and_then(NonZeroU32::new);
             }
             "lossless-failover" => settings.lossless_failover = value::yes_no(word)?,
+            "empty-master-failover" => settings.empty_master_failover = value::yes_no(word)?,
+            "promote-best-effort" => settings.promote_best_effort = value::yes_no(word)?,
+            "max-lag" => {
+                settings.max_lag = NonZeroU64::new(value::memory_from(word, 0)?);
+            }
+            "failover-pause" => {
+                let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
+                settings.failover_pause = Duration::from_millis(ms);
+            }
             _ => {
                 let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
                 settings.ping_period = (ms > 0).then(|| Duration::from_millis(ms));

@@ -37,8 +37,9 @@ impl Setting {
 }
 
 /// The settings of one master with a directive of their own, in the reference's order; then our own.
-pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 11] {
+pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 15] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let switch = |on: bool| if on { "yes" } else { "no" };
     [
         Setting::new("down-after-milliseconds", settings.down_after.as_millis().to_string(), "30000"),
         Setting::new("failover-timeout", settings.failover_timeout.as_millis().to_string(), "180000"),
@@ -49,7 +50,11 @@ pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 11] {
         Setting::new("auth-user", text(&settings.auth_user), ""),
         Setting::new("master-reboot-down-after-period", settings.reboot_down_after.as_millis().to_string(), "0"),
         Setting::new("down-on-refused", settings.down_on_refused.map_or(0, std::num::NonZero::get).to_string(), "0"),
-        Setting::new("lossless-failover", if settings.lossless_failover { "yes" } else { "no" }, "yes"),
+        Setting::new("lossless-failover", switch(settings.lossless_failover), "yes"),
+        Setting::new("empty-master-failover", switch(settings.empty_master_failover), "no"),
+        Setting::new("promote-best-effort", switch(settings.promote_best_effort), "no"),
+        Setting::new("max-lag", settings.max_lag.map_or(0, std::num::NonZero::get).to_string(), "0"),
+        Setting::new("failover-pause", settings.failover_pause.as_millis().to_string(), "0"),
         Setting::new("ping-period", settings.ping_period.map_or(0, |period| period.as_millis()).to_string(), "0"),
     ]
 }

@@ -171,13 +171,18 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<(S
             | "parallel-syncs"
             | "master-reboot-down-after-period"
             | "down-on-refused"
+            | "failover-pause"
             | "ping-period",
             [_, value],
         ) => {
             number(value);
             true
         }
-        ("lossless-failover", [_, value]) => {
+        ("max-lag", [_, bytes]) => {
+            *bytes = value::memory(bytes).unwrap_or(0).to_string();
+            true
+        }
+        ("lossless-failover" | "empty-master-failover" | "promote-best-effort", [_, value]) => {
             value.make_ascii_lowercase();
             true
         }
