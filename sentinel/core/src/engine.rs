@@ -99,7 +99,10 @@ impl Engine {
                     self.ctx.written(seq);
                 }
                 for key in self.master_keys() {
-                    self.with_master(key, |watch| watch.adopt_switch());
+                    self.with_master(key, |watch| {
+                        watch.adopt_switch();
+                        watch.tell_unsaved_promotion(&error);
+                    });
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    failover::NotLossless,
+    failover::{CandidateLost, NotLossless},
     guard::Withheld,
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
@@ -105,11 +105,13 @@ pub enum Event {
     ElectedLeader(Subject),
     StateSelectReplica(Subject),
     SelectedReplica(Subject),
+    CandidateLost { subject: Subject, why: CandidateLost },
     StateHandOver(Subject),
     HandedOver(Subject),
     NotLossless { subject: Subject, why: NotLossless },
     StateSendReplicaofNoOne(Subject),
     StateWaitPromotion(Subject),
+    PromotionNotSaved { subject: Subject, error: Arc<str> },
     PromotedReplica(Subject),
     StateReconfReplicas(Subject),
     ReconfSent(Subject),
@@ -163,11 +165,13 @@ impl Event {
             Event::ElectedLeader(_) => "+elected-leader",
             Event::StateSelectReplica(_) => "+failover-state-select-slave",
             Event::SelectedReplica(_) => "+selected-slave",
+            Event::CandidateLost { .. } => "-selected-slave",
             Event::StateHandOver(_) => "+failover-state-hand-over",
             Event::HandedOver(_) => "+handed-over",
             Event::NotLossless { .. } => "-failover-lossless",
             Event::StateSendReplicaofNoOne(_) => "+failover-state-send-slaveof-noone",
             Event::StateWaitPromotion(_) => "+failover-state-wait-promotion",
+            Event::PromotionNotSaved { .. } => "-promotion-not-saved",
             Event::PromotedReplica(_) => "+promoted-slave",
             Event::StateReconfReplicas(_) => "+failover-state-reconf-slaves",
             Event::ReconfSent(_) => "+slave-reconf-sent",
@@ -240,6 +244,8 @@ impl Event {
             | Event::Set { subject, .. }
             | Event::NotLossless { subject, .. }
             | Event::AccessDenied { subject, .. }
+            | Event::CandidateLost { subject, .. }
+            | Event::PromotionNotSaved { subject, .. }
             | Event::FailoverWithheld { subject, .. }
             | Event::PeerAddressSwitch { master: subject, .. }
             | Event::PeerAddressUpdate { subject, .. }
@@ -300,6 +306,8 @@ impl Event {
             Event::Set { subject, what } => format!("{subject} {what}"),
             Event::AccessDenied { subject, what } => format!("{subject} #{what}"),
             Event::NotLossless { subject, why } => format!("{subject} {why}"),
+            Event::CandidateLost { subject, why } => format!("{subject} {why}"),
+            Event::PromotionNotSaved { subject, error } => format!("{subject} #{error}"),
             Event::FailoverWithheld { subject, why } => format!("{subject} {why}"),
             Event::PeerAddressSwitch { master, addr, id } => {
                 format!("{master} ip {} port {} for {id}", addr.host, addr.port)

@@ -35,7 +35,7 @@ pub mod view;
 mod watch;
 
 pub use engine::{Boot, Engine};
-pub use failover::NotLossless;
+pub use failover::{CandidateLost, NotLossless};
 pub use guard::Withheld;
 pub use input::{ClientId, Input, LinkFault, LinkId, RequestId};
 pub use notice::Notice;

@@ -5,6 +5,7 @@ use sentinel_resp::Reply;
 use crate::{
     context::Context,
     events::Event,
+    failover::CandidateLost,
     input::LinkFault,
     monitor::{PingAnswer, node_target, ping_period, sign_in_refusal},
     output::{Message, Target},
@@ -168,6 +169,8 @@ impl Watch<'_> {
         }
         self.evaluate_node(id);
         self.selection_lost(id);
+        let refused = *fault == LinkFault::Refused;
+        self.candidate_lost(id, if refused { CandidateLost::Refused } else { CandidateLost::Disconnected });
         if was_up {
             self.handover_lost(id);
         }

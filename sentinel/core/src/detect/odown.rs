@@ -65,6 +65,7 @@ impl Watch<'_> {
             return;
         }
         self.tell_disagreement();
+        self.doubt_silent_leader();
         let ids: Vec<_> = self.master.peers.keys().cloned().collect();
         for id in &ids {
             self.ask_peer(id);

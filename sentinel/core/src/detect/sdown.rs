@@ -1,6 +1,9 @@
 //! Subjectively down: this Sentinel's own opinion.
 
-use crate::{events::Event, state::NodeId, time::Instant, timer::Timer, types::SentinelId, view::Role, watch::Watch};
+use crate::{
+    events::Event, failover::CandidateLost, state::NodeId, time::Instant, timer::Timer, types::SentinelId, view::Role,
+    watch::Watch,
+};
 
 impl Watch<'_> {
     /// Looks whether a data node is subjectively down, and when to look again.
@@ -55,6 +58,7 @@ impl Watch<'_> {
         self.node_event(id, Event::SubjectivelyDown);
         self.changed_urgently();
         self.selection_lost(id);
+        self.candidate_lost(id, CandidateLost::SubjectivelyDown);
         if id == self.master.current {
             self.master_went_down();
         } else {

@@ -22,6 +22,8 @@ use crate::{
 
 /// How long a forced failover waits for the consent of peers that are connected but do not answer.
 const FORCED_ELECTION_WAIT: Duration = Duration::from_millis(200);
+/// Hellos that may stay away before their sender is held for one that cannot write.
+const SILENT_AFTER_HELLOS: u32 = 3;
 
 impl Engine {
     /// `SENTINEL IS-MASTER-DOWN-BY-ADDR`: our opinion, and our vote if a candidate asks for it.
@@ -303,6 +305,34 @@ impl Watch<'_> {
         let name = self.master.name.clone();
         self.ctx.notice(Level::Warning, Some(&name), text);
         self.end_failover(Event::AbortNotElected);
+    }
+
+    /// The Sentinel that has our vote is connected, but says no hello any more: its promises do not get to its disk, so it
+    /// can announce nothing. It need not be waited for as long; an epoch later than its own overrides it, should it wake up.
+    pub(crate) fn doubt_silent_leader(&mut self) {
+        let now = self.ctx.mono();
+        let Some(leader) = self.master.vote.leader.clone() else { return };
+        let Some(peer) = self.master.peers.get(&leader) else { return };
+        let silence = now.since(peer.hello_at);
+        let longest = self.ctx.timing.election_timeout.min(self.master.settings.failover_timeout);
+        let silent =
+            silence > SILENT_AFTER_HELLOS * self.ctx.timing.publish_period && now >= self.master.vote.at + longest;
+        if !silent
+            || self.master.odown_since.is_none()
+            || self.master.failover.is_some()
+            || self.master.not_before <= now
+        {
+            return;
+        }
+        let name = self.master.name.clone();
+        let text = format!(
+            "{leader}, which leads the failover of {name} with our vote, has said no hello for {} ms: it is not waited for",
+            silence.as_millis()
+        );
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.master.not_before = now;
+        self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+        self.consider_failover();
     }
 
     /// The Sentinel that has our vote is down: it leads nothing, so we need not wait for it as long.

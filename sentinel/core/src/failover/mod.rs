@@ -5,8 +5,10 @@ mod coordinated;
 mod phase;
 mod promote;
 mod reconfigure;
+mod replace;
 mod start;
 mod switch;
 
 pub use coordinated::NotLossless;
 pub(crate) use phase::{Failover, Phase};
+pub use replace::CandidateLost;

@@ -3,7 +3,7 @@
 use crate::{
     context::Pending,
     events::Event,
-    failover::{Failover, Phase},
+    failover::{CandidateLost, Failover, Phase},
     output::Message,
     state::{Asked, NodeId},
     watch::Watch,
@@ -25,6 +25,9 @@ impl Watch<'_> {
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
         self.arm_phase(deadline);
         self.send_promotion(replica);
+        if !self.master.nodes.get(&replica).is_some_and(|node| node.link.is_up()) {
+            self.candidate_lost(replica, CandidateLost::Disconnected);
+        }
     }
 
     /// Sends the transaction; INFO behind it in the same write shows the new role at once. A departure: the reference
@@ -72,5 +75,14 @@ impl Watch<'_> {
         self.enter(Phase::Recording { replica });
         self.persist_promise();
         self.ctx.once_durable(Pending::Switch { master: self.master.key, epoch });
+    }
+
+    /// The promotion could not be written: nobody hears of it until it can be. The other Sentinels find that this one
+    /// has fallen silent, and lead a failover themselves ([`Watch::doubt_silent_leader`]); a configuration of theirs
+    /// ends this one. Announced all the same, it would be forgotten by a crash, and the old address told again.
+    pub(crate) fn tell_unsaved_promotion(&mut self, error: &str) {
+        if let Some(Failover { phase: Phase::Recording { replica }, .. }) = self.master.failover {
+            self.node_event(replica, |subject| Event::PromotionNotSaved { subject, error: error.into() });
+        }
     }
 }

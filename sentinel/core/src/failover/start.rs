@@ -236,6 +236,7 @@ impl Watch<'_> {
     pub(crate) fn resume_failover(&mut self) {
         self.consider_failover();
         self.count_votes();
+        self.reconsider_candidate();
         match self.master.failover.as_ref().map(|failover| &failover.phase) {
             Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
             Some(Phase::HandingOver { .. }) => self.follow_handover(),

@@ -32,7 +32,8 @@ pub(crate) struct Node {
     pub(crate) reconf: Reconf,
     /// When it was last told to follow the master, because it did not.
     pub(crate) ordered_at: Option<Instant>,
-    /// It was our master until a switch, and has not been seen as a replica since.
+    /// It was our master until a switch, or was told to become one and then given up, and has not been seen as a replica
+    /// since.
     pub(crate) former_master: bool,
     /// Its data are of another history than the master's.
     pub(crate) stranger: bool,
