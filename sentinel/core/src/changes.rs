@@ -323,7 +323,7 @@ impl Watch<'_> {
         self.master.odown_since = None;
         self.master.not_before = now;
         self.master.switched_at = None;
-        self.master.disagreement_told = false;
+        self.master.said.clear();
         self.master.lost_elections = 0;
         self.master.vote.leader = None;
         let (current, endpoint) = (self.master.current, self.endpoint(self.master.current));

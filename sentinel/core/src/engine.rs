@@ -1,6 +1,10 @@
 //! The engine: facts in, effects out.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use sentinel_resp::Reply;
 
@@ -213,8 +217,7 @@ impl Engine {
             not_before: now,
             delay_told: false,
             switched_at: None,
-            withheld_told: false,
-            disagreement_told: false,
+            said: BTreeSet::new(),
             lost_elections: 0,
             led_switch: false,
             lineage: Lineage::default(),

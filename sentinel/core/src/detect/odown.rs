@@ -6,7 +6,7 @@ use crate::{
     events::{Event, Level},
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, Opinion},
+    state::{Asked, Opinion, Said},
     timer::Timer,
     types::{Epoch, HostPort, SentinelId},
     watch::Watch,
@@ -51,7 +51,7 @@ impl Watch<'_> {
     pub(crate) fn master_came_back(&mut self) {
         self.ctx.timers.disarm(&Timer::Ask(self.master.key));
         self.master.lost_elections = 0;
-        self.master.disagreement_told = false;
+        self.master.said.clear();
         self.evaluate_odown();
         // The others may have withdrawn their opinion before: then it was not objectively down any more.
         self.stand_down();
@@ -146,7 +146,7 @@ impl Watch<'_> {
             (true, None) => {
                 self.master.odown_since = Some(self.ctx.mono());
                 self.master.delay_told = false;
-                self.master.withheld_told = false;
+                self.master.said.remove(&Said::Withheld);
                 self.master_event(|subject| Event::ObjectivelyDown { subject, have, need });
                 self.changed_urgently();
                 self.hasten_info();

@@ -10,7 +10,7 @@ use crate::{
     election::tally::Needed,
     events::Level,
     failover::Phase,
-    state::{Asked, Peer},
+    state::{Asked, Peer, Said},
     types::{Epoch, SentinelId},
     watch::Watch,
 };
@@ -60,10 +60,13 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let Some(since) = self.master.node().sdown_since else { return };
         let asked = now.since(since) >= self.ctx.timing.ask_period;
-        if self.master.odown_since.is_some() || self.ctx.in_tilt() || !asked || self.master.disagreement_told {
+        if self.master.odown_since.is_some()
+            || self.ctx.in_tilt()
+            || !asked
+            || !self.master.said.insert(Said::Disagreement)
+        {
             return;
         }
-        self.master.disagreement_told = true;
         let agreeing = 1 + self.master.peers.values().filter(|peer| peer.says_down()).count();
         let (name, voters, need) = (self.master.name.clone(), self.master.voters(), self.master.settings.quorum);
         let mut text =

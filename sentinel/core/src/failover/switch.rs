@@ -150,7 +150,7 @@ impl Watch<'_> {
         self.master.not_before = now;
         self.master.lost_elections = 0;
         self.master.switched_at = Some(now);
-        self.master.disagreement_told = false;
+        self.master.said.clear();
         for peer in self.master.peers.values_mut() {
             // What they thought of the former master says nothing about this one.
             peer.opinion = None;

@@ -7,7 +7,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{events::Event, time::Instant, watch::Watch};
+use crate::{events::Event, state::Said, time::Instant, watch::Watch};
 
 /// Why no failover is started although the master is objectively down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Watch<'_> {
     /// Says once why nothing is done.
     pub(crate) fn tell_withheld(&mut self) {
         let Some(switched_at) = self.master.switched_at else { return };
-        if !std::mem::replace(&mut self.master.withheld_told, true) {
+        if self.master.said.insert(Said::Withheld) {
             let (since, pause) = (self.ctx.mono().since(switched_at), self.master.settings.failover_pause);
             let why = Withheld::Pause { since, pause };
             self.master_event(|subject| Event::FailoverWithheld { subject, why });

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
     events::Subject,
@@ -36,10 +39,8 @@ pub(crate) struct Master {
     pub(crate) delay_told: bool,
     /// When the master last became another node.
     pub(crate) switched_at: Option<Instant>,
-    /// Whether it has been told that a failover is withheld.
-    pub(crate) withheld_told: bool,
-    /// Whether it has been told that too few agree that the master is down.
-    pub(crate) disagreement_told: bool,
+    /// What has been said of the present outage, and is not said again.
+    pub(crate) said: BTreeSet<Said>,
     /// Elections lost in a row.
     pub(crate) lost_elections: u32,
     /// This Sentinel led the failover that made `config_epoch`.
@@ -48,6 +49,15 @@ pub(crate) struct Master {
     pub(crate) lineage: Lineage,
     /// The durable form, until something in it changes.
     pub(crate) snapshot: Option<Arc<MasterSnapshot>>,
+}
+
+/// Something that is said once for each outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Said {
+    /// That a failover is withheld.
+    Withheld,
+    /// That too few agree that the master is down.
+    Disagreement,
 }
 
 /// A configuration that a peer announced: another address, of a newer epoch.

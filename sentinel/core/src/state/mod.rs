@@ -9,7 +9,7 @@ mod peer;
 
 pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_transaction, refusal};
 pub(crate) use link::{Asked, Link, LinkState};
-pub(crate) use master::{Adoption, Master, Vote};
+pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};
 pub(crate) use node::{Node, Reconf};
 pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
