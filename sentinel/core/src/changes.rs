@@ -40,8 +40,8 @@ impl Engine {
                 Answered::Now(Reply::Integer(1))
             }
             Change::Failover { name } => Answered::Now(self.forced_failover(&name)),
-            Change::FailoverTo { name, to, dry_run } => {
-                Answered::Now(self.in_master(&name, |watch| watch.failover_to(to.as_ref(), dry_run)))
+            Change::FailoverTo { name, to, coordinated, dry_run } => {
+                Answered::Now(self.in_master(&name, |watch| watch.failover_to(to.as_ref(), coordinated, dry_run)))
             }
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     fn forced_failover(&mut self, name: &str) -> Reply {
-        self.in_master(name, |watch| watch.failover_to(None, false))
+        self.in_master(name, |watch| watch.failover_to(None, false, false))
     }
 
     /// None: the host is a name that nobody has looked up yet.

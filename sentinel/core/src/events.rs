@@ -126,6 +126,7 @@ pub enum Event {
     AbortNotElected(Subject),
     AbortNoGoodReplica(Subject),
     AbortReplicaTimeout(Subject),
+    AbortNotLossless(Subject),
     RoleChange { subject: Subject, role: Role, expected: bool },
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
@@ -186,6 +187,7 @@ impl Event {
             Event::AbortNotElected(_) => "-failover-abort-not-elected",
             Event::AbortNoGoodReplica(_) => "-failover-abort-no-good-slave",
             Event::AbortReplicaTimeout(_) => "-failover-abort-slave-timeout",
+            Event::AbortNotLossless(_) => "-failover-abort-not-lossless",
             Event::RoleChange { expected: true, .. } => "+role-change",
             Event::RoleChange { expected: false, .. } => "-role-change",
             Event::ConvertToReplica(_) => "+convert-to-slave",
@@ -280,6 +282,7 @@ impl Event {
             | Event::AbortNotElected(subject)
             | Event::AbortNoGoodReplica(subject)
             | Event::AbortReplicaTimeout(subject)
+            | Event::AbortNotLossless(subject)
             | Event::ConvertToReplica(subject)
             | Event::FixReplicaConfig(subject)
             | Event::ReplidMismatch(subject)

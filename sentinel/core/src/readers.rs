@@ -52,7 +52,7 @@ impl Master {
             node: self.node_view(self.node()),
             odown_since: self.odown_since,
             failover_state: self.failover.as_ref().map(Failover::word),
-            failover_forced: self.failover.as_ref().is_some_and(|failover| failover.forced),
+            failover_forced: self.failover.as_ref().is_some_and(Failover::is_forced),
             config_epoch: self.config_epoch,
             settings: Arc::clone(&self.settings),
             replicas,

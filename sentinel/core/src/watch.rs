@@ -125,6 +125,7 @@ impl Watch<'_> {
         self.evaluate_node(id);
         self.changed();
         self.promotion_link_up(id);
+        self.undoing_link_up(id);
     }
 
     /// A data node answered.
@@ -136,7 +137,8 @@ impl Watch<'_> {
             Asked::Promote | Asked::Replicate { .. } => self.transaction_answered(id, reply),
             Asked::HandOver => self.handover_answered(reply),
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
-            Asked::CallOff | Asked::Hello | Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
+            Asked::CallOff => self.call_off_answered(id),
+            Asked::Hello | Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
         }
     }
 

@@ -26,12 +26,14 @@ pub enum Change {
         /// The master.
         name: String,
     },
-    /// `SENTINEL FAILOVER name [TO host port] [DRYRUN]`, with at least one of the options.
+    /// `SENTINEL FAILOVER name [TO host port] [COORDINATED] [DRYRUN]`, with at least one of the options.
     FailoverTo {
         /// The master.
         name: String,
         /// The replica to promote; none leaves the choice to the rules.
         to: Option<HostPort>,
+        /// The master hands over without loss, or stays.
+        coordinated: bool,
         /// Only say what would be done.
         dry_run: bool,
     },

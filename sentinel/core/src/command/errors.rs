@@ -40,6 +40,11 @@ pub fn no_good_target(addr: &crate::types::HostPort, why: &crate::select::Refusa
     Reply::error(format!("NOGOODSLAVE {addr} cannot be promoted: {why}"))
 }
 
+/// SENTINEL FAILOVER COORDINATED: the master cannot hand over, and why.
+pub fn not_lossless(why: &crate::failover::NotLossless) -> Reply {
+    Reply::error(format!("NOTLOSSLESS {why}"))
+}
+
 /// No Sentinel of that id is known for the master.
 pub fn no_such_sentinel() -> Reply {
     Reply::err("No such Sentinel with that id")

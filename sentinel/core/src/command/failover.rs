@@ -6,15 +6,19 @@ use sentinel_resp::Reply;
 use super::{Change, argument, errors};
 use crate::types::HostPort;
 
-/// `name [TO host port] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the reference.
+/// `name [TO host port] [COORDINATED] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the reference.
 pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
     let name = argument::known_name(name)?;
-    let (mut to, mut dry_run) = (None, false);
+    let (mut to, mut coordinated, mut dry_run) = (None, false, false);
     loop {
         match words {
-            [] => return Ok(Some(Change::FailoverTo { name, to, dry_run })),
+            [] => return Ok(Some(Change::FailoverTo { name, to, coordinated, dry_run })),
             [word, rest @ ..] if word.eq_ignore_ascii_case(b"DRYRUN") => {
                 dry_run = true;
+                words = rest;
+            }
+            [word, rest @ ..] if word.eq_ignore_ascii_case(b"COORDINATED") => {
+                coordinated = true;
                 words = rest;
             }
             [word, host, port, rest @ ..] if word.eq_ignore_ascii_case(b"TO") => {
@@ -37,9 +41,9 @@ mod tests {
     use super::*;
     use crate::command::sample::words;
 
-    fn parsed(line: &str) -> Result<Option<(Option<String>, bool)>, Reply> {
+    fn parsed(line: &str) -> Result<Option<(Option<String>, bool, bool)>, Reply> {
         Ok(parse(&Bytes::from_static(b"m"), &words(line))?.map(|change| match change {
-            Change::FailoverTo { to, dry_run, .. } => (to.map(|to| to.to_string()), dry_run),
+            Change::FailoverTo { to, coordinated, dry_run, .. } => (to.map(|to| to.to_string()), coordinated, dry_run),
             other => panic!("{other:?}"),
         }))
     }
@@ -47,10 +51,12 @@ mod tests {
     #[test]
     fn options_come_in_any_order_and_nothing_is_left_over() {
         let to = || Some("10.0.0.1:7".to_owned());
-        assert_eq!(parsed("to 10.0.0.1 7"), Ok(Some((to(), false))));
-        assert_eq!(parsed("DryRun TO 10.0.0.1 7"), Ok(Some((to(), true))));
-        assert_eq!(parsed("TO 10.0.0.1 7 DRYRUN"), Ok(Some((to(), true))));
-        assert_eq!(parsed("dryrun"), Ok(Some((None, true))));
+        assert_eq!(parsed("to 10.0.0.1 7"), Ok(Some((to(), false, false))));
+        assert_eq!(parsed("DryRun TO 10.0.0.1 7"), Ok(Some((to(), false, true))));
+        assert_eq!(parsed("TO 10.0.0.1 7 DRYRUN"), Ok(Some((to(), false, true))));
+        assert_eq!(parsed("dryrun"), Ok(Some((None, false, true))));
+        assert_eq!(parsed("coordinated"), Ok(Some((None, true, false))));
+        assert_eq!(parsed("TO 10.0.0.1 7 DRYRUN Coordinated"), Ok(Some((to(), true, true))));
         for line in ["TO 10.0.0.1", "x", "DRYRUN x", "TO"] {
             assert_eq!(parsed(line), Ok(None), "{line}");
         }

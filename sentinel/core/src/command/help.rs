@@ -56,11 +56,12 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "CANDIDATES <master-name>",
     "    Rank the replicas as a failover would now, or say why one is refused.",
-    "FAILOVER <master-name> [TO <host> <port>] [DRYRUN]",
-    "    Promote this replica; with DRYRUN only tell which one it would be.",
+    "FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
+    "    Promote this replica; with COORDINATED without losing a write, or not at",
+    "    all; with DRYRUN only tell which one it would be.",
     "FORGET <master-name> <runid>",
     "    Forget another Sentinel that cannot be reached any more.",
     "FORGET-REPLICA <master-name> <host> <port>",

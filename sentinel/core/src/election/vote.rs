@@ -149,7 +149,7 @@ impl Watch<'_> {
         if failover.epoch != epoch || !matches!(failover.phase, Phase::Registering) {
             return;
         }
-        let forced = failover.forced;
+        let forced = failover.is_forced();
         failover.phase = Phase::Electing { unanswered: std::collections::BTreeSet::new() };
         let master = self.master.name.clone();
         let id = self.ctx.id.clone();
@@ -225,7 +225,7 @@ impl Watch<'_> {
         }
         let Some(failover) = &self.master.failover else { return };
         let Phase::Electing { unanswered } = &failover.phase else { return };
-        let (epoch, forced, open) = (failover.epoch, failover.forced, unanswered.len());
+        let (epoch, forced, open) = (failover.epoch, failover.is_forced(), unanswered.len());
         let me = &self.ctx.id;
         let votes = self.master.peers.values().filter_map(|peer| peer.vote.as_ref());
         let own = usize::from(self.master.vote.epoch == epoch && self.master.vote.leader.as_ref() == Some(me));
@@ -256,7 +256,7 @@ impl Watch<'_> {
     /// The time for the election is over.
     pub(crate) fn election_timed_out(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        if failover.forced {
+        if failover.is_forced() {
             self.win_election();
         } else {
             let epoch = failover.epoch;
@@ -281,7 +281,7 @@ impl Watch<'_> {
 
     fn lose_election(&mut self, why: &str) {
         let Some(failover) = &mut self.master.failover else { return };
-        if failover.forced {
+        if failover.is_forced() {
             // Try once more in a newer epoch, after a moment that differs from the other's.
             failover.phase = Phase::Deferred;
             let pause = self.ctx.timing.nomination_delay + self.ctx.rng.up_to(4 * self.ctx.timing.nomination_delay);

@@ -33,7 +33,7 @@ impl Watch<'_> {
     pub(crate) fn stand_down(&mut self) {
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
         let Some(failover) = &self.master.failover else { return };
-        if failover.forced || self.master.node().sdown_since.is_some() {
+        if failover.is_forced() || self.master.node().sdown_since.is_some() {
             return;
         }
         if failover.has_sent_nothing() {
@@ -48,7 +48,7 @@ impl Watch<'_> {
     /// has not sent anything to a replica is given up, and begun anew in a new epoch if it is still needed.
     pub(crate) fn give_up_after_stall(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        if !failover.forced && failover.has_sent_nothing() {
+        if !failover.is_forced() && failover.has_sent_nothing() {
             let name = self.master.name.clone();
             let text = format!("This process stood still: the failover of {name} is given up for now");
             self.ctx.notice(Level::Warning, Some(&name), text);

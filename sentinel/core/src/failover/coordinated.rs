@@ -5,6 +5,9 @@
 //! when it is demoted some 10 s later. Tried when an operator moves a master that is well; whatever stands in the way
 //! is told, and the reference's way is gone instead. The server undoes a handover that does not come to an end by
 //! itself (`TIMEOUT`), so that a Sentinel that dies in the middle leaves no paused master behind.
+//!
+//! With `COORDINATED` there is no other way: the master hands over, or stays the master. Then everything is undone: the
+//! master is told to go on, and a replica that took over in that very moment is put back, before anybody heard of it.
 
 use std::{fmt, time::Duration};
 
@@ -28,6 +31,8 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the replica is asked whether it is the master, and to tell the old one how far it has come. By itself a
 /// replica tells that once a second, for which the master would pause writes.
 const HANDOVER_POLL: Duration = Duration::from_millis(2);
+/// The version whose servers know FAILOVER.
+const FIRST_WITH_FAILOVER: (u16, u16) = (6, 2);
 
 /// Why a switchover is not without loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +48,10 @@ pub enum NotLossless {
     NotInTime(Duration),
     /// The connection to the master broke.
     MasterLost,
+    /// The master is down, disconnected, or says that it is a replica.
+    MasterNotWell,
+    /// This process stood still a moment ago, or too much waits on the link to the master.
+    NotNow,
 }
 
 impl NotLossless {
@@ -68,30 +77,63 @@ impl fmt::Display for NotLossless {
                 write!(f, "the replica has not caught up within {} ms", limit.as_millis())
             }
             NotLossless::MasterLost => f.write_str("the connection to the master broke"),
+            NotLossless::MasterNotWell => f.write_str("the master is not well: it cannot hand over"),
+            NotLossless::NotNow => f.write_str("this Sentinel is busy or stood still, try again"),
         }
     }
 }
 
 impl Watch<'_> {
-    /// Asks the master to hand over to this replica, if that was asked for and is possible. False: it is not.
-    pub(crate) fn request_handover(&mut self, replica: NodeId) -> bool {
-        let forced = self.master.failover.as_ref().is_some_and(|failover| failover.forced);
-        let master = self.master.node();
-        let well = master.is_reachable() && master.role == Role::Master && self.master.odown_since.is_none();
-        if !forced || !well || !self.master.settings.lossless_failover || self.ctx.in_tilt() {
-            return false;
+    /// Asks the master to hand over to this replica. True: it was asked. False: go the reference's way. An error: there is
+    /// no other way, and this one is closed.
+    pub(crate) fn request_handover(&mut self, replica: NodeId) -> Result<bool, NotLossless> {
+        let Some(failover) = &self.master.failover else { return Ok(false) };
+        let only = failover.is_lossless_only();
+        if !only && !(failover.is_forced() && self.master.settings.lossless_failover) {
+            return Ok(false);
         }
-        let Some(to) = self.address_for_master(replica) else { return false };
+        match self.send_handover(replica) {
+            Ok(()) => Ok(true),
+            Err(why) if only => Err(why),
+            Err(why) => {
+                // That the master is down needs no explanation.
+                if why == NotLossless::UnknownCommand {
+                    self.node_event(replica, |subject| Event::NotLossless { subject, why });
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn send_handover(&mut self, replica: NodeId) -> Result<(), NotLossless> {
+        if let Some(why) = self.handover_obstacle() {
+            return Err(why);
+        }
+        let to = self.address_for_master(replica).ok_or(NotLossless::NotNow)?;
         let timeout = self.handover_timeout();
         let message = Message::HandOver { to, timeout };
         if !self.send_to(self.master.current, Asked::HandOver, message) {
-            return false;
+            return Err(NotLossless::NotNow);
         }
         self.node_event(replica, Event::StateHandOver);
         self.enter(Phase::Requesting { replica });
         let deadline = self.ctx.mono() + timeout;
         self.arm_phase(deadline);
-        true
+        Ok(())
+    }
+
+    /// Why the master cannot even be asked to hand over, as far as can be told beforehand.
+    pub(crate) fn handover_obstacle(&self) -> Option<NotLossless> {
+        let master = self.master.node();
+        if !master.is_reachable() || master.role != Role::Master || self.master.odown_since.is_some() {
+            Some(NotLossless::MasterNotWell)
+        } else if master.info.version.is_some_and(|version| version < FIRST_WITH_FAILOVER) {
+            Some(NotLossless::UnknownCommand)
+        } else if self.ctx.in_tilt() {
+            Some(NotLossless::NotNow)
+        } else {
+            None
+        }
     }
 
     /// The address of a replica in the master's own words: it compares texts, and may list a name.
@@ -202,11 +244,17 @@ impl Watch<'_> {
         }
     }
 
-    /// The reference's way.
+    /// The reference's way, unless nothing may be lost.
     fn go_on_with_loss(&mut self, replica: NodeId, why: NotLossless) {
         self.ctx.timers.disarm(&Timer::Handover(self.master.key));
-        self.node_event(replica, |subject| Event::NotLossless { subject, why });
-        self.promote(replica);
+        if !self.master.failover.as_ref().is_some_and(Failover::is_lossless_only) {
+            self.node_event(replica, |subject| Event::NotLossless { subject, why });
+            self.promote(replica);
+        } else if matches!(why, NotLossless::NotInTime(_) | NotLossless::MasterLost) {
+            self.undo_handover(replica, why);
+        } else {
+            self.stay_with_master(replica, why);
+        }
     }
 }
 

@@ -8,7 +8,8 @@ mod reconfigure;
 mod replace;
 mod start;
 mod switch;
+mod undo;
 
 pub use coordinated::NotLossless;
-pub(crate) use phase::{Failover, Phase};
+pub(crate) use phase::{Cause, Failover, Phase};
 pub use replace::CandidateLost;

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    failover::NotLossless,
     state::NodeId,
     time::Instant,
     types::{Epoch, SentinelId},
@@ -11,12 +12,23 @@ use crate::{
 pub(crate) struct Failover {
     /// The epoch of its election, and then of the configuration it makes.
     pub(crate) epoch: Epoch,
-    /// Asked for by SENTINEL FAILOVER: the master need not be down, no majority is needed.
-    pub(crate) forced: bool,
-    /// The replica that SENTINEL FAILOVER asks for.
-    pub(crate) wanted: Option<NodeId>,
+    pub(crate) cause: Cause,
     pub(crate) started_at: Instant,
     pub(crate) phase: Phase,
+}
+
+/// Why there is a failover.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// The master is objectively down.
+    Down,
+    /// Asked for by SENTINEL FAILOVER: the master need not be down, no majority is needed.
+    Operator {
+        /// The replica asked for.
+        wanted: Option<NodeId>,
+        /// Whether nothing may be lost (`COORDINATED`): the master hands over, or stays.
+        lossless_only: bool,
+    },
 }
 
 /// How far it has come. Each variant owns what only that phase needs.
@@ -44,6 +56,13 @@ pub(crate) enum Phase {
         /// Whether the replica can be asked to tell its offset at once.
         hastens: bool,
     },
+    /// The master was told to go on, as nothing may be lost; it is awaited who is the master now.
+    Undoing {
+        replica: NodeId,
+        why: NotLossless,
+        /// Whether the master has answered: what it says of its role from now on is said after that.
+        answered: bool,
+    },
     /// A replica is chosen; its link is awaited.
     Promoting { replica: NodeId },
     /// The promotion was sent; the role is awaited.
@@ -59,6 +78,24 @@ pub(crate) enum Phase {
 }
 
 impl Failover {
+    /// Whether an operator asked for it.
+    pub(crate) const fn is_forced(&self) -> bool {
+        matches!(self.cause, Cause::Operator { .. })
+    }
+
+    /// The replica asked for, if one was.
+    pub(crate) const fn wanted(&self) -> Option<NodeId> {
+        match self.cause {
+            Cause::Operator { wanted, .. } => wanted,
+            Cause::Down => None,
+        }
+    }
+
+    /// Whether the master hands over, or stays.
+    pub(crate) const fn is_lossless_only(&self) -> bool {
+        matches!(self.cause, Cause::Operator { lossless_only: true, .. })
+    }
+
     /// Whether the new master is in force.
     pub(crate) const fn has_switched(&self) -> bool {
         matches!(self.phase, Phase::Reconfiguring)
@@ -86,6 +123,7 @@ impl Failover {
         match self.phase {
             Phase::Requesting { replica }
             | Phase::HandingOver { replica, .. }
+            | Phase::Undoing { replica, .. }
             | Phase::Promoting { replica }
             | Phase::Confirming { replica, .. }
             | Phase::Recording { replica } => Some(replica),
@@ -98,7 +136,9 @@ impl Failover {
         match self.phase {
             Phase::Registering | Phase::Electing { .. } | Phase::Deferred => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::Requesting { .. } | Phase::HandingOver { .. } | Phase::Promoting { .. } => "send_slaveof_noone",
+            Phase::Requesting { .. } | Phase::HandingOver { .. } | Phase::Undoing { .. } | Phase::Promoting { .. } => {
+                "send_slaveof_noone"
+            }
             Phase::Confirming { .. } | Phase::Recording { .. } => "wait_promotion",
             Phase::Reconfiguring => "reconf_slaves",
         }

@@ -13,8 +13,10 @@ impl Watch<'_> {
     /// A replica is chosen.
     pub(crate) fn begin_promotion(&mut self, replica: NodeId) {
         self.node_event(replica, Event::SelectedReplica);
-        if !self.request_handover(replica) {
-            self.promote(replica);
+        match self.request_handover(replica) {
+            Ok(true) => {}
+            Ok(false) => self.promote(replica),
+            Err(why) => self.stay_with_master(replica, why),
         }
     }
 

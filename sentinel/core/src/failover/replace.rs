@@ -45,7 +45,7 @@ impl Watch<'_> {
         if self.ctx.in_tilt() || told && why == CandidateLost::Disconnected {
             return;
         }
-        if failover.wanted == Some(id) {
+        if failover.wanted() == Some(id) {
             // Asked for by name: this one or none. A broken connection may still come back.
             if why != CandidateLost::Disconnected {
                 self.give_up_candidate(id, told, why);

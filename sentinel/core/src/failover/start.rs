@@ -5,6 +5,8 @@ use std::time::Duration;
 use crate::{
     events::{Event, Level},
     failover::{Failover, Phase},
+    failover::{Cause, Failover, Phase},
+    output::Output,
     select::{self, Facts},
     state::NodeId,
     time::Instant,
@@ -59,12 +61,12 @@ impl Watch<'_> {
         if self.master.not_before > now || self.withheld_until().is_some() {
             self.consider_failover();
         } else {
-            self.start_failover(false, None);
+            self.start_failover(Cause::Down);
         }
     }
 
     /// Starts: a new epoch, the own vote, and the question to the others once both are on disk.
-    pub(crate) fn start_failover(&mut self, forced: bool, wanted: Option<NodeId>) {
+    pub(crate) fn start_failover(&mut self, cause: Cause) {
         let now = self.ctx.mono();
         let timeout = self.master.settings.failover_timeout;
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
@@ -72,7 +74,7 @@ impl Watch<'_> {
         self.master.not_before = now + 2 * timeout + self.ctx.rng.up_to(Duration::from_secs(1));
         self.master.delay_told = false;
         let epoch = self.stand();
-        self.master.failover = Some(Failover { epoch, forced, wanted, started_at: now, phase: Phase::Registering });
+        self.master.failover = Some(Failover { epoch, cause, started_at: now, phase: Phase::Registering });
         self.changed_urgently();
     }
 
@@ -89,7 +91,7 @@ impl Watch<'_> {
     /// [`Timing::fresh_offset_wait`]: crate::settings::Timing::fresh_offset_wait
     pub(crate) fn win_election(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        let down_since = self.master.node().sdown_since.filter(|_| !failover.forced);
+        let down_since = self.master.node().sdown_since.filter(|_| !failover.is_forced());
         let fresh_from = down_since.unwrap_or(failover.started_at);
         self.master.lost_elections = 0;
         self.master_event(Event::ElectedLeader);
@@ -157,6 +159,7 @@ impl Watch<'_> {
             self.ctx.notice(Level::Debug, Some(&name), text);
         }
         let wanted = self.master.failover.as_ref().and_then(|failover| failover.wanted);
+        let wanted = self.master.failover.as_ref().and_then(Failover::wanted);
         let best = match wanted {
             // Asked for by name: this one or none.
             Some(wanted) => self.place_of(wanted).and_then(Result::ok).map(|_| wanted),
@@ -219,14 +222,15 @@ impl Watch<'_> {
             self.arm_phase(over + Duration::from_millis(1));
             return;
         }
-        let (forced, wanted) = (failover.forced, failover.wanted);
+        let cause = failover.cause;
         match &failover.phase {
             // The disk is what is waited for; it is loud about it itself.
             Phase::Registering | Phase::Recording { .. } => {}
             Phase::Electing { .. } => self.election_timed_out(),
-            Phase::Deferred => self.start_failover(forced, wanted),
+            Phase::Deferred => self.start_failover(cause),
             Phase::Selecting { .. } => self.choose_replica(),
             Phase::Requesting { .. } | Phase::HandingOver { .. } => self.handover_timed_out(),
+            Phase::Undoing { .. } => self.undoing_timed_out(),
             Phase::Promoting { .. } | Phase::Confirming { .. } => self.end_failover(Event::AbortReplicaTimeout),
             Phase::Reconfiguring => self.reconfiguration_timed_out(),
         }
@@ -240,6 +244,7 @@ impl Watch<'_> {
         match self.master.failover.as_ref().map(|failover| &failover.phase) {
             Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
             Some(Phase::HandingOver { .. }) => self.follow_handover(),
+            Some(Phase::Undoing { .. }) => self.ask_info(self.master.current),
             Some(Phase::Promoting { replica }) => self.promotion_link_up(*replica),
             Some(Phase::Confirming { replica, .. }) => self.ask_info(*replica),
             _ => self.advance_reconfiguration(),

@@ -5,6 +5,7 @@ use sentinel_resp::Reply;
 use crate::{
     command::errors,
     events::{Event, Level},
+    failover::Cause,
     select::Refusal,
     state::{Node, NodeId},
     types::{HostPort, SentinelId},
@@ -17,8 +18,8 @@ impl Watch<'_> {
         Reply::Array(self.candidates().into_iter().map(|(node, place)| candidate(node, place)).collect())
     }
 
-    /// `SENTINEL FAILOVER name [TO host port] [DRYRUN]`
-    pub(crate) fn failover_to(&mut self, to: Option<&HostPort>, dry_run: bool) -> Reply {
+    /// `SENTINEL FAILOVER name [TO host port] [COORDINATED] [DRYRUN]`
+    pub(crate) fn failover_to(&mut self, to: Option<&HostPort>, lossless_only: bool, dry_run: bool) -> Reply {
         if self.master.failover.is_some() {
             return errors::failover_in_progress();
         }
@@ -35,13 +36,16 @@ impl Watch<'_> {
         };
         let best = |it: &Self| it.candidates().first().filter(|(_, place)| place.is_ok()).map(|(node, _)| node.id);
         let Some(chosen) = wanted.or_else(|| best(self)) else { return errors::no_good_replica() };
+        if let Some(why) = self.handover_obstacle().filter(|_| lossless_only) {
+            return errors::not_lossless(&why);
+        }
         if dry_run {
             return self.would_promote(chosen);
         }
         let name = self.master.name.clone();
         let text = format!("Executing user requested FAILOVER of '{name}'");
         self.ctx.notice(Level::Warning, Some(&name), text);
-        self.start_failover(true, wanted);
+        self.start_failover(Cause::Operator { wanted, lossless_only });
         Reply::ok()
     }
 

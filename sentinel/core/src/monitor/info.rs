@@ -174,6 +174,7 @@ impl Watch<'_> {
     fn act_on_role(&mut self, id: NodeId, role: Role, is_master: bool) {
         match role {
             Role::Master if is_master => {
+                self.undoing_master_said(role);
                 // The master is known to be well: whoever was one before it can be put in its place.
                 for other in self.master.replica_ids() {
                     self.consider_fencing(other);
@@ -196,7 +197,7 @@ impl Watch<'_> {
                 self.follow_reconfiguration(id);
                 self.consider_fixing(id);
             }
-            Role::Replica => {}
+            Role::Replica => self.undoing_master_said(role),
         }
     }
 

@@ -10,6 +10,8 @@ use crate::{
 /// Fields that belong to a replica are read only when `role:slave` came before them, as the reference does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InfoReport {
+    /// The first two numbers of `redis_version`, which Valkey tells, too: that of the Redis it came from.
+    pub(crate) version: Option<(u16, u16)>,
     pub(crate) run_id: Option<RunId>,
     pub(crate) role: Option<Role>,
     /// Whom it replicates from, as it says.
@@ -31,6 +33,7 @@ pub(crate) struct InfoReport {
 impl Default for InfoReport {
     fn default() -> Self {
         InfoReport {
+            version: None,
             run_id: None,
             role: None,
             source: None,
@@ -61,6 +64,7 @@ impl InfoReport {
                 "master_replid" => report.history.id = History::read_id(value),
                 "master_replid2" => report.history.former_id = History::read_id(value),
                 "repl_backlog_active" => report.history.has_backlog = value == "1",
+                "redis_version" => report.version = version(value),
                 "run_id" => report.run_id = RunId::new(value).ok(),
                 "role" => {
                     report.role = match value {
@@ -135,6 +139,12 @@ impl InfoReport {
         let (host, port) = self.source.as_ref()?;
         Some(HostPort::new(Host::new(host).ok()?, *port))
     }
+}
+
+/// Reads `7.0.15`.
+fn version(text: &str) -> Option<(u16, u16)> {
+    let mut numbers = text.split('.').map(|number| number.parse().ok());
+    numbers.next()?.zip(numbers.next()?)
 }
 
 /// Reads `ip=127.0.0.1,port=6380,state=online,...` or the old `127.0.0.1,6380,online`.

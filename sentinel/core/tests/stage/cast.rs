@@ -85,6 +85,12 @@ pub(super) struct Node {
     pub(super) ping: Reply,
     pub(super) flaws: BTreeSet<Flaw>,
     pub(super) run_id: Option<String>,
+    pub(super) version: Option<String>,
+    /// Keys in its only database; none: its INFO does not tell.
+    pub(super) keys: Option<u64>,
+    /// Changes since its data were last saved, and whether it is loading them.
+    pub(super) dirty: u64,
+    pub(super) loading: bool,
     pub(super) replid: Option<String>,
     pub(super) replid2: Option<String>,
     /// What a master lists besides the replicas it has.
@@ -109,6 +115,10 @@ impl Node {
             ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
             flaws: BTreeSet::new(),
             run_id: None,
+            version: None,
+            keys: None,
+            dirty: 0,
+            loading: false,
             replid: None,
             replid2: None,
             lists: Vec::new(),
@@ -305,6 +315,11 @@ impl Cast {
         if run_id.len() == 40 {
             write!(text, "# Server\r\nrun_id:{run_id}\r\n\r\n").unwrap();
         }
+        if let Some(version) = &node.version {
+            write!(text, "redis_version:{version}\r\n").unwrap();
+        }
+        let loading = u8::from(node.loading);
+        write!(text, "# Persistence\r\nloading:{loading}\r\nrdb_changes_since_last_save:{}\r\n", node.dirty).unwrap();
         text.push_str("# Replication\r\n");
         match &node.of {
             None => {
@@ -344,6 +359,12 @@ impl Cast {
             }
         }
         write!(text, "master_repl_offset:{}\r\n", node.offset).unwrap();
+        if let Some(keys) = node.keys {
+            text.push_str("# Keyspace\r\n");
+            if keys > 0 {
+                write!(text, "db0:keys={keys},expires=0,avg_ttl=0\r\n").unwrap();
+            }
+        }
         text
     }
 }

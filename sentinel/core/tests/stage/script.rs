@@ -9,7 +9,7 @@
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 version keys dirty loading lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -278,6 +278,10 @@ impl Stage {
                 ("link", value) => node.link_up = value == "up",
                 ("down-for", value) => node.link_down_for = number(value),
                 ("sync", value) => node.sync_bytes = number(value),
+                ("version", value) => node.version = Some(value.to_owned()),
+                ("keys", value) => node.keys = Some(number(value)),
+                ("dirty", value) => node.dirty = number(value),
+                ("loading", value) => node.loading = value == "yes",
                 ("replid", value) => node.replid = Some(value.repeat(40)),
                 ("replid2", value) => node.replid2 = Some(value.repeat(40)),
                 ("run-id", "none") => node.run_id = Some(String::new()),
