@@ -8,6 +8,7 @@ use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
     engine::Engine,
     events::Event,
+    guard::Vacancy,
     input::ClientId,
     monitor::{node_target, peer_target, ping_period},
     settings::MasterSettings,
@@ -323,6 +324,8 @@ impl Watch<'_> {
         self.master.odown_since = None;
         self.master.not_before = now;
         self.master.switched_at = None;
+        self.master.emptied = false;
+        self.master.vacancy = Vacancy::default();
         self.master.said.clear();
         self.master.lost_elections = 0;
         self.master.vote.leader = None;
@@ -332,6 +335,7 @@ impl Watch<'_> {
         node.rebooted_at = None;
         node.script_kill_sent = false;
         node.info.run_id = None;
+        node.restart = None;
         node.link.restart_silence(now);
         self.ctx.renew_link(&mut node.link, &endpoint);
         self.ctx.arm(Timer::Hello(self.master.key), now + self.ctx.timing.publish_period);
@@ -356,6 +360,7 @@ impl Watch<'_> {
             Timer::Nominate(key),
             Timer::Phase(key),
             Timer::Handover(key),
+            Timer::Vacancy(key),
             Timer::Reconfigure(key),
         ] {
             self.ctx.timers.disarm(&timer);

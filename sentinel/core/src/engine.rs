@@ -12,7 +12,7 @@ use crate::{
     context::{Context, Pending},
     detect::odown::PeerAnswer,
     events::{Event, Level},
-    guard::Lineage,
+    guard::{Lineage, Vacancy},
     input::{Input, LinkFault, LinkId, RequestId},
     monitor::sign_in_refusal,
     output::Output,
@@ -220,6 +220,8 @@ impl Engine {
             said: BTreeSet::new(),
             lost_elections: 0,
             led_switch: false,
+            emptied: false,
+            vacancy: Vacancy::default(),
             lineage: Lineage::default(),
             snapshot: None,
         };
@@ -440,6 +442,9 @@ impl Engine {
             }
             Timer::Handover(key) => {
                 self.with_master(key, |watch| watch.follow_handover());
+            }
+            Timer::Vacancy(key) => {
+                self.with_master(key, |watch| watch.check_vacancy());
             }
             Timer::Reconfigure(key) => {
                 self.with_master(key, |watch| watch.advance_reconfiguration());

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     failover::{CandidateLost, NotLossless},
-    guard::Withheld,
+    guard::{Emptied, NoMaster, Withheld},
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
 };
@@ -131,6 +131,8 @@ pub enum Event {
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
     ReplidMismatch(Subject),
+    EmptyMaster { subject: Subject, why: Emptied },
+    NoMaster { subject: Subject, why: NoMaster },
     FailoverWithheld { subject: Subject, why: Withheld },
     ReplicaForgotten(Subject),
     PeerForgotten(Subject),
@@ -193,6 +195,8 @@ impl Event {
             Event::ConvertToReplica(_) => "+convert-to-slave",
             Event::FixReplicaConfig(_) => "+fix-slave-config",
             Event::ReplidMismatch(_) => "-replid-mismatch",
+            Event::EmptyMaster { .. } => "-empty-master",
+            Event::NoMaster { .. } => "-no-master",
             Event::FailoverWithheld { .. } => "-failover-withheld",
             Event::ReplicaForgotten(_) => "-slave",
             Event::PeerForgotten(_) => "-sentinel",
@@ -248,6 +252,8 @@ impl Event {
             | Event::AccessDenied { subject, .. }
             | Event::CandidateLost { subject, .. }
             | Event::PromotionNotSaved { subject, .. }
+            | Event::EmptyMaster { subject, .. }
+            | Event::NoMaster { subject, .. }
             | Event::FailoverWithheld { subject, .. }
             | Event::PeerAddressSwitch { master: subject, .. }
             | Event::PeerAddressUpdate { subject, .. }
@@ -311,6 +317,8 @@ impl Event {
             Event::NotLossless { subject, why } => format!("{subject} {why}"),
             Event::CandidateLost { subject, why } => format!("{subject} {why}"),
             Event::PromotionNotSaved { subject, error } => format!("{subject} #{error}"),
+            Event::EmptyMaster { subject, why } => format!("{subject} {why}"),
+            Event::NoMaster { subject, why } => format!("{subject} {why}"),
             Event::FailoverWithheld { subject, why } => format!("{subject} {why}"),
             Event::PeerAddressSwitch { master, addr, id } => {
                 format!("{master} ip {} port {} for {id}", addr.host, addr.port)

@@ -36,7 +36,7 @@ mod watch;
 
 pub use engine::{Boot, Engine};
 pub use failover::{CandidateLost, NotLossless};
-pub use guard::Withheld;
+pub use guard::{Emptied, NoMaster, Withheld};
 pub use input::{ClientId, Input, LinkFault, LinkId, RequestId};
 pub use notice::Notice;
 pub use output::{Message, Output, Target, TargetKind};

@@ -17,6 +17,10 @@ pub(crate) struct Facts {
     pub(crate) info_period: Duration,
     pub(crate) down_after: Duration,
     pub(crate) master_down_since: Option<Instant>,
+    /// How long the link to the master has been down does not matter: nobody is the master.
+    pub(crate) best_effort: bool,
+    /// The history that the master began when it was restarted without its data.
+    pub(crate) empty_history: Option<RunId>,
     /// Bytes of the stream that a candidate may lack.
     pub(crate) max_lag: Option<NonZeroU64>,
     /// How far each node of the master's history has come, as it told.
@@ -77,6 +81,8 @@ pub enum Refusal {
     NeverSynced,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
+    /// The master was restarted without its data, and this one holds none of them any more.
+    Emptied,
     /// It lacks more of the replication stream than `max-lag` allows.
     LagsBehind {
         /// Bytes that it lacks of what is known to exist.
@@ -103,6 +109,7 @@ impl fmt::Display for Refusal {
             ),
             Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
+            Refusal::Emptied => f.write_str("it holds none of the data that the master has lost"),
             Refusal::LagsBehind { lag, most } => write!(f, "it lacks {lag} bytes, max-lag allows {most}"),
         }
     }
@@ -171,10 +178,14 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.info.never_synced() && !planted(Bug::PromoteUnsynced) {
         return Some(Refusal::NeverSynced);
     }
+    let emptied = |id: &RunId| node.info.history.id.as_ref() == Some(id) || node.info.holdings.keys() == 0;
+    if facts.empty_history.as_ref().is_some_and(emptied) {
+        return Some(Refusal::Emptied);
+    }
     let down = Duration::from_millis(u64::try_from(node.info.link_down_ms).unwrap_or(0));
     let longest =
         facts.master_down_since.map_or(Duration::ZERO, |since| facts.now.since(since)) + 10 * facts.down_after;
-    if down > longest {
+    if down > longest && !facts.best_effort {
         return Some(Refusal::LinkDownTooLong { down, longest });
     }
     let lag = facts.lag_of(node);
@@ -206,6 +217,8 @@ mod tests {
             info_period: Duration::from_secs(10),
             down_after: Duration::from_secs(2),
             master_down_since: master_down_since.map(ms),
+            best_effort: false,
+            empty_history: None,
             max_lag: None,
             told: Vec::new(),
         }

@@ -10,7 +10,8 @@ impl Watch<'_> {
     ///
     /// The reference's three rules: unavailable for longer than down-after; a master that says it is a replica for
     /// longer than down-after + 2 INFO periods; a rebooted master that does not answer PONG for longer than its
-    /// master-reboot-down-after-period. One more, if asked for: refused so many times in a row (`down-on-refused`).
+    /// master-reboot-down-after-period. More, if asked for: refused so many times in a row (`down-on-refused`); a master
+    /// without its data (`empty-master-failover`); nobody is the master (`promote-best-effort`).
     pub(crate) fn evaluate_node(&mut self, id: NodeId) {
         if self.ctx.in_tilt() {
             return;
@@ -44,7 +45,10 @@ impl Watch<'_> {
             .rebooted_at
             .filter(|_| is_master && !settings.reboot_down_after.is_zero())
             .map(|since| since + settings.reboot_down_after);
-        [silent, refused, wrong_role, rebooting].into_iter().flatten().min()
+        // What the guards found, and were asked to act on.
+        let emptied = is_master && self.master.emptied && settings.empty_master_failover;
+        let guarded = (emptied || is_master && self.promotes_best_effort()).then_some(Instant::ZERO);
+        [silent, refused, wrong_role, rebooting, guarded].into_iter().flatten().min()
     }
 
     fn node_is_down(&mut self, id: NodeId) {

@@ -32,8 +32,14 @@ impl Watch<'_> {
     /// master that is not down any more is called off; the reference would go on and have two masters.
     pub(crate) fn stand_down(&mut self) {
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
+        self.stand_down_if_well();
+    }
+
+    /// The same when more is known of the master than that it answers: one that may have come back without its data is no
+    /// reason to call anything off.
+    pub(crate) fn stand_down_if_well(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        if failover.is_forced() || self.master.node().sdown_since.is_some() {
+        if failover.is_forced() || self.master.node().sdown_since.is_some() || self.is_perhaps_empty() {
             return;
         }
         if failover.has_sent_nothing() {

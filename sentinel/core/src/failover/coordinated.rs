@@ -89,7 +89,8 @@ impl Watch<'_> {
     pub(crate) fn request_handover(&mut self, replica: NodeId) -> Result<bool, NotLossless> {
         let Some(failover) = &self.master.failover else { return Ok(false) };
         let only = failover.is_lossless_only();
-        if !only && !(failover.is_forced() && self.master.settings.lossless_failover) {
+        let wished = failover.is_forced() && self.master.settings.lossless_failover;
+        if !only && !wished {
             return Ok(false);
         }
         match self.send_handover(replica) {

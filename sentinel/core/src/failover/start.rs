@@ -188,6 +188,8 @@ impl Watch<'_> {
             info_period: self.ctx.timing.info_period,
             down_after: self.master.settings.down_after,
             master_down_since: self.master.node().sdown_since,
+            best_effort: self.promotes_best_effort(),
+            empty_history: self.empty_history().cloned(),
             max_lag: self.master.settings.max_lag,
             told: self.offsets_told(),
         }

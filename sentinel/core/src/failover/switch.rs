@@ -4,9 +4,11 @@ use crate::{
     context::Pending,
     events::Event,
     failover::{Failover, Phase},
+    guard::Vacancy,
+    output::Output,
     planted::{Bug, planted},
     scripts,
-    state::{Adoption, NodeId, Reconf},
+    state::{Adoption, Node, NodeId, Reconf},
     timer::Timer,
     types::Epoch,
     view::Role,
@@ -44,6 +46,7 @@ impl Watch<'_> {
         self.enter(Phase::Reconfiguring);
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
         let still_a_master = self.master.node().link.is_up() && self.master.node().role == Role::Master;
+        let nobody_was_master = self.master.node().info.role == Some(Role::Replica);
         let former = self.install_master(replica);
         self.arm_phase(deadline);
         self.persist();
@@ -52,13 +55,9 @@ impl Watch<'_> {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
             self.demote(former);
-        } else if self
-            .master
-            .nodes
-            .get(&former)
-            .is_some_and(|node| node.is_reachable() && node.info.follows(&to, &self.ctx.names))
-        {
-            // It has handed over. What is left of the order: its file is written, its clients ask for the master.
+        } else if nobody_was_master && self.master.nodes.get(&former).is_some_and(Node::is_reachable) {
+            // It has handed over: what is left of the order is that its file is written, and its clients ask for the
+            // master. Or nobody was the master: whomever it follows, it is the wrong one.
             self.order_to_follow(former);
         }
         self.advance_reconfiguration();
@@ -151,6 +150,9 @@ impl Watch<'_> {
         self.master.lost_elections = 0;
         self.master.switched_at = Some(now);
         self.master.said.clear();
+        self.master.emptied = false;
+        self.master.vacancy = Vacancy::default();
+        self.ctx.timers.disarm(&Timer::Vacancy(self.master.key));
         for peer in self.master.peers.values_mut() {
             // What they thought of the former master says nothing about this one.
             peer.opinion = None;
@@ -170,6 +172,7 @@ impl Watch<'_> {
             if let Some(node) = self.master.nodes.get_mut(&id) {
                 node.sdown_since = None;
                 node.rebooted_at = None;
+                node.restart = None;
                 node.link.restart_silence(now);
             }
         }

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use crate::{
     events::Event,
+    guard::Restart,
     state::NodeId,
     types::{HostPort, RunId},
     view::Role,
@@ -64,6 +65,11 @@ impl Lineage {
         news
     }
 
+    /// Whether a data set has an id of ours, or tells none.
+    pub(crate) fn knows(&self, history: &History) -> bool {
+        !self.excludes(history)
+    }
+
     /// Whether it is certain that a data set is another one.
     fn excludes(&self, history: &History) -> bool {
         !self.0.is_empty() && history.id.is_some() && !history.ids().any(|id| self.0.contains(id))
@@ -74,7 +80,8 @@ impl Watch<'_> {
     /// INFO of a node has come: learn from it if its data are the master's, else see whether they could be.
     pub(crate) fn judge_history(&mut self, id: NodeId) {
         let Some(node) = self.master.nodes.get(&id) else { return };
-        let is_master = id == self.master.current && node.role == Role::Master;
+        let empty = self.master.emptied || matches!(node.restart, Some(Restart::Unclear | Restart::Empty { .. }));
+        let is_master = id == self.master.current && node.role == Role::Master && !empty;
         let linked =
             node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr(), &self.ctx.names);
         let news = (is_master || linked) && self.master.lineage.learn(&node.info.history);

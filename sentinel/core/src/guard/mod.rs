@@ -1,8 +1,14 @@
 //! Guards against the loss of data that is not ours to lose.
 
+mod empty;
 mod flapping;
 mod history;
 mod operator;
+mod vacancy;
 
+pub use empty::Emptied;
+pub(crate) use empty::{Holdings, Restart};
 pub use flapping::Withheld;
 pub(crate) use history::{History, Lineage};
+pub use vacancy::NoMaster;
+pub(crate) use vacancy::Vacancy;

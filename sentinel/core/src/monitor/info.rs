@@ -119,8 +119,11 @@ impl Watch<'_> {
             self.node_event(id, |subject| Event::RoleChange { subject, role, expected });
         }
         self.changed();
+        self.judge_emptiness(id, rebooted && is_master);
         self.judge_history(id);
+        self.judge_vacancy();
         self.evaluate_node(id);
+        self.stand_down_if_well();
         // Before anything is done about it: a rule may want to look again sooner.
         self.schedule_info(id);
         if !self.ctx.in_tilt() {

@@ -1,5 +1,5 @@
 use crate::{
-    guard::History,
+    guard::{History, Holdings},
     state::Names,
     types::{Host, HostPort, RunId},
     view::Role,
@@ -24,6 +24,7 @@ pub(crate) struct InfoReport {
     pub(crate) offset: u64,
     pub(crate) announced: bool,
     pub(crate) history: History,
+    pub(crate) holdings: Holdings,
     /// Moves while a synchronisation makes progress.
     pub(crate) sync_progress: u64,
     /// The replicas that a master lists.
@@ -43,6 +44,7 @@ impl Default for InfoReport {
             offset: 0,
             announced: true,
             history: History::default(),
+            holdings: Holdings::default(),
             sync_progress: 0,
             replicas: Vec::new(),
         }
@@ -59,7 +61,11 @@ impl InfoReport {
         let mut report = InfoReport::default();
         let (mut host, mut port) = (None, None);
         for line in text.lines() {
-            let Some((field, value)) = line.split_once(':') else { continue };
+            let Some((field, value)) = line.split_once(':') else {
+                report.holdings.read_heading(line);
+                continue;
+            };
+            report.holdings.read(field, value);
             match field {
                 "master_replid" => report.history.id = History::read_id(value),
                 "master_replid2" => report.history.former_id = History::read_id(value),

@@ -6,7 +6,7 @@ use std::{
 use crate::{
     events::Subject,
     failover::Failover,
-    guard::Lineage,
+    guard::{Lineage, Vacancy},
     settings::MasterSettings,
     snapshot::MasterSnapshot,
     state::{MasterKey, Names, Node, NodeId, Peer},
@@ -45,6 +45,10 @@ pub(crate) struct Master {
     pub(crate) lost_elections: u32,
     /// This Sentinel led the failover that made `config_epoch`.
     pub(crate) led_switch: bool,
+    /// The master was started anew without its data, and replicas hold them.
+    pub(crate) emptied: bool,
+    /// Whether nobody is the master.
+    pub(crate) vacancy: Vacancy,
     /// The histories that the master's data had.
     pub(crate) lineage: Lineage,
     /// The durable form, until something in it changes.

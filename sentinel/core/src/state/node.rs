@@ -1,6 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    guard::Restart,
     monitor::InfoReport,
     output::Target,
     state::{Link, NodeId},
@@ -35,6 +36,8 @@ pub(crate) struct Node {
     /// It was our master until a switch, or was told to become one and then given up, and has not been seen as a replica
     /// since.
     pub(crate) former_master: bool,
+    /// What became of its data when it was last started anew as the master. None: it was not.
+    pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
     pub(crate) stranger: bool,
     /// It rebooted then, and has not answered PONG since.
@@ -91,6 +94,7 @@ impl Node {
             reconf: Reconf::Waiting,
             ordered_at: None,
             former_master: false,
+            restart: None,
             stranger: false,
             rebooted_at: None,
             script_kill_sent: false,

@@ -1,0 +1,229 @@
+//! A master that was restarted without its data, while replicas still hold them: it takes writes as if nothing had been,
+//! and every replica that synchronises with it throws its data away. The reference follows it, unless it was away for
+//! longer than down-after.
+//!
+//! It is always told (`-empty-master`). With `empty-master-failover yes` it is subjectively down at once, and the
+//! failover that follows promotes no replica that has been emptied. Off unless asked for: some restart a cache to have it
+//! empty. That it came back empty does end one convenience of ours, though: a failover that has begun is not called off
+//! for its sake, which the reference would not do for any master.
+//!
+//! Only proof counts. A run id that was another one before, a history that nobody knows, and a data set that cannot have
+//! been loaded from anywhere: no keys, or, without an append-only file, no more keys than changes since the start. And a
+//! replica that has told since then that it holds keys of the former history.
+
+use std::fmt;
+
+use crate::{
+    events::{Event, Level},
+    state::NodeId,
+    time::Instant,
+    types::{HostPort, RunId},
+    view::Role,
+    watch::Watch,
+};
+
+/// What one INFO says about the data set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holdings {
+    /// In all databases. None: the text has no section about it.
+    keys: Option<u64>,
+    /// `loading`, `async_loading`
+    loading: bool,
+    /// `rdb_changes_since_last_save`
+    changes: Option<u64>,
+    /// `rdb_last_load_keys_loaded`, of Redis 7.0 and later
+    loaded: Option<u64>,
+    /// `aof_enabled`
+    append_only: Option<bool>,
+}
+
+impl Holdings {
+    /// Reads one line of INFO that has a colon.
+    pub(crate) fn read(&mut self, field: &str, value: &str) {
+        match field {
+            "loading" | "async_loading" => self.loading |= value == "1",
+            "rdb_changes_since_last_save" => self.changes = value.parse().ok(),
+            "rdb_last_load_keys_loaded" => self.loaded = value.parse().ok(),
+            "aof_enabled" => self.append_only = Some(value == "1"),
+            _ if field.strip_prefix("db").is_some_and(|number| number.parse::<u32>().is_ok()) => {
+                let keys = value.split(',').find_map(|part| part.strip_prefix("keys="));
+                let keys: u64 = keys.and_then(|keys| keys.parse().ok()).unwrap_or(0);
+                self.keys = Some(self.keys.unwrap_or(0).saturating_add(keys));
+            }
+            _ => {}
+        }
+    }
+
+    /// Reads one line of INFO that has none: with this one the section begins that lists the databases with keys.
+    pub(crate) fn read_heading(&mut self, line: &str) {
+        if line.trim_end() == "# Keyspace" {
+            self.keys = Some(self.keys.unwrap_or(0));
+        }
+    }
+
+    /// Whether it is certain that nothing was there when the process began. None: it may still be loading.
+    fn began_empty(&self) -> Option<bool> {
+        if self.loading {
+            return None;
+        }
+        let Some(keys) = self.keys else { return Some(false) };
+        let all_are_new = self.append_only == Some(false)
+            && self.loaded == Some(0)
+            && self.changes.is_some_and(|changes| keys <= changes);
+        Some(keys == 0 || all_are_new)
+    }
+
+    /// The keys it is certain to hold.
+    pub(crate) fn keys(&self) -> u64 {
+        self.keys.unwrap_or(0)
+    }
+}
+
+/// What became of the master's data when it was started anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// It may be loading them.
+    Unclear,
+    /// They are there, as far as can be told.
+    WithData,
+    /// They are not.
+    Empty { noticed_at: Instant },
+}
+
+/// Why a master is not what it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emptied {
+    /// The keys it has, all of them new.
+    pub keys: u64,
+    /// The replica that holds the most keys of its former history.
+    pub holder: HostPort,
+    /// How many.
+    pub held: u64,
+}
+
+impl fmt::Display for Emptied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#restarted without its data: {} keys, {} holds {}", self.keys, self.holder, self.held)
+    }
+}
+
+impl Watch<'_> {
+    /// INFO of a node has come: see whether the master has lost its data, and who still holds them. Before
+    /// [`Watch::judge_history`], since an empty history is not one to learn.
+    pub(crate) fn judge_emptiness(&mut self, id: NodeId, rebooted: bool) {
+        let now = self.ctx.mono();
+        if id == self.master.current {
+            let unknown = !self.master.lineage.knows(&self.master.node().info.history);
+            let node = self.master.node_mut();
+            if rebooted {
+                node.restart = Some(Restart::Unclear);
+            }
+            if node.restart == Some(Restart::Unclear) && node.role == Role::Master {
+                node.restart = match node.info.holdings.began_empty() {
+                    None => Some(Restart::Unclear),
+                    Some(true) if unknown => Some(Restart::Empty { noticed_at: now }),
+                    Some(_) => Some(Restart::WithData),
+                };
+                if matches!(node.restart, Some(Restart::Empty { .. })) {
+                    // They may lose their data at any moment: what they said before does not count.
+                    for id in self.master.replica_ids() {
+                        self.ask_info(id);
+                    }
+                }
+            }
+        }
+        self.look_for_holders();
+    }
+
+    /// The history that an empty master has begun, while replicas hold data of the former one.
+    pub(crate) fn empty_history(&self) -> Option<&RunId> {
+        self.master.node().info.history.id.as_ref().filter(|_| self.master.emptied)
+    }
+
+    /// Whether the master may turn out to be empty: then a failover that has begun is not called off.
+    pub(crate) fn is_perhaps_empty(&self) -> bool {
+        let node = self.master.node();
+        let unread = matches!(node.link.state, crate::state::LinkState::Up { since, .. }
+            if node.info_at.is_none_or(|at| at < since));
+        let unheard = |noticed_at| {
+            self.master.replicas().any(|it| it.is_reachable() && it.info_at.is_none_or(|at| at < noticed_at))
+        };
+        match node.restart {
+            _ if self.master.emptied || unread => true,
+            Some(Restart::Unclear) => true,
+            Some(Restart::Empty { noticed_at }) => unheard(noticed_at),
+            Some(Restart::WithData) | None => false,
+        }
+    }
+
+    fn look_for_holders(&mut self) {
+        let Some(Restart::Empty { noticed_at }) = self.master.node().restart else { return };
+        let history = &self.master.node().info.history.id;
+        let holds = |node: &&crate::state::Node| {
+            let since = node.info_at.is_some_and(|at| at >= noticed_at);
+            let former = node.info.history.id.is_some() && node.info.history.id != *history;
+            since && former && !node.stranger && node.sdown_since.is_none() && node.info.holdings.keys() > 0
+        };
+        let most = self.master.replicas().filter(holds).max_by_key(|node| node.info.holdings.keys());
+        let why = most.map(|node| Emptied {
+            keys: self.master.node().info.holdings.keys(),
+            holder: node.addr.clone(),
+            held: node.info.holdings.keys(),
+        });
+        let was = std::mem::replace(&mut self.master.emptied, why.is_some());
+        match why {
+            Some(why) if !was => {
+                self.master_event(|subject| Event::EmptyMaster { subject, why });
+                self.evaluate_node(self.master.current);
+            }
+            None if was => {
+                let name = self.master.name.clone();
+                let text = format!("No replica of {name} holds the data of before its restart any more: they are lost");
+                self.ctx.notice(Level::Warning, Some(&name), text);
+                self.evaluate_node(self.master.current);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(lines: &str) -> Holdings {
+        let mut holdings = Holdings::default();
+        for line in lines.split(' ') {
+            match line.split_once(':') {
+                Some((field, value)) => holdings.read(field, value),
+                None => holdings.read_heading(&line.replace('_', " ")),
+            }
+        }
+        holdings
+    }
+
+    #[test]
+    fn without_the_section_nothing_is_certain_and_while_loading_it_cannot_be_told() {
+        assert_eq!(read("loading:0").began_empty(), Some(false));
+        assert_eq!(read("#_Keyspace loading:1").began_empty(), None);
+        assert_eq!(read("#_Keyspace async_loading:1").began_empty(), None);
+        assert_eq!(read("#_Keyspace loading:0").began_empty(), Some(true));
+        assert_eq!(read("#_Keyspace db0:keys=3,expires=0 db11:keys=4").keys(), 7);
+    }
+
+    #[test]
+    fn keys_that_were_written_since_the_start_are_no_data_of_before() {
+        let with = |facts: &str| read(&format!("{facts} #_Keyspace db0:keys=5,expires=0")).began_empty();
+        let fresh = "aof_enabled:0 rdb_last_load_keys_loaded:0 rdb_changes_since_last_save:5";
+        assert_eq!(with(fresh), Some(true));
+        assert_eq!(
+            with(&fresh.replace("save:5", "save:4")),
+            Some(false),
+            "one was there before, or it was saved since"
+        );
+        // What an append-only file brings back counts as changes.
+        assert_eq!(with(&fresh.replace("aof_enabled:0", "aof_enabled:1")), Some(false));
+        assert_eq!(with(&fresh.replace("loaded:0", "loaded:5")), Some(false));
+        assert_eq!(with("rdb_changes_since_last_save:5"), Some(false), "an old server does not tell what it loaded");
+    }
+}
