@@ -136,7 +136,9 @@ impl Watch<'_> {
     }
 
     fn why_vacant(&self) -> NoMaster {
-        let known = |addr: &HostPort| self.master.node_at(addr).is_some() || self.master.aliases.contains_key(addr);
+        let known = |addr: &HostPort| {
+            self.master.node_at(addr, &self.ctx.names).is_some() || self.master.aliases.contains_key(addr)
+        };
         let stranger = self.master.nodes.values().filter(|node| node.link.is_up() && node.info.link_up);
         if let Some(addr) = stranger.filter_map(source).find(|addr| !known(addr)) {
             return NoMaster::FollowsStranger(addr);
