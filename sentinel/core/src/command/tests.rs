@@ -394,7 +394,7 @@ fn small_answers() {
     let Reply::Array(help) = ask(&view, "help") else {
         panic!("not an array");
     };
-    assert_eq!(help.len(), 57);
+    assert_eq!(help.len(), 58);
     assert!(help.iter().all(|line| matches!(line, Reply::Status(_))));
 }
 
