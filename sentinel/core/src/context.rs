@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use sentinel_resp::Reply;
@@ -56,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) view_urgent: bool,
     /// Where this Sentinel is to crash, for tests of the others (SENTINEL SIMULATE-FAILURE).
     pub(crate) simulated: SimulatedFailures,
+    /// When it was last complained about what.
+    pub(crate) complained_at: BTreeMap<Complaint, Instant>,
     /// Scripts that run or wait.
     pub(crate) scripts: scripts::Queue,
     /// Hellos with a name that the resolver is asked for: the newest of each Sentinel about each master.
@@ -66,6 +69,20 @@ pub(crate) struct Context {
     pub(crate) unheard: Vec<Event>,
     next_id: u64,
 }
+
+/// What messages of strangers can be wrong about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Complaint {
+    /// An implausible epoch.
+    Epoch,
+    /// A hello without the signature that is asked for, or with a wrong one.
+    Signature,
+    /// A hello that gives a Sentinel another address although it answers at its own.
+    Address,
+}
+
+/// Least time between two complaints about the same.
+const COMPLAINT_PERIOD: Duration = Duration::from_secs(1);
 
 /// What is on disk, and what waits for it.
 #[derive(Debug, Default)]
@@ -128,6 +145,7 @@ impl Context {
             stale_views: BTreeSet::new(),
             view_urgent: false,
             simulated: SimulatedFailures::default(),
+            complained_at: BTreeMap::new(),
             scripts: scripts::Queue::default(),
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
@@ -289,17 +307,31 @@ impl Context {
         }
         if !epoch.plausible_after(self.current_epoch) {
             let text = format!(
-                "Refused epoch {epoch} told by {told_by}: more than {} beyond the current epoch {}",
-                Epoch::MAX_JUMP,
+                "Refused epoch {epoch} told by {told_by}: too far beyond the current epoch {} for one message",
                 self.current_epoch
             );
-            self.notice(Level::Warning, None, text);
+            self.complain(Complaint::Epoch, text);
             return false;
         }
+        self.raise_epoch(epoch);
+        true
+    }
+
+    /// Raises the epoch. That it is plausible, or that a majority tells it, is the caller's to know.
+    pub(crate) fn raise_epoch(&mut self, epoch: Epoch) {
         self.current_epoch = epoch;
         self.persist_promise();
         self.view_urgent = true;
-        true
+    }
+
+    /// Says what is wrong with a message that anybody can send, at most once in [`COMPLAINT_PERIOD`]: who floods us must
+    /// not flood the log as well.
+    pub(crate) fn complain(&mut self, about: Complaint, text: String) {
+        let now = self.mono();
+        if self.complained_at.get(&about).is_none_or(|at| now.since(*at) >= COMPLAINT_PERIOD) {
+            self.complained_at.insert(about, now);
+            self.notice(Level::Warning, None, text);
+        }
     }
 
     /// Ends the process, as SENTINEL SIMULATE-FAILURE asked for.

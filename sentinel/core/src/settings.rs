@@ -89,6 +89,8 @@ pub struct GlobalSettings {
     pub sentinel_pass: Option<Secret>,
     /// This Sentinel's own password, also tried at other Sentinels.
     pub requirepass: Option<Secret>,
+    /// The key that hellos are signed with, and that those of others must be signed with. Default none.
+    pub hello_auth_key: Option<Secret>,
     /// Whether host names are accepted anywhere. Default no.
     pub resolve_hostnames: bool,
     /// Whether names instead of addresses are told to others. Default no.
@@ -106,6 +108,7 @@ impl Default for GlobalSettings {
             sentinel_user: None,
             sentinel_pass: None,
             requirepass: None,
+            hello_auth_key: None,
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,

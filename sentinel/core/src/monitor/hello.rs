@@ -3,10 +3,10 @@
 use std::{str, sync::Arc};
 
 use crate::{
-    context::{Context, Pending},
+    context::{Complaint, Context, Pending},
     engine::Engine,
     events::{Event, Level},
-    monitor::{peer_target, ping_period},
+    monitor::{peer_target, ping_period, signature},
     output::Message,
     planted::{Bug, planted},
     state::{Adoption, Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
@@ -32,8 +32,7 @@ pub(crate) struct Hello {
 impl Hello {
     /// Reads `<ip>,<port>,<id>,<current-epoch>,<master>,<master-ip>,<master-port>,<config-epoch>`. None for anything
     /// else.
-    pub(crate) fn parse(payload: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(payload).ok()?;
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut fields = text.split(',');
         let mut next = || fields.next();
         let (ip, port, id, current_epoch) = (next()?, next()?, next()?, next()?);
@@ -65,7 +64,10 @@ impl Context {
             "{ip},{port},{},{},{},{},{},{}",
             self.id, self.current_epoch, master.name, of.host, of.port, master.config_epoch
         );
-        Some(text.into())
+        Some(match &self.globals.hello_auth_key {
+            Some(key) => signature::sign(text, key).into(),
+            None => text.into(),
+        })
     }
 }
 
@@ -133,6 +135,7 @@ impl Watch<'_> {
             .get(id)
             .is_some_and(|shared| shared.link.is_up() && self.ctx.names.same(&shared.link.target.addr, addr));
         peer.confirmed = confirmed || reached;
+        peer.acquainted = confirmed;
         self.master.peers.insert(id.clone(), peer);
         let period = ping_period(&self.master.settings, &self.ctx.timing);
         let limit = self.master.settings.down_after / 2;
@@ -157,27 +160,88 @@ impl Watch<'_> {
         let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
         peer.hello_at = now;
         peer.claim = Some(Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch });
+        self.acquaint(&hello.id);
         let overruled = self.is_overruled_by(&hello);
         let older = hello.config_epoch < self.master.config_epoch;
         if hello.config_epoch <= self.master.config_epoch && !overruled && !(older && planted(Bug::OldConfiguration)) {
             return;
         }
+        let consented = self.has_consent(&hello);
         let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
         if !peer.confirmed {
             // Anybody can publish a hello. One from a Sentinel just heard of counts when it can be reached.
             peer.unconfirmed = Some(hello);
-            return;
+        } else if consented {
+            peer.unconfirmed = None;
+            self.take_configuration(&hello);
+        } else {
+            peer.unconfirmed = Some(hello.clone());
+            self.refuse_configuration(
+                &hello,
+                "that Sentinel is not known, or not at that address, and no other one says the same",
+            );
         }
-        self.take_configuration(&hello);
     }
 
-    /// A peer's link is up: it exists, so what it announced counts.
+    /// A peer's link is up: it exists.
     pub(crate) fn confirm_peer(&mut self, id: &SentinelId) {
         let Some(peer) = self.master.peers.get_mut(id) else { return };
         peer.confirmed = true;
-        if let Some(hello) = peer.unconfirmed.take() {
+        self.acquaint(id);
+        self.reconsider(id);
+    }
+
+    /// Looks again at what a peer announced before.
+    fn reconsider(&mut self, id: &SentinelId) {
+        if let Some(hello) = self.master.peers.get_mut(id).and_then(|peer| peer.unconfirmed.take()) {
             self.compare_configuration(hello);
         }
+    }
+
+    /// A peer that can be reached, and announces the configuration that is in force here, belongs to us.
+    fn acquaint(&mut self, id: &SentinelId) {
+        let addr = self.master.addr().clone();
+        let (epoch, names) = (self.master.config_epoch, &self.ctx.names);
+        if let Some(peer) = self.master.peers.get_mut(id).filter(|peer| peer.confirmed && !peer.acquainted) {
+            let same = |claim: &Claim| claim.config_epoch == epoch && names.same(&claim.addr, &addr);
+            peer.acquainted = peer.claim.as_ref().is_some_and(same);
+        }
+    }
+
+    /// Whether a newer configuration is more than the word of one that nobody knows. A departure: in the reference any
+    /// hello moves the master.
+    ///
+    /// A Sentinel that stood in our file, or has announced our own configuration before, is known. What another one says
+    /// counts if it has our vote for that epoch, or if one that is known, or a majority, says the same. Where none that
+    /// is known can be reached there is nobody to contradict it: a Sentinel that begins without a file learns so.
+    fn has_consent(&self, hello: &Hello) -> bool {
+        let names = &self.ctx.names;
+        let vote = &self.master.vote;
+        let (epoch, addr) = (hello.config_epoch, &hello.master_addr);
+        let speaks_for_itself = |peer: &Peer| peer.acquainted && names.same(&peer.addr, &hello.addr);
+        let reached = |peer: &&Peer| self.peers.get(&peer.id).is_some_and(|shared| shared.link.is_up());
+        let others = || self.master.peers.values().filter(|peer| peer.id != hello.id && peer.acquainted);
+        let agrees = |peer: &Peer| {
+            let claim = peer.claim.as_ref();
+            claim.is_some_and(|claim| claim.config_epoch == epoch && names.same(&claim.addr, addr))
+        };
+        self.master.peers.get(&hello.id).is_some_and(speaks_for_itself)
+            || vote.epoch == epoch && vote.leader.as_ref() == Some(&hello.id)
+            || others().any(agrees)
+            || self.announcers(epoch, addr) >= self.master.majority()
+            || !others().any(|peer| reached(&peer))
+    }
+
+    /// The epoch that a majority of all Sentinels tells, if it is one that no single one would be believed.
+    fn epoch_told(&mut self, hello: &Hello) -> Option<Epoch> {
+        self.master.peers.get_mut(&hello.id)?.epoch = hello.current_epoch;
+        let known = self.ctx.current_epoch;
+        let peers = self.master.peers.values();
+        let mut beyond: Vec<Epoch> = peers.filter(|peer| peer.confirmed).map(|peer| peer.epoch).collect();
+        beyond.sort_unstable_by_key(|epoch| std::cmp::Reverse(*epoch));
+        // All of that many tell this one, or a later one.
+        let told = *beyond.get(self.master.majority().checked_sub(1)?)?;
+        (!told.plausible_after(known) && told.get() < Epoch::CEILING).then_some(told)
     }
 
     /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration.
@@ -256,10 +320,17 @@ impl Watch<'_> {
 impl Engine {
     /// A hello came, through a data node or directly.
     pub(crate) fn hello_received(&mut self, payload: &[u8]) {
-        let Some(hello) = Hello::parse(payload) else { return };
-        if hello.id != self.ctx.id {
-            self.greeted(hello);
+        let Ok(text) = str::from_utf8(payload) else { return };
+        let (text, refused) = match signature::check(text, self.ctx.globals.hello_auth_key.as_ref()) {
+            Ok(signed) => (signed, None),
+            Err(why) => (text.split(';').next().unwrap_or_default(), Some(why)),
+        };
+        let Some(hello) = Hello::parse(text).filter(|hello| hello.id != self.ctx.id) else { return };
+        if let Some(why) = refused {
+            let text = format!("Refused the hello of {} at {}: {why}", hello.id, hello.addr);
+            return self.ctx.complain(Complaint::Signature, text);
         }
+        self.greeted(hello);
     }
 
     /// Another Sentinel says hello. One that names a host nobody has looked up waits for the resolver.
@@ -273,11 +344,24 @@ impl Engine {
         if !self.meet(key, &hello) {
             return;
         }
-        if self.ctx.adopt_epoch(hello.current_epoch, hello.id.as_str()) {
-            let (epoch, master) = (hello.current_epoch, hello.master.clone());
+        let told = self.with_master(key, |watch| watch.epoch_told(&hello)).flatten();
+        let adopted = self.ctx.adopt_epoch(hello.current_epoch, hello.id.as_str());
+        if let Some(epoch) = if adopted { Some(hello.current_epoch) } else { told } {
+            if !adopted {
+                self.ctx.raise_epoch(epoch);
+            }
+            let master = hello.master.clone();
             self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
-        self.with_master(key, |watch| watch.compare_configuration(hello));
+        self.with_master(key, |watch| {
+            watch.compare_configuration(hello);
+            // What others have announced may have found consent.
+            let waiting = |peer: &&Peer| peer.confirmed && peer.unconfirmed.is_some();
+            let waiting: Vec<_> = watch.master.peers.values().filter(waiting).map(|peer| peer.id.clone()).collect();
+            for id in &waiting {
+                watch.reconsider(id);
+            }
+        });
     }
 
     /// Makes the sender known. False if it cannot be: then nothing it says counts.
@@ -285,6 +369,14 @@ impl Engine {
         let Some(master) = self.masters.get(&key) else { return false };
         match master.peers.get(&hello.id) {
             Some(peer) if self.ctx.names.same(&peer.addr, &hello.addr) => return true,
+            Some(peer) if self.answers_at_its_address(&peer.id) => {
+                let text = format!(
+                    "{} at {} says hello from {}: not believed while it answers where it was",
+                    peer.id, peer.addr, hello.addr
+                );
+                self.ctx.complain(Complaint::Address, text);
+                return true;
+            }
             _ if hello.addr.port == 0 => return false,
             _ if !hello.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames => return false,
             Some(_) => self.peer_moved(key, hello),
@@ -315,6 +407,17 @@ impl Engine {
             self.retarget_peer(&hello.id, &hello.addr);
         }
         true
+    }
+
+    /// Whether a known Sentinel can be reached where it is known to be. A departure: who says hello in its name from
+    /// elsewhere is believed when it cannot. In the reference any hello moves it, and with it the connection and the
+    /// password that is shown there; one that is told by two addresses of its own is moved to and fro.
+    fn answers_at_its_address(&self, id: &SentinelId) -> bool {
+        let now = self.ctx.mono();
+        self.peers.get(id).is_some_and(|shared| {
+            let link = &shared.link;
+            link.is_up() && now.since(link.ok_reply_at) <= 2 * link.ping_period
+        })
     }
 
     /// A known id says hello from a new address.
@@ -375,7 +478,7 @@ mod tests {
     #[test]
     fn a_hello_is_eight_fields() {
         let hello =
-            Hello::parse(b"127.0.0.1,36011,e0b27310648e3710ac87253b5dd88f0239a315e7,1,m,127.0.0.1,36003,1").unwrap();
+            Hello::parse("127.0.0.1,36011,e0b27310648e3710ac87253b5dd88f0239a315e7,1,m,127.0.0.1,36003,1").unwrap();
         assert_eq!(hello.addr.port, 36011);
         assert_eq!((hello.current_epoch, hello.config_epoch), (Epoch::new(1), Epoch::new(1)));
         assert_eq!(hello.master_addr.to_string(), "127.0.0.1:36003");
@@ -393,8 +496,7 @@ mod tests {
             "127.0.0.1,1,i d,1,m,127.0.0.1,2,1",
             "127.0.0.1,1,id,1,m,,2,1",
         ] {
-            assert_eq!(Hello::parse(text.as_bytes()), None, "{text}");
+            assert_eq!(Hello::parse(text), None, "{text}");
         }
-        assert_eq!(Hello::parse(&[0xff, 0xfe]), None);
     }
 }

@@ -7,6 +7,7 @@ mod link;
 mod names;
 mod ping;
 mod report;
+mod signature;
 
 pub(crate) use access::sign_in_refusal;
 pub(crate) use hello::Hello;

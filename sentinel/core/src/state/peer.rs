@@ -22,12 +22,16 @@ pub(crate) struct Peer {
     pub(crate) hello_at: Instant,
     /// The configuration its last hello told.
     pub(crate) claim: Option<Claim>,
-    /// A configuration it told before it could be reached; looked at when its link is up.
+    /// The current epoch its last hello told.
+    pub(crate) epoch: Epoch,
+    /// A configuration it told before it could be reached, or before others agreed; looked at again when they do.
     pub(crate) unconfirmed: Option<Hello>,
     /// A configuration it told that was refused, as was said in the log.
     pub(crate) refused: Option<Claim>,
     /// It has been reached, or stood in our own file.
     pub(crate) confirmed: bool,
+    /// It stood in our own file, or has announced the configuration that was in force here.
+    pub(crate) acquainted: bool,
 }
 
 /// What a peer thinks of a master.
@@ -54,9 +58,11 @@ impl Peer {
             vote: None,
             hello_at: now,
             claim: None,
+            epoch: Epoch::ZERO,
             unconfirmed: None,
             refused: None,
             confirmed: false,
+            acquainted: false,
         }
     }
 

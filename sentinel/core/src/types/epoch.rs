@@ -13,12 +13,19 @@ impl Epoch {
 
     /// How far one message may raise an epoch beyond the one known here.
     ///
-    /// Real fleets see a few elections a year; an attacker or a garbled message sees no bounds. A Sentinel that is
-    /// truly further behind than this catches up in several messages.
+    /// Real fleets see a few elections a year; an attacker or a garbled message sees no bounds. One that is truly further
+    /// on is believed when a majority tells it.
     pub const MAX_JUMP: u64 = 1 << 32;
 
-    /// No epoch at or beyond this is accepted from outside: room for elections remains whatever was announced.
+    /// From here on an epoch is raised by small steps only, as elections make them: room for more remains whatever was
+    /// announced.
     pub const CEILING: u64 = 1 << 62;
+
+    /// A step that elections can make while messages are under way. It is taken beyond the ceiling, too.
+    pub const SMALL_STEP: u64 = 1 << 10;
+
+    /// The last epoch that can be told: the reference prints epochs as signed numbers.
+    pub const LAST: u64 = i64::MAX as u64;
 
     /// Wraps a number read from a file or from the wire.
     pub const fn new(value: u64) -> Self {
@@ -38,7 +45,11 @@ impl Epoch {
 
     /// Whether this epoch, told by another process, may be adopted by one that knows `known`.
     pub const fn plausible_after(self, known: Epoch) -> bool {
-        self.0 <= known.0 || (self.0 < Self::CEILING && self.0 - known.0 <= Self::MAX_JUMP)
+        if self.0 <= known.0 {
+            return true;
+        }
+        let step = self.0 - known.0;
+        step <= Self::SMALL_STEP && self.0 <= Self::LAST || step <= Self::MAX_JUMP && self.0 < Self::CEILING
     }
 }
 
@@ -58,6 +69,15 @@ mod tests {
         assert!(Epoch::new(2).plausible_after(Epoch::new(3)));
         assert!(!Epoch::new(u64::MAX).plausible_after(Epoch::new(3)));
         assert!(!Epoch::new(Epoch::MAX_JUMP + 5).plausible_after(Epoch::new(3)));
-        assert!(!Epoch::new(Epoch::CEILING).plausible_after(Epoch::new(Epoch::CEILING - 1)));
+    }
+
+    #[test]
+    fn wherever_it_was_driven_to_elections_remain_possible() {
+        let driven = Epoch::new(Epoch::CEILING - 1);
+        assert!(driven.next().plausible_after(driven));
+        assert!(Epoch::new(Epoch::CEILING + Epoch::SMALL_STEP).plausible_after(Epoch::new(Epoch::CEILING)));
+        assert!(!Epoch::new(Epoch::CEILING + 5_000).plausible_after(Epoch::new(Epoch::CEILING)));
+        assert!(Epoch::new(Epoch::LAST).plausible_after(Epoch::new(Epoch::LAST - 1)));
+        assert!(!Epoch::new(Epoch::LAST + 1).plausible_after(Epoch::new(Epoch::LAST)));
     }
 }

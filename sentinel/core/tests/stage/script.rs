@@ -125,6 +125,7 @@ impl Stage {
                 }
                 ("resolved", value) => resolved = value == "yes",
                 ("announce-ip", value) => globals.announce_ip = Some(sentinel_core::types::Host::new(value).unwrap()),
+                ("hello-auth-key", value) => globals.hello_auth_key = Some(sentinel_core::types::Secret::new(value)),
                 ("announce-port", value) => globals.announce_port = Some(number(value)),
                 ("notification-script", value) => settings.notification_script = Some(value.to_owned()),
                 ("client-reconfig-script", value) => settings.client_reconfig_script = Some(value.to_owned()),

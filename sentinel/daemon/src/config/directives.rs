@@ -106,6 +106,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     "down-on-refused",
     "empty-master-failover",
     "failover-pause",
+    "hello-auth-key",
     "lossless-failover",
     "max-lag",
     "ping-period",

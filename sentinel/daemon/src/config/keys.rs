@@ -254,6 +254,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "sentinel",
+        "hello-auth-key",
+        Kind::Secret,
+        "hello-auth-key",
+        "",
+        "Key that hellos are signed with; others are not believed. The same at all Sentinels, none of which is redis-sentinel.",
+    ),
+    key(
+        "sentinel",
         "deny-scripts-reconfig",
         Kind::Switch,
         "deny-scripts-reconfig",
