@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use crate::{
     events::{Event, Level},
-    failover::{Failover, Phase},
     failover::{Cause, Failover, Phase},
-    output::Output,
     select::{self, Facts},
     state::NodeId,
     time::Instant,
@@ -158,7 +156,6 @@ impl Watch<'_> {
         for text in ranking {
             self.ctx.notice(Level::Debug, Some(&name), text);
         }
-        let wanted = self.master.failover.as_ref().and_then(|failover| failover.wanted);
         let wanted = self.master.failover.as_ref().and_then(Failover::wanted);
         let best = match wanted {
             // Asked for by name: this one or none.

@@ -5,7 +5,6 @@ use crate::{
     events::Event,
     failover::{Failover, Phase},
     guard::Vacancy,
-    output::Output,
     planted::{Bug, planted},
     scripts,
     state::{Adoption, Node, NodeId, Reconf},
