@@ -124,6 +124,7 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL FAILOVER other DRYRUN", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
     chosen("SENTINEL CANDIDATES m1", "*0", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FAILOVER m1 DRYRUN", "-NOGOODSLAVE No suitable replica to promote", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
+    chosen("SENTINEL FAILOVER m1 COORDINATED", "-NOGOODSLAVE No suitable replica to promote", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
     chosen("SENTINEL CONFIG GET announce-ip announce-port", r#"*4 "announce-ip" "" "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
     chosen("SENTINEL CONFIG GET a b c", "*0", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
     chosen("SENTINEL CONFIG GET *port *port", r#"*2 "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
@@ -142,6 +143,10 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL SET m1 primary-reboot-down-after-period x", r"-ERR Invalid argument \'x\' for SENTINEL SET \'primary-reboot-down-after-period\'", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
     chosen("SENTINEL SET m1 down-on-refused 3", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'down-on-refused\'", OUR_OWN),
     chosen("SENTINEL SET m1 ping-period 300", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'ping-period\'", OUR_OWN),
+    chosen("SENTINEL SET m1 max-lag 0", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'max-lag\'", OUR_OWN),
+    chosen("SENTINEL SET m1 failover-pause 0", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'failover-pause\'", OUR_OWN),
+    chosen("SENTINEL SET m1 empty-master-failover no", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'empty-master-failover\'", OUR_OWN),
+    chosen("SENTINEL SET m1 promote-best-effort no", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'promote-best-effort\'", OUR_OWN),
 ];
 
 /// SENTINEL, a master that is watched anew.

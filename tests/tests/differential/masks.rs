@@ -83,7 +83,7 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
 /// What our SENTINEL HELP lists behind the reference's lines.
 const FURTHER_USAGE: &[&str] = &[
     "+CANDIDATES <master-name>",
-    "+FAILOVER <master-name> [TO <host> <port>] [DRYRUN]",
+    "+FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
     "+FORGET <master-name> <runid>",
     "+FORGET-REPLICA <master-name> <host> <port>",
 ];

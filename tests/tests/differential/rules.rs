@@ -114,6 +114,18 @@ pub(crate) const FENCED_AT_ONCE: Rule = Rule {
     },
 };
 
+/// ARCHITECTURE.md, guards.
+pub(crate) const NOBODY_IS_MASTER: Rule = Rule {
+    why: "ours tells that no node is a master, about a second after it sees it; the reference waits for what its other rules say",
+    apply: |ours, theirs| {
+        let told = |told: &Told| told.channel == "-no-master";
+        if theirs.iter().any(told) {
+            return Err("the reference tells it, too".to_owned());
+        }
+        take_one(ours, told).map(drop)
+    },
+};
+
 /// Nobody has done anything to these nodes.
 pub(crate) const MISSED_FOR_A_MOMENT: Rule = Rule {
     why: "on a busy machine a healthy node may be missed for a moment, by either",

@@ -5,15 +5,19 @@
 
 mod access;
 mod choice_of_the_replica;
+mod chosen_replica_is_lost;
 mod classic_file;
 mod death_of_the_master;
 mod demo;
 mod examples;
 mod forced_failover;
 mod given;
+mod guards_asked_for;
+mod hostile_hellos;
 mod hostnames;
 mod lossless_switchover;
 mod mixed_quorum;
+mod operators_commands;
 mod quorum_and_majority;
 mod restart_of_a_sentinel;
 mod returning_old_master;

@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(check("a,b,7;00", Some(&key)), Err(Unsigned::Missing));
         assert_eq!(check(&signed, Some(&other)), Err(Unsigned::Wrong));
         assert_eq!(check(&signed.replace(",7;", ",8;"), Some(&key)), Err(Unsigned::Wrong));
-        assert_eq!(check(&signed.replace('a', "é"), Some(&key)), Err(Unsigned::Wrong));
+        assert_eq!(check(&signed.replacen('a', "é", 1), Some(&key)), Err(Unsigned::Wrong));
     }
 
     #[test]
