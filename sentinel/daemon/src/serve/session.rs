@@ -173,7 +173,10 @@ impl Session<'_> {
         let mut room = self.server.room.take();
         room.reserve(ROOM);
         let read = pin!(stream.read_buf(&mut room)).poll(cx);
-        self.decoder.lend(&mut room);
+        if !room.is_empty() {
+            // Given back as soon as the requests in it are executed, which is next.
+            self.decoder.lend(&mut room);
+        }
         self.server.room.set(room);
         match read {
             Poll::Ready(read) => read.map(Poll::Ready),
