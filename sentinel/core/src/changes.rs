@@ -214,6 +214,9 @@ impl Engine {
         let globals = Arc::make_mut(&mut self.ctx.globals);
         let credentials = matches!(option, GlobalOption::SentinelUser(_) | GlobalOption::SentinelPass(_));
         let naming = matches!(option, GlobalOption::ResolveHostnames(_) | GlobalOption::AnnounceHostnames(_));
+        if let GlobalOption::LogLevel(level) = &option {
+            self.ctx.outputs.push_back(crate::Output::SetLogLevel(*level));
+        }
         option.apply(globals);
         if naming {
             self.addresses_changed();

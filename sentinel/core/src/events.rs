@@ -22,6 +22,18 @@ pub enum Level {
     Warning,
 }
 
+impl Level {
+    /// The word of `loglevel`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Debug => "debug",
+            Level::Verbose => "verbose",
+            Level::Notice => "notice",
+            Level::Warning => "warning",
+        }
+    }
+}
+
 /// An instance as event payloads name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {

@@ -56,6 +56,8 @@ pub enum Output {
         /// The name.
         name: Arc<str>,
     },
+    /// Log from this level on; none: log nothing.
+    SetLogLevel(Option<crate::events::Level>),
     /// Start a script, directly and without a shell, with the environment, the working directory and the standard
     /// streams of this process. Answered by [`ScriptStarted`](crate::Input::ScriptStarted) and then
     /// [`ScriptEnded`](crate::Input::ScriptEnded), or by [`ScriptFailedToStart`](crate::Input::ScriptFailedToStart).

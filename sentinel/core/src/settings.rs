@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::types::{Host, Quorum, Secret};
+use crate::{
+    events::Level,
+    types::{Host, Quorum, Secret},
+};
 
 /// The settings of one monitored master.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +100,8 @@ pub struct GlobalSettings {
     pub announce_hostnames: bool,
     /// Whether SENTINEL SET may not change script paths. Default yes.
     pub deny_scripts_reconfig: bool,
+    /// Least level that is logged, as the log itself was started with it. None: nothing is. Not kept in the state.
+    pub log_level: Option<Level>,
 }
 
 impl Default for GlobalSettings {
@@ -112,6 +117,7 @@ impl Default for GlobalSettings {
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,
+            log_level: Some(Level::Notice),
         }
     }
 }

@@ -306,7 +306,11 @@ impl Trial {
                 }
                 Output::Event(event) => assert!(!event.payload().is_empty()),
                 Output::Resolve { name } => self.wondered.push(name),
-                Output::Notice(_) | Output::Crash | Output::RunScript { .. } | Output::KillScript { .. } => {}
+                Output::Notice(_)
+                | Output::SetLogLevel(_)
+                | Output::Crash
+                | Output::RunScript { .. }
+                | Output::KillScript { .. } => {}
             }
         }
         assert!(self.answered.values().all(|times| *times == 1), "a client was answered twice");

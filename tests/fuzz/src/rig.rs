@@ -319,7 +319,11 @@ impl Rig {
                 }
                 Output::Event(event) => assert!(!event.payload().is_empty(), "an event without payload"),
                 Output::Resolve { name } => self.wondered.push(name),
-                Output::Notice(_) | Output::Crash | Output::RunScript { .. } | Output::KillScript { .. } => {}
+                Output::Notice(_)
+                | Output::SetLogLevel(_)
+                | Output::Crash
+                | Output::RunScript { .. }
+                | Output::KillScript { .. } => {}
             }
         }
         if self.engine.view_has_changed() {

@@ -145,6 +145,9 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
         } else if about("COMMAND") {
             command_table::strip(kind, reply);
         }
+        if upper == "SENTINEL CONFIG GET *" {
+            further_parameters(kind, reply);
+        }
         mask(kind, reply);
         if about("SENTINEL INFO-CACHE") {
             cached(reply);
@@ -159,6 +162,16 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
     let mut parts: Vec<String> = replies.iter().map(rendered).collect();
     parts.extend(answers.end.map(str::to_owned));
     names.replaced(&parts.join(" "))
+}
+
+/// Without the parameters of later versions, which end our list.
+fn further_parameters(kind: Kind, value: &mut Value) {
+    if let (Kind::Ours, Value::Many(_, Some(items))) = (kind, value)
+        && let [.., name, _] = items.as_slice()
+        && name.text() == Some("loglevel")
+    {
+        items.truncate(items.len() - 2);
+    }
 }
 
 /// Why each of the masked values may differ.

@@ -174,6 +174,7 @@ pub enum GlobalOption {
     AnnouncePort(Option<u16>),
     SentinelUser(Option<String>),
     SentinelPass(Option<Secret>),
+    LogLevel(Option<crate::events::Level>),
 }
 
 /// One parameter of SENTINEL DEBUG.

@@ -9,18 +9,20 @@ use super::{
     errors, glob,
 };
 use crate::{
+    events::Level,
     settings::GlobalSettings,
     types::{Host, Secret},
 };
 
 /// The parameters, in the order in which CONFIG GET lists them.
-const PARAMETERS: [Parameter; 6] = [
+const PARAMETERS: [Parameter; 7] = [
     Parameter::ResolveHostnames,
     Parameter::AnnounceHostnames,
     Parameter::AnnounceIp,
     Parameter::AnnouncePort,
     Parameter::SentinelUser,
     Parameter::SentinelPass,
+    Parameter::LogLevel,
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ enum Parameter {
     AnnouncePort,
     SentinelUser,
     SentinelPass,
+    /// Of 7.2 and later. It lasts until the next start.
+    LogLevel,
 }
 
 impl Parameter {
@@ -46,6 +50,7 @@ impl Parameter {
             Parameter::AnnouncePort => "announce-port",
             Parameter::SentinelUser => "sentinel-user",
             Parameter::SentinelPass => "sentinel-pass",
+            Parameter::LogLevel => "loglevel",
         }
     }
 
@@ -61,6 +66,7 @@ impl Parameter {
             Parameter::SentinelPass => {
                 globals.sentinel_pass.as_ref().map_or_else(String::new, |pass| pass.expose().to_owned())
             }
+            Parameter::LogLevel => globals.log_level.map_or("nothing", Level::as_str).to_owned(),
         }
     }
 
@@ -82,8 +88,20 @@ impl Parameter {
             }
             Parameter::SentinelUser => GlobalOption::SentinelUser(unless_empty(text(word)?).map(str::to_owned)),
             Parameter::SentinelPass => GlobalOption::SentinelPass(unless_empty(text(word)?).map(Secret::new)),
+            Parameter::LogLevel => log_level(text(word)?)?,
         })
     }
+}
+
+fn log_level(word: &str) -> Option<GlobalOption> {
+    if word.eq_ignore_ascii_case("nothing") {
+        return Some(GlobalOption::LogLevel(None));
+    }
+    let levels = [Level::Debug, Level::Verbose, Level::Notice, Level::Warning];
+    levels
+        .into_iter()
+        .find(|level| word.eq_ignore_ascii_case(level.as_str()))
+        .map(|level| GlobalOption::LogLevel(Some(level)))
 }
 
 impl GlobalOption {
@@ -96,6 +114,7 @@ impl GlobalOption {
             GlobalOption::AnnouncePort(value) => globals.announce_port = value,
             GlobalOption::SentinelUser(value) => globals.sentinel_user = value,
             GlobalOption::SentinelPass(value) => globals.sentinel_pass = value,
+            GlobalOption::LogLevel(value) => globals.log_level = value,
         }
     }
 }
@@ -193,17 +212,19 @@ mod tests {
         let defaults = GlobalSettings::default();
         assert_eq!(
             get_line(&defaults, "*"),
-            "resolve-hostnames=no announce-hostnames=no announce-ip= announce-port=0 sentinel-user= sentinel-pass="
+            "resolve-hostnames=no announce-hostnames=no announce-ip= announce-port=0 sentinel-user= sentinel-pass= \
+             loglevel=notice"
         );
         let all = "Resolve-Hostnames YES announce-hostnames yes announce-ip ::1 announce-port 7 \
-                   sentinel-user u sentinel-pass p";
+                   sentinel-user u sentinel-pass p loglevel Debug";
         let changed = set_line(all).unwrap();
         assert_eq!(
             get_line(&changed, "*"),
             "resolve-hostnames=yes announce-hostnames=yes announce-ip=::1 announce-port=7 sentinel-user=u \
-             sentinel-pass=p"
+             sentinel-pass=p loglevel=debug"
         );
         assert_eq!(set_line("announce-ip '' announce-port 0 sentinel-user '' sentinel-pass ''"), Ok(defaults));
+        assert_eq!(get_line(&set_line("loglevel nothing").unwrap(), "log*"), "loglevel=nothing");
     }
 
     #[test]
@@ -226,6 +247,7 @@ mod tests {
             ("announce-port -1", "ERR Invalid value '-1' to SENTINEL CONFIG SET 'announce-port'"),
             ("resolve-hostnames maybe", "ERR Invalid value 'maybe' to SENTINEL CONFIG SET 'resolve-hostnames'"),
             ("announce-hostnames 1", "ERR Invalid value '1' to SENTINEL CONFIG SET 'announce-hostnames'"),
+            ("loglevel loud", "ERR Invalid value 'loud' to SENTINEL CONFIG SET 'loglevel'"),
             ("announce-ip a,b", "ERR Invalid value 'a,b' to SENTINEL CONFIG SET 'announce-ip'"),
             ("announce-port 1 Announce-Port 2", "ERR Duplicate argument 'Announce-Port' to SENTINEL CONFIG SET"),
             ("announce-port 1 announce-ip", "ERR Missing argument 'announce-ip' value"),

@@ -403,9 +403,10 @@ fn config_get_and_debug_are_maps_of_bulk_strings() {
     let view = view([]);
     assert_eq!(
         resp2(&ask(&view, "config get *")),
-        "*12\r\n$17\r\nresolve-hostnames\r\n$2\r\nno\r\n$18\r\nannounce-hostnames\r\n$2\r\nno\r\n\
+        "*14\r\n$17\r\nresolve-hostnames\r\n$2\r\nno\r\n$18\r\nannounce-hostnames\r\n$2\r\nno\r\n\
          $11\r\nannounce-ip\r\n$0\r\n\r\n$13\r\nannounce-port\r\n$1\r\n0\r\n\
-         $13\r\nsentinel-user\r\n$0\r\n\r\n$13\r\nsentinel-pass\r\n$0\r\n\r\n"
+         $13\r\nsentinel-user\r\n$0\r\n\r\n$13\r\nsentinel-pass\r\n$0\r\n\r\n\
+         $8\r\nloglevel\r\n$6\r\nnotice\r\n"
     );
     assert_eq!(
         fields(&ask(&view, "debug")).join(" "),

@@ -180,7 +180,11 @@ impl Stage {
                 Output::Resolve { name } => self.send_later(Parcel::Resolve(name)),
                 Output::RunScript { job, .. } => self.send_later(Parcel::ScriptStarts(job)),
                 Output::KillScript { job } => self.send_later(Parcel::ScriptEnds { job, end: ScriptEnd::Killed(9) }),
-                Output::Event(_) | Output::Notice(_) | Output::Answer { .. } | Output::Crash => {}
+                Output::Event(_)
+                | Output::Notice(_)
+                | Output::SetLogLevel(_)
+                | Output::Answer { .. }
+                | Output::Crash => {}
             }
         }
         if let Some(view) = self.engine.poll_view() {

@@ -61,6 +61,7 @@ impl Stage {
             }
             Output::Persist(seq) => self.line("disk", &format!("persist {}", seq.0)),
             Output::Resolve { name } => self.line("links", &format!("resolve {name}")),
+            Output::SetLogLevel(level) => self.line("log", &format!("log from {level:?} on")),
             Output::RunScript { path, args, .. } => self.line("script", &format!("run {path} {}", args.join(" | "))),
             Output::KillScript { .. } => self.line("script", "kill the script"),
             Output::Crash => {

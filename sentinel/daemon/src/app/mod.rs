@@ -183,7 +183,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         std::io::stdin().read_to_end(&mut lines).map_err(StartError::Stdin)?;
         source.stdin = Some(lines);
     }
-    let Loaded { config, warnings, keep, .. } = config::load(&source)?;
+    let Loaded { mut config, warnings, keep, .. } = config::load(&source)?;
+    config.globals.log_level = level(config.server.log.level);
     let server = &config.server;
     if server.tls.replication {
         return Err(StartError::Unsupported(

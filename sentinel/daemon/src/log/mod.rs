@@ -8,13 +8,19 @@ mod fields;
 mod format;
 mod sink;
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::OnceLock};
 
 use sentinel_core::{
     Notice,
     events::{Event, Level},
 };
-use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    fmt::MakeWriter,
+    layer::{Filter as LayerFilter, SubscriberExt},
+    reload,
+};
 
 use self::{fields::Fields, format::Line, sink::Sink};
 pub use self::{
@@ -39,23 +45,39 @@ pub struct Options {
 pub fn start(options: &Options) -> io::Result<Guard> {
     let (sink, guard) = Sink::start(options.file.clone())?;
     sink.serve_process();
-    let logs = subscriber(options.level, options.format, sink);
+    let (filter, handle) = reload::Layer::new(filter(options.level));
+    let logs = subscriber(filter, options.format, sink);
     tracing::subscriber::set_global_default(logs).map_err(io::Error::other)?;
+    // There is one log in a process.
+    let _ = FILTER.set(handle);
     Ok(guard)
 }
 
-fn subscriber<W>(level: Option<Level>, format: Format, writer: W) -> impl tracing::Subscriber + Send + Sync
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
-    let filter = tracing_subscriber::filter::Targets::new()
+/// How the filter of this process's log is changed.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
+
+/// Logs from this level on; none: nothing. Without a log it does nothing.
+pub fn set_level(level: Option<Level>) {
+    if let Some(handle) = FILTER.get() {
+        // Fails only if the log is gone.
+        let _ = handle.reload(filter(level));
+    }
+}
+
+fn filter(level: Option<Level>) -> Targets {
+    let own = level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level)));
+    Targets::new()
         // Libraries speak in their own terms: only what is wrong is of interest.
         .with_default(level.map_or(LevelFilter::OFF, |_| LevelFilter::WARN))
-        .with_target(
-            env!("CARGO_CRATE_NAME"),
-            level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))),
-        )
-        .with_target("sentinel", level.map_or(LevelFilter::OFF, |level| LevelFilter::from(tracing_level(level))));
+        .with_target(env!("CARGO_CRATE_NAME"), own)
+        .with_target("sentinel", own)
+}
+
+fn subscriber<W, F>(filter: F, format: Format, writer: W) -> impl tracing::Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    F: LayerFilter<Registry> + Send + Sync + 'static,
+{
     let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer).with_filter(filter);
     Registry::default().with(lines)
 }
@@ -150,7 +172,7 @@ mod tests {
     fn logged(level: Option<Level>, format: Format, say: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        tracing::subscriber::with_default(subscriber(level, format, move || writer.clone()), say);
+        tracing::subscriber::with_default(subscriber(filter(level), format, move || writer.clone()), say);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -209,6 +231,23 @@ mod tests {
         assert_eq!(marks(Some(Level::Notice)), "*#");
         assert_eq!(marks(Some(Level::Warning)), "#");
         assert_eq!(marks(None), "");
+    }
+
+    #[test]
+    fn the_level_can_be_changed_while_logging() {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let (filter, handle) = reload::Layer::new(super::filter(Some(Level::Notice)));
+        tracing::subscriber::with_default(subscriber(filter, Format::Text, move || writer.clone()), || {
+            let say = |text: &str| notice(&Notice { level: Level::Debug, master: None, text: text.to_owned() });
+            say("one");
+            handle.reload(super::filter(Some(Level::Debug))).unwrap();
+            say("two");
+            handle.reload(super::filter(None)).unwrap();
+            say("three");
+        });
+        let text = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        assert!(text.ends_with(". two\n") && text.lines().count() == 1, "{text}");
     }
 
     #[test]

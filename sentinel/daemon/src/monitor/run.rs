@@ -253,6 +253,7 @@ impl Monitor {
                     }
                 }
                 Output::Resolve { name } => self.links.look_up(name),
+                Output::SetLogLevel(level) => log::set_level(level),
                 Output::RunScript { job, path, args } => self.scripts.run(job, path, args),
                 Output::KillScript { job } => self.scripts.kill(job),
                 Output::Crash => {
