@@ -211,4 +211,14 @@ mod tests {
         settings.ping_period = Some(Duration::ZERO);
         assert_eq!(ping_period(&settings, &timing), MIN_PING_PERIOD);
     }
+
+    #[test]
+    fn weakness_19_commands_renamed_on_data_nodes_keep_their_names_for_peers() {
+        let mut settings = MasterSettings::new(Quorum::new(1).unwrap());
+        settings.rename_commands.insert("PING".to_owned(), "GUESS".to_owned());
+        let id = SentinelId::new(&"a".repeat(40)).unwrap();
+        let addr: HostPort = "127.0.0.1:6379".parse().unwrap();
+        assert_eq!(node_target(&id, &settings, addr.clone()).rename_commands["PING"], "GUESS");
+        assert!(peer_target(&id, &GlobalSettings::default(), addr).rename_commands.is_empty());
+    }
 }
