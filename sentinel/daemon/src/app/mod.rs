@@ -2,6 +2,7 @@
 
 mod identity;
 mod names;
+mod open_files;
 mod pid_file;
 mod process;
 mod signals;
@@ -56,6 +57,9 @@ pub enum StartError {
     /// The configured users cannot be had.
     #[error(transparent)]
     Access(#[from] serve::AccessError),
+    /// There is no room for a single client.
+    #[error(transparent)]
+    TooFewFiles(#[from] open_files::TooFewFiles),
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] serve::ListenError),
@@ -206,6 +210,11 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         level: level(server.log.level),
         format: launch.log_format.unwrap_or_default(),
         file: server.log.file.clone(),
+        syslog: server.log.syslog.then(|| log::Syslog {
+            ident: server.log.syslog_ident.clone(),
+            facility: server.log.syslog_facility,
+            socket: None,
+        }),
     };
     *log = Some(log::start(&options).map_err(StartError::Log)?);
     say_start();
@@ -215,11 +224,13 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     if let Way::InPlace(reason) = &way {
         tracing::warn!("{}", config::written_in_place(store.path(), reason));
     }
-    if server.log.syslog {
-        tracing::warn!(
-            "syslog-enabled: the system log gets nothing from here; let the supervisor forward standard output"
-        );
+    let granted = open_files::make_room(server.max_clients)?;
+    let all = granted.max_clients == server.max_clients;
+    for line in granted.said {
+        if all { tracing::info!("{line}") } else { tracing::warn!("{line}") }
     }
+    config.server.max_clients = granted.max_clients;
+    let server = &config.server;
     let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
     let listeners = Listeners::bind(&server.bind, config.globals.port, server.tcp_backlog)?;
     let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);

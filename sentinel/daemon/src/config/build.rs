@@ -68,6 +68,8 @@ pub(super) struct Builder {
     pub(super) state_file: Option<PathBuf>,
     /// Whether a `user` line stands elsewhere than in the main file, so that they cannot be written back there.
     pub(super) users_elsewhere: bool,
+    /// The users of the kept state, which stand in the place of the configured ones.
+    pub(super) kept_users: Option<Vec<String>>,
     /// The directory that relative paths are under, so far.
     pub(super) directory: PathBuf,
     /// Where secrets named in the configuration come from.
@@ -89,6 +91,7 @@ impl Builder {
             sentinel_lines: Vec::new(),
             state_file: None,
             users_elsewhere: false,
+            kept_users: None,
             directory: source.directory.clone(),
             environment: source.environment,
             references: Vec::new(),

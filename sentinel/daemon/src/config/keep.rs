@@ -21,6 +21,8 @@ pub struct Keep {
     pub(super) form: Form,
     /// The `user` lines, if they are kept in that file and nowhere else.
     pub(super) users: Option<UserLines>,
+    /// The users that stand in the kept state, as it was loaded.
+    pub(super) kept_users: Option<Vec<String>>,
 }
 
 /// The `user` lines that are to stand in the configuration from its next save on.
@@ -51,7 +53,7 @@ impl std::fmt::Debug for UserLines {
 
 impl Keep {
     /// Takes the `user` lines as they are changed. None where they cannot be written back: they are kept elsewhere, in
-    /// an included file or on the command line, or the configuration is never written.
+    /// an ACL file, or for a classic configuration in an included file or on the command line.
     pub fn user_lines(&self) -> Option<UserLines> {
         self.users.clone()
     }
@@ -88,6 +90,8 @@ pub(super) enum Form {
 pub(super) struct Base {
     pub(super) globals: GlobalSettings,
     pub(super) masters: BTreeMap<MasterName, (HostPort, MasterSettings)>,
+    /// What tells the configured users from others.
+    pub(super) users: String,
 }
 
 impl Base {
@@ -97,6 +101,6 @@ impl Base {
             .iter()
             .map(|(name, draft)| (name.clone(), (draft.addr.clone(), draft.settings.clone())))
             .collect();
-        Base { globals: builder.config.globals.clone(), masters }
+        Base { globals: builder.config.globals.clone(), masters, users: super::state::users_print(builder) }
     }
 }

@@ -52,7 +52,8 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
         (Some(file), _) => {
             state::take_file(&mut builder, &file)?;
             builder.close(is_toml)?;
-            return Ok(finish(builder, Keep { path: file, form: Form::State(base), users: None }));
+            let keep = Keep { path: file, form: Form::State(base), users: None, kept_users: None };
+            return Ok(finish(builder, keep));
         }
         (None, true) => {
             state::take_section(&mut builder, &source.path, bytes);
@@ -64,8 +65,7 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
         },
     };
     builder.close(is_toml)?;
-    let kept_here = !is_toml && builder.config.server.acl.file.is_none() && !builder.users_elsewhere;
-    Ok(finish(builder, Keep { path: path.to_owned(), form, users: kept_here.then(UserLines::default) }))
+    Ok(finish(builder, Keep { path: path.to_owned(), form, users: None, kept_users: None }))
 }
 
 /// Whether a file is TOML, by its name.
@@ -83,7 +83,11 @@ impl Builder {
     }
 }
 
-fn finish(builder: Builder, keep: Keep) -> Loaded {
+fn finish(builder: Builder, mut keep: Keep) -> Loaded {
+    // The lines of a classic configuration are changed where they stand; the kept state holds users from anywhere.
+    let here = !matches!(keep.form, Form::Classic { .. }) || !builder.users_elsewhere;
+    keep.users = (here && builder.config.server.acl.file.is_none()).then(UserLines::default);
+    keep.kept_users = builder.kept_users;
     Loaded { config: builder.config, warnings: builder.warnings, keep, places: builder.places }
 }
 

@@ -6,7 +6,7 @@ use sentinel_core::snapshot::Snapshot;
 use toml_edit::{DocumentMut, Item};
 
 use super::{
-    keep::{Base, Form, Keep, UserLines},
+    keep::{Form, Keep, UserLines},
     redo,
     rewrite::{Included, Text},
     state,
@@ -64,25 +64,33 @@ impl Renderer {
 
     /// The complete text for a snapshot. It loads again with equal state.
     pub fn render(&mut self, snapshot: &Snapshot) -> Vec<u8> {
+        let changed = self.keep.users.as_ref().and_then(UserLines::get);
+        let users = match &changed {
+            Some(users) => Some(users.iter().map(|(_, line)| line.clone()).collect()),
+            None => self.keep.kept_users.clone(),
+        };
         match (&mut self.seen, &self.keep.form) {
             (Seen::Classic { text, included }, _) => {
                 text.update(snapshot, included);
-                if let Some(users) = self.keep.users.as_ref().and_then(UserLines::get) {
-                    text.update_users(&users);
+                if let Some(users) = &changed {
+                    text.update_users(users);
                 }
                 text.to_bytes()
             }
-            (Seen::Toml { operator }, Form::Toml(base)) => with_section(operator, snapshot, base),
-            (_, Form::Toml(base) | Form::State(base)) => state::render(snapshot, base, false).into_bytes(),
+            (Seen::Toml { operator }, Form::Toml(base)) => {
+                with_section(operator, &state::render(snapshot, base, users.as_deref(), true))
+            }
+            (_, Form::Toml(base) | Form::State(base)) => {
+                state::render(snapshot, base, users.as_deref(), false).into_bytes()
+            }
             (_, Form::Classic { .. }) => unreachable!("the seen text has the form of the file"),
         }
     }
 }
 
-fn with_section(operator: &str, snapshot: &Snapshot, base: &Base) -> Vec<u8> {
+fn with_section(operator: &str, section: &str) -> Vec<u8> {
     let operator = operator.trim_end();
-    let section = state::render(snapshot, base, true);
-    if operator.is_empty() { section } else { format!("{operator}\n\n{section}") }.into_bytes()
+    if operator.is_empty() { section.to_owned() } else { format!("{operator}\n\n{section}") }.into_bytes()
 }
 
 /// A TOML configuration without its `[state]` section.

@@ -45,8 +45,18 @@ struct State {
     /// Masters that the configuration names but a command removed, with the address they had there.
     #[serde(default)]
     removed: BTreeMap<String, String>,
+    /// The users as commands left them, and a fingerprint of the configured ones.
+    users: Option<KeptUsers>,
     #[serde(default)]
     master: BTreeMap<String, MasterState>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptUsers {
+    was: String,
+    /// Whole lines: `user alice on ...`.
+    now: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,6 +224,9 @@ fn apply(builder: &mut Builder, site: &Site<'_>, state: &State) {
         take(builder, &site.directive(None, "myid", &["sentinel", "myid", id]));
     }
     builder.config.current_epoch = builder.config.current_epoch.max(Epoch::new(state.current_epoch.0));
+    if let Some(users) = &state.users {
+        apply_users(builder, site, users);
+    }
     for (name, address) in &state.removed {
         let removed = builder.masters.get(name.as_str()).is_some_and(|draft| draft.addr.to_string() == *address);
         if removed {
@@ -229,6 +242,41 @@ fn apply(builder: &mut Builder, site: &Site<'_>, state: &State) {
     for (name, master) in &state.master {
         apply_master(builder, site, name, master);
     }
+}
+
+fn apply_users(builder: &mut Builder, site: &Site<'_>, users: &KeptUsers) {
+    let note = site.directive(None, "users", &[]);
+    if users.was != users_print(builder) {
+        builder.warn(&note, "the configured users were edited after a command had changed them: the edited ones count");
+        return;
+    }
+    builder.config.server.acl.users.clear();
+    for line in &users.now {
+        let words = lexer::split(line.as_bytes()).unwrap_or_default();
+        let words: Vec<String> =
+            words.into_iter().skip(1).map(|word| String::from_utf8_lossy(&word).into_owned()).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        if let Err(refusal) = builder.user(&words) {
+            builder.refuse(&note, refusal);
+        }
+    }
+    builder.kept_users = Some(users.now.clone());
+}
+
+/// What tells the configured users from others. They may hold passwords, so that only a digest of them is kept.
+pub(super) fn users_print(builder: &Builder) -> String {
+    let mut digest = Sha256::new();
+    if let Some(password) = &builder.config.globals.requirepass {
+        digest.update(password.expose().as_bytes());
+    }
+    for user in &builder.config.server.acl.users {
+        for word in std::iter::once(&user.name).chain(&user.rules) {
+            digest.update(b"\0");
+            digest.update(word.as_bytes());
+        }
+        digest.update(b"\n");
+    }
+    format!("sha256:{}", super::hex(&digest.finalize()))
 }
 
 fn apply_master(builder: &mut Builder, site: &Site<'_>, name: &str, state: &MasterState) {
@@ -364,13 +412,21 @@ fn told(setting: &Setting) -> String {
 }
 
 /// Writes the state: under `[state]`, or as a whole file.
-pub(super) fn render(snapshot: &Snapshot, base: &Base, as_section: bool) -> String {
+///
+/// `users`: whole lines, if a command has changed them.
+pub(super) fn render(snapshot: &Snapshot, base: &Base, users: Option<&[String]>, as_section: bool) -> String {
     let mut root = Table::new();
     root.insert("myid", text(snapshot.id.as_str()));
     root.insert("current-epoch", epoch(snapshot.current_epoch));
     let changed = changes(&settings::of_sentinel(&base.globals), &settings::of_sentinel(&snapshot.globals));
     if !changed.is_empty() {
         root.insert("changed", Item::Table(changed));
+    }
+    if let Some(users) = users {
+        let mut kept = Table::new();
+        kept.insert("was", text(&base.users));
+        kept.insert("now", Item::Value(Value::Array(users.iter().map(String::as_str).collect())));
+        root.insert("users", Item::Table(kept));
     }
     let mut removed = Table::new();
     for (name, (addr, _)) in &base.masters {

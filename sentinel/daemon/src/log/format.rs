@@ -31,8 +31,7 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut parts = Parts::default();
-        event.record(&mut parts);
+        let parts = Parts::of(event);
         let level = *event.metadata().level();
         match self.0 {
             Format::Text => text(&mut writer, level, &parts.message),
@@ -82,12 +81,18 @@ fn json(writer: &mut dyn fmt::Write, level: tracing::Level, parts: Parts) -> fmt
 
 /// What one event of `tracing` is made of.
 #[derive(Default)]
-struct Parts {
-    message: String,
+pub(super) struct Parts {
+    pub(super) message: String,
     fields: Map<String, Value>,
 }
 
 impl Parts {
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let mut parts = Parts::default();
+        event.record(&mut parts);
+        parts
+    }
+
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.fields.insert(field.name().to_owned(), value.into());
     }

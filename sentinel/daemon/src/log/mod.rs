@@ -7,6 +7,7 @@
 mod fields;
 mod format;
 mod sink;
+mod syslog;
 
 use std::{io, path::PathBuf, sync::OnceLock};
 
@@ -22,10 +23,16 @@ use tracing_subscriber::{
     reload,
 };
 
-use self::{fields::Fields, format::Line, sink::Sink};
+use self::{
+    fields::Fields,
+    format::Line,
+    sink::{Sink, Target},
+    syslog::Datagram,
+};
 pub use self::{
     format::Format,
     sink::{Guard, flush},
+    syslog::Syslog,
 };
 
 /// Where the log goes and how it looks.
@@ -37,16 +44,26 @@ pub struct Options {
     pub format: Format,
     /// The file that lines are appended to; opened anew when it was moved away. None: the standard output.
     pub file: Option<PathBuf>,
+    /// The system log gets the same texts. None: it gets nothing.
+    pub syslog: Option<Syslog>,
 }
 
 /// Starts logging for the whole process. Lines are written until the guard is dropped, which waits for the last one.
 ///
 /// An error means that the file cannot be opened, or that the process logs already.
 pub fn start(options: &Options) -> io::Result<Guard> {
-    let (sink, guard) = Sink::start(options.file.clone())?;
+    let (sink, mut guard) = Sink::start(Target::of_file(options.file.clone())?)?;
     sink.serve_process();
+    let system = match &options.syslog {
+        Some(syslog) => {
+            let (sink, system) = Sink::start(Target::system(syslog))?;
+            guard = guard.and(system);
+            Some((syslog.clone(), sink))
+        }
+        None => None,
+    };
     let (filter, handle) = reload::Layer::new(filter(options.level));
-    let logs = subscriber(filter, options.format, sink);
+    let logs = subscriber(filter, options.format, sink, system);
     tracing::subscriber::set_global_default(logs).map_err(io::Error::other)?;
     // There is one log in a process.
     let _ = FILTER.set(handle);
@@ -73,13 +90,21 @@ fn filter(level: Option<Level>) -> Targets {
         .with_target("sentinel", own)
 }
 
-fn subscriber<W, F>(filter: F, format: Format, writer: W) -> impl tracing::Subscriber + Send + Sync
+/// Lines to a writer, and the same texts to the system log if there is one.
+fn subscriber<W, F>(
+    filter: F,
+    format: Format,
+    writer: W,
+    system: Option<(Syslog, Sink)>,
+) -> impl tracing::Subscriber + Send + Sync
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     F: LayerFilter<Registry> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer).with_filter(filter);
-    Registry::default().with(lines)
+    let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer);
+    let system =
+        system.map(|(syslog, sink)| tracing_subscriber::fmt::layer().event_format(Datagram(syslog)).with_writer(sink));
+    Registry::default().with(lines.and_then(system).with_filter(filter))
 }
 
 const fn tracing_level(level: Level) -> tracing::Level {
@@ -172,7 +197,7 @@ mod tests {
     fn logged(level: Option<Level>, format: Format, say: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        tracing::subscriber::with_default(subscriber(filter(level), format, move || writer.clone()), say);
+        tracing::subscriber::with_default(subscriber(filter(level), format, move || writer.clone(), None), say);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -238,7 +263,7 @@ mod tests {
         let memory = Memory::default();
         let writer = memory.clone();
         let (filter, handle) = reload::Layer::new(super::filter(Some(Level::Notice)));
-        tracing::subscriber::with_default(subscriber(filter, Format::Text, move || writer.clone()), || {
+        tracing::subscriber::with_default(subscriber(filter, Format::Text, move || writer.clone(), None), || {
             let say = |text: &str| notice(&Notice { level: Level::Debug, master: None, text: text.to_owned() });
             say("one");
             handle.reload(super::filter(Some(Level::Debug))).unwrap();

@@ -16,6 +16,8 @@ use std::{
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::syslog::{SOCKET, Socket, Syslog};
+
 /// How many lines may wait to be written. One more is lost, and counted.
 const WAITING_LINES: usize = 8192;
 
@@ -51,6 +53,15 @@ pub(super) struct Sink {
 pub struct Guard {
     jobs: SyncSender<Job>,
     thread: Option<JoinHandle<()>>,
+    other: Option<Box<Guard>>,
+}
+
+impl Guard {
+    /// Keeps another one, too.
+    pub(super) fn and(mut self, other: Guard) -> Self {
+        self.other = Some(Box::new(other));
+        self
+    }
 }
 
 impl std::fmt::Debug for Job {
@@ -76,12 +87,8 @@ impl Sink {
         let _ = RUNNING.set(self.jobs.clone());
     }
 
-    /// Starts the thread. Without a file, lines go to the standard output.
-    pub(super) fn start(file: Option<PathBuf>) -> io::Result<(Self, Guard)> {
-        let mut target = match file {
-            Some(path) => Target::File(LogFile::open(path)?),
-            None => Target::Stdout,
-        };
+    /// Starts the thread.
+    pub(super) fn start(mut target: Target) -> io::Result<(Self, Guard)> {
         let (jobs, queue) = mpsc::sync_channel(WAITING_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let sink = Sink { jobs: jobs.clone(), lost: Arc::clone(&lost) };
@@ -102,7 +109,7 @@ impl Sink {
                 }
             }
         })?;
-        Ok((sink, Guard { jobs, thread: Some(thread) }))
+        Ok((sink, Guard { jobs, thread: Some(thread), other: None }))
     }
 }
 
@@ -128,23 +135,39 @@ impl<'a> MakeWriter<'a> for Sink {
     }
 }
 
-enum Target {
+/// Where lines go.
+pub(super) enum Target {
     Stdout,
     File(LogFile),
+    System(Socket),
 }
 
 impl Target {
+    /// A file, or the standard output.
+    pub(super) fn of_file(file: Option<PathBuf>) -> io::Result<Self> {
+        Ok(match file {
+            Some(path) => Target::File(LogFile::open(path)?),
+            None => Target::Stdout,
+        })
+    }
+
+    /// The system log, which need not be there yet.
+    pub(super) fn system(syslog: &Syslog) -> Self {
+        Target::System(Socket::new(syslog.socket.clone().unwrap_or_else(|| SOCKET.into())))
+    }
+
     /// There is nobody to tell that the log cannot be written.
     fn write(&mut self, line: &[u8]) {
         let _ = match self {
             Target::Stdout => io::stdout().lock().write_all(line).and_then(|()| io::stdout().flush()),
             Target::File(file) => file.write(line),
+            Target::System(socket) => socket.send(line.trim_ascii_end()),
         };
     }
 }
 
 /// A log file that may be moved away at any time, as log rotation does.
-struct LogFile {
+pub(super) struct LogFile {
     path: PathBuf,
     file: File,
 }
@@ -198,7 +221,7 @@ mod tests {
     fn the_guard_waits_for_the_last_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let (mut sink, guard) = Sink::start(Some(path.clone())).unwrap();
+        let (mut sink, guard) = Sink::start(Target::of_file(Some(path.clone())).unwrap()).unwrap();
         for _ in 0..1000 {
             sink.write_all(b"line\n").unwrap();
         }

@@ -39,6 +39,18 @@ impl Listing {
         self.entries.insert(0, Entry { comments: Vec::new(), words });
     }
 
+    /// Puts other users, each a whole line, in the place of those that stand there.
+    pub(super) fn replace_users(&mut self, lines: &[String]) {
+        let is_user = |entry: &Entry| ["user", "users-file", "users-env"].contains(&entry.words[0].as_str());
+        let (users, rest): (Vec<Entry>, Vec<Entry>) = std::mem::take(&mut self.entries).into_iter().partition(is_user);
+        self.entries = rest;
+        self.tail.extend(users.into_iter().flat_map(|entry| entry.comments));
+        for line in lines {
+            let words = line.split(' ').map(str::to_owned).collect();
+            self.entries.push(Entry { comments: Vec::new(), words });
+        }
+    }
+
     /// No comment is lost: those whose place was not understood are put below everything.
     pub(super) fn rescue_comments(&mut self, text: &str) {
         let comments = self.entries.iter().flat_map(|entry| &entry.comments);

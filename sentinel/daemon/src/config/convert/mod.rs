@@ -63,6 +63,10 @@ pub fn convert(source: &Source, state_file: Option<&Path>) -> Result<Converted, 
     }
     let mut listing =
         if to_toml { from_classic::read(source, &bytes)? } else { from_toml::read(&String::from_utf8_lossy(&bytes)) };
+    // Users that commands changed stand in what was learnt, which has no place for them in the classic grammar.
+    if let Some(lines) = original.keep.kept_users.as_ref().filter(|_| !original.keep.is_separate()) {
+        listing.replace_users(lines);
+    }
     listing.rescue_comments(&String::from_utf8_lossy(&bytes));
 
     let other = Form { source, to_toml };
