@@ -2,7 +2,7 @@
 
 mod config_support;
 
-use std::fs;
+use std::{fmt::Write as _, fs};
 
 use config_support::Folder;
 use sentineld::config::{
@@ -154,12 +154,12 @@ fn with(key: Option<(&Key, &str, &str)>) -> String {
     };
     let mut text = line("");
     for section in ["server", "acl", "tls", "sentinel"] {
-        text += &format!("[{section}]\n{}", line(section));
+        let _ = write!(text, "[{section}]\n{}", line(section));
     }
     text += "[[master]]\n";
     for (name, value) in [("name", "\"m\""), ("address", "\"127.0.0.1:6379\""), ("quorum", "2")] {
         if key.is_none_or(|(key, _, _)| key.section != "master" || key.name != name) {
-            text += &format!("{name} = {value}\n");
+            let _ = writeln!(text, "{name} = {value}");
         }
     }
     text + &line("master")

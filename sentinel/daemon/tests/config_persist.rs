@@ -17,7 +17,7 @@ use sentinel_core::{
 };
 use sentineld::{
     config::{Keep, Source, load},
-    persist::{Disk, Outcome, Persister, RealDisk, Stamp, Step, Store},
+    persist::{Disk, Outcome, Persister, RealDisk, Stamp, Step, Store, Way},
 };
 use tempfile::NamedTempFile;
 
@@ -297,4 +297,46 @@ fn the_newest_snapshot_is_written_and_failures_are_tried_again() {
         Epoch::new(51),
         "closing finishes what was asked"
     );
+}
+
+#[test]
+fn what_cannot_be_replaced_any_more_is_written_in_place() {
+    /// The folder is read-only, or the file was mounted on its own after the start.
+    struct Stuck(Step, i32);
+    impl Disk for Stuck {
+        fn create(&mut self, target: &Path, replaces: Option<&Stamp>, private: bool) -> io::Result<NamedTempFile> {
+            if self.0 == Step::Create {
+                return Err(io::Error::from_raw_os_error(self.1));
+            }
+            RealDisk.create(target, replaces, private)
+        }
+        fn rename(&mut self, _: NamedTempFile, _: &Path) -> io::Result<()> {
+            Err(io::Error::from_raw_os_error(self.1))
+        }
+    }
+    let (eacces, ebusy, erofs, enospc) = (13, 16, 30, 28);
+    for (step, number, told_at_start) in
+        [(Step::Create, eacces, true), (Step::Create, erofs, true), (Step::Rename, ebusy, false)]
+    {
+        let folder = Folder::new();
+        let path = folder.file("s.conf", TEXT);
+        let (keep, snapshot) = start(&path);
+        let mut store = Store::on(Stuck(step, number), keep);
+        let way = store.check_writable().unwrap().clone();
+        assert_eq!(matches!(way, Way::InPlace(_)), told_at_start, "{step} {number}: {way:?}");
+        for epoch in 1..3 {
+            store.save(&at_epoch(&snapshot, epoch)).unwrap();
+            assert!(matches!(store.way(), Way::InPlace(_)));
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with(TEXT) && text.contains(&format!("current-epoch {epoch}\n")), "{text}");
+            assert!(!text.contains("redo"), "{text}");
+            assert_eq!(names(&folder), ["s.conf"]);
+        }
+    }
+    let folder = Folder::new();
+    let path = folder.file("s.conf", TEXT);
+    let (keep, snapshot) = start(&path);
+    let error = Store::on(Stuck(Step::Rename, enospc), keep).save(&snapshot).unwrap_err();
+    assert_eq!(error.step, Step::Rename, "a full disk is no reason to overwrite anything");
+    assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
 }
