@@ -54,6 +54,13 @@ fn promise(name: &str) -> Option<fn(&Config)> {
             assert_eq!(config.globals.announce_port, Some(36379));
             assert_eq!(config.globals.announce_ip.as_ref().map(ToString::to_string).as_deref(), Some("203.0.113.7"));
         },
+        "guards" => |config| {
+            let settings = &config.masters[0].settings;
+            assert!(settings.empty_master_failover && settings.promote_best_effort);
+            assert_eq!(settings.max_lag.map(std::num::NonZero::get), Some(64 << 20));
+            assert_eq!(settings.failover_pause.as_secs(), 600);
+            assert!(config.globals.hello_auth_key.is_some());
+        },
         "read-only-config" => |config| assert_eq!(config.masters.len(), 1),
         _ => return None,
     })

@@ -103,3 +103,86 @@ fn a_replica_that_may_not_be_hastened_takes_over_by_itself() {
     deployment.only_group().wait_until_linked(new);
     assert_eq!(events[0].count("+sdown"), 0, "{}", events[0].list());
 }
+
+fn coordinated(sentinel: &SentinelProcess) -> Result<String, String> {
+    let command = ["SENTINEL", "FAILOVER", "mymaster", "COORDINATED"];
+    sentinel.command(&command).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_coordinated_move_hands_over_and_a_writer_loses_nothing() {
+    if only_true_of_ours("it has no COORDINATED") {
+        return;
+    }
+    // Given an application that writes without a pause
+    let deployment = Deployment::of_ours(3).start();
+    let events = record_all(&deployment);
+    let ports: Vec<u16> = deployment.sentinels().iter().map(SentinelProcess::port).collect();
+    let writer = Writer::start(&ports, "mymaster", Duration::ZERO);
+    let old = deployment.only_group().master();
+
+    // When the master is moved, without loss or not at all
+    let told = Instant::now();
+    eventually("a replica is fit to be promoted", SOON * 2, || coordinated(&deployment.sentinels()[0]));
+    let new = deployment.wait_for_switch("mymaster", old.port());
+    writer.wait_for_write(new.port(), told, SOON);
+    deployment.only_group().wait_until_linked(new);
+
+    // Then it has handed over, and everything that was acknowledged is there
+    events[0].wait_for_any("+handed-over", SOON);
+    let missing = writer.finish().missing_from(new);
+    assert!(missing.is_empty(), "{} lost: {:?}", missing.len(), missing.first());
+}
+
+#[test]
+fn a_coordinated_move_that_is_not_possible_leaves_everything_as_it_was() {
+    if only_true_of_ours("it has no COORDINATED") {
+        return;
+    }
+    // Given an application that writes, and a replica that hangs: it can never catch up
+    let deployment = Deployment::of_ours(3).replicas(1).down_after(Duration::from_secs(10)).start();
+    let group = deployment.only_group();
+    let events = record_all(&deployment);
+    let ports: Vec<u16> = deployment.sentinels().iter().map(SentinelProcess::port).collect();
+    let writer = Writer::start(&ports, "mymaster", Duration::ZERO);
+    let (old, replica) = (group.master(), &group.replicas()[0]);
+    eventually("the replica is fit to be promoted", SOON * 2, || {
+        let command = ["SENTINEL", "FAILOVER", "mymaster", "COORDINATED", "DRYRUN"];
+        deployment.sentinels()[0].command::<String>(&command).map_err(|error| error.to_string())
+    });
+    replica.hang();
+
+    // When the master is to be moved all the same, then it is said why it was not
+    assert_eq!(coordinated(&deployment.sentinels()[0]), Ok("OK".to_owned()));
+    let why = events[0].wait_for_any("-failover-lossless", SOON);
+    assert!(why.payload.contains("has not caught up within"), "{why}");
+    events[0].wait_for_any("-failover-abort-not-lossless", SOON);
+    let aborted = Instant::now();
+    replica.resume();
+
+    // And the master is still the master, for everybody, and takes writes
+    writer.wait_for_write(old.port(), aborted, SOON);
+    assert_eq!(old.role().as_deref(), Some("master"));
+    eventually("the replica follows it", SOON, || replica.follows(old));
+    assert_eq!(deployment.named_ports("mymaster"), vec![Some(old.port()); 3]);
+    assert_eq!(events.iter().map(|it| it.count("+switch-master")).sum::<usize>(), 0);
+    let missing = writer.finish().missing_from(old);
+    assert!(missing.is_empty(), "{} lost: {:?}", missing.len(), missing.first());
+}
+
+#[test]
+fn a_coordinated_move_of_a_master_that_may_not_hand_over_is_refused() {
+    if only_true_of_ours("it has no COORDINATED") {
+        return;
+    }
+    // Given data nodes whose rules do not allow FAILOVER
+    let deployment = Deployment::of_ours(1).quorum(1).start_after(|groups| refuse(&groups[0], "-failover"));
+    let events = record_all(&deployment);
+
+    // When the master is to be moved, then it is said what is missing, and it stays
+    eventually("a replica is fit to be promoted", SOON * 2, || coordinated(&deployment.sentinels()[0]));
+    events[0].wait_for("-failover-lossless", |payload| payload.contains("grant +failover"), SOON);
+    events[0].wait_for_any("-failover-abort-not-lossless", SOON);
+    assert_eq!(deployment.only_group().master().role().as_deref(), Some("master"));
+    assert_eq!(events[0].count("+switch-master"), 0, "{}", events[0].list());
+}
