@@ -7,9 +7,10 @@
 //! empty. That it came back empty does end one convenience of ours, though: a failover that has begun is not called off
 //! for its sake, which the reference would not do for any master.
 //!
-//! Only proof counts. A run id that was another one before, a history that nobody knows, and a data set that cannot have
-//! been loaded from anywhere: no keys, or, without an append-only file, no more keys than changes since the start. And a
-//! replica that has told since then that it holds keys of the former history.
+//! Only proof counts. A run id that was another one before, and a data set of which nothing can have been loaded from
+//! anywhere: no keys, or, without an append-only file, no more keys than changes since the start. And a replica that has
+//! told since then that it holds keys of a history that the master has left. That the master still knows that history
+//! proves nothing: a file of before the first key says as much.
 
 use std::fmt;
 
@@ -31,7 +32,7 @@ pub(crate) struct Holdings {
     loading: bool,
     /// `rdb_changes_since_last_save`
     changes: Option<u64>,
-    /// `rdb_last_load_keys_loaded`, of Redis 7.0 and later
+    /// `rdb_last_load_keys_loaded` and `_expired`, of Redis 7.0 and later
     loaded: Option<u64>,
     /// `aof_enabled`
     append_only: Option<bool>,
@@ -43,7 +44,10 @@ impl Holdings {
         match field {
             "loading" | "async_loading" => self.loading |= value == "1",
             "rdb_changes_since_last_save" => self.changes = value.parse().ok(),
-            "rdb_last_load_keys_loaded" => self.loaded = value.parse().ok(),
+            "rdb_last_load_keys_loaded" | "rdb_last_load_keys_expired" => {
+                let keys: Option<u64> = value.parse().ok();
+                self.loaded = keys.map(|keys| self.loaded.unwrap_or(0).saturating_add(keys));
+            }
             "aof_enabled" => self.append_only = Some(value == "1"),
             _ if field.strip_prefix("db").is_some_and(|number| number.parse::<u32>().is_ok()) => {
                 let keys = value.split(',').find_map(|part| part.strip_prefix("keys="));
@@ -70,7 +74,7 @@ impl Holdings {
         let all_are_new = self.append_only == Some(false)
             && self.loaded == Some(0)
             && self.changes.is_some_and(|changes| keys <= changes);
-        Some(keys == 0 || all_are_new)
+        Some(self.loaded.unwrap_or(0) == 0 && (keys == 0 || all_are_new))
     }
 
     /// The keys it is certain to hold.
@@ -113,7 +117,6 @@ impl Watch<'_> {
     pub(crate) fn judge_emptiness(&mut self, id: NodeId, rebooted: bool) {
         let now = self.ctx.mono();
         if id == self.master.current {
-            let unknown = !self.master.lineage.knows(&self.master.node().info.history);
             let node = self.master.node_mut();
             if rebooted {
                 node.restart = Some(Restart::Unclear);
@@ -121,8 +124,8 @@ impl Watch<'_> {
             if node.restart == Some(Restart::Unclear) && node.role == Role::Master {
                 node.restart = match node.info.holdings.began_empty() {
                     None => Some(Restart::Unclear),
-                    Some(true) if unknown => Some(Restart::Empty { noticed_at: now }),
-                    Some(_) => Some(Restart::WithData),
+                    Some(true) => Some(Restart::Empty { noticed_at: now }),
+                    Some(false) => Some(Restart::WithData),
                 };
                 if matches!(node.restart, Some(Restart::Empty { .. })) {
                     // They may lose their data at any moment: what they said before does not count.
@@ -224,6 +227,8 @@ mod tests {
         // What an append-only file brings back counts as changes.
         assert_eq!(with(&fresh.replace("aof_enabled:0", "aof_enabled:1")), Some(false));
         assert_eq!(with(&fresh.replace("loaded:0", "loaded:5")), Some(false));
+        let flushed = "#_Keyspace rdb_last_load_keys_loaded:0 rdb_last_load_keys_expired:5";
+        assert_eq!(read(flushed).began_empty(), Some(false), "they were there, and too old");
         assert_eq!(with("rdb_changes_since_last_save:5"), Some(false), "an old server does not tell what it loaded");
     }
 }

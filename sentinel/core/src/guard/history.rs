@@ -65,11 +65,6 @@ impl Lineage {
         news
     }
 
-    /// Whether a data set has an id of ours, or tells none.
-    pub(crate) fn knows(&self, history: &History) -> bool {
-        !self.excludes(history)
-    }
-
     /// Whether it is certain that a data set is another one.
     fn excludes(&self, history: &History) -> bool {
         !self.0.is_empty() && history.id.is_some() && !history.ids().any(|id| self.0.contains(id))
