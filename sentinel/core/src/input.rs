@@ -118,6 +118,8 @@ pub enum LinkFault {
     Unresolved(String),
     /// The instance wants other credentials, or permits too little.
     Denied(String),
+    /// TLS is not agreed on, mostly since one side does not trust the certificate of the other.
+    Untrusted(String),
     /// An established connection was closed by the other side.
     Closed,
     /// Connecting took too long, or any other failure of the transport.
@@ -130,6 +132,7 @@ impl std::fmt::Display for LinkFault {
             LinkFault::Refused => f.write_str("connection refused"),
             LinkFault::Unresolved(why) => write!(f, "host name does not resolve: {why}"),
             LinkFault::Denied(why) => write!(f, "not permitted: {why}"),
+            LinkFault::Untrusted(why) => write!(f, "TLS: {why}"),
             LinkFault::Closed => f.write_str("connection closed by the other side"),
             LinkFault::Failed(why) => f.write_str(why),
         }

@@ -461,6 +461,7 @@ fn fault() -> impl Strategy<Value = LinkFault> {
         Just(LinkFault::Refused),
         Just(LinkFault::Failed("timed out".into())),
         Just(LinkFault::Denied("WRONGPASS".into())),
+        Just(LinkFault::Untrusted("unknown issuer".into())),
         Just(LinkFault::Unresolved("no such host".into())),
     ]
 }

@@ -10,3 +10,4 @@ pub mod persist;
 mod random;
 mod scripts;
 pub mod serve;
+pub mod tls;

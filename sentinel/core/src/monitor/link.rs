@@ -71,6 +71,7 @@ impl Context {
         link.state = LinkState::Up { link: id, since, local };
         link.attempts = 0;
         link.refusals = 0;
+        link.told = None;
         link.heard_at = since;
         self.closed_links = self.closed_links.saturating_sub(1);
         self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
@@ -95,14 +96,19 @@ impl Context {
         self.timers.disarm(&Timer::Ping(endpoint.clone()));
         self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
         let denied = matches!(fault, LinkFault::Denied(_));
-        if was_up {
+        let distrusted = matches!(fault, LinkFault::Untrusted(_));
+        if distrusted && link.told.as_ref() != Some(fault) {
+            // What an operator has to put right is told whenever it becomes another thing.
+            self.notice(Level::Warning, None, format!("Cannot connect to {}: {fault}", link.target.addr));
+            link.told = Some(fault.clone());
+        } else if was_up {
             self.notice(Level::Debug, None, format!("The link to {} is down: {fault}", link.target.addr));
         } else if first_failure && !denied {
             // What is denied is told by an event.
             self.notice(Level::Verbose, None, format!("Cannot connect to {}: {fault}", link.target.addr));
         }
         // Who is not let in fills the log there with every attempt.
-        let pause = if denied { MAX_RECONNECT_PAUSE } else { self.reconnect_pause(link.attempts) };
+        let pause = if denied || distrusted { MAX_RECONNECT_PAUSE } else { self.reconnect_pause(link.attempts) };
         let at = self.mono() + pause;
         self.arm(Timer::Reconnect(endpoint.clone()), at);
     }

@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
-    input::{LinkId, RequestId},
+    input::{LinkFault, LinkId, RequestId},
     output::Target,
     state::{Denials, MasterKey},
     time::Instant,
@@ -28,6 +28,8 @@ pub(crate) struct Link {
     pub(crate) refusals: u32,
     /// What it does not let us do.
     pub(crate) denials: Denials,
+    /// The refusal that was told since the link was last up.
+    pub(crate) told: Option<LinkFault>,
     /// What was sent and not answered.
     pub(crate) in_flight: BTreeMap<RequestId, Asked>,
     pub(crate) vitals: Arc<Vitals>,
@@ -94,6 +96,7 @@ impl Link {
             attempts: 0,
             refusals: 0,
             denials: Denials::default(),
+            told: None,
             in_flight: BTreeMap::new(),
             vitals: Vitals::new(now),
             ping_period: Duration::from_secs(1),

@@ -21,11 +21,12 @@ use crate::{
     log,
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
-    serve::{self, Access, Listeners},
+    serve::{self, Access, ListenError, Listeners, SocketFile},
+    tls::{Tls, TlsError},
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
-use signals::Signals;
+use signals::{Signal, Signals};
 
 /// Why a Sentinel did not start. The texts that the reference has too are its own.
 #[derive(Debug, thiserror::Error)]
@@ -66,9 +67,14 @@ pub enum StartError {
     /// A new identity could not be made durable.
     #[error("the identity of this Sentinel cannot be saved: {0}")]
     Identity(crate::persist::SaveError),
-    /// Something is configured that would be silently insecure without being supported.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// Certificates, keys or options of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Nobody could connect.
+    #[error(
+        "Configured to not listen anywhere, exiting. Set `port`, `tls-port` or `unixsocket`, and `bind` an address"
+    )]
+    NotListening,
     /// The system refused a thread, a socket, or random numbers.
     #[error("{what}: {error}")]
     System {
@@ -109,16 +115,20 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
             eprintln!("{}", refusal_of_content(error, look));
             return;
         }
-        StartError::Listen(error) => vec![
+        StartError::Listen(ListenError::Port { address, port, directive, source }) => vec![
             format!(
-                "Warning: Could not create server TCP listening socket {}:{}: bind: {}",
-                error.address,
-                error.port,
-                config::system_text(&error.source)
+                "Warning: Could not create server TCP listening socket {address}:{port}: bind: {}",
+                config::system_text(source)
             ),
-            format!("Failed listening on port {} (TCP), aborting.", error.port),
-            "help: free the port, or change `port` or `bind`".to_owned(),
+            format!(
+                "Failed listening on port {port} ({}), aborting.",
+                if *directive == "port" { "TCP" } else { "TLS" }
+            ),
+            format!("help: free the port, or change `{directive}` or `bind`"),
         ],
+        StartError::Tls(error) => {
+            vec![error.to_string(), "Failed to configure TLS. Check logs for more info.".to_owned()]
+        }
         error => error.to_string().lines().map(str::to_owned).collect(),
     };
     for line in lines {
@@ -170,7 +180,9 @@ struct Prepared {
     snapshot: Snapshot,
     store: Store,
     access: Access,
+    tls: Tls,
     listeners: Listeners,
+    unix_socket: Option<SocketFile>,
     pid_file: Option<PidFile>,
 }
 
@@ -190,12 +202,6 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     let Loaded { mut config, warnings, keep, .. } = config::load(&source)?;
     config.globals.log_level = level(config.server.log.level);
     let server = &config.server;
-    if server.tls.replication {
-        return Err(StartError::Unsupported(
-            "tls-replication is not supported yet, and nothing is sent unencrypted in its place: remove it, or use a \
-             tunnel",
-        ));
-    }
     let users = keep.user_lines();
     let mut store = Store::new(keep);
     let way = store.check_writable()?.clone();
@@ -232,7 +238,11 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     config.server.max_clients = granted.max_clients;
     let server = &config.server;
     let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
-    let listeners = Listeners::bind(&server.bind, config.globals.port, server.tcp_backlog)?;
+    let (tls, warnings) = Tls::load(&server.tls)?;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let (listeners, unix_socket) = listen(&config, &tls)?;
     let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);
     let snapshot = with_identity(&config, &mut store)?;
     Ok(Ready::Go(Box::new(Prepared {
@@ -241,7 +251,9 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         snapshot,
         store,
         access,
+        tls,
         listeners,
+        unix_socket,
         pid_file,
     })))
 }
@@ -260,6 +272,21 @@ fn say_start() {
     tracing::info!("monotonic clock: POSIX clock_gettime");
 }
 
+/// Everything that is listened on.
+fn listen(config: &Config, tls: &Tls) -> Result<(Listeners, Option<SocketFile>), StartError> {
+    let server = &config.server;
+    let (mut listeners, backlog) = (Listeners::default(), server.tcp_backlog);
+    if config.globals.port != 0 {
+        listeners.add_port(&server.bind, config.globals.port, backlog)?;
+    }
+    if let (Some(port), Some(incoming)) = (server.tls.port, tls.incoming()) {
+        listeners.add_tls_port(&server.bind, port, backlog, incoming)?;
+    }
+    let socket = server.unix_socket.as_ref();
+    let file = socket.map(|path| listeners.add_unix_socket(path, server.unix_socket_mode, backlog)).transpose()?;
+    if listeners.is_empty() { Err(StartError::NotListening) } else { Ok((listeners, file)) }
+}
+
 /// The durable state to start from. A Sentinel without an identity gets one, on disk before anybody hears of it.
 fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartError> {
     if let Some(id) = &config.id {
@@ -274,7 +301,7 @@ fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartEr
 }
 
 fn serve(prepared: Prepared) -> Result<Exit, StartError> {
-    let Prepared { config, config_file, snapshot, store, access, listeners, pid_file } = prepared;
+    let Prepared { config, config_file, snapshot, store, access, tls, listeners, unix_socket, pid_file } = prepared;
     let clock = Clock::start();
     tracing::info!("Running mode=sentinel, port={}.", listeners.port());
     tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
@@ -291,7 +318,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     let setup = monitor::Setup {
         boot: Boot { names: names::resolved(&snapshot), snapshot, timing: Timing::default(), seed },
         clock,
-        dialer: Dialer::new(config.server.bind_source),
+        dialer: Dialer::new(config.server.bind_source, tls.outgoing().cloned()),
         store,
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;
@@ -305,12 +332,24 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         .map_err(system("no random numbers for a run id"))?;
 
     let mut defect = false;
+    let tls = Arc::new(tls);
     let served = runtime.block_on(async {
         process::tell_supervisor(config.server.supervised, process::State::Ready);
         let stop = async {
-            tokio::select! {
-                signal = signals.stop() => tracing::warn!("Received {signal} scheduling shutdown..."),
-                () = monitor.ended() => defect = true,
+            loop {
+                tokio::select! {
+                    signal = signals.next() => match signal {
+                        Signal::Stop(name) => {
+                            tracing::warn!("Received {name} scheduling shutdown...");
+                            return;
+                        }
+                        Signal::Hangup => reload(&tls).await,
+                    },
+                    () = monitor.ended() => {
+                        defect = true;
+                        return;
+                    }
+                }
             }
         };
         serve::run(listeners, config.server.clone(), access, identity, seam, stop).await
@@ -327,12 +366,38 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         tracing::info!("Removing the pid file.");
         file.remove();
     }
+    if let Some(file) = unix_socket {
+        file.remove();
+    }
     if defect {
         tracing::warn!("the monitor was ended by a defect of this program: please report what is printed above");
         return Ok(Exit::Defect);
     }
     tracing::warn!("Sentinel is now ready to exit, bye bye...");
     Ok(if served.is_ok() { Exit::Success } else { Exit::Failure })
+}
+
+/// Reads certificates and keys again, away from the clients. When something is wrong with them the old ones stay in use.
+async fn reload(tls: &Arc<Tls>) {
+    if !tls.is_used() {
+        return;
+    }
+    let reading = tokio::task::spawn_blocking({
+        let tls = Arc::clone(tls);
+        move || tls.reload()
+    });
+    match reading.await {
+        Ok(Ok(warnings)) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            tracing::info!("TLS: certificates, keys and authorities were read again; new connections use them");
+        }
+        Ok(Err(error)) => {
+            tracing::warn!("TLS: the certificates were not replaced, those read before stay in use: {error}");
+        }
+        Err(error) => tracing::warn!("TLS: the certificates were not replaced: {error}"),
+    }
 }
 
 const fn level(level: LogLevel) -> Option<sentinel_core::events::Level> {

@@ -1,16 +1,24 @@
-//! Signals: two stop the process, two are ignored.
+//! Signals: two stop the process, one has certificates read again.
 
 use std::io;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    /// The end, with the signal's name.
+    Stop(&'static str),
+    /// Certificates and keys are to be read again. The configuration is not, as in the reference, which ignores this one.
+    Hangup,
+}
 
 /// Listens for the signals that concern a Sentinel. SIGPIPE is ignored by every Rust program.
 #[derive(Debug)]
 pub(super) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    /// Listened to so that it does not end the process; the file is not read again, as in the reference.
-    _hangup: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
+    hangup: unix::Signal,
 }
 
 impl Signals {
@@ -19,15 +27,16 @@ impl Signals {
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            _hangup: signal(SignalKind::hangup())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Waits for a signal to stop, and names it.
-    pub(super) async fn stop(&mut self) -> &'static str {
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => Signal::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Signal::Stop("SIGINT"),
+            _ = self.hangup.recv() => Signal::Hangup,
         }
     }
 }

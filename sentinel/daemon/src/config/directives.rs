@@ -31,6 +31,7 @@ const HEEDED: &[(&str, Support)] = &[
     ("port", Support::Built),
     ("protected-mode", Support::Built),
     ("proto-max-bulk-len", Support::Built),
+    ("rename-command", Support::Built),
     ("requirepass", Support::Built),
     ("supervised", Support::Built),
     ("syslog-enabled", Support::Built),
@@ -39,30 +40,30 @@ const HEEDED: &[(&str, Support)] = &[
     ("tcp-backlog", Support::Built),
     ("tcp-keepalive", Support::Built),
     ("timeout", Support::Built),
+    ("tls-auth-clients", Support::Built),
+    ("tls-ca-cert-dir", Support::Built),
+    ("tls-ca-cert-file", Support::Built),
+    ("tls-cert-file", Support::Built),
+    ("tls-ciphers", Support::Built),
+    ("tls-ciphersuites", Support::Built),
+    ("tls-client-cert-file", Support::Built),
+    ("tls-client-key-file", Support::Built),
+    ("tls-client-key-file-pass", Support::Built),
+    ("tls-dh-params-file", Support::Built),
+    ("tls-key-file", Support::Built),
+    ("tls-key-file-pass", Support::Built),
+    ("tls-port", Support::Built),
+    ("tls-prefer-server-ciphers", Support::Built),
+    ("tls-protocols", Support::Built),
+    ("tls-replication", Support::Built),
+    ("tls-session-cache-size", Support::Built),
+    ("tls-session-cache-timeout", Support::Built),
+    ("tls-session-caching", Support::Built),
+    ("unixsocket", Support::Built),
+    ("unixsocketperm", Support::Built),
     ("user", Support::Built),
     ("loadmodule", Support::Unbuilt("modules are never loaded: nothing that the module would add is there")),
-    ("rename-command", Support::Unbuilt("commands of this Sentinel keep their names and stay callable")),
-    ("tls-auth-clients", Support::Unbuilt(NO_TLS)),
-    ("tls-ca-cert-dir", Support::Unbuilt(NO_TLS)),
-    ("tls-ca-cert-file", Support::Unbuilt(NO_TLS)),
-    ("tls-cert-file", Support::Unbuilt(NO_TLS)),
-    ("tls-ciphers", Support::Unbuilt(NO_TLS)),
-    ("tls-ciphersuites", Support::Unbuilt(NO_TLS)),
-    ("tls-client-cert-file", Support::Unbuilt(NO_TLS)),
-    ("tls-client-key-file", Support::Unbuilt(NO_TLS)),
-    ("tls-client-key-file-pass", Support::Unbuilt(NO_TLS)),
-    ("tls-dh-params-file", Support::Unbuilt(NO_TLS)),
-    ("tls-key-file", Support::Unbuilt(NO_TLS)),
-    ("tls-key-file-pass", Support::Unbuilt(NO_TLS)),
-    ("tls-port", Support::Unbuilt(NO_TLS)),
-    ("tls-prefer-server-ciphers", Support::Unbuilt(NO_TLS)),
-    ("tls-protocols", Support::Unbuilt(NO_TLS)),
-    ("tls-replication", Support::Unbuilt(NO_TLS)),
-    ("unixsocket", Support::Unbuilt("this Sentinel listens on TCP only")),
-    ("unixsocketperm", Support::Unbuilt("this Sentinel listens on TCP only")),
 ];
-
-const NO_TLS: &str = "TLS is not available: connections from here are not encrypted and there is no TLS port";
 
 /// Everything else that a data node of 7.0 knows.
 const DATA_NODE: &str = "\
@@ -96,7 +97,7 @@ const DATA_NODE: &str = "\
     shutdown-on-sigint shutdown-on-sigterm shutdown-timeout slave-announce-ip slave-announce-port \
     slave-ignore-maxmemory slave-lazy-flush slave-priority slave-read-only slave-serve-stale-data slaveof \
     slowlog-log-slower-than slowlog-max-len socket-mark-id stop-writes-on-bgsave-error stream-node-max-bytes \
-    stream-node-max-entries tls-cluster tls-session-cache-size tls-session-cache-timeout tls-session-caching \
+    stream-node-max-entries tls-cluster \
     tracking-table-max-keys zset-max-listpack-entries zset-max-listpack-value zset-max-ziplist-entries \
     zset-max-ziplist-value";
 

@@ -130,8 +130,16 @@ impl Builder {
             "tls-ciphers" => server.tls.ciphers = text(word),
             "tls-ciphersuites" => server.tls.ciphersuites = text(word),
             "tls-prefer-server-ciphers" => server.tls.prefer_server_ciphers = value::yes_no(word)?,
-            // The parameters of an old key exchange that TLS here never offers.
-            "tls-dh-params-file" => {}
+            "tls-dh-params-file" => server.tls.dh_params_file = path(word),
+            "tls-session-caching" => server.tls.session_caching = value::yes_no(word)?,
+            // 0 is the reference's "without limit", which is none to rely on.
+            "tls-session-cache-size" => {
+                let size = value::int32(word, 0..=INT_MAX)?;
+                server.tls.session_cache_size = if size == 0 { 20_480 } else { size as usize };
+            }
+            "tls-session-cache-timeout" => {
+                server.tls.session_cache_timeout = Duration::from_secs(value::int32(word, 0..=INT_MAX)?.into());
+            }
             _ => return Err(bad_directive("remove the line")),
         }
         Ok(())

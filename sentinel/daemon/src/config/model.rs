@@ -25,11 +25,17 @@ pub struct Config {
 
 impl Config {
     /// The durable state of a Sentinel that starts with this configuration under the given identity.
+    ///
+    /// The port that hellos announce is that of TLS, if others are to be reached over TLS, too.
     pub fn snapshot(&self, id: SentinelId) -> Snapshot {
+        let mut globals = self.globals.clone();
+        if let Some(port) = self.server.tls.port.filter(|_| self.server.tls.replication) {
+            globals.port = port;
+        }
         Snapshot {
             id,
             current_epoch: self.current_epoch,
-            globals: self.globals.clone().into(),
+            globals: globals.into(),
             masters: self.masters.iter().cloned().map(Into::into).collect(),
         }
     }
@@ -265,7 +271,7 @@ impl std::fmt::Debug for AclUser {
 }
 
 /// Encryption, incoming and outgoing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Listens beside `port`. None: not.
     pub port: Option<u16>,
@@ -285,7 +291,7 @@ pub struct Tls {
     pub client_key_file_pass: Option<sentinel_core::types::Secret>,
     /// Authorities that are trusted, in one file.
     pub ca_cert_file: Option<PathBuf>,
-    /// Authorities that are trusted, one a file.
+    /// Authorities that are trusted, in files with hashed names.
     pub ca_cert_dir: Option<PathBuf>,
     /// Whether clients must show a certificate.
     pub auth_clients: ClientCertificates,
@@ -297,6 +303,40 @@ pub struct Tls {
     pub ciphersuites: Option<String>,
     /// Whether the server's order of ciphers counts.
     pub prefer_server_ciphers: bool,
+    /// Parameters for a key exchange that is never offered.
+    pub dh_params_file: Option<PathBuf>,
+    /// Whether clients may resume their sessions. Default yes.
+    pub session_caching: bool,
+    /// How many sessions are remembered. Default 20,480.
+    pub session_cache_size: usize,
+    /// How long a session may be resumed. Default 300 s.
+    pub session_cache_timeout: Duration,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Tls {
+            port: None,
+            replication: false,
+            cert_file: None,
+            key_file: None,
+            key_file_pass: None,
+            client_cert_file: None,
+            client_key_file: None,
+            client_key_file_pass: None,
+            ca_cert_file: None,
+            ca_cert_dir: None,
+            auth_clients: ClientCertificates::default(),
+            protocols: None,
+            ciphers: None,
+            ciphersuites: None,
+            prefer_server_ciphers: false,
+            dh_params_file: None,
+            session_caching: true,
+            session_cache_size: 20_480,
+            session_cache_timeout: Duration::from_secs(300),
+        }
+    }
 }
 
 /// Whether clients must show a certificate.

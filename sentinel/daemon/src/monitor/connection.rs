@@ -11,6 +11,8 @@ use redis::Value;
 use sentinel_core::LinkFault;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf, ReadHalf, WriteHalf};
 
+use crate::tls;
+
 /// The longest value accepted from an instance, in bytes. INFO, the longest one expected, has some kilobytes.
 ///
 /// More than this without a complete value closes the connection, so that no instance can make this process grow.
@@ -48,7 +50,7 @@ impl Connection {
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
         let (input, output) = tokio::io::split(transport);
         Connection {
-            input: Bounded { inner: BufReader::with_capacity(16 * 1024, input), left: LONGEST_VALUE },
+            input: Bounded { inner: BufReader::with_capacity(16 * 1024, input), left: LONGEST_VALUE, untrusted: None },
             parsing: Decoder::new(),
             output,
             unwritten: bytes::BytesMut::new(),
@@ -73,7 +75,7 @@ impl Connection {
                             self.input.left = LONGEST_VALUE;
                             Step::Received(value)
                         }
-                        Err(error) => Step::Broken(fault(&error)),
+                        Err(error) => Step::Broken(self.input.untrusted.take().unwrap_or_else(|| fault(&error))),
                     };
                 }
                 written = self.output.write_buf(&mut self.unwritten), if !self.unwritten.is_empty() => {
@@ -108,6 +110,9 @@ fn fault(error: &redis::RedisError) -> LinkFault {
 /// Why writing ended.
 fn broken(error: &io::Error) -> LinkFault {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, WriteZero};
+    if let Some(why) = tls::Failure::of(error) {
+        return LinkFault::Untrusted(why.to_string());
+    }
     match error.kind() {
         ConnectionReset | ConnectionAborted | BrokenPipe | WriteZero => LinkFault::Closed,
         _ => LinkFault::Failed(error.to_string()),
@@ -118,6 +123,8 @@ fn broken(error: &io::Error) -> LinkFault {
 struct Bounded<R> {
     inner: R,
     left: usize,
+    /// What TLS ended the connection for. With TLS 1.3 a certificate may be refused after the handshake.
+    untrusted: Option<LinkFault>,
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
@@ -127,7 +134,10 @@ impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if let Err(error) = ready!(Pin::new(&mut self.inner).poll_read(cx, buf)) {
+            self.untrusted = tls::Failure::of(&error).map(|why| LinkFault::Untrusted(why.to_string()));
+            return Poll::Ready(Err(error));
+        }
         self.left = self.left.saturating_sub(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }

@@ -10,7 +10,8 @@ use std::{
 use sentinel_core::{LinkFault, types::HostPort};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::{connection::Transport, inbox::Outbox, resolve::Resolver};
+use super::{connection::Transport, handshake::HANDSHAKE_TIMEOUT, inbox::Outbox, link, resolve::Resolver};
+use crate::tls;
 
 /// How long one attempt may take to resolve the name and to connect.
 ///
@@ -22,6 +23,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Dialer {
     resolver: Resolver,
     source: Option<IpAddr>,
+    tls: Option<Arc<tls::Outgoing>>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -38,9 +40,10 @@ pub(super) struct Dialed {
 }
 
 impl Dialer {
-    /// Connections leave from `source` (`bind-source-addr`), or from the address the system chooses.
-    pub fn new(source: Option<IpAddr>) -> Self {
-        Dialer { source, ..Dialer::default() }
+    /// Connections leave from `source` (`bind-source-addr`), or from the address the system chooses, and are encrypted
+    /// if there is something to do it with (`tls-replication`).
+    pub fn new(source: Option<IpAddr>, tls: Option<Arc<tls::Outgoing>>) -> Self {
+        Dialer { source, tls, ..Dialer::default() }
     }
 
     /// Tells what every name resolves to from now on.
@@ -73,7 +76,12 @@ impl Dialer {
         let stream = tokio::time::timeout(CONNECT_TIMEOUT, attempt).await.unwrap_or_else(|_| {
             Err(LinkFault::Failed(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())))
         })?;
-        Ok(Dialed { local: stream.local_addr().ok().map(|addr| addr.ip()), transport: Box::new(stream) })
+        let local = stream.local_addr().ok().map(|addr| addr.ip());
+        let transport = match &self.tls {
+            None => Box::new(stream),
+            Some(tls) => encrypted(tls, stream).await?,
+        };
+        Ok(Dialed { transport, local })
     }
 
     async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
@@ -85,6 +93,18 @@ impl Dialer {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+async fn encrypted(tls: &tls::Outgoing, stream: TcpStream) -> Result<Box<dyn Transport>, LinkFault> {
+    let to = stream.peer_addr().map_err(|error| refused_or_failed(&error))?;
+    let handshake = async {
+        match tls.connect(stream, to.ip()).await {
+            Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
+            Err(tls::Failure::Refused(why)) => Err(LinkFault::Untrusted(why)),
+            Err(tls::Failure::Broken(why)) => Err(LinkFault::Failed(why)),
+        }
+    };
+    link::within(HANDSHAKE_TIMEOUT, handshake).await
 }
 
 fn refused_or_failed(error: &io::Error) -> LinkFault {

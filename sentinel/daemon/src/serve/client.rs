@@ -4,7 +4,6 @@ use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
     fmt::Write as _,
-    net::SocketAddr,
     rc::Rc,
     task::Waker,
 };
@@ -16,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     acl::{Account, Users},
+    guest::Address,
     outbox::Outbox,
     table::Command,
 };
@@ -29,9 +29,9 @@ pub(crate) struct Client {
     /// Grows by connection and is never used again.
     pub(crate) id: u64,
     /// Where it connects from.
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Address,
     /// Where it connected to.
-    pub(crate) local: SocketAddr,
+    pub(crate) local: Address,
     /// The descriptor of its socket, for CLIENT LIST.
     pub(crate) descriptor: i32,
     connected: Instant,
@@ -141,7 +141,7 @@ impl Client {
     /// A client that has just connected.
     pub(crate) fn new(
         id: u64,
-        (peer, local): (SocketAddr, SocketAddr),
+        (peer, local): (Address, Address),
         descriptor: i32,
         users: &Users,
         limits: OutputLimits,
@@ -288,7 +288,12 @@ impl Client {
             String::from_utf8_lossy(&state.name),
             now.duration_since(self.connected).as_secs(),
             now.duration_since(state.active).as_secs(),
-            if state.subscriptions() > 0 { "P" } else { "N" },
+            match (state.subscriptions() > 0, matches!(self.peer, Address::Local(_))) {
+                (true, true) => "PU",
+                (true, false) => "P",
+                (false, true) => "U",
+                (false, false) => "N",
+            },
             state.channels.len(),
             state.patterns.len(),
         );

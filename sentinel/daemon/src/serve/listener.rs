@@ -1,31 +1,92 @@
 //! Sockets that clients connect to.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _},
+    os::fd::OwnedFd,
+    os::unix::{
+        fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+        net::UnixListener,
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use rustix::fs::{Mode, OFlags, fstat, open};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::config::BindAddress;
+use crate::{
+    config::{BindAddress, system_text},
+    tls,
+};
 
 /// Sockets that are bound and listen. Connections wait in them until [`run`](super::run) serves them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listeners {
-    sockets: Vec<TcpListener>,
+    doors: Vec<Door>,
 }
 
-/// An address that cannot be listened on.
+/// One socket, and how it is spoken on.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// TCP.
+    Plain(TcpListener),
+    /// TLS over TCP.
+    Encrypted(TcpListener, Arc<tls::Incoming>),
+    /// A Unix socket, and its path as configured.
+    Local(UnixListener, PathBuf),
+}
+
+/// A socket that cannot be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} port {port}: {source}; free the port, or change `port` or `bind`")]
-pub struct ListenError {
-    /// As it stands in the configuration.
-    pub address: String,
-    /// The port.
-    pub port: u16,
-    /// What the system says.
-    pub source: io::Error,
+#[non_exhaustive]
+pub enum ListenError {
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address} port {port}: {source}; free the port, or change `{directive}` or `bind`")]
+    Port {
+        /// As it stands in the configuration.
+        address: String,
+        /// The port.
+        port: u16,
+        /// `port` or `tls-port`.
+        directive: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The Unix socket cannot be made.
+    #[error("Failed opening Unix socket: {what}: {}; change `unixsocket`, or remove what is at {}", system_text(.source), .path.display())]
+    Local {
+        /// Its path.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// The file of a Unix socket.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    /// The file itself, so that no later one can get its number as long as this exists.
+    file: Option<OwnedFd>,
+}
+
+impl SocketFile {
+    /// Removes it, unless another process has put its own there meanwhile.
+    pub fn remove(self) {
+        let ours = self.file.as_ref().and_then(|file| fstat(file).ok()).map(|ours| (ours.st_dev, ours.st_ino));
+        let found = fs::symlink_metadata(&self.path).ok().map(|found| (found.dev(), found.ino()));
+        if ours.is_none() || ours != found {
+            return;
+        }
+        tracing::info!("Removing the unix socket file.");
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::warn!("the Unix socket {} cannot be removed: {error}", self.path.display());
+        }
+    }
 }
 
 impl Listeners {
@@ -36,45 +97,132 @@ impl Listeners {
     /// # Errors
     ///
     /// When an address that is not optional cannot be bound, or none at all can.
-    pub fn bind(addresses: &[BindAddress], mut port: u16, backlog: u32) -> Result<Self, ListenError> {
-        let mut sockets = Vec::new();
-        let mut skipped = None;
-        for bind in addresses {
-            let failed = |source| ListenError { address: bind.address.clone(), port, source };
-            let listening = resolve(&bind.address, port)
-                .and_then(|addresses| addresses.into_iter().map(|address| listen(address, backlog)).collect());
-            let listening: Vec<TcpListener> = match listening {
-                Ok(listening) => listening,
-                Err(error) if bind.optional && is_absent(&error) => {
-                    skipped = Some(failed(error));
-                    continue;
-                }
-                Err(error) => return Err(failed(error)),
-            };
-            if port == 0 {
-                // What the system chose for the first address holds for all.
-                port = listening.first().and_then(|socket| socket.local_addr().ok()).map_or(0, |local| local.port());
-            }
-            sockets.extend(listening);
-        }
-        match skipped {
-            Some(error) if sockets.is_empty() => Err(error),
-            _ => Ok(Self { sockets }),
-        }
+    pub fn bind(addresses: &[BindAddress], port: u16, backlog: u32) -> Result<Self, ListenError> {
+        let mut listeners = Self::default();
+        listeners.add_port(addresses, port, backlog)?;
+        Ok(listeners)
     }
 
-    /// The addresses that are listened on.
+    /// The same beside what there is.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn add_port(&mut self, addresses: &[BindAddress], port: u16, backlog: u32) -> Result<(), ListenError> {
+        let sockets = bind_all(addresses, port, backlog, "port")?;
+        self.doors.extend(sockets.into_iter().map(Door::Plain));
+        Ok(())
+    }
+
+    /// The same for a port on which TLS is spoken.
+    ///
+    /// # Errors
+    ///
+    /// As for [`bind`](Self::bind).
+    pub fn add_tls_port(
+        &mut self,
+        addresses: &[BindAddress],
+        port: u16,
+        backlog: u32,
+        tls: &Arc<tls::Incoming>,
+    ) -> Result<(), ListenError> {
+        let sockets = bind_all(addresses, port, backlog, "tls-port")?;
+        self.doors.extend(sockets.into_iter().map(|socket| Door::Encrypted(socket, Arc::clone(tls))));
+        Ok(())
+    }
+
+    /// Makes a Unix socket and listens on it. One that a process left behind is replaced, anything else is not: there the
+    /// reference removes what it finds. With mode 0 the permissions are as the umask leaves them.
+    ///
+    /// The file is to be removed when the process ends.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made.
+    pub fn add_unix_socket(&mut self, path: &Path, mode: u32, backlog: u32) -> Result<SocketFile, ListenError> {
+        let failed = |what| move |source| ListenError::Local { path: path.to_owned(), what, source };
+        match fs::symlink_metadata(path) {
+            Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(failed("unlink"))?,
+            Ok(_) => return Err(failed("bind")(io::Error::other("there is a file that is no socket"))),
+            Err(_) => {}
+        }
+        let bound = || {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            socket.bind(&SockAddr::unix(path)?)?;
+            socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+            io::Result::Ok(socket)
+        };
+        let socket = bound().map_err(failed("bind"))?;
+        // Absolute, so that it is found again whatever the working directory is then.
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let file = open(&absolute, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok();
+        let file = SocketFile { path: absolute, file };
+        if mode != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("chmod"))?;
+        }
+        self.doors.push(Door::Local(socket.into(), path.to_owned()));
+        Ok(file)
+    }
+
+    /// The addresses that are listened on: those of `port` before those of `tls-port`.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect()
+        self.doors.iter().filter_map(Door::address).collect()
     }
 
-    /// The port, 0 if nothing is listened on.
+    /// The port, that of TLS if there is no other, 0 without any.
     pub fn port(&self) -> u16 {
         self.addresses().first().map_or(0, SocketAddr::port)
     }
 
-    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
-        self.sockets
+    /// Whether nobody can connect.
+    pub const fn is_empty(&self) -> bool {
+        self.doors.is_empty()
+    }
+
+    pub(super) fn into_doors(self) -> Vec<Door> {
+        self.doors
+    }
+}
+
+impl Door {
+    fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Door::Plain(socket) | Door::Encrypted(socket, _) => socket.local_addr().ok(),
+            Door::Local(..) => None,
+        }
+    }
+}
+
+fn bind_all(
+    addresses: &[BindAddress],
+    mut port: u16,
+    backlog: u32,
+    directive: &'static str,
+) -> Result<Vec<TcpListener>, ListenError> {
+    let mut sockets = Vec::new();
+    let mut skipped = None;
+    for bind in addresses {
+        let failed = |source| ListenError::Port { address: bind.address.clone(), port, directive, source };
+        let listening = resolve(&bind.address, port)
+            .and_then(|addresses| addresses.into_iter().map(|address| listen(address, backlog)).collect());
+        let listening: Vec<TcpListener> = match listening {
+            Ok(listening) => listening,
+            Err(error) if bind.optional && is_absent(&error) => {
+                skipped = Some(failed(error));
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        if port == 0 {
+            // What the system chose for the first address holds for all.
+            port = listening.first().and_then(|socket| socket.local_addr().ok()).map_or(0, |local| local.port());
+        }
+        sockets.extend(listening);
+    }
+    match skipped {
+        Some(error) if sockets.is_empty() => Err(error),
+        _ => Ok(sockets),
     }
 }
 
@@ -152,7 +300,33 @@ mod tests {
     fn a_port_in_use_is_named_in_the_error() {
         let first = Listeners::bind(&[at("127.0.0.1", false)], 0, 16).unwrap();
         let error = Listeners::bind(&[at("127.0.0.1", true)], first.port(), 16).unwrap_err();
-        assert_eq!(error.source.kind(), io::ErrorKind::AddrInUse);
+        let ListenError::Port { source, .. } = &error else { panic!("{error}") };
+        assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
         assert!(error.to_string().contains(&format!("127.0.0.1 port {}", first.port())), "{error}");
+    }
+
+    #[test]
+    fn a_unix_socket_left_behind_is_replaced_and_a_file_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.sock");
+        // A listener that is dropped leaves its file, as a killed process does.
+        let first = Listeners::default().add_unix_socket(&path, 0o700, 16).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let mut listeners = Listeners::default();
+        let second = listeners.add_unix_socket(&path, 0, 16).unwrap();
+        assert!(!listeners.is_empty() && listeners.port() == 0);
+        first.remove();
+        assert!(path.exists(), "it belongs to the second one now");
+        second.remove();
+        assert!(!path.exists());
+
+        fs::write(&path, "precious").unwrap();
+        let error = Listeners::default().add_unix_socket(&path, 0, 16).unwrap_err().to_string();
+        assert!(error.starts_with("Failed opening Unix socket: bind: there is a file"), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), b"precious");
+        let missing = folder.path().join("no/such.sock");
+        let error = Listeners::default().add_unix_socket(&missing, 0, 16).unwrap_err().to_string();
+        assert!(error.contains("bind: No such file or directory; change `unixsocket`"), "{error}");
     }
 }

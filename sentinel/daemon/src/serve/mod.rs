@@ -10,6 +10,7 @@
 mod acl;
 mod client;
 mod command;
+mod guest;
 mod listener;
 mod outbox;
 mod pubsub;
@@ -21,16 +22,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    cell::Cell,
-    future::Future,
-    io,
-    net::{IpAddr, SocketAddr},
-    os::fd::AsRawFd as _,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::Cell, future::Future, io, rc::Rc, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
@@ -38,17 +30,24 @@ use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::Fu
 use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now};
 use sentinel_resp::Reply;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
 
-use self::{acl::Users, client::Client, pubsub::Hub, registry::Registry, stats::Stats};
+use self::{
+    acl::Users,
+    client::Client,
+    guest::{Address, Entrance, Guest},
+    pubsub::Hub,
+    registry::Registry,
+    stats::Stats,
+};
 use crate::config;
 
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
-pub use listener::{ListenError, Listeners};
+pub use listener::{ListenError, Listeners, SocketFile};
 
 /// The version of the reference whose behaviour clients may rely on.
 pub const REDIS_VERSION: &str = "7.0.15";
@@ -153,13 +152,13 @@ pub async fn run(
         room: Cell::default(),
         answers: Cell::default(),
     });
-    let sockets = listeners.into_sockets().into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+    let entrances = listeners.into_doors().into_iter().map(Entrance::open).collect::<io::Result<Vec<_>>>()?;
     let tasks = tokio::task::LocalSet::new();
     tasks
         .run_until(async {
             let mut accepting = JoinSet::new();
-            for socket in sockets {
-                accepting.spawn_local(accept(Rc::clone(&server), socket));
+            for entrance in entrances {
+                accepting.spawn_local(accept(Rc::clone(&server), entrance));
             }
             let publishing = async {
                 while let Some(event) = events.recv().await {
@@ -180,12 +179,12 @@ pub async fn run(
         .await
 }
 
-async fn accept(server: Rc<Server>, socket: TcpListener) {
+async fn accept(server: Rc<Server>, entrance: Entrance) {
     loop {
-        match socket.accept().await {
-            Ok((stream, peer)) => {
+        match entrance.next().await {
+            Ok(guest) => {
                 server.stats.connections.add(1);
-                welcome(&server, stream, peer);
+                welcome(&server, guest);
             }
             // One that was lost before it was accepted is nobody's problem.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -198,40 +197,71 @@ async fn accept(server: Rc<Server>, socket: TcpListener) {
     }
 }
 
-fn welcome(server: &Rc<Server>, stream: TcpStream, peer: SocketAddr) {
-    if let Some(refusal) = refusal(server, peer) {
-        server.stats.rejected.add(1);
-        // As much as the fresh socket takes at once; nobody waits for the rest.
-        let _ = stream.try_write(format!("-{refusal}\r\n").as_bytes());
-        return;
-    }
-    let prepared = listener::prepare(&stream, server.settings.tcp_keepalive);
-    let (Ok(()), Ok(local)) = (&prepared, stream.local_addr()) else {
-        tracing::debug!(client = %peer, ?prepared, "a client was gone before it was served");
+fn welcome(server: &Rc<Server>, guest: Guest) {
+    let prepared = guest.tcp().map_or(Ok(()), |stream| listener::prepare(stream, server.settings.tcp_keepalive));
+    let (Ok(()), Ok((ends, descriptor))) = (&prepared, guest.ends()) else {
+        tracing::debug!(?prepared, "a client was gone before it was served");
         return;
     };
+    if let Some(refusal) = refusal(server, &guest, &ends.0) {
+        server.stats.rejected.add(1);
+        guest.turn_away(refusal);
+        return;
+    }
     // Registered before anything else is accepted, so that no burst of connections gets past the bound.
-    let (descriptor, limits) = (stream.as_raw_fd(), server.settings.output_limits);
-    let (client, registration) =
-        server.clients.add(|id| Client::new(id, (peer, local), descriptor, &server.users, limits));
+    let limits = server.settings.output_limits;
+    let (client, registration) = server.clients.add(|id| Client::new(id, ends, descriptor, &server.users, limits));
     let server = Rc::clone(server);
-    tokio::task::spawn_local(async move {
-        session::serve(&server, &client, stream).await;
-        drop(registration);
-    });
+    // A task of its own kind for each, so that no client costs the memory that another kind needs.
+    match guest {
+        Guest::Plain(stream, _) => tokio::task::spawn_local(async move {
+            let _registration = registration;
+            session::serve(&server, &client, stream).await;
+        }),
+        Guest::Local(stream, _) => tokio::task::spawn_local(async move {
+            let _registration = registration;
+            session::serve(&server, &client, stream).await;
+        }),
+        Guest::Encrypted(stream, _, tls) => tokio::task::spawn_local(async move {
+            let _registration = registration;
+            if let Some(stream) = tls.accept(stream, &client.peer).await {
+                serve_encrypted(&server, &client, stream).await;
+            }
+        }),
+    };
+}
+
+async fn serve_encrypted(server: &Rc<Server>, client: &Rc<Client>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if is_protected_from(&client.peer, &server.settings, &server.users) {
+        server.stats.rejected.add(1);
+        let refusal = format!("-{PROTECTED}\r\n");
+        // It may not want to hear it.
+        let _ = tokio::time::timeout(session::FAREWELL, stream.write_all(refusal.as_bytes())).await;
+    } else {
+        session::serve(server, client, &mut stream).await;
+    }
+    if client.was_cut().is_none() {
+        // The last answers may still be inside, and who reads to the end is told that it is the end.
+        let _ = tokio::time::timeout(session::FAREWELL, stream.shutdown()).await;
+    }
 }
 
 /// Why this connection is not served, if it is not.
-fn refusal(server: &Server, peer: SocketAddr) -> Option<&'static str> {
+fn refusal(server: &Server, guest: &Guest, peer: &Address) -> Option<&'static str> {
     if server.clients.len() >= server.settings.max_clients as usize {
         return Some("ERR max number of clients reached");
     }
-    is_protected_from(peer.ip(), &server.settings, &server.users).then_some(PROTECTED)
+    let can_hear = !matches!(guest, Guest::Encrypted(..));
+    (can_hear && is_protected_from(peer, &server.settings, &server.users)).then_some(PROTECTED)
 }
 
-/// Whether protected mode keeps this host out: nobody set a password, and it is another host.
-fn is_protected_from(peer: IpAddr, settings: &config::Server, users: &Users) -> bool {
-    settings.protected_mode && users.is_open() && !peer.to_canonical().is_loopback()
+/// Whether protected mode keeps this client out: nobody set a password, and it is on another host.
+fn is_protected_from(peer: &Address, settings: &config::Server, users: &Users) -> bool {
+    let is_near = match peer {
+        Address::Ip(peer) => peer.ip().to_canonical().is_loopback(),
+        Address::Local(_) => true,
+    };
+    settings.protected_mode && users.is_open() && !is_near
 }
 
 const PROTECTED: &str = "DENIED Redis is running in protected mode: without a password for the default user it accepts \

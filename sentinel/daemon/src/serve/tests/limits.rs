@@ -1,6 +1,9 @@
 //! What a client that misbehaves costs: itself.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 use sentinel_core::{
@@ -11,7 +14,7 @@ use sentinel_core::{
 use super::harness::{PATIENCE, Peer, Port};
 use crate::{
     config::{self, OutputLimit},
-    serve::{Access, acl::Users, is_protected_from},
+    serve::{Access, acl::Users, guest::Address, is_protected_from},
 };
 
 /// The number behind `field=` in a line of CLIENT LIST.
@@ -167,15 +170,16 @@ fn protected_mode_lets_this_host_in_and_others_only_with_a_password() {
     let on = config::Server { protected_mode: true, ..config::Server::default() };
     let (open, locked) =
         (Users::new(Access::with_password(None)), Users::new(Access::with_password(Some(&Secret::new("x")))));
-    let ip = |text: &str| text.parse().expect("an address");
+    let ip = |text: &str| Address::Ip(SocketAddr::new(text.parse().expect("an address"), 1));
     for own in ["127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1"] {
-        assert!(!is_protected_from(ip(own), &on, &open), "{own}");
+        assert!(!is_protected_from(&ip(own), &on, &open), "{own}");
     }
     for other in ["192.0.2.1", "2001:db8::1", "0.0.0.0"] {
-        assert!(is_protected_from(ip(other), &on, &open), "{other}");
-        assert!(!is_protected_from(ip(other), &on, &locked), "{other}");
-        assert!(!is_protected_from(ip(other), &config::Server::default(), &open), "{other}");
+        assert!(is_protected_from(&ip(other), &on, &open), "{other}");
+        assert!(!is_protected_from(&ip(other), &on, &locked), "{other}");
+        assert!(!is_protected_from(&ip(other), &config::Server::default(), &open), "{other}");
     }
+    assert!(!is_protected_from(&Address::Local("/run/s.sock".into()), &on, &open));
 }
 
 /// Words that mean something somewhere, and bytes that mean nothing.
