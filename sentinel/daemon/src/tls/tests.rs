@@ -211,9 +211,9 @@ async fn a_certificate_that_is_listed_itself_is_trusted_and_issues_nothing() {
     // Signed by nobody known, and no authority
     let key = stranger.issue("leaf", |_| {});
     // Whoever has its key signs another one with it
-    let forger = rcgen::Issuer::new(CertificateParams::new(vec!["leaf".to_owned()]).unwrap(), key);
+    let leaf = rcgen::Issuer::new(CertificateParams::new(vec!["leaf".to_owned()]).unwrap(), key);
     let forged_key = KeyPair::generate().unwrap();
-    let forged = CertificateParams::new(vec!["forged".to_owned()]).unwrap().signed_by(&forged_key, &forger).unwrap();
+    let forged = CertificateParams::new(vec!["forged".to_owned()]).unwrap().signed_by(&forged_key, &leaf).unwrap();
     fs::write(stranger.path("forged.crt"), forged.pem()).unwrap();
     fs::write(stranger.path("forged.key"), forged_key.serialize_pem()).unwrap();
 
@@ -242,6 +242,17 @@ async fn an_optional_certificate_may_be_missing_but_not_wrong() {
     ping(&load(&strange), &optional).await.unwrap_err();
 }
 
+/// Sends a megabyte, and takes one.
+async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let (mut from, mut to) = tokio::io::split(stream);
+    let (sending, receiving) = (async { to.write_all(&vec![7; 1 << 20]).await.unwrap() }, async {
+        let mut all = vec![0; 1 << 20];
+        from.read_exact(&mut all).await.unwrap();
+        assert!(all.iter().all(|byte| *byte == 7));
+    });
+    tokio::join!(sending, receiving);
+}
+
 #[tokio::test]
 async fn a_megabyte_gets_through_a_narrow_pipe_and_nobody_flushes() {
     let issuer = Issuer::new();
@@ -253,15 +264,6 @@ async fn a_megabyte_gets_through_a_narrow_pipe_and_nobody_flushes() {
     let (client, server) = tokio::join!(connector.connect(name, near), tls.incoming().unwrap().accept(far, &"a test"));
     let client = stream::Stream::new(tokio_rustls::TlsStream::from(client.unwrap()), explain::Side::Connecting);
 
-    async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
-        let (mut from, mut to) = tokio::io::split(stream);
-        let (sending, receiving) = (async { to.write_all(&vec![7; 1 << 20]).await.unwrap() }, async {
-            let mut all = vec![0; 1 << 20];
-            from.read_exact(&mut all).await.unwrap();
-            assert!(all.iter().all(|byte| *byte == 7));
-        });
-        tokio::join!(sending, receiving);
-    }
     let both = async { tokio::join!(echo(client), echo(server.unwrap())) };
     tokio::time::timeout(Duration::from_secs(60), both).await.expect("nothing is stuck inside");
 }
