@@ -1,10 +1,12 @@
 //! Masters, their replicas and the Sentinels that watch them.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::authority::Authority;
 use crate::node::DataNode;
 use crate::programs::Kind;
 use crate::sentinel::{Fields, SentinelProcess};
@@ -34,6 +36,7 @@ pub struct DeploymentBuilder {
     monitor_host: String,
     sentinel_lines: Vec<String>,
     data_lines: Vec<String>,
+    authority: Option<Arc<Authority>>,
 }
 
 impl DeploymentBuilder {
@@ -116,6 +119,13 @@ impl DeploymentBuilder {
         self
     }
 
+    /// Nothing is spoken but TLS, with certificates of this authority, by which all know each other.
+    #[must_use]
+    pub fn encrypted_by(mut self, authority: &Arc<Authority>) -> Self {
+        self.authority = Some(Arc::clone(authority));
+        self
+    }
+
     /// Starts everything and waits until every Sentinel knows every other one and every replica.
     pub fn start(self) -> Deployment {
         self.start_after(|_| {})
@@ -136,7 +146,13 @@ impl DeploymentBuilder {
         for (index, kind) in self.kinds.iter().enumerate() {
             let label = format!("sentinel-{}-{}", index + 1, kind.name());
             let lines = self.sentinel_config(index, &deployment.groups);
-            let sentinel = SentinelProcess::start(deployment.folder.path(), &label, *kind, &lines);
+            let folder = deployment.folder.path();
+            let sentinel = match &self.authority {
+                Some(authority) => {
+                    SentinelProcess::start_encrypted(folder, &label, *kind, &lines, &authority.lines(&label))
+                }
+                None => SentinelProcess::start(folder, &label, *kind, &lines),
+            };
             deployment.sentinels.push(sentinel);
         }
         deployment.wait_until_discovered();
@@ -145,7 +161,14 @@ impl DeploymentBuilder {
 
     fn start_group(&self, folder: &TempDir, name: &str) -> Group {
         let start = |label: &str, replica_of, lines: &[String]| {
-            DataNode::start(folder.path(), &format!("{name}-{label}"), replica_of, lines)
+            let label = format!("{name}-{label}");
+            match &self.authority {
+                Some(authority) => {
+                    let tls = authority.lines(&label);
+                    DataNode::start_encrypted(folder.path(), &label, replica_of, lines, &tls)
+                }
+                None => DataNode::start(folder.path(), &label, replica_of, lines),
+            }
         };
         let master = start("first", None, &self.data_lines);
         let port = master.port();
@@ -250,6 +273,7 @@ impl Deployment {
             monitor_host: "127.0.0.1".to_owned(),
             sentinel_lines: Vec::new(),
             data_lines: Vec::new(),
+            authority: None,
         }
     }
 

@@ -22,7 +22,9 @@
 
 #![allow(clippy::missing_panics_doc, reason = "a fixture reports by panicking: that is what fails the test")]
 
+mod authority;
 mod deployment;
+mod doors;
 mod events;
 mod node;
 mod ports;
@@ -34,6 +36,7 @@ mod sentinel;
 mod wait;
 mod writer;
 
+pub use authority::{Authority, Pair, lines as tls_lines};
 pub use deployment::{Deployment, DeploymentBuilder, Group};
 pub use events::{Event, EventRecorder};
 pub use node::{DataNode, Dataset};

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::{Connection, FromRedisValue, RedisResult};
+use redis::{Connection, FromRedisValue, IntoConnectionInfo, RedisResult};
 
+use crate::doors;
 use crate::ports::free_port;
 use crate::process::{ServerProcess, last_lines};
 use crate::programs;
@@ -30,14 +31,31 @@ pub enum Dataset {
 pub struct DataNode {
     label: String,
     port: u16,
+    /// What the port is called on the command line.
+    option: &'static str,
     folder: PathBuf,
     process: Mutex<Option<ServerProcess>>,
 }
 
 impl DataNode {
+    /// The same on a port that speaks TLS only, as `tls` says. The fixtures reach it by its Unix socket.
+    pub fn start_encrypted(
+        parent: &Path,
+        label: &str,
+        replica_of: Option<u16>,
+        lines: &[String],
+        tls: &[String],
+    ) -> Self {
+        Self::begin(parent, label, replica_of, lines, Some(tls))
+    }
+
     /// Starts a node in the new folder `<parent>/<label>`, as a replica of the port `replica_of` if there is one, and waits
     /// until it answers. `lines` are added to its configuration.
     pub fn start(parent: &Path, label: &str, replica_of: Option<u16>, lines: &[String]) -> Self {
+        Self::begin(parent, label, replica_of, lines, None)
+    }
+
+    fn begin(parent: &Path, label: &str, replica_of: Option<u16>, lines: &[String], tls: Option<&[String]>) -> Self {
         let folder = parent.join(label);
         fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let port = free_port();
@@ -55,13 +73,20 @@ impl DataNode {
         if let Some(master) = replica_of {
             writeln!(config, "replicaof 127.0.0.1 {master}").expect("a String takes all text");
         }
-        for line in lines {
+        let encrypted = tls.map(|tls| [doors::lines(port, &folder), tls.to_vec()].concat());
+        for line in encrypted.iter().flatten().chain(lines) {
             config.push_str(line);
             config.push('\n');
         }
         fs::write(folder.join("redis.conf"), config)
             .unwrap_or_else(|error| panic!("{label}: cannot write its configuration: {error}"));
-        let node = Self { label: label.to_owned(), port, folder, process: Mutex::new(None) };
+        let node = Self {
+            label: label.to_owned(),
+            port,
+            option: if tls.is_some() { "--tls-port" } else { "--port" },
+            folder,
+            process: Mutex::new(None),
+        };
         node.launch(port);
         node.wait_until_it_answers();
         node
@@ -193,7 +218,7 @@ impl DataNode {
         let process = ServerProcess::start(
             &self.label,
             &programs::redis_server(),
-            &[self.folder.join("redis.conf").into(), "--port".into(), port.to_string().into()],
+            &[self.folder.join("redis.conf").into(), self.option.into(), port.to_string().into()],
             &self.folder,
         );
         *self.lock() = Some(process);
@@ -233,7 +258,11 @@ pub(crate) fn connect(port: u16) -> RedisResult<Connection> {
 
 /// The same with another limit, for connecting and for every answer.
 pub(crate) fn connect_with(port: u16, limit: Duration) -> RedisResult<Connection> {
-    let connection = redis::Client::open(("127.0.0.1", port))?.get_connection_with_timeout(limit)?;
+    let client = match doors::of(port) {
+        Some(socket) => redis::Client::open(redis::ConnectionAddr::Unix(socket).into_connection_info()?)?,
+        None => redis::Client::open(("127.0.0.1", port))?,
+    };
+    let connection = client.get_connection_with_timeout(limit)?;
     connection.set_read_timeout(Some(limit))?;
     connection.set_write_timeout(Some(limit))?;
     Ok(connection)

@@ -68,6 +68,11 @@ impl ServerProcess {
         self.signal(Signal::CONT);
     }
 
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// SIGTERM, and waits for an orderly end.
     ///
     /// # Panics

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use redis::{FromRedisValue, RedisResult};
 
+use crate::doors;
 use crate::events::EventRecorder;
 use crate::node;
 use crate::ports::free_port;
@@ -40,11 +41,21 @@ impl SentinelProcess {
     /// Starts a Sentinel in the new folder `<parent>/<label>` and waits until it answers. `lines` are its configuration
     /// apart from `port`, `bind` and `dir`.
     pub fn start(parent: &Path, label: &str, kind: Kind, lines: &[String]) -> Self {
+        Self::begin(parent, label, kind, lines, None)
+    }
+
+    /// The same on a port that speaks TLS only, as `tls` says. The fixtures reach it by its Unix socket.
+    pub fn start_encrypted(parent: &Path, label: &str, kind: Kind, lines: &[String], tls: &[String]) -> Self {
+        Self::begin(parent, label, kind, lines, Some(tls))
+    }
+
+    fn begin(parent: &Path, label: &str, kind: Kind, lines: &[String], tls: Option<&[String]>) -> Self {
         let folder = parent.join(label);
         fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let port = free_port();
         let mut config = format!("port {port}\nbind 127.0.0.1\ndaemonize no\ndir {}\n", folder.display());
-        for line in lines {
+        let encrypted = tls.map(|tls| [doors::lines(port, &folder), tls.to_vec()].concat());
+        for line in encrypted.iter().flatten().chain(lines) {
             config.push_str(line);
             config.push('\n');
         }
@@ -95,6 +106,11 @@ impl SentinelProcess {
     /// SIGSTOP.
     pub fn hang(&self) {
         self.with_running(ServerProcess::hang);
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        self.with_running(ServerProcess::hang_up);
     }
 
     /// SIGCONT.

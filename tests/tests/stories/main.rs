@@ -22,5 +22,6 @@ mod quorum_and_majority;
 mod restart_of_a_sentinel;
 mod returning_old_master;
 mod scripts;
+mod tls;
 mod two_masters;
 mod wrong_history;

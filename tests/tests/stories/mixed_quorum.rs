@@ -1,6 +1,8 @@
 //! Ours and redis-sentinel in one quorum: either may lead, and all end up with the same master.
 
-use sentinel_tests::{Deployment, Kind};
+use std::sync::Arc;
+
+use sentinel_tests::{Authority, Deployment, DeploymentBuilder, Kind};
 
 use crate::given::{SOON, is_switch, leaders, record_all};
 
@@ -12,10 +14,20 @@ const OUT_OF_REACH: u32 = 4;
 /// Starts a deployment in which only one Sentinel, of that kind, can lead, kills the master, and checks who led and what the
 /// others made of it.
 fn the_master_dies(kinds: [Kind; 3], leading: Kind) {
+    the_master_of_these_dies(Deployment::of(&kinds), kinds, leading);
+}
+
+/// The same with TLS between all of them.
+fn the_encrypted_master_dies(kinds: [Kind; 3], leading: Kind) {
+    let authority = Arc::new(Authority::new("all"));
+    the_master_of_these_dies(Deployment::of(&kinds).encrypted_by(&authority), kinds, leading);
+}
+
+fn the_master_of_these_dies(deployment: DeploymentBuilder, kinds: [Kind; 3], leading: Kind) {
     let leader = position(kinds, leading);
     let mut quorums = [OUT_OF_REACH; 3];
     quorums[leader] = 2;
-    let deployment = Deployment::of(&kinds).quorums(&quorums).start();
+    let deployment = deployment.quorums(&quorums).start();
     let group = deployment.only_group();
     let old = group.master();
     let events = record_all(&deployment);
@@ -97,6 +109,16 @@ fn one_of_ours_leads_another_and_one_of_the_reference() {
 #[test]
 fn the_reference_leads_two_of_ours() {
     the_master_dies(TWO_OF_OURS, Kind::Reference);
+}
+
+#[test]
+fn one_of_ours_leads_two_of_the_reference_over_tls() {
+    the_encrypted_master_dies(ONE_OF_OURS, Kind::Ours);
+}
+
+#[test]
+fn the_reference_leads_two_of_ours_over_tls() {
+    the_encrypted_master_dies(TWO_OF_OURS, Kind::Reference);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Commands to a running Sentinel.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError, Value};
 use serde_json::json;
+use tokio_rustls::rustls::ClientConfig;
 
 use super::{Exit, Sentinel, reply};
 
@@ -67,7 +68,17 @@ pub(super) fn failover(sentinel: &Sentinel, name: &str) -> Exit {
 
 /// Sends one `SENTINEL` command. A failure was told on standard error.
 fn ask(sentinel: &Sentinel, words: &[&str]) -> Result<Value, Exit> {
-    let answer = connect(sentinel).and_then(|mut connection| redis::cmd("SENTINEL").arg(words).query(&mut connection));
+    let mut command = redis::cmd("SENTINEL");
+    command.arg(words);
+    let answer = if sentinel.tls.wanted {
+        let config = sentinel.tls.config().map_err(|error| {
+            eprintln!("{error}");
+            Exit::Failure
+        })?;
+        encrypted(sentinel, config, command)
+    } else {
+        connect(sentinel).and_then(|mut connection| command.query(&mut connection))
+    };
     answer.map_err(|error| {
         let exit = exit(&error);
         let text = match exit {
@@ -77,6 +88,18 @@ fn ask(sentinel: &Sentinel, words: &[&str]) -> Result<Value, Exit> {
         eprintln!("the Sentinel at {}: {text}{}", place(sentinel), remedy(error.code()));
         exit
     })
+}
+
+fn encrypted(sentinel: &Sentinel, config: Arc<ClientConfig>, command: redis::Cmd) -> Result<Value, RedisError> {
+    let mut commands = Vec::new();
+    if let Some(password) = &sentinel.password {
+        let mut login = redis::cmd("AUTH");
+        login.arg(sentinel.user.as_deref()).arg(password);
+        commands.push(login);
+    }
+    commands.push(command);
+    let patience = Duration::from_millis(sentinel.timeout.max(1));
+    super::encrypted::query(config, (&sentinel.host, sentinel.port), &commands, patience)
 }
 
 fn connect(sentinel: &Sentinel) -> Result<redis::Connection, RedisError> {

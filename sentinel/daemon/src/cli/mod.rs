@@ -3,6 +3,7 @@
 mod ask;
 mod check;
 mod convert;
+mod encrypted;
 mod launch;
 mod reply;
 
@@ -153,6 +154,9 @@ struct Sentinel {
     #[arg(long, value_name = "MS", default_value_t = 5000)]
     timeout: u64,
 
+    #[command(flatten)]
+    tls: Tls,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -160,6 +164,34 @@ struct Sentinel {
     /// Print help
     #[arg(long, action = clap::ArgAction::HelpLong)]
     help: Option<bool>,
+}
+
+/// How a connection is encrypted, in the words of redis-cli.
+#[derive(Args, Debug)]
+struct Tls {
+    /// Speak TLS
+    #[arg(id = "tls", long = "tls")]
+    wanted: bool,
+
+    /// File with the authorities that are trusted; without it those of the system
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    cacert: Option<PathBuf>,
+
+    /// Directory with the authorities that are trusted, under hashed names
+    #[arg(long, value_name = "DIR", requires = "tls")]
+    cacertdir: Option<PathBuf>,
+
+    /// Certificate to show
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    cert: Option<PathBuf>,
+
+    /// Key of the certificate
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "cert"])]
+    key: Option<PathBuf>,
+
+    /// Trust whoever answers
+    #[arg(long, requires = "tls", conflicts_with_all = ["cacert", "cacertdir"])]
+    insecure: bool,
 }
 
 /// The definition of the command line, for the man page.

@@ -43,12 +43,11 @@ struct Listed {
 }
 
 impl Authorities {
-    /// Reads `tls-ca-cert-file` and `tls-ca-cert-dir`, at least one of which must be configured.
-    pub(super) fn load(file: Option<&Path>, folder: Option<&Path>) -> Result<Self, TlsError> {
+    /// Reads a file and a directory, at least one of which must be named.
+    pub(super) fn load(file: Option<Named>, folder: Option<Named>) -> Result<Self, TlsError> {
         let mut roots = RootCertStore::empty();
         let mut authorities = Authorities { roots: Arc::new(RootCertStore::empty()), listed: Vec::new() };
-        if let Some(path) = file {
-            let file = Named::new("tls-ca-cert-file", path);
+        if let Some(file) = file {
             let before = authorities.listed.len();
             let mut last = String::new();
             for certificate in files::certificates(&file)? {
@@ -60,13 +59,13 @@ impl Authorities {
                 return Err(TlsError::NoAuthority { file, why: last });
             }
         }
-        if let Some(path) = folder {
-            let file = Named::new("tls-ca-cert-dir", path);
-            let hashed = hashed_names(path).map_err(|error| TlsError::Unreadable { file: file.clone(), error })?;
+        if let Some(file) = folder {
+            let hashed =
+                hashed_names(&file.path).map_err(|error| TlsError::Unreadable { file: file.clone(), error })?;
             let before = authorities.listed.len();
             let mut last = None;
             for path in hashed {
-                for certificate in files::certificates(&Named::new("tls-ca-cert-dir", &path))? {
+                for certificate in files::certificates(&Named::new(file.directive, &path))? {
                     if let Err(why) = authorities.add(&mut roots, certificate) {
                         last = Some(why);
                     }

@@ -61,7 +61,7 @@ pub enum TlsError {
     /// A directory without a certificate under a hashed name.
     #[error(
         "{file}: no authority is found in it; as with OpenSSL each needs a name made of its hash, such as 5ed36f99.0: \
-         run `openssl rehash {}`, or name one file in tls-ca-cert-file", .file.path.display()
+         run `openssl rehash {}`, or name one file with them instead", .file.path.display()
     )]
     NoHashes {
         /// The directory.

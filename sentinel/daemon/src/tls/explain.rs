@@ -11,6 +11,45 @@ pub(crate) enum Side {
     Connecting,
     /// A client connected to us.
     Accepting,
+    /// A command of this program connected to a Sentinel.
+    Asking,
+}
+
+/// What things are called on one side.
+struct Words {
+    /// Who is trusted.
+    authorities: &'static str,
+    /// Our certificate.
+    own: &'static str,
+    /// How to have one.
+    demanded: &'static str,
+    /// What to do about one who speaks no TLS.
+    no_tls: &'static str,
+}
+
+impl Side {
+    const fn words(self) -> Words {
+        match self {
+            Side::Connecting => Words {
+                authorities: "tls-ca-cert-file or tls-ca-cert-dir",
+                own: "tls-client-cert-file, or else tls-cert-file",
+                demanded: "set tls-client-cert-file and tls-client-key-file, or tls-cert-file and tls-key-file",
+                no_tls: "configure its tls-port, or remove tls-replication here",
+            },
+            Side::Accepting => Words {
+                authorities: "tls-ca-cert-file or tls-ca-cert-dir",
+                own: "tls-cert-file",
+                demanded: "set tls-cert-file and tls-key-file",
+                no_tls: "have it speak TLS, or open a port without",
+            },
+            Side::Asking => Words {
+                authorities: "--cacert or --cacertdir",
+                own: "--cert",
+                demanded: "give --cert and --key",
+                no_tls: "leave --tls out, or give another port",
+            },
+        }
+    }
 }
 
 /// Why a connection over TLS cannot be had, or was ended.
@@ -26,7 +65,7 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// What a handshake came to.
-    pub(super) fn of_handshake(error: &io::Error, side: Side) -> Self {
+    pub(crate) fn of_handshake(error: &io::Error, side: Side) -> Self {
         match tls_error(error) {
             Some(_) => Failure::Refused(handshake(error, side)),
             None => Failure::Broken(handshake(error, side)),
@@ -49,10 +88,11 @@ pub(super) fn handshake(error: &io::Error, side: Side) -> String {
     match tls_error(error) {
         Some(error) => explain(error, side),
         None if error.kind() == io::ErrorKind::UnexpectedEof => match side {
-            Side::Connecting => "the connection was closed during the TLS handshake; if no TLS is spoken there, \
-                                 configure it there or remove tls-replication here"
-                .to_owned(),
             Side::Accepting => "it closed the connection during the TLS handshake".to_owned(),
+            Side::Connecting | Side::Asking => format!(
+                "the connection was closed during the TLS handshake; if no TLS is spoken there, {}",
+                side.words().no_tls
+            ),
         },
         None => error.to_string(),
     }
@@ -66,12 +106,7 @@ pub(super) fn explain(error: &Error, side: Side) -> String {
             "it shows no certificate; give it one, or set tls-auth-clients to optional or no".to_owned()
         }
         Error::AlertReceived(alert) => told(*alert, side),
-        Error::InvalidMessage(_) => match side {
-            Side::Connecting => "what answers there does not speak TLS; configure its tls-port, or remove \
-                                 tls-replication here"
-                .to_owned(),
-            Side::Accepting => "it does not speak TLS".to_owned(),
-        },
+        Error::InvalidMessage(_) => format!("what is there does not speak TLS; {}", side.words().no_tls),
         Error::PeerIncompatible(why) => {
             format!("there is no version or cipher of TLS that both speak ({why:?}); see tls-protocols and tls-ciphers")
         }
@@ -80,19 +115,16 @@ pub(super) fn explain(error: &Error, side: Side) -> String {
 }
 
 fn certificate(error: &CertificateError, side: Side) -> String {
-    let place = match side {
-        Side::Connecting => "issue it by one of them, or add its authority there",
-        Side::Accepting => "have the client use one that they issued",
-    };
+    let authorities = side.words().authorities;
     match error {
         CertificateError::UnknownIssuer => format!(
-            "its certificate is not issued by an authority of tls-ca-cert-file or tls-ca-cert-dir (unknown issuer); {place}"
+            "its certificate is not issued by an authority of {authorities} (unknown issuer); have one of them issue it, \
+             or add the one that did"
         ),
-        CertificateError::BadSignature => {
-            "its certificate is not signed by the authority it names, although one of that \
-                                           name is in tls-ca-cert-file or tls-ca-cert-dir; was the authority made anew?"
-                .to_owned()
-        }
+        CertificateError::BadSignature => format!(
+            "its certificate is not signed by the authority it names, although one of that name is in {authorities}; was \
+             the authority made anew?"
+        ),
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             "its certificate has expired; renew it".to_owned()
         }
@@ -100,10 +132,7 @@ fn certificate(error: &CertificateError, side: Side) -> String {
             "its certificate is not valid yet; look at the clocks of both hosts".to_owned()
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            let purpose = match side {
-                Side::Connecting => "serverAuth",
-                Side::Accepting => "clientAuth",
-            };
+            let purpose = if side == Side::Accepting { "clientAuth" } else { "serverAuth" };
             format!("its certificate is for another purpose; issue one with {purpose} among its extended key usages")
         }
         // The library of certificates has no names of its own for these.
@@ -114,9 +143,10 @@ fn certificate(error: &CertificateError, side: Side) -> String {
                  as `openssl x509 -req -extfile`"
                     .to_owned()
             } else if text.contains("CaUsedAsEndEntity") {
-                "its certificate is one of an authority; issue one for the server, or list this very certificate in \
-                 tls-ca-cert-file"
-                    .to_owned()
+                format!(
+                    "its certificate is one of an authority; issue one for it, or list this very certificate in \
+                     {authorities}"
+                )
             } else {
                 format!("its certificate is not accepted: {other}")
             }
@@ -126,20 +156,14 @@ fn certificate(error: &CertificateError, side: Side) -> String {
 
 /// What the other side said before it closed the connection.
 fn told(alert: Alert, side: Side) -> String {
-    let ours = match side {
-        Side::Connecting => "tls-client-cert-file, or else tls-cert-file",
-        Side::Accepting => "tls-cert-file",
-    };
+    let Words { own, demanded, .. } = side.words();
     match alert {
         Alert::UnknownCA | Alert::BadCertificate | Alert::CertificateUnknown | Alert::UnsupportedCertificate => {
-            format!("it does not accept our certificate ({alert:?}); have an authority that it trusts issue {ours}")
+            format!("it does not accept our certificate ({alert:?}); have an authority that it trusts issue {own}")
         }
-        Alert::CertificateExpired => format!("our certificate has expired; renew {ours}"),
-        Alert::CertificateRevoked => format!("our certificate was revoked; renew {ours}"),
-        Alert::CertificateRequired => {
-            "it demands a certificate; set tls-client-cert-file and tls-client-key-file, or tls-cert-file and tls-key-file"
-                .to_owned()
-        }
+        Alert::CertificateExpired => format!("our certificate has expired; renew {own}"),
+        Alert::CertificateRevoked => format!("our certificate was revoked; renew {own}"),
+        Alert::CertificateRequired => format!("it demands a certificate; {demanded}"),
         Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => format!(
             "it refuses the handshake ({alert:?}): it demands a certificate, or both sides share no version or cipher"
         ),

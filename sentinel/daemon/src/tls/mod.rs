@@ -4,6 +4,7 @@
 //! has [`Tls::reload`] read them again: new connections use what it finds, those that are open go on as they are, and
 //! when something is wrong with the new files the old ones stay in use.
 
+mod asking;
 mod authorities;
 mod ciphers;
 mod complaints;
@@ -31,7 +32,10 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::{Certificate, der::Decode};
 
-pub(crate) use self::explain::Failure;
+pub(crate) use self::{
+    asking::Asking,
+    explain::{Failure, Side},
+};
 use self::{
     authorities::{Authorities, ClientVerifier, ServerVerifier},
     ciphers::Spoken,
@@ -157,7 +161,8 @@ fn read(settings: &config::Tls) -> Result<Read, TlsError> {
     }
     let asks_clients = settings.port.is_some() && settings.auth_clients != ClientCertificates::No;
     let authorities = if asks_clients || settings.replication {
-        let (file, folder) = (settings.ca_cert_file.as_deref(), settings.ca_cert_dir.as_deref());
+        let file = settings.ca_cert_file.as_ref().map(|path| Named::new("tls-ca-cert-file", path));
+        let folder = settings.ca_cert_dir.as_ref().map(|path| Named::new("tls-ca-cert-dir", path));
         if file.is_none() && folder.is_none() {
             return Err(TlsError::Missing {
                 needs: if settings.replication { "tls-replication" } else { "tls-auth-clients" },

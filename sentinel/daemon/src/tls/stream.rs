@@ -23,11 +23,13 @@ pub(crate) struct Stream<S> {
     side: Side,
     /// Whether encrypted bytes may still wait inside.
     unsent: bool,
+    /// What writing failed with, until it is known why.
+    broken: Option<io::Error>,
 }
 
 impl<S> Stream<S> {
     pub(super) fn new(inner: impl Into<TlsStream<S>>, side: Side) -> Self {
-        Stream { inner: inner.into(), side, unsent: false }
+        Stream { inner: inner.into(), side, unsent: false, broken: None }
     }
 }
 
@@ -40,12 +42,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Why writing failed. Who closes a connection after it refused a certificate has said so, and that waits to be read.
-    fn reason(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+    /// Why writing failed. Who closes a connection after it refused a certificate has said so, and that may still be on
+    /// its way into reading.
+    fn poll_reason(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let mut rest = [0; 1024];
-        match Pin::new(&mut self.inner).poll_read(cx, &mut ReadBuf::new(&mut rest)) {
-            Poll::Ready(Err(said)) if explain::tls_error(&said).is_some() => self.told(said),
-            _ => self.told(error),
+        loop {
+            let mut rest = ReadBuf::new(&mut rest);
+            match ready!(Pin::new(&mut self.inner).poll_read(cx, &mut rest)) {
+                // What was sent before the end is lost with the connection.
+                Ok(()) if !rest.filled().is_empty() => {}
+                Err(said) if explain::tls_error(&said).is_some() => return Poll::Ready(self.told(said)),
+                Ok(()) | Err(_) => {
+                    return Poll::Ready(self.broken.take().unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()));
+                }
+            }
         }
     }
 
@@ -71,12 +81,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if let Err(error) = ready!(self.poll_unsent(cx)) {
-            return Poll::Ready(Err(self.reason(cx, error)));
+        if self.broken.is_some() {
+            return self.poll_reason(cx).map(Err);
         }
-        let written = match ready!(Pin::new(&mut self.inner).poll_write(cx, bytes)) {
+        let outcome = match ready!(self.poll_unsent(cx)) {
+            Ok(()) => ready!(Pin::new(&mut self.inner).poll_write(cx, bytes)),
+            Err(error) => Err(error),
+        };
+        let written = match outcome {
             Ok(written) => written,
-            Err(error) => return Poll::Ready(Err(self.reason(cx, error))),
+            Err(error) if explain::tls_error(&error).is_some() => return Poll::Ready(Err(self.told(error))),
+            Err(error) => {
+                self.broken = Some(error);
+                return self.poll_reason(cx).map(Err);
+            }
         };
         self.unsent = true;
         // Mostly all of it leaves at once; the rest does with the next reading or writing.

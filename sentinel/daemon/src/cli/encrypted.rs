@@ -1,0 +1,98 @@
+//! A command to a Sentinel over TLS.
+
+use std::{
+    io::{self, Write as _},
+    net::{TcpStream, ToSocketAddrs as _},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use redis::{Cmd, Parser, RedisError, Value};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+
+use super::Tls;
+use crate::tls::{Asking, Failure, Side, TlsError};
+
+impl Tls {
+    /// Reads what the options name.
+    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let asking = Asking {
+            authorities: self.cacert.clone(),
+            authorities_folder: self.cacertdir.clone(),
+            certificate: self.cert.clone(),
+            key: self.key.clone(),
+            anyone: self.insecure,
+        };
+        asking.config()
+    }
+}
+
+/// Sends commands one after the other and returns the last answer. Each must be answered without an error, all together
+/// within `patience`.
+pub(super) fn query(
+    config: Arc<ClientConfig>,
+    (host, port): (&str, u16),
+    commands: &[Cmd],
+    patience: Duration,
+) -> Result<Value, RedisError> {
+    let deadline = Instant::now() + patience;
+    let stream = connect(host, port, deadline)?;
+    // It is neither sent nor compared with the certificate, as with redis-cli.
+    let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
+    let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
+    let mut stream = StreamOwned::new(session, stream);
+    let mut parser = Parser::new();
+    let mut answer = Value::Nil;
+    for command in commands {
+        let left = left(deadline)?;
+        stream.sock.set_read_timeout(Some(left))?;
+        stream.sock.set_write_timeout(Some(left))?;
+        stream.write_all(&command.get_packed_command()).and_then(|()| stream.flush()).map_err(failed)?;
+        let mut reader = Explained(&mut stream, None);
+        answer = match parser.parse_value(&mut reader) {
+            Ok(value) => value.extract_error()?,
+            Err(error) => return Err(reader.1.take().map_or(error, RedisError::from)),
+        };
+    }
+    Ok(answer)
+}
+
+fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, left(deadline)?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn left(deadline: Instant) -> io::Result<Duration> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
+}
+
+fn failed(error: io::Error) -> io::Error {
+    match Failure::of_handshake(&error, Side::Asking) {
+        Failure::Refused(why) => io::Error::other(format!("TLS: {why}")),
+        Failure::Broken(_) => error,
+    }
+}
+
+/// Remembers what the parser would put in its own words.
+struct Explained<'a>(&'a mut StreamOwned<ClientConnection, TcpStream>, Option<io::Error>);
+
+impl io::Read for Explained<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buffer) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted) => Err(error),
+            Err(error) => {
+                let kind = error.kind();
+                self.1 = Some(failed(error));
+                Err(kind.into())
+            }
+            Ok(read) => Ok(read),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! TLS of the command line, which asks one Sentinel one thing.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio_rustls::rustls::{
+    self, ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+
+use super::{
+    Identity, TlsError,
+    authorities::{Authorities, ServerVerifier},
+    error::Named,
+    identity, unusable,
+};
+
+/// What is trusted and shown, as `redis-cli` has it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asking {
+    /// `--cacert`
+    pub(crate) authorities: Option<PathBuf>,
+    /// `--cacertdir`
+    pub(crate) authorities_folder: Option<PathBuf>,
+    /// `--cert`
+    pub(crate) certificate: Option<PathBuf>,
+    /// `--key`
+    pub(crate) key: Option<PathBuf>,
+    /// `--insecure`
+    pub(crate) anyone: bool,
+}
+
+/// Where systems keep the authorities that browsers trust, too.
+const SYSTEM: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+impl Asking {
+    /// Reads what is named. Without `--cacert` and `--cacertdir` the authorities of the system are trusted.
+    pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let verifier: Arc<dyn ServerCertVerifier> = if self.anyone {
+            Arc::new(Anyone(Arc::clone(&provider)))
+        } else {
+            Arc::new(ServerVerifier::new(Arc::new(self.authorities()?), &provider))
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| super::no_common_ground(&error))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let config = match (&self.certificate, &self.key) {
+            (Some(certificate), Some(key)) => {
+                let Identity { chain, key, certificate_file, key_file } =
+                    identity([certificate, key], None, ["--cert", "--key", "a key without a password"])?;
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| unusable(error, certificate_file, key_file))?
+            }
+            // The command line demands both or none.
+            _ => builder.with_no_client_auth(),
+        };
+        Ok(Arc::new(config))
+    }
+
+    fn authorities(&self) -> Result<Authorities, TlsError> {
+        let file = self.authorities.as_ref().map(|path| Named::new("--cacert", path));
+        let folder = self.authorities_folder.as_ref().map(|path| Named::new("--cacertdir", path));
+        if file.is_some() || folder.is_some() {
+            return Authorities::load(file, folder);
+        }
+        let given = std::env::var_os("SSL_CERT_FILE").map(|path| Named::new("SSL_CERT_FILE", path.as_ref()));
+        let system = SYSTEM.iter().map(|path| Named::new("the authorities of the system in", path.as_ref()));
+        match given.into_iter().chain(system).find(|file| file.path.exists()) {
+            Some(file) => Authorities::load(Some(file), None),
+            None => Err(TlsError::Missing {
+                needs: "--tls",
+                directive: "--cacert",
+                remedy: "name the authority that issued the Sentinel's certificate, since the system has no list of any",
+            }),
+        }
+    }
+}
+
+/// Takes any certificate, as long as the other side has its key.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
