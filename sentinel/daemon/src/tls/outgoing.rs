@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use arc_swap::ArcSwap;
@@ -97,7 +97,15 @@ impl<T> Drop for OwnTask<T> {
 
 /// A connection that can go from one thread's runtime to another's.
 #[derive(Debug)]
-pub(crate) enum Movable {
+pub(crate) struct Movable {
+    place: Place,
+    /// Whether a failure to write is kept for the reading that follows. Who refuses a certificate says so and closes, while
+    /// we are still writing the rest of our part: what it said is the reason, not the closed connection.
+    in_handshake: bool,
+}
+
+#[derive(Debug)]
+enum Place {
     /// In use by the runtime that it arrived in.
     Here(TcpStream),
     /// In use by none.
@@ -107,8 +115,9 @@ pub(crate) enum Movable {
 }
 
 impl Movable {
+    /// On its way to the runtime that does the handshake.
     fn leaving(stream: TcpStream) -> io::Result<Self> {
-        stream.into_std().map(Movable::Between)
+        Ok(Movable { place: Place::Between(stream.into_std()?), in_handshake: true })
     }
 
     fn arrived(mut self) -> io::Result<Self> {
@@ -116,24 +125,26 @@ impl Movable {
         Ok(self)
     }
 
+    /// After the handshake.
     fn leave(&mut self) -> io::Result<()> {
-        if let Movable::Here(stream) = std::mem::replace(self, Movable::Lost) {
-            *self = Movable::Between(stream.into_std()?);
+        self.in_handshake = false;
+        if let Place::Here(stream) = std::mem::replace(&mut self.place, Place::Lost) {
+            self.place = Place::Between(stream.into_std()?);
         }
         Ok(())
     }
 
     fn arrive(&mut self) -> io::Result<()> {
-        if let Movable::Between(stream) = std::mem::replace(self, Movable::Lost) {
-            *self = Movable::Here(TcpStream::from_std(stream)?);
+        if let Place::Between(stream) = std::mem::replace(&mut self.place, Place::Lost) {
+            self.place = Place::Here(TcpStream::from_std(stream)?);
         }
         Ok(())
     }
 
     fn here(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        match self {
-            Movable::Here(stream) => Ok(Pin::new(stream)),
-            Movable::Between(_) | Movable::Lost => Err(io::ErrorKind::NotConnected.into()),
+        match &mut self.place {
+            Place::Here(stream) => Ok(Pin::new(stream)),
+            Place::Between(_) | Place::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -146,7 +157,10 @@ impl AsyncRead for Movable {
 
 impl AsyncWrite for Movable {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.here()?.poll_write(cx, bytes)
+        match ready!(self.here()?.poll_write(cx, bytes)) {
+            Err(_) if self.in_handshake => Poll::Ready(Ok(bytes.len())),
+            outcome => Poll::Ready(outcome),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
