@@ -34,6 +34,8 @@ fn cases() -> Vec<(String, usize, &'static str)> {
             1,
             "argument(s) must be one of the following: user, local0, local1, local2, local3, local4, local5, local6, local7",
         ),
+        ("rename-command get x\n".into(), 1, "No such command in rename-command"),
+        ("rename-command ping INFO\n".into(), 1, "Target command name already exists"),
         ("tls-auth-clients foo\n".into(), 1, "argument(s) must be one of the following: no, yes, optional"),
         ("acl-pubsub-default foo\n".into(), 1, "argument(s) must be one of the following: allchannels, resetchannels"),
         ("proto-max-bulk-len abc\n".into(), 1, "argument must be a memory value"),

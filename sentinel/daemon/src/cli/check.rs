@@ -7,6 +7,7 @@ use crate::{
     config::{self, Config, Loaded, Source},
     persist::{Store, Way},
     serve::Access,
+    tls,
 };
 
 /// Checks configurations without starting anything. With `strict`, what is dangerous is as bad as what is wrong.
@@ -48,6 +49,12 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
     let open = access.as_ref().is_ok_and(Access::is_open);
     faults.extend(access.err().map(|error| error.to_string()));
     warnings.extend(config::dangers(&loaded, open).iter().map(ToString::to_string));
+
+    let folder = loaded.config.server.dir.clone().unwrap_or_default();
+    match tls::check(&loaded.config.server.tls, &folder) {
+        Ok(known) => warnings.extend(known),
+        Err(error) => faults.push(error.to_string()),
+    }
 
     let Loaded { config, keep, .. } = loaded;
     let mut store = Store::new(keep);

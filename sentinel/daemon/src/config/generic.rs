@@ -221,8 +221,18 @@ impl Builder {
         let [from, to] = words else {
             return Err(bad_directive("write `rename-command OLD NEW`, or `rename-command OLD \"\"` to switch it off"));
         };
-        self.config.server.rename_commands.push(((*from).to_owned(), (*to).to_owned()));
-        Ok(())
+        let renames = &mut self.config.server.rename_commands;
+        renames.push(((*from).to_owned(), (*to).to_owned()));
+        let refused = serve::CommandNames::new(renames).err();
+        if refused.is_some() {
+            renames.pop();
+        }
+        refused.map_or(Ok(()), |error| {
+            Err(Refusal::new(
+                error.to_string(),
+                "name a command of a Sentinel as it is called by then, and a name that none has",
+            ))
+        })
     }
 
     /// What can be said only when everything was read.

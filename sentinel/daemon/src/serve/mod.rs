@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod guest;
 mod listener;
+mod names;
 mod outbox;
 mod pubsub;
 mod registry;
@@ -39,6 +40,7 @@ use self::{
     acl::Users,
     client::Client,
     guest::{Address, Entrance, Guest},
+    names::Names,
     pubsub::Hub,
     registry::Registry,
     stats::Stats,
@@ -48,6 +50,7 @@ use crate::config;
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
 pub use listener::{ListenError, Listeners, SocketFile};
+pub(crate) use names::Names as CommandNames;
 
 /// The version of the reference whose behaviour clients may rely on.
 pub const REDIS_VERSION: &str = "7.0.15";
@@ -110,6 +113,7 @@ pub(crate) struct Server {
     changes: mpsc::Sender<Ask>,
     clock: Box<dyn Fn() -> Now + Send>,
     users: Users,
+    names: Names,
     clients: Rc<Registry>,
     hub: Hub,
     stats: Stats,
@@ -137,6 +141,8 @@ pub async fn run(
     stop: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
     let Monitor { view, changes, mut events, clock } = monitor;
+    // The configuration was checked when it was read.
+    let names = Names::new(&settings.rename_commands).map_err(io::Error::other)?;
     let server = Rc::new(Server {
         settings,
         port: listeners.port(),
@@ -145,6 +151,7 @@ pub async fn run(
         changes,
         clock,
         users: Users::new(access),
+        names,
         clients: Rc::default(),
         hub: Hub::default(),
         stats: Stats::start(),

@@ -199,7 +199,8 @@ fn find_behind<'a>(commands: &'a [Command], prefix: usize, name: &[u8]) -> Optio
 /// Error texts repeat at most so many bytes of what the client sent.
 const REPEATED: usize = 128;
 
-fn unknown_command(request: &[Bytes]) -> Reply {
+/// Says that there is no such command.
+pub(crate) fn unknown_command(request: &[Bytes]) -> Reply {
     let name = request.first().map_or_else(String::new, |name| repeated(name, REPEATED));
     let mut arguments = String::new();
     for argument in request.iter().skip(1) {

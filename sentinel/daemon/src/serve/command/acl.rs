@@ -148,7 +148,7 @@ fn dry_run(request: &Request<'_>, name: &[u8], words: &[Bytes]) -> Answer {
     let Some(user) = request.server.users.find(name) else {
         return Reply::err(format!("User '{}' not found", table::repeated(name, REPEATED))).into();
     };
-    let Ok(command) = table::meant(words) else {
+    let Ok(command) = request.server.names.meant(words) else {
         let name = words.first().map_or_else(String::new, |word| table::repeated(word, REPEATED));
         return Reply::err(format!("Command '{name}' not found")).into();
     };

@@ -6,33 +6,34 @@ use sentinel_resp::Reply;
 
 use super::{Answer, Request, help, is, syntax_error};
 use crate::serve::{
+    names::Names,
     syntax,
     table::{self, Catalogue, Command},
 };
 
 pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
-    let names = request.options();
+    let (names, known) = (request.options(), &request.server.names);
     match verb {
-        Catalogue::Count => Reply::Integer(i64::try_from(listed().count()).unwrap_or(i64::MAX)).into(),
-        Catalogue::All => Reply::Array(listed().map(describe).collect()).into(),
-        Catalogue::Info if names.is_empty() => Reply::Array(listed().map(describe).collect()).into(),
+        Catalogue::Count => Reply::Integer(i64::try_from(known.listed().count()).unwrap_or(i64::MAX)).into(),
+        Catalogue::All => Reply::Array(known.listed().map(describe).collect()).into(),
+        Catalogue::Info if names.is_empty() => Reply::Array(known.listed().map(describe).collect()).into(),
         Catalogue::Info => {
-            let described = names.iter().map(|name| table::by_name(name).map_or(Reply::Null, describe));
+            let described = names.iter().map(|name| known.by_name(name).map_or(Reply::Null, describe));
             Reply::Array(described.collect()).into()
         }
-        Catalogue::Docs if names.is_empty() => Reply::Map(listed().map(document).collect()).into(),
+        Catalogue::Docs if names.is_empty() => Reply::Map(known.listed().map(document).collect()).into(),
         Catalogue::Docs => {
-            Reply::Map(names.iter().filter_map(|name| table::by_name(name)).map(document).collect()).into()
+            Reply::Map(names.iter().filter_map(|name| known.by_name(name)).map(document).collect()).into()
         }
-        Catalogue::List => list(names),
-        Catalogue::GetKeys => keys(names),
+        Catalogue::List => list(known, names),
+        Catalogue::GetKeys => keys(known, names),
         Catalogue::Help => help("COMMAND", HELP),
     }
 }
 
 /// `COMMAND LIST [FILTERBY (MODULE m | ACLCAT c | PATTERN g)]`: names of commands and subcommands.
-fn list(words: &[Bytes]) -> Answer {
-    let all = listed().flat_map(with_subcommands);
+fn list(known: &Names, words: &[Bytes]) -> Answer {
+    let all = known.listed().flat_map(with_subcommands);
     let chosen: Vec<&Command> = match words {
         [] => all.collect(),
         [filter, by, value] if is(filter, "filterby") => {
@@ -52,9 +53,9 @@ fn list(words: &[Bytes]) -> Answer {
 }
 
 /// No command of a Sentinel takes a key.
-fn keys(words: &[Bytes]) -> Answer {
+fn keys(known: &Names, words: &[Bytes]) -> Answer {
     let error =
-        if table::meant(words).is_ok() { "The command has no key arguments" } else { "Invalid command specified" };
+        if known.meant(words).is_ok() { "The command has no key arguments" } else { "Invalid command specified" };
     Reply::err(error).into()
 }
 
@@ -62,16 +63,18 @@ fn keys(words: &[Bytes]) -> Answer {
 pub(super) fn categories(request: &Request<'_>) -> Answer {
     match request.options() {
         [] => Reply::array(table::CATEGORIES.iter().copied()).into(),
-        [category] if table::CATEGORIES.iter().any(|known| is(category, known)) => {
-            names(listed().flat_map(with_subcommands).filter(|command| has_category(command, category)).collect())
-        }
+        [category] if table::CATEGORIES.iter().any(|known| is(category, known)) => names(
+            request
+                .server
+                .names
+                .listed()
+                .flat_map(with_subcommands)
+                .filter(|command| has_category(command, category))
+                .collect(),
+        ),
         [category] => Reply::err(format!("Unknown category '{}'", table::repeated(category, 128))).into(),
         _ => Reply::err("unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.").into(),
     }
-}
-
-fn listed() -> impl Iterator<Item = &'static Command> {
-    table::commands().iter().filter(|command| command.listed)
 }
 
 fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {

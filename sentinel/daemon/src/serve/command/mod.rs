@@ -21,7 +21,7 @@ use super::{
     Server,
     acl::{Denied, Reason},
     client::Client,
-    table::{self, Command, Verb},
+    table::{Command, Verb},
 };
 
 /// What comes of a request.
@@ -70,7 +70,7 @@ impl Request<'_> {
 
 /// Checks that the client may have this command executed now.
 pub(crate) fn check(server: &Server, client: &Client, words: &[Bytes]) -> Result<&'static Command, Reply> {
-    let command = table::look_up(words)?;
+    let command = server.names.look_up(words)?;
     let permitted = client.read(|state| match server.users.acting(state.user.as_ref()) {
         Some(user) => user.check(command, words),
         None if command.is_open() => Ok(()),
