@@ -47,22 +47,19 @@ impl Names {
 
     /// The command that a request means, once it exists and has the right number of words.
     pub(crate) fn look_up(&self, words: &[Bytes]) -> Result<&'static Command, Reply> {
-        table::look_up(&*self.own_words(words)?)
+        table::look_up(&self.own_words(words)?)
     }
 
     /// The command or subcommand that a request means, however many words it has.
     pub(crate) fn meant(&self, words: &[Bytes]) -> Result<&'static Command, Reply> {
-        table::meant(&*self.own_words(words)?)
+        table::meant(&self.own_words(words)?)
     }
 
     /// The command of that name in any case; `client|id` finds the subcommand.
     pub(crate) fn by_name(&self, name: &[u8]) -> Option<&'static Command> {
         let end = name.iter().position(|&byte| byte == b'|').unwrap_or(name.len());
         let (container, rest) = name.split_at(end);
-        match self.own(container)? {
-            Some(own) => table::by_name(&[own.as_bytes(), rest].concat()),
-            None => table::by_name(name),
-        }
+        table::by_name(&[self.own(container)?, rest].concat())
     }
 
     /// The commands that COMMAND shows.
@@ -75,26 +72,26 @@ impl Names {
     fn own_words<'a>(&self, words: &'a [Bytes]) -> Result<Cow<'a, [Bytes]>, Reply> {
         let Some(name) = words.first() else { return Ok(Cow::Borrowed(words)) };
         match self.own(name) {
-            Some(None) => Ok(Cow::Borrowed(words)),
-            Some(Some(own)) => {
-                let mut words = words.to_vec();
-                words[0] = Bytes::from_static(own.as_bytes());
-                Ok(Cow::Owned(words))
+            Some(own) if own.eq_ignore_ascii_case(name) => Ok(Cow::Borrowed(words)),
+            Some(own) => {
+                let mut request = words.to_vec();
+                request[0] = Bytes::copy_from_slice(own);
+                Ok(Cow::Owned(request))
             }
             None => Err(table::unknown_command(words)),
         }
     }
 
-    /// The own name of what clients call so. `Some(None)`: the same. None: nothing is called so.
-    fn own(&self, name: &[u8]) -> Option<Option<&'static str>> {
+    /// The own name of what clients call so. None: nothing is called so.
+    fn own<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
         if self.0.is_empty() {
-            return Some(None);
+            return Some(name);
         }
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
         match self.0.get(&lower) {
-            Some(own) => Some(Some(own)),
+            Some(own) => Some(own.as_bytes()),
             // What no Sentinel counts among its commands cannot be renamed either.
-            None => table::by_name(name).is_some_and(|command| !command.listed).then_some(None),
+            None => table::by_name(name).is_some_and(|command| !command.listed).then_some(name),
         }
     }
 }
