@@ -119,7 +119,7 @@ mod tests {
         for gone in ["ping", "INFO", "client list"] {
             assert!(ask(&names, gone).unwrap_err().contains("unknown command"), "{gone}");
         }
-        assert!(ask(&names, "pongo 1 2 3").unwrap_err().contains("for 'ping' command"));
+        assert!(ask(&names, "visitor setname").unwrap_err().contains("for 'client|setname' command"));
         assert_eq!(names.by_name(b"visitor|list").map(|command| command.name.as_str()), Some("client|list"));
         assert!(names.by_name(b"info").is_none() && names.by_name(b"ping").is_none());
         assert_eq!(names.listed().count() + 1, Names::default().listed().count());
