@@ -76,3 +76,51 @@ impl Socket {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{
+        super::{
+            Level, filter,
+            format::Format,
+            sink::{Sink, Target},
+            subscriber,
+        },
+        *,
+    };
+
+    #[test]
+    fn each_text_is_a_datagram_with_its_severity_also_when_the_system_log_starts_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let syslog = Syslog { ident: "me".into(), facility: SyslogFacility::Local(3), socket: Some(path.clone()) };
+        let (sink, _guard) = Sink::start(Target::system(&syslog)).unwrap();
+        let logs = subscriber(filter(Some(Level::Notice)), Format::Text, std::io::sink, Some((syslog, sink)));
+        let receive = |listener: &UnixDatagram| {
+            listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let mut datagram = [0; 256];
+            let length = listener.recv(&mut datagram).expect("a datagram");
+            String::from_utf8_lossy(&datagram[..length]).into_owned()
+        };
+        tracing::subscriber::with_default(logs, || {
+            let listener = UnixDatagram::bind(&path).unwrap();
+            tracing::warn!("+sdown master m");
+            let pid = std::process::id();
+            let text = receive(&listener);
+            // local3 is 19, warning is 4.
+            assert!(text.starts_with("<156>") && text.ends_with(&format!(" me[{pid}]: +sdown master m")), "{text}");
+            tracing::debug!("not at this level");
+            tracing::info!("two\nlines");
+            let text = receive(&listener);
+            assert!(text.starts_with("<157>") && text.ends_with(": twolines"), "{text}");
+
+            drop(listener);
+            std::fs::remove_file(&path).unwrap();
+            let listener = UnixDatagram::bind(&path).unwrap();
+            tracing::warn!("again");
+            assert!(receive(&listener).ends_with(": again"));
+        });
+    }
+}
