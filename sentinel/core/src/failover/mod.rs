@@ -5,6 +5,7 @@ mod coordinated;
 mod phase;
 mod promote;
 mod reconfigure;
+mod reinstate;
 mod replace;
 mod start;
 mod switch;

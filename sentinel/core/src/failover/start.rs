@@ -162,9 +162,11 @@ impl Watch<'_> {
             Some(wanted) => self.place_of(wanted).and_then(Result::ok).map(|_| wanted),
             None => judged.best,
         };
-        match best {
-            Some(replica) => self.begin_promotion(replica),
-            None => self.end_failover(Event::AbortNoGoodReplica),
+        if let Some(replica) = best {
+            self.begin_promotion(replica);
+        } else {
+            self.reinstate_master();
+            self.end_failover(Event::AbortNoGoodReplica);
         }
     }
 

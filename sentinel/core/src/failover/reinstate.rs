@@ -1,0 +1,42 @@
+//! Nobody is the master, and no replica can be: the configured master follows one of its own replicas, which is gone, or
+//! a replica itself.
+//!
+//! That is what is left when a master hands over (`FAILOVER`) and the new one dies before a Sentinel has heard of it. The
+//! former master has everything, but it is no candidate, since it is the one that is to be replaced; the other may have
+//! come back with nothing. A departure: the reference, which does not hand over, aborts one failover after the other.
+
+use crate::{
+    events::Level,
+    output::Message,
+    state::{Asked, Node},
+    view::Role,
+    watch::Watch,
+};
+
+impl Watch<'_> {
+    /// Elected, and no replica fits: if the configured master waits for one of its replicas, it is told to be the master
+    /// again. Its configuration is in force already, so nothing else changes.
+    pub(crate) fn reinstate_master(&mut self) {
+        let master = self.master.node();
+        let waits = master.link.is_up() && master.role == Role::Replica && !master.info.link_up;
+        let names = &self.ctx.names;
+        let Some(other) = self.master.replicas().find(|node| waits && master.info.follows(&node.addr, names)) else {
+            return;
+        };
+        if is_master(other) {
+            return;
+        }
+        let text = format!(
+            "Nobody is the master of {}: {} follows {}, which is none. It is told to be the master again",
+            self.master.name, master.addr, other.addr
+        );
+        let name = self.master.name.clone();
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.send_to(self.master.current, Asked::Promote, Message::Promote);
+    }
+}
+
+/// Whether it says so, and could be asked.
+fn is_master(node: &Node) -> bool {
+    node.is_reachable() && node.role == Role::Master
+}
