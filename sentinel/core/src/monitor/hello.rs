@@ -244,15 +244,23 @@ impl Watch<'_> {
         (!told.plausible_after(known) && told.get() < Epoch::CEILING).then_some(told)
     }
 
-    /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration.
+    /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration; or just half
+    /// of them, when all have been heard and the other address is the lower one: somebody has to give way.
     ///
     /// Elections give each epoch to one leader; a forced failover whose Sentinel is cut off from the others takes one
     /// that may be granted elsewhere. A departure: in the reference both sides keep what they heard first, for ever.
     fn is_overruled_by(&self, hello: &Hello) -> bool {
-        hello.config_epoch == self.master.config_epoch
+        let rival = hello.config_epoch == self.master.config_epoch
             && hello.config_epoch > Epoch::ZERO
-            && !self.ctx.names.same(&hello.master_addr, self.master.addr())
-            && self.announcers(hello.config_epoch, &hello.master_addr) >= self.master.majority()
+            && !self.ctx.names.same(&hello.master_addr, self.master.addr());
+        if !rival {
+            return false;
+        }
+        let theirs = self.announcers(hello.config_epoch, &hello.master_addr);
+        let ours = 1 + self.announcers(hello.config_epoch, self.master.addr());
+        let place = |addr: &HostPort| (self.ctx.names.ip(&addr.host), addr.clone());
+        let half = theirs == ours && theirs + ours == self.master.voters();
+        theirs >= self.master.majority() || half && place(&hello.master_addr) < place(self.master.addr())
     }
 
     /// How many Sentinels that have been reached announce this configuration.
