@@ -47,8 +47,10 @@ fuzz: ## every fuzz target for SECONDS=60, from the committed corpus (ARGS="info
 	@scripts/fuzz $(SECONDS) $(ARGS)
 
 SEEDS ?= 2000
+# One build serves both: no bug is planted unless a test says so.
+SIM = --profile sim --package sentinel-sim --features planted-bugs
 sim: ## simulated disasters: SEEDS=1000000 for as long as you like, ARGS="--seed 7 --log" replays one, --shrink finds what it takes
-	$(CARGO) run --profile sim --package sentinel-sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS)) $(ARGS)
+	$(CARGO) run $(SIM) --bin sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS)) $(ARGS)
 
 sim-proof: ## bugs planted into the engine, each of which the simulation must find
-	$(CARGO) test --profile sim --package sentinel-sim --features planted-bugs --test planted_bugs -- --test-threads=2
+	$(CARGO) test $(SIM) --test planted_bugs -- --test-threads=2

@@ -33,6 +33,8 @@ pub enum Bug {
     PromoteTheDead,
     /// A replica that never had the data is a candidate.
     PromoteUnsynced,
+    /// Data of another history are taken for the master's.
+    AcceptStrangers,
     /// Offsets of the first INFO decide.
     PromoteOnOldInfo,
     /// A returning old master is left alone.

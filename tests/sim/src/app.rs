@@ -3,6 +3,7 @@
 use sentinel_core::types::HostPort;
 
 use crate::{
+    node::Reign,
     packet::{Packet, Purpose},
     physics::{ConnId, DIALER, Event, HostId, Physics},
     rng::Rng,
@@ -20,6 +21,10 @@ pub struct Acknowledged {
     pub value: u32,
     /// When.
     pub at: Time,
+    /// By which master, while it was one.
+    pub by: Reign,
+    /// All Sentinels named another master already.
+    pub overruled: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -163,12 +168,11 @@ impl App {
             (Packet::Ready, State::Dialing(it)) if *it == conn => {
                 self.write(physics, conn);
             }
-            (Packet::Written { value, replicas }, State::Writing(it, expected))
+            (Packet::Written { value, replicas, reign, overruled }, State::Writing(it, expected))
                 if *it == conn && value == *expected =>
             {
                 if replicas >= self.wait {
-                    let at = physics.now();
-                    self.acknowledged.push(Acknowledged { value, at });
+                    self.acknowledged.push(Acknowledged { value, at: physics.now(), by: reign, overruled });
                 }
                 self.enter(physics, State::Connected(conn));
             }

@@ -112,7 +112,8 @@ fn many(arguments: &Arguments) -> ExitCode {
     let failed = failed.into_inner().expect("all threads have ended");
     println!(
         "{} seeds of 10 simulated minutes in {:.1} s: {} failed; {} elections, {} promotions; {} writes acknowledged, \
-         {} lost that no replica had to have, {} lost that all had; at rest after {:.1} s on average, {:.1} s at most; {} events",
+         {} lost that no replica had to have, {} lost that all had; of {} that were acknowledged by masters already overruled \
+         {} came back; at rest after {:.1} s on average, {:.1} s at most; {} events",
         sums.seeds,
         started.elapsed().as_secs_f64(),
         failed.len(),
@@ -121,6 +122,8 @@ fn many(arguments: &Arguments) -> ExitCode {
         sums.acknowledged,
         sums.unguarded,
         sums.guarded,
+        sums.overruled,
+        sums.reported,
         seconds(sums.rest / sums.seeds.max(1)),
         seconds(sums.longest_rest),
         sums.steps,
@@ -146,6 +149,8 @@ struct Sums {
     acknowledged: u64,
     unguarded: u64,
     guarded: u64,
+    overruled: u64,
+    reported: u64,
     rest: u64,
     longest_rest: u64,
     failover_times: Vec<u64>,
@@ -160,6 +165,8 @@ impl Sums {
         self.acknowledged += outcome.losses.acknowledged;
         self.unguarded += outcome.losses.unguarded;
         self.guarded += outcome.losses.guarded;
+        self.overruled += outcome.overruled.acknowledged;
+        self.reported += outcome.overruled.reported;
         let rest = outcome.rest_after.unwrap_or(0);
         self.rest += rest;
         self.longest_rest = self.longest_rest.max(rest);

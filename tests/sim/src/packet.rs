@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sentinel_core::{Message, RequestId, types::HostPort};
 use sentinel_resp::Reply;
 
-use crate::node::Entry;
+use crate::node::{Entry, Reign};
 
 /// Why a connection is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub struct InfoFacts {
     pub synced: bool,
     /// For how long its link to its master had been down.
     pub link_down: u64,
+    /// Whether its data are of another history than its group's: a stranger on an address that was used before.
+    pub foreign: bool,
+    /// Whom it followed, if its link there was up.
+    pub linked_to: Option<HostPort>,
 }
 
 /// One message of a stream.
@@ -57,8 +61,9 @@ pub enum Packet {
     MasterIs(Option<HostPort>),
     /// An application writes a value and, with `wait`, wants so many replicas to have it.
     Write { value: u32, wait: usize },
-    /// It was written; so many replicas have it, as far as was waited for.
-    Written { value: u32, replicas: usize },
+    /// It was written, under this reign of the master; so many replicas have it, as far as was waited for. `overruled`:
+    /// every Sentinel had another master in force already.
+    Written { value: u32, replicas: usize, reign: Reign, overruled: bool },
     /// It was not.
     Refused { value: u32, why: &'static str },
     /// A replica wants to go on from here, or anything else.

@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, VecDeque},
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
 };
 
 use sentinel_core::{
@@ -33,6 +34,11 @@ pub const LISTENER: usize = 1;
 /// How long a Sentinel's runtime waits for a connection.
 const CONNECT_TIMEOUT: Time = 2 * SEC;
 
+/// How long an answer takes of a name server that works, or says that there is no such name.
+const LOOKUP: Time = MS;
+/// How long is waited for a name server that does not answer.
+const LOOKUP_TIMEOUT: Time = 5 * SEC;
+
 /// Something that will happen.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the fields say whom it concerns")]
@@ -53,6 +59,8 @@ pub enum Event {
     Wake { host: HostId, life: u32, at: Time },
     /// A Sentinel's disk has finished, or failed.
     DiskDone { host: HostId, life: u32 },
+    /// A name server has answered a Sentinel, or not in time.
+    Resolved { host: HostId, life: u32, name: Arc<str>, outcome: Result<Ipv4Addr, &'static str> },
     /// A Sentinel's disk may be tried again.
     DiskRetry { host: HostId, life: u32 },
     /// A data node's or application's periodic work.
@@ -69,6 +77,10 @@ pub enum Event {
     Fault(usize),
     /// A fault ends.
     Mend(usize),
+    /// A slow process has the processor for a moment.
+    Slice(HostId),
+    /// The record of a host's name follows its address.
+    Renamed(HostId),
     /// The world looks at itself.
     Look,
 }
@@ -96,11 +108,33 @@ impl Ord for Scheduled {
     }
 }
 
+/// The name of a host, and what a name server says about it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The name, by which all others know the host.
+    pub name: Arc<str>,
+    /// The address on record, perhaps a former one.
+    pub ip: Ipv4Addr,
+    /// There is no such record.
+    pub missing: u32,
+    /// There is no answer.
+    pub silent: u32,
+}
+
+impl Record {
+    /// A name that resolves.
+    pub fn new(name: &str, ip: Ipv4Addr) -> Self {
+        Record { name: name.into(), ip, missing: 0, silent: 0 }
+    }
+}
+
 /// One machine and the process on it.
 #[derive(Debug)]
 pub struct HostState {
     /// Its address now.
     pub ip: Ipv4Addr,
+    /// Its name, if that is what others know.
+    pub record: Option<Record>,
     /// The port its process listens on.
     pub port: u16,
     /// Whether the machine runs; if not, nothing answers at all.
@@ -111,6 +145,12 @@ pub struct HostState {
     pub hung: u32,
     /// A firewall refuses new connections.
     pub refusing: u32,
+    /// A firewall drops requests for new connections; open ones go on.
+    pub swallowing: u32,
+    /// The process gets on only once in so much time.
+    pub sluggish: Time,
+    /// Its next moment is due.
+    pub slice_due: bool,
     /// Added to every message from and to it.
     pub slowness: Time,
     /// Messages so often, in a thousand, are lost once and come a retransmission later.
@@ -169,6 +209,10 @@ impl Physics {
                 running: true,
                 hung: 0,
                 refusing: 0,
+                swallowing: 0,
+                sluggish: 0,
+                slice_due: false,
+                record: None,
                 slowness: 0,
                 lossy: 0,
                 inbox: VecDeque::new(),
@@ -227,15 +271,30 @@ impl Physics {
         self.slots[scheduled.slot as usize].take()
     }
 
-    /// Where a host's process listens.
+    /// Where a host's process listens, as others know it.
     pub fn address(&self, host: HostId) -> HostPort {
-        HostPort::new(Host::Ip(IpAddr::V4(self.hosts[host].ip)), self.hosts[host].port)
+        let it = &self.hosts[host];
+        let known_as = match &it.record {
+            Some(record) => Host::Name(Arc::clone(&record.name)),
+            None => Host::Ip(IpAddr::V4(it.ip)),
+        };
+        HostPort::new(known_as, it.port)
     }
 
-    /// Who listens at an address.
-    pub fn host_at(&self, addr: &HostPort) -> Option<HostId> {
-        let Host::Ip(IpAddr::V4(ip)) = addr.host else { return None };
-        self.hosts.iter().position(|host| host.ip == ip && host.port == addr.port)
+    /// The address of a host, and after which time it is known, or that there is none.
+    pub fn lookup(&self, host: &Host) -> (Time, Result<Ipv4Addr, &'static str>) {
+        match host {
+            Host::Ip(IpAddr::V4(ip)) => (0, Ok(*ip)),
+            Host::Ip(IpAddr::V6(_)) => (0, Err("no route")),
+            Host::Name(name) => {
+                let record = self.hosts.iter().filter_map(|host| host.record.as_ref()).find(|it| it.name == *name);
+                match record {
+                    Some(it) if it.silent > 0 => (LOOKUP_TIMEOUT, Err("no answer")),
+                    Some(it) if it.missing == 0 => (LOOKUP, Ok(it.ip)),
+                    _ => (LOOKUP, Err("no such name")),
+                }
+            }
+        }
     }
 
     /// Tells the invariants of something.
@@ -248,7 +307,8 @@ impl Physics {
     /// Opens a connection. [`Event::Dialed`] says how that ended.
     pub fn dial(&mut self, from: HostId, to: &HostPort, purpose: Purpose) -> ConnId {
         let conn = self.conns.len();
-        let target = self.host_at(to);
+        let (known_after, found) = self.lookup(&to.host);
+        let target = found.ok().and_then(|ip| self.hosts.iter().position(|host| host.ip == ip && host.port == to.port));
         self.conns.push(Conn {
             ends: [from, target.unwrap_or(from)],
             open: [true, false],
@@ -258,12 +318,15 @@ impl Physics {
             pipe: [VecDeque::new(), VecDeque::new()],
             held: [0; 2],
         });
-        match target {
-            Some(target) if !self.is_cut(from, target) => {
+        match (found, target) {
+            (Err(why), _) => {
+                self.after(known_after, Event::Dialed(conn, Err(LinkFault::Unresolved(why.to_owned()))));
+            }
+            (Ok(_), Some(target)) if !self.is_cut(from, target) => {
                 let delay = self.latency(from, target);
                 self.after(delay, Event::Syn(conn));
             }
-            _ => self.dial_fails_late(conn),
+            (Ok(_), _) => self.dial_fails_late(conn),
         }
         conn
     }
@@ -277,7 +340,7 @@ impl Physics {
     pub fn syn(&mut self, conn: ConnId) {
         let [from, to] = self.conns[conn].ends;
         let host = &self.hosts[to];
-        if !host.powered || self.is_cut(from, to) || self.is_cut(to, from) {
+        if !host.powered || host.swallowing > 0 || self.is_cut(from, to) || self.is_cut(to, from) {
             // The way that was waited for already counts.
             self.dial_fails_late(conn);
         } else if !host.running || host.refusing > 0 || host.port != self.conns[conn].port {
@@ -302,12 +365,15 @@ impl Physics {
             Event::Wake { host, .. }
             | Event::DiskDone { host, .. }
             | Event::DiskRetry { host, .. }
+            | Event::Resolved { host, .. }
             | Event::Cron { host, .. }
             | Event::RdbReady { host, .. }
             | Event::Loaded { host, .. }
             | Event::HandoverTick { host, .. }
             | Event::Impatient { host, .. } => Some(*host),
-            Event::Syn(_) | Event::Fault(_) | Event::Mend(_) | Event::Look => None,
+            Event::Syn(_) | Event::Fault(_) | Event::Mend(_) | Event::Slice(_) | Event::Renamed(_) | Event::Look => {
+                None
+            }
         }
     }
 
@@ -398,6 +464,7 @@ impl Physics {
         self.hosts[host].running = false;
         self.hosts[host].powered = !machine_too;
         self.hosts[host].inbox.clear();
+        self.hosts[host].slice_due = false;
         for (conn, end) in self.conns_of(host) {
             if machine_too {
                 self.conns[conn].open[end] = false;

@@ -1,7 +1,7 @@
 //! Running one seed to its end.
 
 use crate::{
-    invariants::{Losses, Violation, converged, count_losses},
+    invariants::{Losses, Overruled, Violation, converged, count_losses, count_overruled, losses_are_bounded},
     scenario::Scenario,
     time::{SEC, Time},
     trace::Detail,
@@ -31,6 +31,8 @@ pub struct Outcome {
     pub failover_times: Vec<Time>,
     /// What became of the writes.
     pub losses: Losses,
+    /// What became of those of masters that were overruled.
+    pub overruled: Overruled,
     /// The log, if it was kept.
     pub lines: Vec<String>,
 }
@@ -53,6 +55,7 @@ pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
             promotions: 0,
             failover_times: Vec::new(),
             losses: Losses::default(),
+            overruled: Overruled::default(),
             lines: Vec::new(),
         }
     })
@@ -95,7 +98,21 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
             what: format!("{} of {} are lost", losses.guarded, losses.acknowledged),
         });
     }
-    if violation.is_none() && losses.unguarded > 0 && scenario.switchovers && !scenario.old_servers {
+    if violation.is_none()
+        && scenario.keeps_files()
+        && let Err(what) = losses_are_bounded(&world)
+    {
+        let rule = "with all replicas in min-replicas-to-write, a failover loses what was acknowledged last";
+        violation = Some(Violation { at: world.physics.now(), rule, what });
+    }
+    let overruled = if violation.is_none() { count_overruled(&world) } else { Overruled::default() };
+    if violation.is_none() && overruled.unreported > 0 {
+        let rule = "no write of an overruled master comes back unreported";
+        let what = format!("{} of {} that were acknowledged", overruled.unreported, overruled.acknowledged);
+        violation = Some(Violation { at: world.physics.now(), rule, what });
+    }
+    if violation.is_none() && losses.unguarded > 0 && scenario.switchovers && !scenario.old_servers && scenario.lossless
+    {
         violation = Some(Violation {
             at: world.physics.now(),
             rule: "no acknowledged write is lost when a master that is well is moved",
@@ -114,6 +131,7 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
             .map(|time| time.saturating_sub(scenario.down_after))
             .collect(),
         losses,
+        overruled,
         lines: world.physics.trace.lines().to_vec(),
     }
 }

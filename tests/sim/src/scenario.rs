@@ -13,7 +13,7 @@ use crate::{
     faults::{Fault, plan},
     invariants::{Checks, Setting},
     node::{Config, Node, Persistence},
-    physics::{HostId, Physics},
+    physics::{HostId, Physics, Record},
     rng::Rng,
     sentinel::Sentinel,
     time::{MS, SEC, Time},
@@ -54,8 +54,14 @@ pub struct Scenario {
     pub persistence: Persistence,
     /// Whether nodes may come back without their data although it was on disk.
     pub wipes: bool,
-    /// min-replicas-to-write
+    /// min-replicas-to-write: of all replicas of the group at most, so `usize::MAX` wants all.
     pub min_replicas: usize,
+    /// Data nodes are known by names, which may fail to resolve, or resolve to a former address.
+    pub names: bool,
+    /// Addresses of replicas may be given to others.
+    pub strangers: bool,
+    /// SENTINEL FAILOVER hands over if it can (`lossless-failover`).
+    pub lossless: bool,
     /// repl-timeout
     pub repl_timeout: Time,
     /// Servers from before Redis 6.2, without FAILOVER.
@@ -85,7 +91,7 @@ impl Scenario {
         let switchovers = calm && !crowd && rng.permille(250);
         let sentinels = rng.pick(&[3, 3, 3, 3, 3, 5, 5, 4]);
         let majority = sentinels / 2 + 1;
-        let quorum = if rng.permille(700) { majority } else { rng.pick(&[2, majority]) };
+        let quorum = if rng.permille(400) { majority } else { rng.pick(&[2, majority]) };
         let group_count = if crowd { rng.between(4, 9) } else { rng.pick(&[1, 1, 1, 1, 2]) };
         let sizes: &[usize] = if crowd { &[2] } else { &[3, 3, 3, 2, 2, 3, 4, 5] };
         let groups: Vec<usize> = (0..group_count).map(|_| rng.pick(sizes)).collect();
@@ -96,8 +102,10 @@ impl Scenario {
             Persistence::Rdb(20),
             Persistence::None,
         ]);
-        let wipes = !calm && rng.permille(200);
-        let guarded = persistence == Persistence::AofAlways && !wipes;
+        let wipes = !calm && rng.permille(250);
+        let names = rng.permille(200);
+        let strangers = !calm && rng.permille(200);
+        let guarded = persistence == Persistence::AofAlways && !wipes && !strangers;
         let mut apps = Vec::new();
         for (group, nodes) in groups.iter().enumerate() {
             for _ in 0..rng.between(1, 2) {
@@ -113,12 +121,15 @@ impl Scenario {
             sentinels,
             groups,
             quorum,
-            down_after: rng.pick(&[1, 2, 3, 5]) * SEC,
+            down_after: rng.pick(&[1, 2, 3, 5, 5, 10]) * SEC,
             failover_timeout: rng.pick(&[6, 10, 20]) * SEC,
             parallel_syncs: rng.pick(&[1, 1, 2]),
             persistence,
             wipes,
-            min_replicas: usize::from(rng.permille(250)),
+            min_replicas: rng.pick(&[0, 0, 0, 1, usize::MAX]),
+            names,
+            strangers,
+            lossless: rng.permille(800),
             repl_timeout: rng.pick(&[10, 20]) * SEC,
             old_servers: rng.permille(300),
             backlog: rng.pick(&[50, 1_000, 10_000]),
@@ -134,6 +145,11 @@ impl Scenario {
         scenario
     }
 
+    /// Whether a node comes back with everything it has acknowledged, whatever ended it.
+    pub const fn keeps_files(&self) -> bool {
+        matches!(self.persistence, Persistence::AofAlways) && !self.wipes && !self.strangers
+    }
+
     /// Keeps these faults only.
     pub fn keep(&mut self, only: &[usize]) {
         let mut number = 0;
@@ -145,7 +161,7 @@ impl Scenario {
     }
 
     fn settle(&mut self) {
-        self.healed_at = self.faults.iter().map(|fault| fault.until).max().unwrap_or(20 * SEC);
+        self.healed_at = self.faults.iter().map(|fault| fault.until + fault.kind.aftermath()).max().unwrap_or(20 * SEC);
         // What may still have to pass, one after the other: pauses between failovers, the repair of a replica that
         // follows the wrong master, a silent link's end, a full synchronisation.
         let rest = 4 * self.failover_timeout + 4 * self.down_after + 2 * self.repl_timeout + 90 * SEC;
@@ -186,7 +202,16 @@ impl Scenario {
         hosts.extend((0..self.sentinels).map(|index| (Ipv4Addr::new(10, 0, 1, byte(index)), 26_379)));
         hosts.extend((0..nodes.len()).map(|index| (Ipv4Addr::new(10, 0, 0, byte(index)), 6_379)));
         hosts.extend((0..self.apps.len()).map(|index| (Ipv4Addr::new(10, 0, 2, byte(index)), 0)));
-        let address = |host: HostId| HostPort::new(Host::Ip(hosts[host].0.into()), hosts[host].1);
+        let name_of = |host: HostId| format!("node{host}.example");
+        let is_node = |host: HostId| nodes.iter().any(|(it, _)| *it == host);
+        let address = |host: HostId| {
+            let known_as = if self.names && is_node(host) {
+                Host::Name(name_of(host).into())
+            } else {
+                Host::Ip(hosts[host].0.into())
+            };
+            HostPort::new(known_as, hosts[host].1)
+        };
         let ids: Vec<SentinelId> =
             (0..self.sentinels).map(|_| SentinelId::new(&rng.hex40()).expect("40 hex digits are an id")).collect();
         let first_of = |group: usize| nodes.iter().find(|(_, it)| *it == group).map_or(0, |(host, _)| *host);
@@ -199,6 +224,11 @@ impl Scenario {
             quorum: self.quorum,
             down_after: self.down_after,
         };
+        let globals = GlobalSettings {
+            resolve_hostnames: self.names,
+            announce_hostnames: self.names,
+            ..GlobalSettings::default()
+        };
         let sentinels = (0..self.sentinels).map(|index| {
             let masters = (0..self.groups.len()).map(|group| {
                 let name = MasterName::new(&group_name(group)).expect("a plain word is a name");
@@ -207,7 +237,7 @@ impl Scenario {
             let snapshot = Snapshot {
                 id: ids[index].clone(),
                 current_epoch: Epoch::ZERO,
-                globals: GlobalSettings::default().into(),
+                globals: globals.clone().into(),
                 masters: masters.collect(),
             };
             Sentinel::new(index, snapshot, Timing::default(), self.seed)
@@ -226,7 +256,7 @@ impl Scenario {
                     replicaof: (*host != first).then(|| address(first)),
                     priority,
                     persistence: self.persistence,
-                    min_replicas: self.min_replicas,
+                    min_replicas: self.min_replicas.min(self.groups[*group] - 1),
                     repl_timeout: self.repl_timeout,
                     backlog: self.backlog,
                     sync_time: self.sync_time,
@@ -245,7 +275,13 @@ impl Scenario {
                 App::new(first_app + index, *group, *wait, *period, sentinel_addresses.clone(), self.seed)
             })
             .collect();
-        let physics = Physics::new(self.seed, hosts.clone(), self.latency, Trace::new(detail), Checks::new(setting));
+        let checks = Checks::new(setting);
+        let mut physics = Physics::new(self.seed, hosts.clone(), self.latency, Trace::new(detail), checks);
+        if self.names {
+            for (host, _) in &nodes {
+                physics.hosts[*host].record = Some(Record::new(&name_of(*host), hosts[*host].0));
+            }
+        }
         World::new(physics, sentinels, data_nodes, apps, self.clone())
     }
 
@@ -260,6 +296,7 @@ impl Scenario {
         settings.down_after = std::time::Duration::from_micros(self.down_after);
         settings.failover_timeout = std::time::Duration::from_micros(self.failover_timeout);
         settings.parallel_syncs = self.parallel_syncs;
+        settings.lossless_failover = self.lossless;
         settings
     }
 }

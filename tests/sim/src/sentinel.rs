@@ -1,6 +1,10 @@
 //! A Sentinel process: a real engine, with a runtime that obeys virtual time, and a disk that may fail.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use sentinel_core::{
     Boot, ClientId, Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, Snapshot, TargetKind, View,
@@ -8,7 +12,7 @@ use sentinel_core::{
     events::Event as CoreEvent,
     settings::Timing,
     time::{Instant, Now, WallTime},
-    types::{HostPort, SentinelId},
+    types::{Host, HostPort, SentinelId},
 };
 use sentinel_resp::Reply;
 
@@ -70,6 +74,7 @@ pub struct Sentinel {
     clients: BTreeMap<u64, Waiter>,
     next_client: u64,
     wake_at: Option<Time>,
+    last_good: BTreeMap<Arc<str>, Ipv4Addr>,
     wall_offset: i64,
     timing: Timing,
     rng: Rng,
@@ -96,6 +101,7 @@ impl Sentinel {
             clients: BTreeMap::new(),
             next_client: 0,
             wake_at: None,
+            last_good: BTreeMap::new(),
             wall_offset: 1_700_000_000_000,
             timing,
             rng: Rng::new(seed, &format!("sentinel {host}")),
@@ -109,6 +115,7 @@ impl Sentinel {
         self.conns.clear();
         self.clients.clear();
         self.wake_at = None;
+        self.last_good.clear();
         self.view = None;
         self.disk.writing = None;
         self.disk.wanted = false;
@@ -201,7 +208,11 @@ impl Sentinel {
             return;
         }
         self.wake_at = None;
-        self.catch_up(physics);
+        // The deadline may have been moved since.
+        match self.engine.as_ref().and_then(|engine| engine.next_timeout()) {
+            Some(due) if due.as_micros() > physics.now() => self.plan_wake(physics),
+            _ => self.catch_up(physics),
+        }
     }
 
     /// Calls the engine because time has passed.
@@ -371,6 +382,10 @@ impl Sentinel {
             self.effect(physics, output);
         }
         self.write(physics);
+        self.plan_wake(physics);
+    }
+
+    fn plan_wake(&mut self, physics: &mut Physics) {
         let Some(due) = self.engine.as_ref().and_then(|engine| engine.next_timeout()) else { return };
         let at = due.as_micros().max(physics.now());
         if self.wake_at.is_none_or(|known| known > at) {
@@ -391,11 +406,35 @@ impl Sentinel {
         }
     }
 
+    /// Asks for a name. The engine hears what came of it; the runtime goes on with the last good address.
+    fn resolve(&mut self, physics: &mut Physics, name: &Arc<str>) -> Option<Ipv4Addr> {
+        let (after, outcome) = physics.lookup(&Host::Name(Arc::clone(name)));
+        physics.after(after, Event::Resolved { host: self.host, life: self.life, name: Arc::clone(name), outcome });
+        if let Ok(ip) = outcome {
+            self.last_good.insert(Arc::clone(name), ip);
+        }
+        self.last_good.get(name).copied()
+    }
+
+    /// A name server has answered, or not in time.
+    pub fn resolved(&mut self, physics: &mut Physics, name: Arc<str>, outcome: Result<Ipv4Addr, &'static str>) {
+        let outcome = outcome.map(IpAddr::V4).map_err(str::to_owned);
+        self.input(physics, Input::Resolved { name, outcome });
+    }
+
+    /// Where to dial. A name is looked up before each connection.
+    fn behind_name(&mut self, physics: &mut Physics, addr: &HostPort) -> HostPort {
+        let Host::Name(name) = &addr.host else { return addr.clone() };
+        let ip = self.resolve(physics, name);
+        ip.map_or_else(|| addr.clone(), |ip| HostPort::new(Host::Ip(ip.into()), addr.port))
+    }
+
     fn effect(&mut self, physics: &mut Physics, output: Output) {
         match output {
             Output::Connect { link, target } => {
                 let purpose = if target.kind == TargetKind::Peer { Purpose::Peer } else { Purpose::Watch };
-                let conn = physics.dial(self.host, &target.addr, purpose);
+                let place = self.behind_name(physics, &target.addr);
+                let conn = physics.dial(self.host, &place, purpose);
                 self.links.insert(link, (conn, false));
                 self.conns.insert(conn, link);
             }
@@ -441,6 +480,9 @@ impl Sentinel {
                 None => {}
             },
             Output::Persist(_) => self.disk.wanted = true,
+            Output::Resolve { name } => {
+                self.resolve(physics, &name);
+            }
             // Nothing here asks for a simulated crash, or has scripts.
             _ => {}
         }

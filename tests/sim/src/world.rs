@@ -25,6 +25,8 @@ pub struct World {
     /// The applications.
     pub apps: Vec<App>,
     pub(crate) scenario: Scenario,
+    /// Nodes whose address a stranger has, by the fault that gave it away.
+    pub(crate) replaced: BTreeMap<usize, Node>,
     /// Faults that have begun and not ended.
     pub(crate) in_force: BTreeMap<usize, Kind>,
     /// What operators still have to bring back under watch.
@@ -59,6 +61,7 @@ impl World {
             nodes,
             apps,
             scenario,
+            replaced: BTreeMap::new(),
             in_force: BTreeMap::new(),
             unmonitored: Vec::new(),
             deaths: Vec::new(),
@@ -103,7 +106,8 @@ impl World {
         let masters = self
             .nodes
             .iter()
-            .filter(|node| node.group == group && node.is_master() && self.physics.hosts[node.host].running);
+            .filter(|node| node.group == group && node.is_master() && !node.foreign)
+            .filter(|node| self.physics.hosts[node.host].running);
         masters.max_by_key(|node| (node.offset, node.host)).map(|node| node.host)
     }
 
@@ -151,6 +155,16 @@ impl World {
         }
     }
 
+    /// A slow process does in one moment what has gathered since the last one.
+    pub(crate) fn slice(&mut self, host: HostId) {
+        self.physics.hosts[host].slice_due = false;
+        if self.physics.hosts[host].hung == 0 {
+            for event in std::mem::take(&mut self.physics.hosts[host].inbox) {
+                self.deliver(host, event);
+            }
+        }
+    }
+
     fn dispatch(&mut self, event: Event) {
         // The network acts whether or not a process stands still.
         let event = match event {
@@ -161,6 +175,8 @@ impl World {
             Event::Syn(conn) => return self.physics.syn(conn),
             Event::Fault(index) => return self.begin(index),
             Event::Mend(index) => return self.end(index),
+            Event::Slice(host) => return self.slice(host),
+            Event::Renamed(host) => return self.rename(host),
             Event::Look => {
                 self.physics.after(SEC, Event::Look);
                 self.look_for_late_failovers();
@@ -173,6 +189,17 @@ impl World {
             self.physics.hosts[host].inbox.push_back(event);
             return;
         }
+        if self.physics.hosts[host].sluggish > 0 {
+            self.physics.hosts[host].inbox.push_back(event);
+            if !std::mem::replace(&mut self.physics.hosts[host].slice_due, true) {
+                self.physics.after(self.physics.hosts[host].sluggish, Event::Slice(host));
+            }
+            return;
+        }
+        self.deliver(host, event);
+    }
+
+    fn deliver(&mut self, host: HostId, event: Event) {
         if host < self.sentinels.len() {
             self.tell_sentinel(host, event);
         } else if host < self.sentinels.len() + self.nodes.len() {
@@ -195,6 +222,9 @@ impl World {
             Event::Delivered { conn, packet, .. } => sentinel.received(physics, conn, packet),
             Event::Wake { life, at, .. } if life == sentinel.life => sentinel.wake(physics, at),
             Event::DiskDone { life, .. } if life == sentinel.life => sentinel.disk_done(physics),
+            Event::Resolved { life, name, outcome, .. } if life == sentinel.life => {
+                sentinel.resolved(physics, name, outcome);
+            }
             Event::DiskRetry { life, .. } if life == sentinel.life => sentinel.disk_retry(physics),
             _ => {}
         }

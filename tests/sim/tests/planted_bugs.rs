@@ -48,8 +48,9 @@ bugs! {
     a_quorum_that_is_not_asked: IgnoreQuorum within 20 by "quorum";
     priority_zero: PromotePriorityZero within 20 by "priority 0";
     a_dead_candidate: PromoteTheDead within 50 by "is down";
-    a_candidate_without_data: PromoteUnsynced within 400 by "without data";
+    a_candidate_without_data: PromoteUnsynced within 150 by "without data";
     a_choice_on_old_offsets: PromoteOnOldInfo within 100 by "staler";
+    another_history: AcceptStrangers within 100 by "another history";
     an_old_master_that_is_left_alone: NeverFence within 20 by "within bounded time";
     a_replica_of_the_wrong_master: NeverFix within 100 by "within bounded time";
     peers_that_are_not_believed: IgnoreSwitches within 20 by "in time", "within bounded time";

@@ -2,12 +2,12 @@
 
 use sentinel_core::{
     command::{Change, MasterSetting, NewMaster, SetOption},
-    types::{HostPort, MasterName},
+    types::{Host, HostPort, MasterName},
 };
 
 use crate::{
-    faults::Kind,
-    physics::HostId,
+    faults::{Kind, RECORD_LIFE},
+    physics::{Event, HostId},
     say,
     scenario::group_name,
     sentinel::DiskState,
@@ -30,6 +30,10 @@ impl World {
                 let nodes = (0..self.scenario.groups.len()).filter_map(|group| self.master_of(group)).collect();
                 Kind::KillNodes { nodes }
             }
+            Kind::Lag { group, nth } => match (self.master_of(group), self.replica_of(group, nth)) {
+                (Some(one), Some(other)) => Kind::Pair { one, other },
+                _ => return,
+            },
             Kind::HangMaster { group } => match self.master_of(group) {
                 Some(host) => Kind::Hang { host },
                 None => return,
@@ -45,8 +49,16 @@ impl World {
                 self.expect_failover(*node, until);
             }
         }
-        self.act(&kind);
+        self.act(index, &kind);
         self.in_force.insert(index, kind);
+    }
+
+    /// A node of a group besides its master, counted from the first, and round again.
+    fn replica_of(&self, group: usize, nth: usize) -> Option<HostId> {
+        let master = self.master_of(group);
+        let others = self.nodes.iter().filter(|node| node.group == group && Some(node.host) != master);
+        let others: Vec<HostId> = others.map(|node| node.host).collect();
+        others.get(nth.checked_rem(others.len())?).copied()
     }
 
     /// A master that dies while all else is well must be replaced: down-after counts from the first PING that is not
@@ -67,16 +79,17 @@ impl World {
     pub(crate) fn end(&mut self, index: usize) {
         let Some(kind) = self.in_force.remove(&index) else { return };
         say!(self.physics, "fault {index} ends: {kind:?}");
-        self.undo(&kind);
+        self.undo(index, &kind);
         self.physics.release_held();
     }
 
-    fn act(&mut self, kind: &Kind) {
+    fn act(&mut self, index: usize, kind: &Kind) {
         match kind {
-            Kind::KillMaster { .. } | Kind::HangMaster { .. } | Kind::KillAllMasters => {}
+            // These have become others by now.
+            Kind::KillMaster { .. } | Kind::HangMaster { .. } | Kind::KillAllMasters | Kind::Lag { .. } => {}
             Kind::KillNodes { nodes } => {
                 for node in nodes {
-                    self.act(&Kind::KillNode { node: *node, power: false, wipe: false });
+                    self.act(index, &Kind::KillNode { node: *node, power: false, wipe: false });
                 }
             }
             Kind::KillNode { node, power, wipe } => {
@@ -99,6 +112,24 @@ impl World {
                 self.physics.cut(*other, *one);
             }
             Kind::Refuse { host } => self.physics.hosts[*host].refusing += 1,
+            Kind::BlackHole { host } => self.physics.hosts[*host].swallowing += 1,
+            Kind::Sluggish { host, by } => self.physics.hosts[*host].sluggish += by,
+            Kind::NoName { host, silent } => self.lose_name(*host, *silent, true),
+            Kind::NoNames { silent } => {
+                for host in 0..self.physics.hosts.len() {
+                    self.lose_name(host, *silent, true);
+                }
+            }
+            Kind::MoveNode { node } => {
+                if self.physics.hosts[*node].running {
+                    let at = self.node_index(*node);
+                    self.nodes[at].stop(&mut self.physics, false, false);
+                }
+                let [a, b, c, d] = self.physics.hosts[*node].ip.octets();
+                self.physics.hosts[*node].ip = [a, b + 1, c, d].into();
+            }
+            Kind::Stranger { node, reigns } => self.replace(index, *node, *reigns),
+            Kind::FullNodeDisk { node } => self.fill_disk(*node, true),
             Kind::Reset { host } => {
                 for (conn, _) in self.physics.conns_of(*host) {
                     self.physics.reset(conn);
@@ -112,6 +143,21 @@ impl World {
             Kind::Failover { sentinel, group } => {
                 self.command(*sentinel, Change::Failover { name: group_name(*group) });
             }
+            Kind::FailoverTo { sentinel, group, nth, coordinated } => {
+                if let Some(replica) = self.replica_of(*group, *nth) {
+                    let (name, to) = (group_name(*group), Some(self.physics.address(replica)));
+                    self.command(*sentinel, Change::FailoverTo { name, to, coordinated: *coordinated, dry_run: false });
+                }
+            }
+            Kind::ForgetPeer { sentinel, other, group } => {
+                let (name, id) = (group_name(*group), self.sentinels[*other].id.clone());
+                self.command(*sentinel, Change::Forget { name, id });
+            }
+            Kind::ForgetReplica { sentinel, node } => {
+                let group = self.nodes[self.node_index(*node)].group;
+                let (name, addr) = (group_name(group), self.physics.address(*node));
+                self.command(*sentinel, Change::ForgetReplica { name, addr });
+            }
             Kind::TwoFailovers { sentinel, other, group } => {
                 self.command(*sentinel, Change::Failover { name: group_name(*group) });
                 self.command(*other, Change::Failover { name: group_name(*group) });
@@ -124,18 +170,22 @@ impl World {
         }
     }
 
-    fn undo(&mut self, kind: &Kind) {
+    fn undo(&mut self, index: usize, kind: &Kind) {
         match kind {
-            Kind::KillNode { node, .. } => {
-                if !self.physics.hosts[*node].running {
-                    self.physics.hosts[*node].hung = 0;
-                    let at = self.node_index(*node);
-                    self.nodes[at].start(&mut self.physics);
-                }
+            Kind::KillNode { node, .. } => self.start_node(*node),
+            Kind::MoveNode { node } => {
+                self.start_node(*node);
+                let delay = self.physics.rng.below(RECORD_LIFE);
+                self.physics.after(delay, Event::Renamed(*node));
+            }
+            Kind::Stranger { node, .. } => self.put_back(index, *node),
+            Kind::FullNodeDisk { node } => {
+                self.fill_disk(*node, false);
+                self.start_node(*node);
             }
             Kind::KillNodes { nodes } => {
                 for node in nodes {
-                    self.undo(&Kind::KillNode { node: *node, power: false, wipe: false });
+                    self.undo(index, &Kind::KillNode { node: *node, power: false, wipe: false });
                 }
             }
             Kind::Hang { host } => {
@@ -158,6 +208,17 @@ impl World {
                 self.physics.mend(*other, *one);
             }
             Kind::Refuse { host } => self.physics.hosts[*host].refusing -= 1,
+            Kind::BlackHole { host } => self.physics.hosts[*host].swallowing -= 1,
+            Kind::Sluggish { host, by } => {
+                self.physics.hosts[*host].sluggish -= by;
+                self.slice(*host);
+            }
+            Kind::NoName { host, silent } => self.lose_name(*host, *silent, false),
+            Kind::NoNames { silent } => {
+                for host in 0..self.physics.hosts.len() {
+                    self.lose_name(host, *silent, false);
+                }
+            }
             Kind::Slow { host, by } => self.physics.hosts[*host].slowness -= by,
             Kind::Lossy { host, permille } => self.physics.hosts[*host].lossy -= permille,
             Kind::SlowDisk { sentinel, .. } | Kind::FullDisk { sentinel } => {
@@ -170,11 +231,79 @@ impl World {
             Kind::KillMaster { .. }
             | Kind::KillAllMasters
             | Kind::HangMaster { .. }
+            | Kind::Lag { .. }
             | Kind::Reset { .. }
             | Kind::WallJump { .. }
             | Kind::Failover { .. }
+            | Kind::FailoverTo { .. }
+            | Kind::ForgetPeer { .. }
+            | Kind::ForgetReplica { .. }
             | Kind::TwoFailovers { .. }
             | Kind::Forget { .. } => {}
+        }
+    }
+
+    fn start_node(&mut self, node: HostId) {
+        if !self.physics.hosts[node].running {
+            self.physics.hosts[node].hung = 0;
+            let at = self.node_index(node);
+            self.nodes[at].start(&mut self.physics);
+        }
+    }
+
+    /// The name of a host does not resolve any more, or again.
+    fn lose_name(&mut self, host: HostId, silent: bool, begins: bool) {
+        let Some(record) = &mut self.physics.hosts[host].record else { return };
+        let count = if silent { &mut record.silent } else { &mut record.missing };
+        if begins {
+            *count += 1;
+        } else {
+            *count -= 1;
+        }
+    }
+
+    /// The name of a host resolves to its present address.
+    pub(crate) fn rename(&mut self, host: HostId) {
+        let host = &mut self.physics.hosts[host];
+        if let Some(record) = &mut host.record {
+            record.ip = host.ip;
+        }
+    }
+
+    fn fill_disk(&mut self, node: HostId, full: bool) {
+        for it in self.nodes.iter_mut().chain(self.replaced.values_mut()).filter(|it| it.host == node) {
+            it.fill_disk(full);
+        }
+    }
+
+    /// Gives the address of a replica to a stranger.
+    fn replace(&mut self, index: usize, node: HostId, reigns: bool) {
+        let at = self.node_index(node);
+        let other = self.nodes[at].is_master() || self.nodes[at].foreign;
+        if other || !self.physics.hosts[node].running || self.physics.hosts[node].hung > 0 {
+            return;
+        }
+        self.nodes[at].stop(&mut self.physics, false, false);
+        // Nobody lives there.
+        let far = HostPort::new(Host::Ip([10, 66, 0, 1].into()), 6_379);
+        let stranger = self.nodes[at].stranger((!reigns).then_some(far), self.scenario.seed);
+        self.replaced.insert(index, std::mem::replace(&mut self.nodes[at], stranger));
+        self.nodes[at].start_stranger(&mut self.physics);
+    }
+
+    /// The original comes back, with its data.
+    fn put_back(&mut self, index: usize, node: HostId) {
+        let Some(original) = self.replaced.remove(&index) else { return };
+        let at = self.node_index(node);
+        let running = self.physics.hosts[node].running;
+        if running {
+            self.nodes[at].stop(&mut self.physics, false, false);
+        }
+        let stranger = std::mem::replace(&mut self.nodes[at], original);
+        self.nodes[at].after_stranger(&stranger);
+        // One that was killed is started when that is over.
+        if running {
+            self.start_node(node);
         }
     }
 
@@ -241,6 +370,7 @@ impl World {
         self.set_down_after(sentinel, group, self.scenario.down_after);
         self.set(sentinel, group, MasterSetting::FailoverTimeout(settings.failover_timeout), "failover-timeout ...");
         self.set(sentinel, group, MasterSetting::ParallelSyncs(settings.parallel_syncs), "parallel-syncs ...");
+        self.set(sentinel, group, MasterSetting::LosslessFailover(settings.lossless_failover), "lossless-failover ...");
     }
 
     fn monitor_later(&mut self, sentinel: HostId, group: usize) {

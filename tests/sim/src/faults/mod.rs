@@ -3,7 +3,10 @@
 mod apply;
 mod plan;
 
-use crate::{physics::HostId, time::Time};
+use crate::{
+    physics::HostId,
+    time::{SEC, Time},
+};
 
 pub use plan::plan;
 
@@ -44,14 +47,31 @@ pub enum Kind {
     OneWay { hosts: Vec<HostId> },
     /// Nothing passes between two hosts.
     Pair { one: HostId, other: HostId },
+    /// Nothing passes between the master of a group and one of its replicas, counted from the first.
+    Lag { group: usize, nth: usize },
     /// A firewall refuses new connections to a host.
     Refuse { host: HostId },
+    /// A firewall drops requests for new connections to a host; open ones go on.
+    BlackHole { host: HostId },
     /// All connections of a host are reset, once.
     Reset { host: HostId },
     /// Everything from and to a host takes longer.
     Slow { host: HostId, by: Time },
     /// Packets from and to a host are lost, so many in a thousand.
     Lossy { host: HostId, permille: u64 },
+    /// A process gets on only once in so much time.
+    Sluggish { host: HostId, by: Time },
+    /// The name of a host does not resolve: there is none, or no answer (`silent`).
+    NoName { host: HostId, silent: bool },
+    /// No name resolves.
+    NoNames { silent: bool },
+    /// A data node is stopped here and started elsewhere, under its name, whose record follows later.
+    MoveNode { node: HostId },
+    /// A replica is stopped, and its address given to another process with data of another history: a master
+    /// (`reigns`), or a replica of one that is far away.
+    Stranger { node: HostId, reigns: bool },
+    /// A data node's disk is full: it refuses writes, or ends, as Redis does with its kind of persistence.
+    FullNodeDisk { node: HostId },
     /// A Sentinel's disk is slow.
     SlowDisk { sentinel: HostId, by: Time },
     /// A Sentinel's disk is full.
@@ -60,12 +80,31 @@ pub enum Kind {
     WallJump { sentinel: HostId, millis: i64 },
     /// SENTINEL FAILOVER
     Failover { sentinel: HostId, group: usize },
+    /// SENTINEL FAILOVER TO a replica, counted from the first, also `COORDINATED`.
+    FailoverTo { sentinel: HostId, group: usize, nth: usize, coordinated: bool },
     /// SENTINEL FAILOVER at two Sentinels in the same moment.
     TwoFailovers { sentinel: HostId, other: HostId, group: usize },
     /// SENTINEL RESET
     Forget { sentinel: HostId, group: usize },
+    /// SENTINEL FORGET
+    ForgetPeer { sentinel: HostId, other: HostId, group: usize },
+    /// SENTINEL FORGET-REPLICA
+    ForgetReplica { sentinel: HostId, node: HostId },
     /// SENTINEL SET: another down-after; at the end the former one.
     ChangeDownAfter { sentinel: HostId, group: usize, to: Time },
     /// SENTINEL REMOVE; at the end SENTINEL MONITOR and SET.
     Remove { sentinel: HostId, group: usize },
 }
+
+impl Kind {
+    /// For how long after its end it is still felt.
+    pub const fn aftermath(&self) -> Time {
+        match self {
+            Kind::MoveNode { .. } => RECORD_LIFE,
+            _ => 0,
+        }
+    }
+}
+
+/// So long at most a name may still resolve to a former address.
+pub(crate) const RECORD_LIFE: Time = 10 * SEC;

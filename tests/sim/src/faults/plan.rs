@@ -16,66 +16,29 @@ const LAST: Time = 400 * SEC;
 /// The faults of a scenario.
 pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     let mut rng = Rng::new(scenario.seed, "faults");
-    let mut faults = Vec::new();
-    if scenario.calm {
-        let mut at = FIRST + rng.below(10 * SEC);
-        while at < LAST {
-            let until = at + rng.between(500 * MS, 40 * SEC);
-            let kind = if scenario.crowd {
-                Kind::KillAllMasters
-            } else if scenario.switchovers {
-                let group = rng.index(scenario.groups.len());
-                Kind::Failover { sentinel: sentinel(scenario, &mut rng), group }
-            } else {
-                single(scenario, &mut rng)
-            };
-            faults.push(Fault { at, until, kind });
-            at = until + 3 * scenario.failover_timeout + 60 * SEC;
-        }
-    } else {
-        let style = rng.pick(&[Style::Any, Style::Any, Style::Network, Style::Processes, Style::Operators]);
-        // Spread over the time, or in a few storms of faults that meet each other.
-        let storms = rng.permille(500);
-        let mut left = rng.between(6, 30);
-        while left > 0 {
-            let begin = rng.between(FIRST, LAST - 10 * SEC);
-            let together = if storms { rng.between(2, 8).min(left) } else { 1 };
-            left -= together;
-            let width = rng.pick(&[10 * MS, 500 * MS, 10 * SEC]);
-            for _ in 0..together {
-                let at = begin + rng.below(width);
-                let longest = rng.pick(&[2 * SEC, 10 * SEC, 60 * SEC]);
-                let until = at + rng.between(10 * MS, longest);
-                faults.push(Fault { at, until, kind: any(scenario, style, &mut rng) });
-            }
-        }
-        faults.sort_by_key(|fault| fault.at);
-    }
+    let mut faults = if scenario.calm { one_by_one(scenario, &mut rng) } else { chaos(scenario, &mut rng) };
+    faults.sort_by_key(|fault| fault.at);
     faults
 }
 
-/// What most faults of a history are about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Style {
-    Any,
-    Network,
-    Processes,
-    Operators,
-}
-
-impl Style {
-    /// Numbers of the kinds in [`any`], those that matter most several times.
-    const fn kinds(self) -> &'static [u64] {
-        match self {
-            Style::Any => &[
-                0, 0, 0, 4, 5, 5, 7, 8, 9, 9, 11, 12, 12, 14, 14, 16, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
-                29,
-            ],
-            Style::Network => &[0, 9, 12, 12, 12, 14, 14, 14, 16, 16, 16, 18, 19, 20, 21, 25],
-            Style::Processes => &[0, 0, 0, 0, 4, 5, 5, 7, 8, 8, 8, 9, 9, 9, 11, 22, 22, 23, 23],
-            Style::Operators => &[0, 0, 12, 14, 16, 9, 25, 25, 26, 26, 26, 27, 28, 28, 29, 29],
-        }
+/// Single faults, with time to recover between them.
+fn one_by_one(scenario: &Scenario, rng: &mut Rng) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut at = FIRST + rng.below(10 * SEC);
+    while at < LAST {
+        let until = at + rng.between(500 * MS, 40 * SEC);
+        let kind = if scenario.crowd {
+            Kind::KillAllMasters
+        } else if scenario.switchovers {
+            let group = rng.index(scenario.groups.len());
+            Kind::Failover { sentinel: sentinel(scenario, rng), group }
+        } else {
+            single(scenario, rng)
+        };
+        faults.push(Fault { at, until, kind });
+        at = until + 3 * scenario.failover_timeout + 60 * SEC;
     }
+    faults
 }
 
 /// Faults of which each is survived by itself.
@@ -92,6 +55,233 @@ fn single(scenario: &Scenario, rng: &mut Rng) -> Kind {
     }
 }
 
+/// Many faults: spread over the time, or in a few storms of such as meet each other.
+fn chaos(scenario: &Scenario, rng: &mut Rng) -> Vec<Fault> {
+    let style = rng.pick(&[Style::Any, Style::Any, Style::Network, Style::Processes, Style::Operators]);
+    let storms = rng.permille(500);
+    let mut left = rng.between(6, 30);
+    let mut faults = Vec::new();
+    while left > 0 {
+        let begin = rng.between(FIRST, LAST - 10 * SEC);
+        if rng.permille(150) {
+            let conspiracy = conspiracy(scenario, rng, begin);
+            left = left.saturating_sub(conspiracy.len() as u64);
+            faults.extend(conspiracy);
+            continue;
+        }
+        let together = if storms { rng.between(2, 8).min(left) } else { 1 };
+        left -= together;
+        let width = rng.pick(&[10 * MS, 500 * MS, 10 * SEC]);
+        for _ in 0..together {
+            let at = begin + rng.below(width);
+            let longest = rng.pick(&[2 * SEC, 10 * SEC, 60 * SEC]);
+            let kind = any(scenario, style, rng);
+            // Whoever is not there for long is not asked to do anything.
+            let shortest = if matches!(kind, Kind::Stranger { .. }) { 30 * SEC } else { 10 * MS };
+            let until = at + rng.between(shortest, longest.max(2 * shortest));
+            faults.push(Fault { at, until, kind });
+        }
+    }
+    faults
+}
+
+/// Faults that seldom meet by chance in the order in which they are worst.
+fn conspiracy(scenario: &Scenario, rng: &mut Rng, begin: Time) -> Vec<Fault> {
+    let group = rng.index(scenario.groups.len());
+    let nth = rng.index(8);
+    let power = rng.permille(300);
+    let outage = scenario.down_after + rng.between(2 * SEC, 20 * SEC);
+    let kill = |at| Fault { at, until: at + outage, kind: Kind::KillMaster { group, power } };
+    match rng.below(6) {
+        // A stranger is there when the master dies.
+        4 if scenario.strangers => {
+            let died = begin + rng.between(12 * SEC, 20 * SEC);
+            let kind = Kind::Stranger { node: node(scenario, rng), reigns: rng.permille(500) };
+            vec![Fault { at: begin, until: died + outage, kind }, kill(died)]
+        }
+        // Two Sentinels are restarted and left alone with the replicas, and the master dies: do they know that there are
+        // more?
+        5 if scenario.sentinels > 3 => {
+            let first = rng.index(scenario.sentinels);
+            let left_alone = [first, (first + 1) % scenario.sentinels];
+            let hosts = (0..scenario.sentinels).filter(|it| !left_alone.contains(it));
+            let hosts = hosts.map(|it| scenario.sentinel_host(it)).collect();
+            let mut faults = vec![Fault { at: begin, until: begin + outage, kind: Kind::Split { hosts } }];
+            for sentinel in left_alone.map(|it| scenario.sentinel_host(it)) {
+                let until = begin + rng.between(10 * MS, SEC);
+                faults.push(Fault { at: begin, until, kind: Kind::KillSentinel { sentinel, power } });
+            }
+            faults.push(kill(begin + rng.below(SEC)));
+            faults
+        }
+        // A replica falls behind, and then the master dies.
+        0 | 1 => {
+            let died = begin + rng.between(2 * SEC, 10 * SEC);
+            let kind = Kind::Lag { group, nth };
+            vec![Fault { at: begin, until: died + rng.between(MS, outage), kind }, kill(died)]
+        }
+        // A replica comes back with nothing, and then the master dies.
+        2 => {
+            let back = begin + rng.between(SEC, 10 * SEC);
+            let kind = Kind::KillNode { node: node(scenario, rng), power, wipe: scenario.wipes };
+            let died = back + rng.below(2 * scenario.sync_time);
+            vec![Fault { at: begin, until: back, kind }, kill(died)]
+        }
+        // The new master dies while the failover is not yet over, or right behind it.
+        _ => {
+            let next = begin + scenario.down_after + rng.below(4 * SEC);
+            vec![kill(begin), kill(next)]
+        }
+    }
+}
+
+/// What most faults of a history are about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Style {
+    Any,
+    Network,
+    Processes,
+    Operators,
+}
+
+/// Sorts of faults, to draw from.
+#[derive(Clone, Copy)]
+enum Sort {
+    KillMaster,
+    HangMaster,
+    KillNode,
+    FullNodeDisk,
+    Hang,
+    HangSentinel,
+    KillSentinel,
+    MoveSentinel,
+    Sluggish,
+    SlowDisk,
+    FullDisk,
+    WallJump,
+    Split,
+    OneWay,
+    Pair,
+    Lag,
+    Refuse,
+    BlackHole,
+    Reset,
+    Slow,
+    Lossy,
+    Failover,
+    FailoverTo,
+    TwoFailovers,
+    ChangeDownAfter,
+    Forget,
+    ForgetOne,
+    Remove,
+    Name,
+    MoveNode,
+    Stranger,
+}
+
+impl Style {
+    /// What is drawn from: the more often, the more likely.
+    fn sorts(self) -> &'static [(Sort, u64)] {
+        use Sort::{
+            BlackHole, ChangeDownAfter, Failover, FailoverTo, Forget, ForgetOne, FullDisk, FullNodeDisk, Hang,
+            HangMaster, HangSentinel, KillMaster, KillNode, KillSentinel, Lag, Lossy, MoveNode, MoveSentinel, Name,
+            OneWay, Pair, Refuse, Remove, Reset, Slow, SlowDisk, Sluggish, Split, Stranger, TwoFailovers, WallJump,
+        };
+        match self {
+            Style::Any => &[
+                (KillMaster, 3),
+                (HangMaster, 1),
+                (KillNode, 2),
+                (FullNodeDisk, 1),
+                (Hang, 1),
+                (HangSentinel, 1),
+                (KillSentinel, 2),
+                (MoveSentinel, 1),
+                (Sluggish, 1),
+                (SlowDisk, 1),
+                (FullDisk, 1),
+                (WallJump, 1),
+                (Split, 2),
+                (OneWay, 2),
+                (Pair, 2),
+                (Lag, 1),
+                (Refuse, 1),
+                (BlackHole, 1),
+                (Reset, 1),
+                (Slow, 1),
+                (Lossy, 1),
+                (Failover, 1),
+                (FailoverTo, 1),
+                (TwoFailovers, 1),
+                (ChangeDownAfter, 1),
+                (Forget, 1),
+                (ForgetOne, 1),
+                (Remove, 1),
+                (Name, 2),
+                (MoveNode, 1),
+                (Stranger, 3),
+            ],
+            Style::Network => &[
+                (KillMaster, 1),
+                (KillSentinel, 1),
+                (Split, 3),
+                (OneWay, 3),
+                (Pair, 3),
+                (Lag, 1),
+                (Refuse, 1),
+                (BlackHole, 1),
+                (Reset, 1),
+                (Slow, 1),
+                (Lossy, 1),
+                (Failover, 1),
+                (Name, 4),
+                (MoveNode, 2),
+            ],
+            Style::Processes => &[
+                (KillMaster, 4),
+                (HangMaster, 1),
+                (KillNode, 2),
+                (FullNodeDisk, 1),
+                (Hang, 1),
+                (HangSentinel, 3),
+                (KillSentinel, 3),
+                (MoveSentinel, 1),
+                (Sluggish, 2),
+                (SlowDisk, 2),
+                (FullDisk, 2),
+                (Stranger, 3),
+            ],
+            Style::Operators => &[
+                (KillMaster, 2),
+                (KillSentinel, 1),
+                (Split, 1),
+                (OneWay, 1),
+                (Pair, 1),
+                (Failover, 2),
+                (FailoverTo, 2),
+                (TwoFailovers, 3),
+                (ChangeDownAfter, 1),
+                (Forget, 2),
+                (ForgetOne, 2),
+                (Remove, 2),
+            ],
+        }
+    }
+
+    fn draw(self, rng: &mut Rng) -> Sort {
+        let sorts = self.sorts();
+        let mut at = rng.below(sorts.iter().map(|(_, weight)| weight).sum());
+        for (sort, weight) in sorts {
+            if at < *weight {
+                return *sort;
+            }
+            at -= weight;
+        }
+        sorts[0].0
+    }
+}
+
 fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
     let group = rng.index(scenario.groups.len());
     // Forgetting others lowers the majority: with a small quorum that is the operator's fault alone.
@@ -100,41 +290,63 @@ fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
     // history is told to.
     let forgetful = scenario.sentinel_host(usize::try_from(scenario.seed).unwrap_or(0) % scenario.sentinels);
     loop {
-        let kind = match rng.pick(style.kinds()) {
-            0 => Kind::KillMaster { group, power: rng.permille(300) },
-            4 => Kind::HangMaster { group },
-            5 => Kind::KillNode {
+        let kind = match style.draw(rng) {
+            Sort::KillMaster => Kind::KillMaster { group, power: rng.permille(300) },
+            Sort::HangMaster => Kind::HangMaster { group },
+            Sort::KillNode => Kind::KillNode {
                 node: node(scenario, rng),
                 power: rng.permille(300),
                 wipe: scenario.wipes && rng.permille(500),
             },
-            7 => Kind::Hang { host: rng.index(scenario.sentinels + scenario.node_hosts().len()) },
-            8 => Kind::Hang { host: sentinel(scenario, rng) },
-            9 => Kind::KillSentinel { sentinel: sentinel(scenario, rng), power: rng.permille(300) },
-            11 => Kind::MoveSentinel { sentinel: sentinel(scenario, rng) },
-            12 => Kind::Split { hosts: part(scenario, rng) },
-            14 => Kind::OneWay { hosts: part(scenario, rng) },
-            16 => {
-                let (one, other) = (rng.index(scenario.host_count()), rng.index(scenario.host_count()));
-                Kind::Pair { one, other }
-            }
-            18 => Kind::Refuse { host: rng.index(scenario.sentinels + scenario.node_hosts().len()) },
-            19 => Kind::Reset { host: rng.index(scenario.host_count()) },
-            20 => Kind::Slow { host: rng.index(scenario.host_count()), by: rng.between(10 * MS, 3 * SEC) },
-            21 => Kind::Lossy { host: rng.index(scenario.host_count()), permille: rng.between(10, 300) },
-            22 => Kind::SlowDisk { sentinel: sentinel(scenario, rng), by: rng.between(50 * MS, 5 * SEC) },
-            23 => Kind::FullDisk { sentinel: sentinel(scenario, rng) },
-            24 => Kind::WallJump {
+            Sort::FullNodeDisk => Kind::FullNodeDisk { node: node(scenario, rng) },
+            Sort::Hang => Kind::Hang { host: process(scenario, rng) },
+            Sort::HangSentinel => Kind::Hang { host: sentinel(scenario, rng) },
+            Sort::KillSentinel => Kind::KillSentinel { sentinel: sentinel(scenario, rng), power: rng.permille(300) },
+            Sort::MoveSentinel => Kind::MoveSentinel { sentinel: sentinel(scenario, rng) },
+            Sort::Sluggish => Kind::Sluggish { host: process(scenario, rng), by: rng.between(5 * MS, 2 * SEC) },
+            Sort::SlowDisk => Kind::SlowDisk { sentinel: sentinel(scenario, rng), by: rng.between(50 * MS, 5 * SEC) },
+            Sort::FullDisk => Kind::FullDisk { sentinel: sentinel(scenario, rng) },
+            Sort::WallJump => Kind::WallJump {
                 sentinel: sentinel(scenario, rng),
                 millis: i64::try_from(rng.below(200_000)).unwrap_or(0) - 100_000,
             },
-            25 => Kind::Failover { sentinel: sentinel(scenario, rng), group },
-            26 => Kind::TwoFailovers { sentinel: sentinel(scenario, rng), other: sentinel(scenario, rng), group },
-            27 => {
+            Sort::Split => Kind::Split { hosts: part(scenario, rng) },
+            Sort::OneWay => Kind::OneWay { hosts: part(scenario, rng) },
+            Sort::Pair => {
+                let (one, other) = (rng.index(scenario.host_count()), rng.index(scenario.host_count()));
+                Kind::Pair { one, other }
+            }
+            Sort::Lag => Kind::Lag { group, nth: rng.index(8) },
+            Sort::Refuse => Kind::Refuse { host: process(scenario, rng) },
+            Sort::BlackHole => Kind::BlackHole { host: process(scenario, rng) },
+            Sort::Reset => Kind::Reset { host: rng.index(scenario.host_count()) },
+            Sort::Slow => Kind::Slow { host: rng.index(scenario.host_count()), by: rng.between(10 * MS, 3 * SEC) },
+            Sort::Lossy => Kind::Lossy { host: rng.index(scenario.host_count()), permille: rng.between(10, 300) },
+            Sort::Failover => Kind::Failover { sentinel: sentinel(scenario, rng), group },
+            Sort::FailoverTo => Kind::FailoverTo {
+                sentinel: sentinel(scenario, rng),
+                group,
+                nth: rng.index(8),
+                coordinated: rng.permille(300),
+            },
+            Sort::TwoFailovers => {
+                Kind::TwoFailovers { sentinel: sentinel(scenario, rng), other: sentinel(scenario, rng), group }
+            }
+            Sort::ChangeDownAfter => {
                 Kind::ChangeDownAfter { sentinel: sentinel(scenario, rng), group, to: rng.between(500 * MS, 10 * SEC) }
             }
-            28 if forgets => Kind::Forget { sentinel: forgetful, group },
-            29 if forgets => Kind::Remove { sentinel: forgetful, group },
+            Sort::Forget if forgets => Kind::Forget { sentinel: forgetful, group },
+            Sort::ForgetOne if forgets && rng.permille(500) => {
+                Kind::ForgetPeer { sentinel: forgetful, other: sentinel(scenario, rng), group }
+            }
+            Sort::ForgetOne if forgets => Kind::ForgetReplica { sentinel: forgetful, node: node(scenario, rng) },
+            Sort::Remove if forgets => Kind::Remove { sentinel: forgetful, group },
+            Sort::Name if scenario.names && rng.permille(300) => Kind::NoNames { silent: rng.permille(500) },
+            Sort::Name if scenario.names => Kind::NoName { host: node(scenario, rng), silent: rng.permille(500) },
+            Sort::MoveNode if scenario.names => Kind::MoveNode { node: node(scenario, rng) },
+            Sort::Stranger if scenario.strangers => {
+                Kind::Stranger { node: node(scenario, rng), reigns: rng.permille(500) }
+            }
             _ => continue,
         };
         return kind;
@@ -148,6 +360,11 @@ fn node(scenario: &Scenario, rng: &mut Rng) -> HostId {
 
 fn sentinel(scenario: &Scenario, rng: &mut Rng) -> HostId {
     scenario.sentinel_host(rng.index(scenario.sentinels))
+}
+
+/// A Sentinel or a data node.
+fn process(scenario: &Scenario, rng: &mut Rng) -> HostId {
+    rng.index(scenario.sentinels + scenario.node_hosts().len())
 }
 
 /// Some of the hosts, often one alone.

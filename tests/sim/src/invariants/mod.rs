@@ -3,15 +3,20 @@
 //! The rules watch what Sentinels say and do, and what they are told; they do not look into the engine.
 
 mod acknowledged;
+mod bounded;
 mod configurations;
 mod convergence;
 mod demotion;
 mod durable;
 mod epochs;
+mod history;
 mod leaders;
 mod majority;
+mod overruled;
 mod promotion;
 mod votes;
+
+use std::collections::BTreeMap;
 
 use sentinel_core::{
     Message, Snapshot,
@@ -24,7 +29,9 @@ use sentinel_resp::Reply;
 use crate::{packet::InfoFacts, physics::HostId, time::Time};
 
 pub use acknowledged::{Losses, count_losses};
+pub use bounded::losses_are_bounded;
 pub use convergence::{Disagreement, converged};
+pub use overruled::{Overruled, count_overruled};
 
 /// Something that a rule may want to know.
 #[derive(Debug)]
@@ -197,12 +204,16 @@ pub struct Checks {
     setting: Setting,
     rules: Vec<Box<dyn Invariant>>,
     violation: Option<Violation>,
+    /// The master of each group to each Sentinel.
+    in_force: BTreeMap<(HostId, usize), HostPort>,
+    /// When `+switch-master` was told, of which group.
+    switches: Vec<(Time, usize)>,
     /// Failovers that promoted a replica.
     pub promotions: u64,
     /// Elections that were tried.
     pub elections: u64,
     /// Masters that died alone: when.
-    died: std::collections::BTreeMap<usize, Time>,
+    died: BTreeMap<usize, Time>,
     /// From each such death to the first `+switch-master`.
     pub failover_times: Vec<Time>,
 }
@@ -219,14 +230,17 @@ impl Checks {
             Box::<configurations::OneMaster>::default(),
             Box::<majority::Majority>::default(),
             Box::<demotion::KeepTheMaster>::default(),
+            Box::<history::OneHistory>::default(),
         ];
         Checks {
             setting,
             rules,
             violation: None,
+            in_force: BTreeMap::new(),
+            switches: Vec::new(),
             promotions: 0,
             elections: 0,
-            died: std::collections::BTreeMap::new(),
+            died: BTreeMap::new(),
             failover_times: Vec::new(),
         }
     }
@@ -238,12 +252,14 @@ impl Checks {
                 Event::PromotedReplica(_) => self.promotions += 1,
                 Event::TryFailover(_) => self.elections += 1,
                 Event::SwitchMaster { name, .. } => {
+                    self.switches.extend(self.setting.group_named(name.as_str()).map(|group| (now, group)));
                     let died = self.setting.group_named(name.as_str()).and_then(|group| self.died.remove(&group));
                     self.failover_times.extend(died.map(|at| now - at));
                 }
                 _ => {}
             }
         }
+        self.note_masters(observation);
         let sort = Sort::of(observation);
         for rule in self.rules.iter_mut().filter(|rule| rule.looks_at(sort)) {
             if let Err(what) = rule.observe(now, &self.setting, observation)
@@ -252,6 +268,40 @@ impl Checks {
                 self.violation = Some(Violation { at: now, rule: rule.rule(), what });
             }
         }
+    }
+
+    fn note_masters(&mut self, observation: &Observation<'_>) {
+        let mut note = |sentinel: HostId, name: &str, addr: &HostPort| {
+            if let Some(group) = self.setting.group_named(name) {
+                self.in_force.insert((sentinel, group), addr.clone());
+            }
+        };
+        match observation {
+            Observation::Started { sentinel, snapshot } => {
+                for it in &snapshot.masters {
+                    note(*sentinel, it.name.as_str(), &it.addr);
+                }
+            }
+            Observation::Event { sentinel, event: Event::SwitchMaster { name, new, .. } } => {
+                note(*sentinel, name.as_str(), new);
+            }
+            Observation::Operator { sentinel, change: Change::Monitor(new) } => {
+                note(*sentinel, new.name.as_str(), &new.addr);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether every Sentinel has another master in force than this node.
+    pub fn overrule(&self, group: usize, node: HostId) -> bool {
+        let Some((addr, _)) = &self.setting.nodes[node] else { return false };
+        let mut of_group = self.in_force.iter().filter(|((_, of), _)| *of == group);
+        of_group.all(|(_, master)| master != addr)
+    }
+
+    /// When `+switch-master` was told, of which group.
+    pub fn switches(&self) -> &[(Time, usize)] {
+        &self.switches
     }
 
     /// A master died while all else was well.
@@ -277,7 +327,7 @@ impl Checks {
 
 /// The epoch of the last candidacy of each Sentinel for each group, from its own events.
 #[derive(Debug, Default)]
-pub(crate) struct Candidacies(std::collections::BTreeMap<(HostId, usize), Epoch>);
+pub(crate) struct Candidacies(BTreeMap<(HostId, usize), Epoch>);
 
 impl Candidacies {
     pub(crate) fn observe(&mut self, setting: &Setting, observation: &Observation<'_>) {

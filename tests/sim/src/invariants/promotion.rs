@@ -61,6 +61,7 @@ impl FitReplica {
             }
             let Some((at, theirs)) = &it.info else { continue };
             let candidate = theirs.replica
+                && !theirs.foreign
                 && theirs.synced
                 && theirs.priority != 0
                 && theirs.link_down < 9 * setting.down_after

@@ -21,13 +21,24 @@ pub enum Persistence {
 
 /// What is on disk, besides the configuration.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something else that may happen to a disk")]
 pub(super) struct Disk {
     rdb: Option<Rdb>,
     /// How many values of the append-only file survive a loss of power.
     flushed: usize,
     /// Ends of the process and of the machine that have not been read yet.
+    /// How many values were in the data set when it was last saved, or read from an RDB file.
+    saved: usize,
+    /// How many were read from an RDB file at the start.
+    loaded: usize,
     lost_power: bool,
     wiped: bool,
+    /// Nothing more can be written.
+    full: bool,
+    /// It was full when the process ended.
+    unsaved: bool,
+    /// The last attempt to write failed.
+    failed: bool,
 }
 
 #[derive(Debug)]
@@ -43,23 +54,30 @@ impl Node {
     pub fn stop(&mut self, physics: &mut Physics, machine_too: bool, wipe: bool) {
         self.disk.lost_power |= machine_too;
         self.disk.wiped |= wipe;
+        self.disk.unsaved |= self.disk.full;
         self.life += 1;
         physics.process_ends(self.host, machine_too);
     }
 
     /// Reads what is on disk.
     pub(super) fn load(&mut self, physics: &mut Physics) {
+        self.disk.failed = false;
         let lost_power = std::mem::take(&mut self.disk.lost_power);
         let wiped = std::mem::take(&mut self.disk.wiped);
+        let unsaved = std::mem::take(&mut self.disk.unsaved);
         self.offset = 0;
+        (self.disk.saved, self.disk.loaded) = (0, 0);
         match self.config.persistence {
             kind if wiped || kind == Persistence::None => self.forget(),
             Persistence::AofEverySecond if lost_power => self.data.truncate(self.disk.flushed),
+            // What did not fit is not there.
+            Persistence::AofAlways | Persistence::AofEverySecond if unsaved => self.data.truncate(self.disk.flushed),
             Persistence::AofAlways | Persistence::AofEverySecond | Persistence::None => {}
             Persistence::Rdb(_) => match &self.disk.rdb {
                 None => self.forget(),
                 Some(rdb) => {
                     self.data.clone_from(&rdb.values);
+                    (self.disk.saved, self.disk.loaded) = (rdb.values.len(), rdb.values.len());
                     self.synced = rdb.synced;
                     self.offset = rdb.offset;
                     if self.config.replicaof.is_some() {
@@ -70,6 +88,7 @@ impl Node {
                         // A master lets replicas go on from exactly there.
                         self.replid2 = rdb.replid;
                         self.second_offset = rdb.offset + 1;
+                        self.has_backlog = true;
                     }
                 }
             },
@@ -90,19 +109,72 @@ impl Node {
 
     /// The data set was replaced as a whole.
     pub(super) fn rewrite_disk(&mut self) {
+        self.disk.saved = self.data.len();
         self.disk.flushed = self.data.len();
         if matches!(self.config.persistence, Persistence::Rdb(_)) {
             self.save();
         }
     }
 
+    /// `rdb_changes_since_last_save`
+    pub(super) fn changes(&self) -> usize {
+        self.data.len().saturating_sub(self.disk.saved)
+    }
+
+    /// `rdb_last_load_keys_loaded`
+    pub(super) const fn loaded_keys(&self) -> usize {
+        self.disk.loaded
+    }
+
+    /// Whether writes, and PING, are answered with MISCONF.
+    pub(super) const fn is_unable_to_save(&self) -> bool {
+        self.disk.failed
+    }
+
+    /// Whether a write cannot even be tried: it is acknowledged when it is in the file, and there is no room.
+    pub(super) fn must_give_up(&self) -> bool {
+        self.disk.full && self.config.persistence == Persistence::AofAlways
+    }
+
+    /// The disk is full, or there is room again.
+    pub fn fill_disk(&mut self, full: bool) {
+        if self.config.persistence == Persistence::AofAlways && !self.disk.full {
+            self.disk.flushed = self.data.len();
+        }
+        self.disk.full = full;
+    }
+
     fn save(&mut self) {
+        self.disk.failed = self.disk.full;
+        if self.disk.full {
+            return;
+        }
+        self.disk.saved = self.data.len();
         self.disk.rdb =
             Some(Rdb { values: self.data.clone(), replid: self.replid, offset: self.offset, synced: self.synced });
     }
 
-    pub(super) fn disk_cron(&mut self) {
-        self.disk.flushed = self.data.len();
+    pub(super) fn disk_cron(&mut self, physics: &mut Physics) {
+        match self.config.persistence {
+            // It does not go on without its file.
+            Persistence::AofAlways if self.must_give_up() && self.disk.flushed < self.data.len() => {
+                return self.stop(physics, false, false);
+            }
+            Persistence::AofEverySecond => {
+                self.disk.failed = self.disk.full && self.disk.flushed < self.data.len();
+            }
+            _ => {}
+        }
+        if self.disk.failed && !self.disk.full {
+            self.disk.failed = false;
+        }
+        if self.disk.failed && !self.is_master() {
+            // What its master sends it cannot refuse (`replica-ignore-disk-write-errors no`).
+            return self.stop(physics, false, false);
+        }
+        if !self.disk.full {
+            self.disk.flushed = self.data.len();
+        }
         if let Persistence::Rdb(period) = self.config.persistence
             && self.ticks.is_multiple_of(period)
             && !matches!(self.upstream.as_ref().map(|up| &up.sync), Some(super::Sync::Loading { .. }))

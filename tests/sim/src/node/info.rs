@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    node::{Node, Sync},
+    node::{Node, Persistence, Sync},
     packet::InfoFacts,
     physics::Physics,
     time::{SEC, Time},
@@ -18,19 +18,31 @@ impl Node {
         let _ = write!(
             text,
             "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nprocess_id:{}\r\nrun_id:{}\r\ntcp_port:{port}\r\n\
-             \r\n# Persistence\r\nloading:{}\r\n\r\n# Replication\r\n",
+             \r\n# Persistence\r\nloading:{}\r\nrdb_changes_since_last_save:{}\r\nrdb_last_load_keys_loaded:{}\r\n\
+             aof_enabled:{}\r\n\r\n# Replication\r\n",
             self.life,
             self.run_id,
             u8::from(self.is_loading()),
+            self.changes(),
+            self.loaded_keys(),
+            u8::from(matches!(self.config.persistence, Persistence::AofAlways | Persistence::AofEverySecond)),
         );
-        let mut facts =
-            InfoFacts { replica: false, priority: 100, offset: self.offset, synced: self.synced, link_down: 0 };
+        let mut facts = InfoFacts {
+            replica: false,
+            priority: 100,
+            offset: self.offset,
+            synced: self.synced,
+            link_down: 0,
+            foreign: self.foreign,
+            linked_to: None,
+        };
         if let Some(up) = &self.upstream {
             let streaming = matches!(up.sync, Sync::Streaming(_));
             let offset = if streaming || self.cached { self.offset } else { 1 };
             facts.replica = true;
             facts.priority = self.config.priority;
             facts.offset = offset;
+            facts.linked_to = streaming.then(|| up.of.clone());
             let _ = write!(
                 text,
                 "role:slave\r\nmaster_host:{}\r\nmaster_port:{}\r\nmaster_link_status:{}\r\n\
@@ -67,12 +79,17 @@ impl Node {
         let _ = write!(
             text,
             "master_failover_state:no-failover\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040x}\r\n\
-             master_repl_offset:{}\r\nsecond_repl_offset:{}\r\n",
+             master_repl_offset:{}\r\nsecond_repl_offset:{}\r\nrepl_backlog_active:{}\r\n",
             self.replid,
             self.replid2,
             self.offset,
             if self.replid2 == 0 { -1 } else { i64::try_from(self.second_offset).unwrap_or(-1) },
+            u8::from(self.has_backlog),
         );
+        text.push_str("\r\n# Keyspace\r\n");
+        if !self.data.is_empty() {
+            let _ = write!(text, "db0:keys={},expires=0,avg_ttl=0\r\n", self.data.len());
+        }
         (text, facts)
     }
 }

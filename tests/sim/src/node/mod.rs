@@ -55,6 +55,15 @@ impl Item {
     }
 }
 
+/// One time for which a node is a master: until it becomes a replica, or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reign {
+    /// The node.
+    pub node: HostId,
+    /// Counts its starts and promotions.
+    pub number: u32,
+}
+
 /// What a node's configuration file says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -134,6 +143,7 @@ pub(crate) struct Waiting {
 
 /// A Redis node.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what INFO shows of a server are such independent facts")]
 pub struct Node {
     /// Where it runs.
     pub host: HostId,
@@ -149,8 +159,13 @@ pub struct Node {
     /// Whether it has ever held its group's data in this life or from disk: as a replica that finished a synchronisation,
     /// or as the first master.
     pub synced: bool,
+    /// Whether its data are not the group's at all: another process that was given this address.
+    pub foreign: bool,
+    reigns: u32,
     replid: u64,
     replid2: u64,
+    /// Whether there is a replication backlog: it has had a replica, or a master.
+    has_backlog: bool,
     /// Offsets up to here (excluded) belong to `replid2`, too.
     second_offset: u64,
     /// `master_repl_offset`
@@ -185,8 +200,11 @@ impl Node {
             config,
             run_id: String::new(),
             data: Vec::new(),
+            foreign: false,
+            reigns: 0,
             replid: 0,
             replid2: 0,
+            has_backlog: false,
             second_offset: 0,
             offset: 0,
             backlog: VecDeque::new(),
@@ -219,10 +237,13 @@ impl Node {
     /// Starts the process, with what is on disk.
     pub fn start(&mut self, physics: &mut Physics) {
         self.life += 1;
+        self.reigns += 1;
+        self.foreign = false;
         self.run_id = self.rng.hex40();
         self.replid = self.rng.word();
         self.replid2 = 0;
         self.second_offset = 0;
+        self.has_backlog = false;
         self.backlog.clear();
         self.downstreams.clear();
         self.clients.clear();
@@ -248,6 +269,35 @@ impl Node {
         }
         let first = self.rng.below(SEC);
         physics.after(first, Event::Cron { host: self.host, life: self.life });
+    }
+
+    /// Another process is given the address of this one, with data of another history; it shares nothing with it. The
+    /// original waits, stopped, to be put back.
+    #[must_use]
+    pub fn stranger(&self, follows: Option<HostPort>, seed: u64) -> Self {
+        let config = Config { replicaof: follows, persistence: Persistence::None, ..self.config.clone() };
+        let mut stranger = Node::new(self.host, self.group, config, seed);
+        stranger.life = self.life + 1;
+        stranger.rng = Rng::new(seed, &format!("stranger {} {}", self.host, stranger.life));
+        stranger
+    }
+
+    /// Starts a stranger's process, which has been at work elsewhere.
+    pub fn start_stranger(&mut self, physics: &mut Physics) {
+        self.start(physics);
+        self.data = (0..self.rng.below(1_000)).map(|value| u32::MAX - u32::try_from(value).unwrap_or(0)).collect();
+        let digits = self.rng.between(4, 30);
+        self.offset = 2 + self.rng.below(1 << digits);
+        self.backlog_start = self.offset + 1;
+        self.synced = true;
+        self.foreign = true;
+        self.has_backlog = true;
+        self.cached = self.upstream.is_some();
+    }
+
+    /// What was stopped for a stranger's sake can be started again.
+    pub fn after_stranger(&mut self, stranger: &Self) {
+        self.life = stranger.life + 1;
     }
 
     /// A new connection.
@@ -307,13 +357,16 @@ impl Node {
             return;
         }
         self.replication_cron(physics);
-        self.disk_cron();
+        self.disk_cron(physics);
+        if !physics.hosts[self.host].running {
+            return;
+        }
         let now = physics.now();
         let (over, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|it| it.until <= now);
         self.waiting = rest;
         for Waiting { conn, value, offset, .. } in over {
             let replicas = self.replicas_at(offset);
-            physics.send(conn, LISTENER, Packet::Written { value, replicas });
+            self.written(physics, conn, value, replicas);
         }
     }
 

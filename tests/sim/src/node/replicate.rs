@@ -20,6 +20,7 @@ impl Node {
     /// SLAVEOF NO ONE
     pub(super) fn become_master(&mut self, physics: &mut Physics) {
         let Some(up) = self.upstream.take() else { return };
+        self.reigns += 1;
         if let Some(conn) = up.sync.conn() {
             physics.close(conn, DIALER);
         }
@@ -121,6 +122,7 @@ impl Node {
                 up.down_since = None;
                 self.cached = true;
                 self.synced = true;
+                self.has_backlog = true;
                 if replid != self.replid {
                     self.replid2 = self.replid;
                     self.second_offset = self.offset + 1;
@@ -182,6 +184,8 @@ impl Node {
         };
         self.data = values.to_vec();
         self.synced = true;
+        self.foreign = false;
+        self.has_backlog = true;
         self.replid = replid;
         self.replid2 = 0;
         self.second_offset = 0;
@@ -255,6 +259,8 @@ impl Node {
         addr: HostPort,
     ) {
         let serves = match &self.upstream {
+            // It wants another password.
+            _ if self.foreign => false,
             None => !self.loading,
             Some(up) => matches!(up.sync, Sync::Streaming(_)),
         };
@@ -263,9 +269,10 @@ impl Node {
             return;
         }
         let now = physics.now();
-        let known = replid.is_some_and(|id| {
-            id == self.replid || (id == self.replid2 && self.replid2 != 0 && offset < self.second_offset)
-        });
+        let known = self.has_backlog
+            && replid.is_some_and(|id| {
+                id == self.replid || (id == self.replid2 && self.replid2 != 0 && offset < self.second_offset)
+            });
         let mut down = Downstream { addr, waiting: None, snapshot: None, acked: 0, acked_at: now };
         if known && offset + 1 >= self.backlog_start && offset <= self.offset {
             say!(physics, "node {} lets {} go on at offset {offset}", self.host, down.addr);
@@ -277,6 +284,13 @@ impl Node {
         } else {
             // What others copy is what the group has.
             self.synced = true;
+            if !self.has_backlog {
+                // The stream begins.
+                self.has_backlog = true;
+                self.replid = self.rng.word();
+                self.replid2 = 0;
+                self.backlog_start = self.offset + 1;
+            }
             say!(physics, "node {} sends everything to {}", self.host, down.addr);
             physics.send(conn, LISTENER, Packet::FullResync { replid: self.replid });
             down.waiting = Some(Vec::new());

@@ -6,7 +6,7 @@ use sentinel_resp::Reply;
 
 use super::disk::MIN_REPLICAS_MAX_LAG;
 use crate::{
-    node::{Entry, Item, Node, Sync, Waiting, answer},
+    node::{Entry, Item, Node, Reign, Sync, Waiting, answer},
     packet::Packet,
     physics::{ConnId, LISTENER, Physics},
     say,
@@ -16,6 +16,7 @@ use crate::{
 /// How long an application's WAIT lasts.
 const WAIT: u64 = SEC;
 
+const MISCONF: &str = "MISCONF Errors writing to the AOF file: No space left on device";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 
 impl Node {
@@ -26,7 +27,13 @@ impl Node {
     pub(super) fn sentinel_asks(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, message: Message) {
         match message {
             Message::Ping => {
-                let reply = if self.is_loading() { Reply::error(LOADING) } else { Reply::status("PONG") };
+                let reply = if self.is_loading() {
+                    Reply::error(LOADING)
+                } else if self.is_unable_to_save() {
+                    Reply::error(MISCONF)
+                } else {
+                    Reply::status("PONG")
+                };
                 answer(physics, conn, request, reply);
             }
             Message::Info => {
@@ -129,10 +136,14 @@ impl Node {
             let lag = |at: u64| now.saturating_sub(at) <= MIN_REPLICAS_MAX_LAG;
             self.downstreams.values().filter(|down| down.waiting.is_none() && lag(down.acked_at)).count()
         };
-        let refusal = if self.is_loading() {
+        let refusal = if self.foreign {
+            Some("NOAUTH")
+        } else if self.is_loading() {
             Some("LOADING")
         } else if !self.is_master() {
             Some("READONLY")
+        } else if self.is_unable_to_save() {
+            Some("MISCONF")
         } else if self.config.min_replicas > 0 && good() < self.config.min_replicas {
             Some("NOREPLICAS")
         } else {
@@ -142,18 +153,36 @@ impl Node {
             physics.send(conn, LISTENER, Packet::Refused { value, why });
             return;
         }
+        if self.must_give_up() {
+            return self.stop(physics, false, false);
+        }
         self.data.push(value);
         self.feed(physics, Item::Write(value, wait > 0));
         if wait == 0 {
-            physics.send(conn, LISTENER, Packet::Written { value, replicas: 0 });
+            self.written(physics, conn, value, 0);
         } else {
             let until = now + WAIT;
             self.waiting.push(Waiting { conn, value, offset: self.offset, need: wait, until });
         }
     }
 
-    /// Adds to the replication stream of a master.
+    /// Tells an application that its value was written.
+    pub(super) fn written(&self, physics: &mut Physics, conn: ConnId, value: u32, replicas: usize) {
+        let reign = self.reign();
+        let overruled = physics.checks.overrule(self.group, self.host);
+        physics.send(conn, LISTENER, Packet::Written { value, replicas, reign, overruled });
+    }
+
+    /// The time for which it is a master now.
+    pub(super) const fn reign(&self) -> Reign {
+        Reign { node: self.host, number: self.reigns }
+    }
+
+    /// Adds to the replication stream of a master. As long as it has never had a replica there is none.
     pub(super) fn feed(&mut self, physics: &mut Physics, item: Item) {
+        if !self.has_backlog {
+            return;
+        }
         self.offset += item.len();
         let entry = Entry { end: self.offset, item };
         self.pass_on(physics, &entry);
@@ -177,7 +206,7 @@ impl Node {
         self.waiting = rest;
         for Waiting { conn, value, offset, .. } in done {
             let replicas = self.replicas_at(offset);
-            physics.send(conn, LISTENER, Packet::Written { value, replicas });
+            self.written(physics, conn, value, replicas);
         }
     }
 }

@@ -1,0 +1,112 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use sentinel_core::{
+    Message,
+    command::Change,
+    events::{Event, Subject},
+    types::HostPort,
+};
+
+use super::{Invariant, Observation, Setting, Sort};
+use crate::{packet::InfoFacts, physics::HostId, time::Time};
+
+/// A node whose data are of another history is neither promoted nor told whom to follow, which would replace them.
+///
+/// A Sentinel knows which history is the right one since the master, or a replica linked to it, told it. One that was the
+/// master before may have another replication id after a restart: it cannot be told from a stranger until it is a
+/// replica.
+#[derive(Debug, Default)]
+pub(super) struct OneHistory {
+    masters: BTreeMap<(HostId, usize), HostPort>,
+    /// Sentinels that know the history of a group.
+    taught: BTreeSet<(HostId, usize)>,
+    /// Nodes that told a Sentinel last that they are of another.
+    foreign: BTreeSet<(HostId, HostId)>,
+    former_masters: BTreeSet<(HostId, HostId)>,
+}
+
+impl OneHistory {
+    fn read(&mut self, setting: &Setting, sentinel: HostId, from: HostId, facts: &InfoFacts) {
+        let Some((addr, group)) = &setting.nodes[from] else { return };
+        let master = self.masters.get(&(sentinel, *group));
+        if facts.foreign {
+            self.foreign.insert((sentinel, from));
+        } else {
+            self.foreign.remove(&(sentinel, from));
+            if !facts.replica && Some(addr) == master || facts.linked_to.is_some() && facts.linked_to.as_ref() == master
+            {
+                self.taught.insert((sentinel, *group));
+            }
+        }
+        if facts.replica {
+            self.former_masters.remove(&(sentinel, from));
+        }
+    }
+
+    fn check(&self, setting: &Setting, sentinel: HostId, node: HostId, what: &str) -> Result<(), String> {
+        let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
+        let known = self.taught.contains(&(sentinel, group)) && self.foreign.contains(&(sentinel, node));
+        if known && !self.former_masters.contains(&(sentinel, node)) {
+            Err(format!("Sentinel {sentinel} {what} node {node}, whose data are of another history"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Invariant for OneHistory {
+    fn rule(&self) -> &'static str {
+        "data of another history are neither promoted nor replaced"
+    }
+
+    fn looks_at(&self, sort: Sort) -> bool {
+        sort == Sort::Other
+    }
+
+    fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        match observation {
+            Observation::Started { sentinel, snapshot } => {
+                self.taught.retain(|(of, _)| of != sentinel);
+                self.foreign.retain(|(of, _)| of != sentinel);
+                self.former_masters.retain(|(of, _)| of != sentinel);
+                for it in &snapshot.masters {
+                    if let Some(group) = setting.group_named(it.name.as_str()) {
+                        self.masters.insert((*sentinel, group), it.addr.clone());
+                    }
+                }
+            }
+            Observation::Operator { sentinel, change: Change::Monitor(new) } => {
+                if let Some(group) = setting.group_named(new.name.as_str()) {
+                    self.masters.insert((*sentinel, group), new.addr.clone());
+                    self.taught.remove(&(*sentinel, group));
+                }
+            }
+            Observation::Operator { sentinel, change: Change::Reset { .. } | Change::Remove { .. } } => {
+                self.taught.retain(|(of, _)| of != sentinel);
+                self.foreign.retain(|(of, _)| of != sentinel);
+            }
+            Observation::Answered { sentinel, from, facts: Some(facts), .. } => {
+                self.read(setting, *sentinel, *from, facts);
+            }
+            Observation::Event { sentinel, event: Event::SwitchMaster { name, old, new } } => {
+                if let Some(group) = setting.group_named(name.as_str()) {
+                    self.masters.insert((*sentinel, group), new.clone());
+                }
+                self.former_masters.extend(setting.node_at(old).map(|node| (*sentinel, node)));
+            }
+            Observation::Event { sentinel, event: Event::SelectedReplica(Subject::Replica { addr, .. }) } => {
+                if let Some(node) = setting.node_at(addr) {
+                    return self.check(setting, *sentinel, node, "selects");
+                }
+            }
+            Observation::Sent { sentinel, to, message: Message::Promote } => {
+                return self.check(setting, *sentinel, *to, "promotes");
+            }
+            Observation::Sent { sentinel, to, message: Message::Replicate { .. } } => {
+                return self.check(setting, *sentinel, *to, "gives another master to");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
