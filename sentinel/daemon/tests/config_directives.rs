@@ -115,6 +115,8 @@ fn sample(key: &Key) -> String {
         ("server", "dir") => r#""/""#,
         ("server", "loglevel") => r#""debug""#,
         ("server", "unixsocketperm") => r#""700""#,
+        // Only what a Sentinel has can be renamed.
+        ("server", "rename-command") => r#"{ PING = "x7" }"#,
         ("server", "syslog-facility") => r#""local3""#,
         ("server", "supervised") => r#""systemd""#,
         ("server", "bind-source-addr") => r#""127.0.0.3""#,
