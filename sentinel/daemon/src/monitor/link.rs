@@ -4,7 +4,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use sentinel_core::{LinkFault, LinkId, Message, RequestId, Target, TargetKind};
 use sentinel_resp::Reply;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 
 use super::{
     connection::{Connection, Step},
@@ -23,6 +26,10 @@ pub(super) const RESUBSCRIBE_PERIOD: Duration = Duration::from_secs(1);
 ///
 /// Without it a flood of messages would keep this thread busy with one link as long as its socket has something.
 pub(super) const TURN: u32 = 32;
+
+/// How many hellos within a second are a flood. A hundred Sentinels send fifty. Where it is taken for one in error, the
+/// link has two connections, as the reference's has.
+const FLOOD: u32 = 100;
 
 /// A message to send, and the name its answer will carry.
 pub(super) struct Request {
@@ -57,21 +64,25 @@ pub(super) async fn run(
 ) {
     let fault = match open(&target, &dialer, &reporter).await {
         Ok((connection, protocol)) => {
+            let apart = Notify::new();
             let subscribed = target.kind == TargetKind::DataNode;
             let traffic = Traffic {
                 target: &target,
                 reporter: &reporter,
                 unanswered: VecDeque::new(),
-                subscription: (subscribed && protocol == Protocol::Resp3).then_some(Subscription { due: None }),
+                flooded: false,
+                subscription: (subscribed && protocol == Protocol::Resp3).then(|| Subscription::new(&apart)),
             };
-            let commands = traffic.serve(connection, requests);
             if subscribed && protocol == Protocol::Resp2 {
-                tokio::select! {
-                    fault = commands => fault,
-                    never = pubsub::keep(&target, &dialer, &reporter) => match never {},
-                }
-            } else {
-                commands.await
+                apart.notify_one();
+            }
+            let listening_apart = async {
+                apart.notified().await;
+                match pubsub::keep(&target, &dialer, &reporter).await {}
+            };
+            tokio::select! {
+                fault = traffic.serve(connection, requests) => fault,
+                fault = listening_apart => fault,
             }
         }
         Err(fault) => fault,
@@ -111,12 +122,39 @@ enum Unanswered {
         command: &'static str,
     },
     Subscribe,
+    Unsubscribe,
 }
 
 /// The subscription of a RESP3 connection to the hello channel.
-struct Subscription {
+///
+/// Messages stand before answers in this connection: who floods the channel would keep every PONG waiting, until a
+/// healthy instance looks dead. Then the subscription moves to a connection of its own, for as long as the link lives.
+struct Subscription<'a> {
     /// When to ask for it again. None: asked for, or had.
     due: Option<Instant>,
+    /// When the hellos were begun to be counted, and how many there were since.
+    counted: (Instant, u32),
+    /// Told when it is to be kept elsewhere.
+    apart: &'a Notify,
+}
+
+impl<'a> Subscription<'a> {
+    fn new(apart: &'a Notify) -> Self {
+        Self { due: None, counted: (Instant::now(), 0), apart }
+    }
+
+    /// Counts one more hello. Whether there are too many.
+    fn is_flooded(&mut self) -> bool {
+        let (since, count) = &mut self.counted;
+        *count += 1;
+        if *count < FLOOD {
+            return false;
+        }
+        let now = Instant::now();
+        let flooded = now.duration_since(*since) < Duration::from_secs(1);
+        self.counted = (now, 0);
+        flooded
+    }
 }
 
 /// An open command connection and what goes over it.
@@ -124,7 +162,9 @@ struct Traffic<'a> {
     target: &'a Target,
     reporter: &'a Reporter,
     unanswered: VecDeque<Unanswered>,
-    subscription: Option<Subscription>,
+    /// Whether the last value was one hello too many.
+    flooded: bool,
+    subscription: Option<Subscription<'a>>,
 }
 
 impl Traffic<'_> {
@@ -146,6 +186,7 @@ impl Traffic<'_> {
                         if let Err(fault) = self.receive(value) {
                             return fault;
                         }
+                        self.move_subscription_if_flooded(&mut connection);
                         received = received.wrapping_add(1);
                         if received.is_multiple_of(TURN) {
                             tokio::task::yield_now().await;
@@ -177,16 +218,40 @@ impl Traffic<'_> {
         }
     }
 
+    /// Has messages come on a connection of their own from now on, if they keep answers waiting on this one.
+    fn move_subscription_if_flooded(&mut self, connection: &mut Connection) {
+        if !std::mem::take(&mut self.flooded) {
+            return;
+        }
+        if let Some(subscription) = self.subscription.take() {
+            tracing::warn!(
+                address = %self.target.addr,
+                "{} is flooded with messages on {HELLO_CHANNEL}: they are read on a connection of their own from now on",
+                self.target.addr
+            );
+            connection.queue(&Command::new(&self.target.rename_commands, "UNSUBSCRIBE").arg(HELLO_CHANNEL).packed());
+            self.unanswered.push_back(Unanswered::Unsubscribe);
+            subscription.apart.notify_one();
+        }
+    }
+
     fn receive(&mut self, value: redis::Value) -> Result<(), LinkFault> {
         match value::sort(value) {
-            Received::Hello(payload) => self.reporter.hello(payload),
+            Received::Hello(payload) => {
+                self.flooded |= self.subscription.as_mut().is_some_and(Subscription::is_flooded);
+                self.reporter.hello(payload);
+            }
             Received::Subscribed => {
                 if matches!(self.unanswered.front(), Some(Unanswered::Subscribe)) {
                     self.unanswered.pop_front();
                     self.reporter.tell(News::Subscription(None));
                 }
             }
-            Received::Other => {}
+            Received::Other => {
+                if matches!(self.unanswered.front(), Some(Unanswered::Unsubscribe)) {
+                    self.unanswered.pop_front();
+                }
+            }
             Received::Answer(reply) => return self.answered(reply),
         }
         Ok(())
@@ -217,6 +282,8 @@ impl Traffic<'_> {
                     self.reporter.tell(News::Subscription(Some(line)));
                 }
             }
+            // Not permitted: then the same messages come on both.
+            Some(Unanswered::Unsubscribe) => {}
             // Servers say so before they close a connection of their own accord.
             None => {
                 let text = reply.as_text().unwrap_or("an answer to no question");

@@ -214,6 +214,54 @@ async fn error_answers_keep_their_text_also_inside_a_transaction() {
 }
 
 #[tokio::test]
+async fn a_flood_of_hellos_is_read_apart_so_that_answers_do_not_wait_behind_it() {
+    let server = RedisServer::start(&[]);
+    let mut bench = Bench::new();
+    bench.connect(1, node(server.port));
+    bench.up(1).await;
+    let port = server.port;
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let flood = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let requests = "PUBLISH __sentinel__:hello flood\r\n".repeat(1_000);
+        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            stream.write_all(requests.as_bytes()).unwrap();
+            let (mut answers, mut buffer) = (0, [0; 4096]);
+            while answers < 1_000 {
+                let read = stream.read(&mut buffer).unwrap();
+                assert_ne!(read, 0, "the server ends");
+                answers += buffer[..read].split(|&byte| byte == b'\n').count() - 1;
+            }
+            // Thousands a second are enough, and the test has to look at each.
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let clients = server.tell("CLIENT LIST");
+        let subscribed = |name: &str, count: &str| {
+            clients.lines().any(|line| line.contains(name) && line.contains(&format!(" sub={count} ")))
+        };
+        if subscribed("name=sentinel-0badcafe-pubsub", "1") && subscribed("name=sentinel-0badcafe-cmd", "0") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{clients}");
+        assert_eq!(bench.ask(1, Message::Ping).await, Reply::status("PONG"));
+    }
+    drop(stop);
+    flood.join().unwrap();
+    assert_eq!(bench.ask(1, Message::Ping).await, Reply::status("PONG"));
+    // Those of the flood that still wait may leave no room for the first ones.
+    loop {
+        bench.ask(1, hello("the-last")).await;
+        if bench.hello(1).await == "the-last" {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refused_subscription_leaves_the_link_up_and_is_taken_when_permitted() {
     let server = RedisServer::start(&[]);
     server.tell("ACL SETUSER s on >pw resetchannels -@all +ping +publish +subscribe");
