@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench-failover test-clients chaos fuzz sim sim-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro test-clients chaos fuzz sim sim-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,14 @@ verify: ## format, lints, documentation, dependencies, scripts: all that CI chec
 fix: ## mend format and lints as far as that goes by itself
 	$(CARGO) clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	$(CARGO) fmt --all
+
+bench: ## ours and redis-sentinel in turn, at scale: 5,000 masters, mass failures, floods of clients (ARGS=--json, ARGS="--only scale")
+	@scripts/install-redis server sentinel
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-fleet --bin bench -- $(ARGS)
+
+bench-micro: ## the hot pieces alone, compared with the last run: decoders, hellos, an engine with 1,000 masters
+	$(CARGO) bench --package sentinel-fleet --bench hot -- $(ARGS)
 
 bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARGS=--json, ARGS="--rounds 3")
 	@scripts/install-redis server sentinel

@@ -42,7 +42,7 @@ impl Kind {
     }
 
     /// The program and the arguments that start it with the configuration file `config`.
-    pub(crate) fn command(self, config: &Path) -> (PathBuf, Vec<std::ffi::OsString>) {
+    pub fn command(self, config: &Path) -> (PathBuf, Vec<std::ffi::OsString>) {
         match self {
             Self::Ours => (our_sentinel(), vec![config.into()]),
             Self::Reference => match reference_sentinel() {
@@ -55,11 +55,15 @@ impl Kind {
 
     /// What the program says of its version.
     pub fn version(self) -> String {
-        let program = match self {
+        version_of(&self.program())
+    }
+
+    /// The program.
+    pub fn program(self) -> PathBuf {
+        match self {
             Self::Ours => our_sentinel(),
             Self::Reference => reference_sentinel().unwrap_or_else(redis_server),
-        };
-        version_of(&program)
+        }
     }
 }
 

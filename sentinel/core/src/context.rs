@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) owners: BTreeMap<LinkId, Endpoint>,
     /// Endpoints that are not connected; many of them slow down dialling.
     pub(crate) closed_links: usize,
+    /// When the log was last told that there is no room for connections.
+    pub(crate) starvation_told_at: Option<Instant>,
     pub(crate) durability: Durability,
     /// Masters whose hello waits for the disk.
     pub(crate) hellos_due: BTreeSet<MasterKey>,
@@ -137,6 +139,7 @@ impl Context {
             outputs: VecDeque::new(),
             owners: BTreeMap::new(),
             closed_links: 0,
+            starvation_told_at: None,
             durability: Durability::default(),
             hellos_due: BTreeSet::new(),
             questions_due: BTreeSet::new(),
@@ -218,7 +221,7 @@ impl Context {
             return false;
         }
         let request = RequestId(self.fresh());
-        link.in_flight.insert(request, asked);
+        link.in_flight.add(request, asked);
         link.vitals.set_pending(u32::try_from(link.in_flight.len()).unwrap_or(u32::MAX));
         self.outputs.push_back(Output::Send { link: id, request, message });
         true

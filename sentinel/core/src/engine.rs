@@ -187,6 +187,11 @@ impl Engine {
         }))
     }
 
+    /// How many masters are monitored.
+    pub fn masters(&self) -> usize {
+        self.masters.len()
+    }
+
     /// Runs a rule in the scope of one master, if it is still monitored.
     pub(crate) fn with_master<R>(&mut self, key: MasterKey, rule: impl FnOnce(&mut Watch<'_>) -> R) -> Option<R> {
         let master = self.masters.get_mut(&key)?;
@@ -349,14 +354,14 @@ impl Engine {
                 let Some(node) = self.masters.get_mut(&key).and_then(|master| master.nodes.get_mut(&id)) else {
                     return;
                 };
-                let Some(asked) = node.link.in_flight.remove(&request) else { return };
+                let Some(asked) = node.link.in_flight.take(request) else { return };
                 node.link.heard_at = now;
                 node.link.vitals.set_pending(u32::try_from(node.link.in_flight.len()).unwrap_or(u32::MAX));
                 self.with_master(key, |watch| watch.node_replied(id, &asked, reply));
             }
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
-                let Some(asked) = shared.link.in_flight.remove(&request) else { return };
+                let Some(asked) = shared.link.in_flight.take(request) else { return };
                 shared.link.heard_at = now;
                 shared.link.vitals.set_pending(u32::try_from(shared.link.in_flight.len()).unwrap_or(u32::MAX));
                 if let Some(command) = asked.command() {
@@ -411,8 +416,12 @@ impl Engine {
                 }
             }
             Timer::LinkSilence(endpoint) => {
-                self.with_link(&endpoint, |ctx, link| ctx.check_silence(link, &endpoint));
-                if let Endpoint::Node(key, _) = endpoint {
+                let mut renewed = false;
+                self.with_link(&endpoint, |ctx, link| {
+                    ctx.check_silence(link, &endpoint);
+                    renewed = !link.is_up();
+                });
+                if let (Endpoint::Node(key, _), true) = (endpoint, renewed) {
                     self.ctx.stale_views.insert(key);
                 }
             }

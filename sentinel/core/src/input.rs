@@ -122,6 +122,8 @@ pub enum LinkFault {
     Untrusted(String),
     /// An established connection was closed by the other side.
     Closed,
+    /// This process has no descriptors or memory left for a connection. That says nothing about the instance.
+    Exhausted(String),
     /// Connecting took too long, or any other failure of the transport.
     Failed(String),
 }
@@ -134,6 +136,7 @@ impl std::fmt::Display for LinkFault {
             LinkFault::Denied(why) => write!(f, "not permitted: {why}"),
             LinkFault::Untrusted(why) => write!(f, "TLS: {why}"),
             LinkFault::Closed => f.write_str("connection closed by the other side"),
+            LinkFault::Exhausted(why) => write!(f, "no room for a connection: {why}"),
             LinkFault::Failed(why) => f.write_str(why),
         }
     }

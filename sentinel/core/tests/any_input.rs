@@ -463,6 +463,7 @@ fn fault() -> impl Strategy<Value = LinkFault> {
         Just(LinkFault::Denied("WRONGPASS".into())),
         Just(LinkFault::Untrusted("unknown issuer".into())),
         Just(LinkFault::Unresolved("no such host".into())),
+        Just(LinkFault::Exhausted("Too many open files".into())),
     ]
 }
 

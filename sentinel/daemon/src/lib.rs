@@ -4,6 +4,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod descriptors;
 pub mod log;
 pub mod monitor;
 pub mod persist;

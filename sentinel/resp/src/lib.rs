@@ -1,13 +1,15 @@
 //! RESP2 and RESP3 as a server needs them, without sockets, clock or runtime.
 //!
-//! Three things live here:
+//! Four things live here:
 //!
 //! - [`Reply`]: the value of one reply, in the words of RESP3;
 //! - [`encode`]: a reply to bytes for a [`Protocol`] version, with the downgrades that a RESP2
 //!   client expects;
 //! - [`RequestDecoder`]: bytes to requests. A request is only ever a flat array of bulk strings or
 //!   an inline line, so nothing here recurses on what a peer sends, and every length is bounded by
-//!   [`Limits`] before memory is spent on it.
+//!   [`Limits`] before memory is spent on it;
+//! - [`ReplyDecoder`]: bytes to replies, for the connections on which a Sentinel is the client; nested as they come,
+//!   and bounded.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -30,9 +32,11 @@ mod error;
 mod inline;
 mod limits;
 mod reply;
+mod reply_decode;
 
 pub use decode::RequestDecoder;
 pub use encode::{Protocol, encode, encode_strings};
 pub use error::ProtocolError;
 pub use limits::Limits;
 pub use reply::Reply;
+pub use reply_decode::{ReplyDecoder, ReplyError};

@@ -16,19 +16,24 @@ impl Watch<'_> {
         if self.ctx.in_tilt() {
             return;
         }
+        // Nobody looks: nothing new can be said of it.
+        if self.master.nodes.get(&id).is_some_and(|node| node.link.starved) {
+            return;
+        }
         let now = self.ctx.mono();
         let timer = Timer::NodeDown(self.master.key, id);
-        let Some(deadline) = self.down_deadline(id) else {
-            self.ctx.timers.disarm(&timer);
-            self.node_is_available(id);
-            return;
-        };
-        if deadline > now {
-            self.ctx.arm(timer, deadline);
-            self.node_is_available(id);
-        } else {
-            self.ctx.timers.disarm(&timer);
-            self.node_is_down(id);
+        // With every PING the deadline moves away. The timer stays where it is: it then finds nothing to do, and is
+        // armed anew, once in down-after instead of twice with every PING.
+        match self.down_deadline(id) {
+            None => self.node_is_available(id),
+            Some(deadline) if deadline > now => {
+                self.ctx.timers.arm_by(timer, deadline);
+                self.node_is_available(id);
+            }
+            Some(_) => {
+                self.ctx.timers.disarm(&timer);
+                self.node_is_down(id);
+            }
         }
     }
 
@@ -90,12 +95,12 @@ impl Watch<'_> {
         }
         let now = self.ctx.mono();
         let timer = Timer::PeerDown(self.master.key, id.clone());
-        let Some(shared) = self.peers.get(id) else { return };
+        let Some(shared) = self.peers.get(id).filter(|shared| !shared.link.starved) else { return };
         let deadline = shared.link.unavailable_since().map(|since| since + self.master.settings.down_after);
         let down = deadline.is_some_and(|at| at <= now);
-        match deadline.filter(|at| *at > now) {
-            Some(at) => self.ctx.arm(timer, at),
-            None => self.ctx.timers.disarm(&timer),
+        // As for data nodes: a timer that comes too early is armed anew.
+        if let Some(at) = deadline.filter(|at| *at > now) {
+            self.ctx.timers.arm_by(timer, at);
         }
         let Some(peer) = self.master.peers.get_mut(id) else { return };
         if down == peer.sdown_since.is_some() {

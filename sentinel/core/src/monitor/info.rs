@@ -319,7 +319,7 @@ impl Watch<'_> {
         self.master
             .nodes
             .get(&id)
-            .is_some_and(|node| node.link.in_flight.values().any(|asked| matches!(asked, Asked::Replicate { .. })))
+            .is_some_and(|node| node.link.in_flight.any(|asked| matches!(asked, Asked::Replicate { .. })))
     }
 
     /// How far a replica has come in following the new master.

@@ -23,6 +23,9 @@ const RECONNECT_PAUSE_PER_LINK: Duration = Duration::from_millis(2);
 /// The reference's pause between two attempts: the longest ever used here.
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the log is told that there is no room for connections.
+const STARVATION_TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// How a data node is reached.
 pub(crate) fn node_target(id: &SentinelId, settings: &MasterSettings, addr: HostPort) -> Target {
     Target {
@@ -72,6 +75,9 @@ impl Context {
         link.attempts = 0;
         link.refusals = 0;
         link.told = None;
+        if std::mem::take(&mut link.starved) {
+            link.restart_silence(since);
+        }
         link.heard_at = since;
         self.closed_links = self.closed_links.saturating_sub(1);
         self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
@@ -84,9 +90,21 @@ impl Context {
         if let Some(id) = link.id() {
             self.owners.remove(&id);
         }
-        link.refusals = if *fault == LinkFault::Refused { link.refusals.saturating_add(1) } else { 0 };
+        link.refusals = match fault {
+            LinkFault::Refused => link.refusals.saturating_add(1),
+            LinkFault::Exhausted(_) => link.refusals,
+            _ => 0,
+        };
         if link.is_up() {
             self.closed_links += 1;
+        }
+        // One that refused when there was room is judged by that.
+        link.starved = matches!(fault, LinkFault::Exhausted(_)) && link.refusals == 0;
+        if link.starved {
+            link.restart_silence(self.mono());
+        }
+        if let LinkFault::Exhausted(why) = fault {
+            self.tell_of_starvation(why);
         }
         let was_up = link.is_up();
         let first_failure = !was_up && link.attempts == 1;
@@ -111,6 +129,21 @@ impl Context {
         let pause = if denied || distrusted { MAX_RECONNECT_PAUSE } else { self.reconnect_pause(link.attempts) };
         let at = self.mono() + pause;
         self.arm(Timer::Reconnect(endpoint.clone()), at);
+    }
+
+    /// Says, loudly but not for every link, that some instances are not watched.
+    fn tell_of_starvation(&mut self, why: &str) {
+        let now = self.mono();
+        if self.starvation_told_at.is_some_and(|at| now.since(at) < STARVATION_TOLD_EVERY) {
+            return;
+        }
+        self.starvation_told_at = Some(now);
+        let text = format!(
+            "WARNING: this process has no room for connections to {} instances: {why}. They are not watched until it \
+             has, and not held for down. Raise the limit of open files (ulimit -n, LimitNOFILE=)",
+            self.closed_links
+        );
+        self.notice(Level::Warning, None, text);
     }
 
     /// Closes a link on purpose and dials anew at once.
@@ -158,7 +191,8 @@ impl Context {
         if due <= self.mono() {
             self.renew_link(link, endpoint);
         } else {
-            self.arm(Timer::LinkSilence(endpoint.clone()), due);
+            // One that comes too early, since there was an answer meanwhile, finds nothing to do.
+            self.timers.arm_by(Timer::LinkSilence(endpoint.clone()), due);
         }
     }
 

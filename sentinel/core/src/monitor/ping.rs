@@ -51,7 +51,6 @@ impl Context {
             link.ok_reply_at = now;
             link.vitals.set_ping_sent(None);
             link.vitals.set_ok_reply(now);
-            self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
         }
         let next = link.ping_sent_at.map_or(now, |sent| (sent + link.ping_period).max(now));
         self.arm(Timer::Ping(endpoint.clone()), next);

@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     input::{LinkFault, LinkId, RequestId},
@@ -24,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) ping_sent_at: Option<Instant>,
     /// Attempts to connect since the link was last up.
     pub(crate) attempts: u32,
+    /// This process had no room for the last attempt: until there is, nothing is known of the instance.
+    pub(crate) starved: bool,
     /// Refused connections in a row.
     pub(crate) refusals: u32,
     /// What it does not let us do.
@@ -31,7 +33,7 @@ pub(crate) struct Link {
     /// The refusal that was told since the link was last up.
     pub(crate) told: Option<LinkFault>,
     /// What was sent and not answered.
-    pub(crate) in_flight: BTreeMap<RequestId, Asked>,
+    pub(crate) in_flight: InFlight,
     pub(crate) vitals: Arc<Vitals>,
     /// Time between two PINGs.
     pub(crate) ping_period: Duration,
@@ -81,6 +83,39 @@ pub(crate) enum Asked {
     ScriptKill,
 }
 
+/// Requests without an answer, in the order in which they were sent: so are the answers.
+///
+/// It keeps its memory while it is empty, which it is most of the time. No PING costs an allocation.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(Vec<(RequestId, Asked)>);
+
+impl InFlight {
+    /// One more was sent.
+    pub(crate) fn add(&mut self, request: RequestId, asked: Asked) {
+        self.0.push((request, asked));
+    }
+
+    /// Takes the one that was answered.
+    pub(crate) fn take(&mut self, request: RequestId) -> Option<Asked> {
+        let at = self.0.iter().position(|(it, _)| *it == request)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// Whether there is one such.
+    pub(crate) fn any(&self, is_meant: impl Fn(&Asked) -> bool) -> bool {
+        self.0.iter().any(|(_, asked)| is_meant(asked))
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None of them will be answered.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
 impl Link {
     /// Commands that may wait on one link; beyond, nothing periodic is sent. The reference's bound.
     pub(crate) const MAX_IN_FLIGHT: usize = 100;
@@ -97,7 +132,8 @@ impl Link {
             refusals: 0,
             denials: Denials::default(),
             told: None,
-            in_flight: BTreeMap::new(),
+            starved: false,
+            in_flight: InFlight::default(),
             vitals: Vitals::new(now),
             ping_period: Duration::from_secs(1),
             silence_limit: Duration::from_secs(15),
@@ -136,7 +172,7 @@ impl Link {
 
     /// Whether a request of this kind waits for its answer.
     pub(crate) fn awaits(&self, asked: &Asked) -> bool {
-        self.in_flight.values().any(|it| it == asked)
+        self.in_flight.any(|it| it == asked)
     }
 
     /// Counts silence anew from `now`, as for an instance that has just become known.

@@ -27,6 +27,7 @@ pub(super) enum Life {
 pub(super) enum Failure {
     Denied,
     Unresolved,
+    NoRoom,
 }
 
 /// How someone who is well departs from what is expected.

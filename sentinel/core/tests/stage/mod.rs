@@ -239,6 +239,7 @@ impl Stage {
                 let fault = match failure {
                     Failure::Denied => LinkFault::Denied("WRONGPASS invalid username-password pair".into()),
                     Failure::Unresolved => LinkFault::Unresolved("no such host".into()),
+                    Failure::NoRoom => LinkFault::Exhausted("Too many open files".into()),
                 };
                 self.feed(Input::LinkDown { link, fault });
             }

@@ -8,6 +8,7 @@
 //! | `node PORT dies`, `restarts` | connections close, then are refused; a new process listens |
 //! | `node PORT vanishes`, `returns` | nothing is answered, nothing closed; what waited is answered |
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
+//! | `node PORT finds no room` | connections close, and this process has no descriptors for new ones |
 //! | `node PORT closes` | connections close, new ones are accepted |
 //! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 version keys dirty loading lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
@@ -219,6 +220,10 @@ impl Stage {
             }
             ["loses", "its", "name"] => {
                 node.life = Life::Fails(Failure::Unresolved);
+                self.break_links(addr, &LinkFault::Closed);
+            }
+            ["finds", "no", "room"] => {
+                node.life = Life::Fails(Failure::NoRoom);
                 self.break_links(addr, &LinkFault::Closed);
             }
             ["closes"] => self.break_links(addr, &LinkFault::Closed),

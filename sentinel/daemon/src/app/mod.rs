@@ -18,7 +18,7 @@ use sentinel_core::{Boot, Snapshot, settings::Timing, types::SentinelId};
 use crate::{
     cli::{Exit, Launch},
     config::{self, Config, ConfigError, Loaded, LogLevel, Source},
-    log,
+    descriptors, log,
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
     serve::{self, Access, ListenError, Listeners, SocketFile},
@@ -224,6 +224,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     };
     *log = Some(log::start(&options).map_err(StartError::Log)?);
     say_start();
+    descriptors::raise_limit();
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

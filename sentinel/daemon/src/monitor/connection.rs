@@ -1,15 +1,20 @@
-//! One connection to an instance: commands out, values in, bounded.
+//! One connection to an instance: commands out, replies in, bounded.
+//!
+//! A lean one, since there are thousands: nothing is kept for an idle direction, and all connections read through one
+//! buffer of their thread.
 
 use std::{
+    cell::RefCell,
+    future::poll_fn,
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
-use combine::stream::{Decoder, PointerOffset};
-use redis::Value;
+use bytes::{Buf as _, BytesMut};
 use sentinel_core::LinkFault;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, ReadBuf, ReadHalf, WriteHalf};
+use sentinel_resp::{Reply, ReplyDecoder, ReplyError};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::tls;
 
@@ -18,29 +23,38 @@ use crate::tls;
 /// More than this without a complete value closes the connection, so that no instance can make this process grow.
 const LONGEST_VALUE: usize = 4 * 1024 * 1024;
 
+/// How much is read at once, in bytes.
+const READ_SIZE: usize = 32 * 1024;
+
+/// Room for writing that a quiet connection keeps, in bytes.
+const QUIET_CAPACITY: usize = 512;
+
+thread_local! {
+    /// Where the connections of this thread read, one after the other.
+    static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_SIZE]);
+}
+
 /// A transport: TCP, or TLS over it.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
-/// The state in which the redis crate's parser waits for more bytes.
-type Parsing = Decoder<combine::parser::combinator::AnySendSyncPartialState, PointerOffset<[u8]>>;
-
 /// One connection.
 ///
 /// Both directions are cancel safe: what was read and written so far is kept here, not in the futures.
 pub(super) struct Connection {
-    input: Bounded<BufReader<ReadHalf<Box<dyn Transport>>>>,
-    parsing: Parsing,
-    output: WriteHalf<Box<dyn Transport>>,
-    unwritten: bytes::BytesMut,
+    transport: Box<dyn Transport>,
+    replies: ReplyDecoder,
+    unwritten: BytesMut,
+    /// Something was given to the transport that it may not have passed on.
+    unflushed: bool,
 }
 
 /// What happens next on a connection.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// A value came in.
-    Received(Value),
+    /// A reply came in, or something unasked in its form.
+    Received(Reply),
     /// The connection is over.
     Broken(LinkFault),
 }
@@ -48,12 +62,11 @@ pub(super) enum Step {
 impl Connection {
     /// Takes over an open transport.
     pub(super) fn new(transport: Box<dyn Transport>) -> Self {
-        let (input, output) = tokio::io::split(transport);
         Connection {
-            input: Bounded { inner: BufReader::with_capacity(16 * 1024, input), left: LONGEST_VALUE, untrusted: None },
-            parsing: Decoder::new(),
-            output,
-            unwritten: bytes::BytesMut::new(),
+            transport,
+            replies: ReplyDecoder::new(LONGEST_VALUE),
+            unwritten: BytesMut::new(),
+            unflushed: false,
         }
     }
 
@@ -62,90 +75,99 @@ impl Connection {
         self.unwritten.extend_from_slice(bytes);
     }
 
-    /// Writes what is queued and reads, until a value is complete or the connection breaks.
+    /// Writes what is queued and reads, until a reply is complete or the connection breaks.
     ///
     /// Reading goes on while the other side does not take what is written, and the other way round: otherwise two
     /// full buffers would wait for each other.
     pub(super) async fn step(&mut self) -> Step {
+        poll_fn(|cx| self.poll_step(cx)).await
+    }
+
+    /// The next reply; a broken connection is an error. For the set-up, where every answer is waited for.
+    pub(super) async fn value(&mut self) -> Result<Reply, LinkFault> {
+        match self.step().await {
+            Step::Received(reply) => Ok(reply),
+            Step::Broken(fault) => Err(fault),
+        }
+    }
+
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Err(error) = self.write(cx) {
+            return Poll::Ready(Step::Broken(broken(&error)));
+        }
         loop {
-            tokio::select! {
-                value = redis::parse_redis_value_async(&mut self.parsing, &mut self.input) => {
-                    return match value {
-                        Ok(value) => {
-                            self.input.left = LONGEST_VALUE;
-                            Step::Received(value)
-                        }
-                        Err(error) => Step::Broken(self.input.untrusted.take().unwrap_or_else(|| fault(&error))),
+            match self.replies.next_reply() {
+                Ok(Some(reply)) => return Poll::Ready(Step::Received(reply)),
+                Ok(None) => {}
+                Err(error) => {
+                    let why = match error {
+                        ReplyError::TooBig(_) => format!("the instance sent {error}"),
+                        error => format!("the instance sent something that is not RESP: {error}"),
                     };
+                    return Poll::Ready(Step::Broken(LinkFault::Failed(why)));
                 }
-                written = self.output.write_buf(&mut self.unwritten), if !self.unwritten.is_empty() => {
-                    if let Err(error) = written {
-                        return Step::Broken(broken(&error));
-                    }
-                }
+            }
+            match self.read(cx) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Step::Broken(LinkFault::Closed)),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Step::Broken(broken(&error))),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    /// The next value; a broken connection is an error. For the set-up, where every answer is waited for.
-    pub(super) async fn value(&mut self) -> Result<Value, LinkFault> {
-        match self.step().await {
-            Step::Received(value) => Ok(value),
-            Step::Broken(fault) => Err(fault),
+    /// Writes as much as the transport takes.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        while !self.unwritten.is_empty() {
+            match Pin::new(&mut self.transport).poll_write(cx, &self.unwritten) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(written)) => {
+                    self.unflushed = true;
+                    self.unwritten.advance(written);
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Ok(()),
+            }
         }
+        if self.unwritten.capacity() > QUIET_CAPACITY {
+            self.unwritten = BytesMut::new();
+        }
+        if self.unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.transport).poll_flush(cx)
+        {
+            self.unflushed = false;
+            return flushed;
+        }
+        Ok(())
+    }
+
+    /// Reads once. 0: the other side has closed the connection.
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        READ.with_borrow_mut(|buffer| {
+            let mut read = ReadBuf::new(buffer);
+            let polled = Pin::new(&mut self.transport).poll_read(cx, &mut read);
+            self.replies.feed(read.filled());
+            let length = read.filled().len();
+            polled.map_ok(|()| length)
+        })
     }
 }
 
-/// Why reading ended.
-fn fault(error: &redis::RedisError) -> LinkFault {
-    if error.is_connection_dropped() {
-        LinkFault::Closed
-    } else if error.is_io_error() {
-        LinkFault::Failed(error.to_string())
-    } else {
-        LinkFault::Failed(format!("the instance sent something that is not RESP: {error}"))
-    }
-}
-
-/// Why writing ended.
+/// Why the transport failed.
 fn broken(error: &io::Error) -> LinkFault {
-    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, WriteZero};
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof, WriteZero};
     if let Some(why) = tls::Failure::of(error) {
         return LinkFault::Untrusted(why.to_string());
     }
     match error.kind() {
-        ConnectionReset | ConnectionAborted | BrokenPipe | WriteZero => LinkFault::Closed,
+        ConnectionReset | ConnectionAborted | BrokenPipe | UnexpectedEof | WriteZero => LinkFault::Closed,
         _ => LinkFault::Failed(error.to_string()),
-    }
-}
-
-/// A reader that fails when it gave more than it may without being allowed more.
-struct Bounded<R> {
-    inner: R,
-    left: usize,
-    /// What TLS ended the connection for. With TLS 1.3 a certificate may be refused after the handshake.
-    untrusted: Option<LinkFault>,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Bounded<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.left == 0 {
-            let text = format!("the instance sent more than {LONGEST_VALUE} bytes in one value");
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
-        }
-        let before = buf.filled().len();
-        if let Err(error) = ready!(Pin::new(&mut self.inner).poll_read(cx, buf)) {
-            self.untrusted = tls::Failure::of(&error).map(|why| LinkFault::Untrusted(why.to_string()));
-            return Poll::Ready(Err(error));
-        }
-        self.left = self.left.saturating_sub(buf.filled().len() - before);
-        Poll::Ready(Ok(()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -194,7 +216,7 @@ mod tests {
         let (mut connection, mut there) = pair(16);
         connection.queue(&[b'x'; 4096]);
         there.write_all(b"+PONG\r\n").await.unwrap();
-        assert!(matches!(connection.step().await, Step::Received(Value::SimpleString(text)) if text == "PONG"));
+        assert!(matches!(connection.step().await, Step::Received(reply) if reply == Reply::status("PONG")));
         let mut rest = vec![0; 4096];
         let (read, _) = tokio::join!(there.read_exact(&mut rest), async {
             tokio::time::timeout(std::time::Duration::from_secs(1), connection.step()).await

@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    os::fd::AsRawFd as _,
     sync::Arc,
     time::Duration,
 };
@@ -11,7 +12,10 @@ use sentinel_core::{LinkFault, types::HostPort};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::{connection::Transport, handshake::HANDSHAKE_TIMEOUT, inbox::Outbox, link, resolve::Resolver};
-use crate::tls;
+use crate::{
+    descriptors::{self, Purpose},
+    tls,
+};
 
 /// How long one attempt may take to resolve the name and to connect.
 ///
@@ -24,6 +28,7 @@ pub struct Dialer {
     resolver: Resolver,
     source: Option<IpAddr>,
     tls: Option<Arc<tls::Outgoing>>,
+    purpose: Purpose,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -56,6 +61,11 @@ impl Dialer {
         self.resolver.look_up(name).await;
     }
 
+    /// The same for an instance that has been connected before: the last descriptors are for those.
+    pub(super) fn again(&self) -> Self {
+        Dialer { purpose: Purpose::LinkAgain, ..self.clone() }
+    }
+
     /// Connects to the first address that answers.
     pub(super) async fn dial(&self, addr: &HostPort) -> Result<Dialed, LinkFault> {
         let attempt = async {
@@ -86,6 +96,9 @@ impl Dialer {
 
     async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
         let socket = if addr.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        if descriptors::is_kept_from(self.purpose, socket.as_raw_fd()) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
         if let Some(source) = self.source.filter(|source| source.is_ipv4() == addr.is_ipv4()) {
             socket.bind(SocketAddr::new(source, 0))?;
         }
@@ -107,9 +120,16 @@ async fn encrypted(tls: &tls::Outgoing, stream: TcpStream) -> Result<Box<dyn Tra
     link::within(HANDSHAKE_TIMEOUT, handshake).await
 }
 
+/// These have no kinds of their own: too many open files here, in the system, no buffers.
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+const ENOBUFS: i32 = 105;
+
 fn refused_or_failed(error: &io::Error) -> LinkFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => LinkFault::Refused,
+        io::ErrorKind::OutOfMemory => LinkFault::Exhausted(error.to_string()),
+        _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS)) => LinkFault::Exhausted(error.to_string()),
         _ => LinkFault::Failed(error.to_string()),
     }
 }

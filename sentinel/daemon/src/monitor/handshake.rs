@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use redis::Value;
 use sentinel_core::{LinkFault, Target, TargetKind};
 use sentinel_resp::Reply;
 
-use super::{connection::Connection, value, wire::Command};
+use super::{connection::Connection, wire::Command};
 
 /// How long an instance may take to answer the set-up. One that hangs costs one connection in this time.
 ///
@@ -84,8 +83,8 @@ async fn resp2(connection: &mut Connection, target: &Target, name: &str) -> Resu
 async fn answer(connection: &mut Connection) -> Result<Reply, LinkFault> {
     loop {
         match connection.value().await {
-            Ok(Value::Push { .. }) => {}
-            Ok(value) => return Ok(value::reply(value)),
+            Ok(Reply::Push(_)) => {}
+            Ok(reply) => return Ok(reply),
             Err(LinkFault::Closed) => {
                 return Err(LinkFault::Failed("closed by the other side while it was set up".to_owned()));
             }

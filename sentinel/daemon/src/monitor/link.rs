@@ -235,7 +235,7 @@ impl Traffic<'_> {
         }
     }
 
-    fn receive(&mut self, value: redis::Value) -> Result<(), LinkFault> {
+    fn receive(&mut self, value: Reply) -> Result<(), LinkFault> {
         match value::sort(value) {
             Received::Hello(payload) => {
                 self.flooded |= self.subscription.as_mut().is_some_and(Subscription::is_flooded);

@@ -1,8 +1,11 @@
 //! All links, by the engine's names for them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
-use sentinel_core::{Input, LinkId, Message, RequestId, Target};
+use sentinel_core::{Input, LinkId, Message, RequestId, Target, types::HostPort};
 use tokio::{sync::mpsc, task::AbortHandle};
 
 use super::{
@@ -17,11 +20,17 @@ pub(super) struct Links {
     outbox: Outbox,
     open: HashMap<LinkId, Open>,
     lives: u64,
+    /// Where a link was up. Their dials may take the last descriptors.
+    connected: BTreeSet<HostPort>,
 }
+
+/// How many of them are remembered. More come only from instances that move all the time.
+const MAX_CONNECTED: usize = 100_000;
 
 /// A link that was asked for: being opened, or open.
 struct Open {
     life: u64,
+    addr: HostPort,
     requests: mpsc::UnboundedSender<Request>,
     task: AbortHandle,
 }
@@ -35,7 +44,7 @@ impl Drop for Open {
 impl Links {
     pub(super) fn new(dialer: Dialer, outbox: Outbox) -> Self {
         dialer.tell_names(outbox.clone());
-        Links { dialer, outbox, open: HashMap::new(), lives: 0 }
+        Links { dialer, outbox, open: HashMap::new(), lives: 0, connected: BTreeSet::new() }
     }
 
     /// Begins to open a link. One of the same name that is still there is closed.
@@ -44,8 +53,10 @@ impl Links {
         let life = self.lives;
         let (requests, receiver) = mpsc::unbounded_channel();
         let reporter = Reporter { link, life, outbox: self.outbox.clone() };
-        let task = tokio::spawn(link::run(target, self.dialer.clone(), receiver, reporter)).abort_handle();
-        self.open.insert(link, Open { life, requests, task });
+        let addr = target.addr.clone();
+        let dialer = if self.connected.contains(&addr) { self.dialer.again() } else { self.dialer.clone() };
+        let task = tokio::spawn(link::run(target, dialer, receiver, reporter)).abort_handle();
+        self.open.insert(link, Open { life, addr, requests, task });
     }
 
     /// Asks the resolver for a name. It tells what it finds.
@@ -73,7 +84,12 @@ impl Links {
             return None;
         }
         Some(match news {
-            News::Up { local } => Input::LinkUp { link, local },
+            News::Up { local } => {
+                if let Some(open) = self.open.get(&link).filter(|_| self.connected.len() < MAX_CONNECTED) {
+                    self.connected.insert(open.addr.clone());
+                }
+                Input::LinkUp { link, local }
+            }
             News::Subscription(refusal) => Input::Subscription { link, refusal },
             News::Answer { request, reply } => Input::Reply { link, request, reply },
             News::Down(fault) => {

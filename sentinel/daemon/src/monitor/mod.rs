@@ -24,4 +24,3 @@ pub use clock::Clock;
 pub use dial::Dialer;
 pub use resolve::before_start;
 pub use run::{Handle, Running, Setup, start};
-pub use value::reply;

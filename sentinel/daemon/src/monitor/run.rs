@@ -25,8 +25,15 @@ use crate::{
     serve::Ask,
 };
 
-/// How long a change that no client acts on may stay unpublished.
+/// How long a change that no client acts on may stay unpublished, at least.
 const VIEW_PERIOD: Duration = Duration::from_millis(20);
+
+/// The same, for each master. A view costs something for every master that it lists, and with many of them there is
+/// always a change: so they cost as much together as a few hundred do.
+const VIEW_PERIOD_PER_MASTER: Duration = Duration::from_micros(100);
+
+/// The longest, with however many masters.
+const LONGEST_VIEW_PERIOD: Duration = Duration::from_secs(1);
 
 /// How many commands of clients may wait for the engine. Further clients wait for room.
 const WAITING_ASKS: usize = 256;
@@ -186,7 +193,7 @@ impl Monitor {
     }
 
     async fn wait(&self, inbox: &mut Inbox, asks: &mut mpsc::Receiver<Ask>) -> Woken {
-        let view_due = self.engine.view_has_changed().then(|| self.view_at + VIEW_PERIOD);
+        let view_due = self.engine.view_has_changed().then(|| self.view_at + self.view_period());
         let due = self.engine.next_timeout().into_iter().chain(view_due).min();
         let deadline = due.and_then(|due| self.clock.deadline(due));
         tokio::select! {
@@ -264,10 +271,15 @@ impl Monitor {
             }
         }
         let now = self.clock.mono();
-        if self.engine.view_is_urgent() || self.engine.view_has_changed() && now >= self.view_at + VIEW_PERIOD {
+        if self.engine.view_is_urgent() || self.engine.view_has_changed() && now >= self.view_at + self.view_period() {
             self.publish();
         }
         self.writer.write(&mut self.engine);
+    }
+
+    fn view_period(&self) -> Duration {
+        let masters = u32::try_from(self.engine.masters()).unwrap_or(u32::MAX);
+        VIEW_PERIOD_PER_MASTER.saturating_mul(masters).clamp(VIEW_PERIOD, LONGEST_VIEW_PERIOD)
     }
 
     /// Publishes the view, unless that was done for an earlier effect of the same batch.

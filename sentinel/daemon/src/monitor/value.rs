@@ -1,7 +1,6 @@
-//! What the redis crate decoded, in the words of [`Reply`].
+//! What an instance sends, sorted by what it means for a link.
 
 use bytes::Bytes;
-use redis::{PushKind, ServerError, Value, VerbatimFormat};
 use sentinel_resp::Reply;
 
 use super::wire::HELLO_CHANNEL;
@@ -20,71 +19,33 @@ pub(super) enum Received {
 }
 
 /// Sorts a value of a RESP3 connection, or of a RESP2 one without subscriptions.
-pub(super) fn sort(value: Value) -> Received {
+pub(super) fn sort(value: Reply) -> Received {
     match value {
-        Value::Attribute { data, .. } => sort(*data),
-        Value::Push { kind: PushKind::Message, data } => hello(data).map_or(Received::Other, Received::Hello),
-        Value::Push { kind: PushKind::Subscribe, .. } => Received::Subscribed,
-        Value::Push { .. } => Received::Other,
-        value => Received::Answer(reply(value)),
+        Reply::Push(items) => sort_push(&items),
+        value => Received::Answer(value),
     }
 }
 
 /// Sorts a value of a RESP2 connection that is subscribed.
-pub(super) fn sort_resp2_push(value: Value) -> Received {
-    let Value::Array(mut items) = value else { return Received::Answer(reply(value)) };
-    let is = |word: &str| matches!(items.first(), Some(Value::BulkString(kind)) if kind == word.as_bytes());
-    if is("message") {
-        items.remove(0);
-        hello(items).map_or(Received::Other, Received::Hello)
-    } else if is("subscribe") {
-        Received::Subscribed
-    } else {
-        Received::Other
-    }
-}
-
-/// The payload of a message (channel, payload), if it came on the hello channel.
-fn hello(data: Vec<Value>) -> Option<Bytes> {
-    match <[Value; 2]>::try_from(data) {
-        Ok([Value::BulkString(channel), Value::BulkString(payload)]) if channel == HELLO_CHANNEL.as_bytes() => {
-            Some(payload.into())
-        }
-        _ => None,
-    }
-}
-
-/// The same value as a [`Reply`]. Errors keep their code and text, also inside the array of an EXEC.
-pub fn reply(value: Value) -> Reply {
-    let list = |items: Vec<Value>| items.into_iter().map(reply).collect();
+pub(super) fn sort_resp2_push(value: Reply) -> Received {
     match value {
-        Value::Nil => Reply::Null,
-        Value::Int(number) => Reply::Integer(number),
-        Value::BulkString(bytes) => Reply::bulk(bytes),
-        Value::SimpleString(text) => Reply::status(text),
-        Value::Okay => Reply::ok(),
-        Value::Array(items) => Reply::Array(list(items)),
-        Value::Set(items) => Reply::Set(list(items)),
-        Value::Push { data, .. } => Reply::Push(list(data)),
-        Value::Map(pairs) => Reply::Map(pairs.into_iter().map(|(key, value)| (reply(key), reply(value))).collect()),
-        Value::Double(number) => Reply::Double(number),
-        Value::Boolean(truth) => Reply::Boolean(truth),
-        Value::Attribute { data, .. } => reply(*data),
-        Value::VerbatimString { format, text } => match format {
-            VerbatimFormat::Markdown => Reply::Verbatim { format: *b"mkd", text },
-            _ => Reply::Verbatim { format: *b"txt", text },
-        },
-        Value::ServerError(error) => Reply::Error(error_line(&error)),
-        // Big numbers, and what a later version of the crate may add: no command sent here is answered so.
-        other => Reply::bulk(format!("{other:?}")),
+        Reply::Array(items) => sort_push(&items),
+        value => Received::Answer(value),
     }
 }
 
-/// An error as it stood on the wire, without the leading `-`.
-fn error_line(error: &ServerError) -> String {
-    match error.details() {
-        Some(details) => format!("{} {details}", error.code()),
-        None => error.code().to_owned(),
+fn sort_push(items: &[Reply]) -> Received {
+    let word = |index: usize| match items.get(index) {
+        Some(Reply::Bulk(bytes)) => Some(bytes),
+        _ => None,
+    };
+    match (word(0).map(Bytes::as_ref), word(1).map(Bytes::as_ref), word(2), items.len()) {
+        (Some(b"message"), Some(channel), Some(payload), 3) if channel == HELLO_CHANNEL.as_bytes() => {
+            // It shares the memory of whatever was read with it, and is looked at in a moment.
+            Received::Hello(payload.clone())
+        }
+        (Some(b"subscribe"), ..) => Received::Subscribed,
+        _ => Received::Other,
     }
 }
 
@@ -92,8 +53,14 @@ fn error_line(error: &ServerError) -> String {
 mod tests {
     use super::*;
 
+    fn decoded(bytes: &[u8]) -> Reply {
+        let mut decoder = sentinel_resp::ReplyDecoder::new(1024);
+        decoder.feed(bytes);
+        decoder.next_reply().unwrap().unwrap()
+    }
+
     fn received(bytes: &[u8]) -> Received {
-        sort(redis::parse_redis_value(bytes).unwrap())
+        sort(decoded(bytes))
     }
 
     #[test]
@@ -131,8 +98,7 @@ mod tests {
         assert_eq!(received(push), Received::Hello(Bytes::from_static(b"a,")));
         assert_eq!(received(b">3\r\n$7\r\nmessage\r\n$1\r\nx\r\n$2\r\na,\r\n"), Received::Other);
         assert_eq!(received(b">2\r\n$10\r\ninvalidate\r\n_\r\n"), Received::Other);
-        let array =
-            redis::parse_redis_value(b"*3\r\n$7\r\nmessage\r\n$18\r\n__sentinel__:hello\r\n$2\r\na,\r\n").unwrap();
+        let array = decoded(b"*3\r\n$7\r\nmessage\r\n$18\r\n__sentinel__:hello\r\n$2\r\na,\r\n");
         assert_eq!(sort_resp2_push(array), Received::Hello(Bytes::from_static(b"a,")));
     }
 

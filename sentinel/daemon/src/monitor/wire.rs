@@ -1,6 +1,6 @@
 //! A message of the engine as commands on the wire.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
 use sentinel_core::{Message, types::HostPort};
 
@@ -10,39 +10,44 @@ pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
 /// Makes a replica tell its master how far it is, at once instead of within a second. Nothing is answered.
 const REPLCONF: &str = "REPLCONF";
 
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+const INFO: &[u8] = b"*1\r\n$4\r\nINFO\r\n";
+
 /// Commands that an instance knows under another name: from (upper case) to.
 pub(super) type Renames = BTreeMap<String, String>;
 
 /// One command: its words, the first one possibly renamed.
 pub(super) struct Command<'a> {
     renames: &'a Renames,
-    out: redis::Cmd,
+    words: usize,
+    /// The words as bulk strings.
+    body: Vec<u8>,
 }
 
 impl<'a> Command<'a> {
     /// Begins with the command's own name, in upper case.
     pub(super) fn new(renames: &'a Renames, name: &str) -> Self {
         let name = renames.get(name).map_or(name, String::as_str);
-        Command { renames, out: redis::cmd(name) }
+        Command { renames, words: 0, body: Vec::with_capacity(64) }.arg(name)
     }
 
     /// Appends one word.
     pub(super) fn arg(mut self, word: impl AsRef<str>) -> Self {
-        self.out.arg(word.as_ref());
+        let word = word.as_ref();
+        self.words += 1;
+        // Writing to memory does not fail.
+        let _ = write!(self.body, "${}\r\n{word}\r\n", word.len());
         self
     }
 
     /// Appends several words.
-    fn args<const N: usize>(mut self, words: [&str; N]) -> Self {
-        for word in words {
-            self.out.arg(word);
-        }
-        self
+    fn args<const N: usize>(self, words: [&str; N]) -> Self {
+        words.into_iter().fold(self, Command::arg)
     }
 
     /// The bytes to send.
     pub(super) fn packed(&self) -> Vec<u8> {
-        self.out.get_packed_command()
+        [format!("*{}\r\n", self.words).as_bytes(), &self.body].concat()
     }
 }
 
@@ -61,7 +66,7 @@ pub(super) enum Answers {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Encoded {
     /// All its commands, for one write.
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Cow<'static, [u8]>,
     /// How many answers come back.
     pub(super) answers: Answers,
 }
@@ -69,8 +74,11 @@ pub(super) struct Encoded {
 /// Puts a message into the commands that make it up.
 pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
     let command = |name: &str| Command::new(renames, name);
-    let one = |command: Command<'_>| Encoded { bytes: command.packed(), answers: Answers::One };
+    let one = |command: Command<'_>| Encoded { bytes: command.packed().into(), answers: Answers::One };
     match message {
+        // Most of what is ever sent: without a name of its own it is the same for all.
+        Message::Ping if renames.is_empty() => Encoded { bytes: Cow::Borrowed(PING), answers: Answers::One },
+        Message::Info if renames.is_empty() => Encoded { bytes: Cow::Borrowed(INFO), answers: Answers::One },
         Message::Ping => one(command("PING")),
         Message::Info => one(command("INFO")),
         Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
@@ -91,7 +99,7 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
         ])),
         Message::CallOff => one(command("FAILOVER").arg("ABORT")),
         Message::Acknowledge => Encoded {
-            bytes: [command(REPLCONF).args(["GETACK", "*"]).packed(), command("INFO").packed()].concat(),
+            bytes: [command(REPLCONF).args(["GETACK", "*"]).packed(), command("INFO").packed()].concat().into(),
             answers: Answers::OneUnlessRefused(REPLCONF),
         },
         Message::Promote => transaction(&command("SLAVEOF").args(["NO", "ONE"])),
@@ -119,7 +127,7 @@ fn transaction(slaveof: &Command<'_>) -> Encoded {
         command("EXEC").packed(),
         command("INFO").packed(),
     ];
-    Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat() }
+    Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat().into() }
 }
 
 #[cfg(test)]

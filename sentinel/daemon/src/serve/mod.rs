@@ -45,7 +45,10 @@ use self::{
     registry::Registry,
     stats::Stats,
 };
-use crate::config;
+use crate::{
+    config,
+    descriptors::{self, Purpose},
+};
 
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
@@ -210,7 +213,8 @@ fn welcome(server: &Rc<Server>, guest: Guest) {
         tracing::debug!(?prepared, "a client was gone before it was served");
         return;
     };
-    if let Some(refusal) = refusal(server, &guest, &ends.0) {
+    let crowded = descriptors::is_kept_from(Purpose::Client, descriptor).then_some(TOO_MANY);
+    if let Some(refusal) = crowded.or_else(|| refusal(server, &guest, &ends.0)) {
         server.stats.rejected.add(1);
         guest.turn_away(refusal);
         return;
@@ -256,7 +260,7 @@ async fn serve_encrypted(server: &Rc<Server>, client: &Rc<Client>, mut stream: i
 /// Why this connection is not served, if it is not.
 fn refusal(server: &Server, guest: &Guest, peer: &Address) -> Option<&'static str> {
     if server.clients.len() >= server.settings.max_clients as usize {
-        return Some("ERR max number of clients reached");
+        return Some(TOO_MANY);
     }
     let can_hear = !matches!(guest, Guest::Encrypted(..));
     (can_hear && is_protected_from(peer, &server.settings, &server.users)).then_some(PROTECTED)
@@ -270,6 +274,8 @@ fn is_protected_from(peer: &Address, settings: &config::Server, users: &Users) -
     };
     settings.protected_mode && users.is_open() && !is_near
 }
+
+const TOO_MANY: &str = "ERR max number of clients reached";
 
 const PROTECTED: &str = "DENIED Redis is running in protected mode: without a password for the default user it accepts \
                          connections from this host only. Set a password with requirepass, or set protected-mode to no \
