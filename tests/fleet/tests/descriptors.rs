@@ -32,8 +32,11 @@ fn a_sentinel_without_descriptors_says_so_and_declares_nothing_healthy_down() {
     let mut config = format!("port {port}\nbind 127.0.0.1\ndir {}\n", folder.path().display());
     for group in 0..MASTERS {
         let addr = fleet.addr(fleet.node(group, 0));
-        config += &format!("sentinel monitor m{group} {} {} 1\n", addr.ip(), addr.port());
-        config += &format!("sentinel down-after-milliseconds m{group} 1000\n");
+        let (ip, port) = (addr.ip(), addr.port());
+        config.extend([
+            format!("sentinel monitor m{group} {ip} {port} 1\n"),
+            format!("sentinel down-after-milliseconds m{group} 1000\n"),
+        ]);
     }
     let file = folder.path().join("sentinel.conf");
     fs::write(&file, config).expect("the configuration can be written");

@@ -1,16 +1,6 @@
-//! Where our answers differ from the reference's on purpose, or do not agree yet.
+//! Where our answers differ from the reference's on purpose.
 
 use crate::pair::Protocol;
-
-/// Whether a difference is to stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stand {
-    /// It is a decision.
-    Deliberate,
-    /// It is to be mended.
-    #[allow(dead_code, reason = "nothing is pending now")]
-    Pending,
-}
 
 /// One answer that differs.
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +15,10 @@ pub(crate) struct Departure {
     pub(crate) theirs: &'static str,
     /// The reason.
     pub(crate) why: &'static str,
-    /// Whether it is to stay.
-    pub(crate) stand: Stand,
 }
 
 const fn chosen(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
-    Departure { request, protocol: None, ours, theirs, why, stand: Stand::Deliberate }
+    Departure { request, protocol: None, ours, theirs, why }
 }
 
 const fn resp2(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sentinel_tests::{Deployment, Kind, SentinelProcess, eventually};
 use tempfile::TempDir;
 
-use crate::departures::{Departure, Stand};
+use crate::departures::Departure;
 use crate::masks::{self, Names};
 use crate::script::{self, Talk};
 use crate::wire::{SILENCE, Value, Wire};
@@ -225,7 +225,6 @@ fn judged(protocol: Protocol, said: &str, ours: &str, theirs: &str, known: Optio
         }
         Some(known) if ours == known.ours && theirs == known.theirs => return None,
         Some(known) if ours == theirs => format!("the table says they differ ({}), but they do not", known.why),
-        Some(known) if known.stand == Stand::Pending => "it differs otherwise than the pending entry says".to_owned(),
         Some(known) => format!("it differs otherwise than the table says ({})", known.why),
         None if ours == theirs => return None,
         None => "nothing explains".to_owned(),

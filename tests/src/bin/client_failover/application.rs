@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(writes.acknowledged.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(writes.failed, 1);
         assert_eq!(writes.last_failure.as_deref(), Some("ConnectionError: refused"));
-        assert_eq!(writes.longest_gap(), Duration::from_micros(8000));
-        assert_eq!(writes.acknowledged_since(Duration::from_micros(1000)), 1);
+        assert_eq!(writes.longest_gap(), Duration::from_millis(8));
+        assert_eq!(writes.acknowledged_since(Duration::from_millis(1)), 1);
     }
 }
