@@ -79,6 +79,8 @@ pub enum Refusal {
     },
     /// It has never had a copy of the master's data.
     NeverSynced,
+    /// It was started as a master, without data, and has not been a replica since: the others would throw theirs away.
+    StartedEmpty,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
     /// The master was restarted without its data, and this one holds none of them any more.
@@ -108,6 +110,9 @@ impl fmt::Display for Refusal {
                 longest.as_millis()
             ),
             Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
+            Refusal::StartedEmpty => {
+                f.write_str("it was started as a master, without data, and nobody has followed it")
+            }
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
             Refusal::Emptied => f.write_str("it holds none of the data that the master has lost"),
             Refusal::LagsBehind { lag, most } => write!(f, "it lacks {lag} bytes, max-lag allows {most}"),
@@ -151,7 +156,7 @@ fn rank(node: &Node) -> (bool, u32, Reverse<u64>, bool, String, NodeId) {
     (node.former_master, priority, offset, run_id.is_none(), run_id.unwrap_or_default(), node.id)
 }
 
-/// The reference's tests in its order, and more: another history, never synchronised, and, if asked for, too far behind.
+/// The reference's tests in its order, and more: another history, never synchronised, started empty, and, if asked for, too far behind.
 fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.sdown_since.is_some() && !planted(Bug::PromoteTheDead) {
         return Some(Refusal::SubjectivelyDown);
@@ -178,6 +183,9 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.info.never_synced() && !planted(Bug::PromoteUnsynced) {
         return Some(Refusal::NeverSynced);
     }
+    if node.info.is_empty_master() && !planted(Bug::PromoteUnsynced) {
+        return Some(Refusal::StartedEmpty);
+    }
     let emptied = |id: &RunId| node.info.history.id.as_ref() == Some(id) || node.info.holdings.keys() == 0;
     if facts.empty_history.as_ref().is_some_and(emptied) {
         return Some(Refusal::Emptied);
@@ -197,7 +205,7 @@ mod tests {
     use super::*;
     use crate::{
         input::LinkId,
-        monitor::node_target,
+        monitor::{InfoReport, node_target},
         settings::MasterSettings,
         state::LinkState,
         types::{Quorum, RunId, SentinelId},
@@ -222,6 +230,10 @@ mod tests {
             max_lag: None,
             told: Vec::new(),
         }
+    }
+
+    fn facts_of_a_dead_master() -> Facts {
+        facts(Some(NOW - 2_000))
     }
 
     /// A replica without a fault: link up, PING and INFO answered just now.
@@ -271,6 +283,25 @@ mod tests {
             }),
             Some(Refusal::NeverSynced)
         );
+    }
+
+    #[test]
+    fn a_master_that_came_back_with_nothing_is_no_candidate() {
+        let came_back = |offset, facts: &str| {
+            let text = format!("role:master\r\nmaster_repl_offset:{offset}\r\n{facts}");
+            refusal(&facts_of_a_dead_master(), |node| {
+                node.former_master = true;
+                node.info = InfoReport::parse(&text);
+            })
+        };
+        assert_eq!(came_back(0, "# Keyspace\r\n"), Some(Refusal::StartedEmpty));
+        let written = "rdb_changes_since_last_save:2\r\nrdb_last_load_keys_loaded:0\r\naof_enabled:0\r\n";
+        let keys = "# Keyspace\r\ndb0:keys=2,expires=0\r\n";
+        assert_eq!(came_back(0, &format!("{written}{keys}")), Some(Refusal::StartedEmpty), "all of them are new");
+        assert_eq!(came_back(0, keys), None, "they may have been there before");
+        assert_eq!(came_back(0, "loading:1\r\n# Keyspace\r\n"), None, "they may be coming");
+        assert_eq!(came_back(0, ""), None, "nothing is known about its keys");
+        assert_eq!(came_back(5_000, "# Keyspace\r\n"), None, "somebody followed it, or it followed somebody");
     }
 
     #[test]

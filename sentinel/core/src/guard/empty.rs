@@ -66,7 +66,7 @@ impl Holdings {
     }
 
     /// Whether it is certain that nothing was there when the process began. None: it may still be loading.
-    fn began_empty(&self) -> Option<bool> {
+    pub(crate) fn began_empty(&self) -> Option<bool> {
         if self.loading {
             return None;
         }

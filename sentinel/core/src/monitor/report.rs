@@ -117,6 +117,12 @@ impl InfoReport {
         !self.link_up && self.link_down_ms < 0 && self.offset <= 1
     }
 
+    /// Whether this is a master that began without data, and that nobody has followed since: what keys it has, if any, are
+    /// none of its group's. Only proof counts.
+    pub(crate) fn is_empty_master(&self) -> bool {
+        self.role == Some(Role::Master) && self.offset <= 1 && self.holdings.began_empty() == Some(true)
+    }
+
     /// What differs from an earlier report, apart from what grows by itself. None: nothing.
     pub(crate) fn news_since(&self, before: &Self) -> Option<String> {
         let shown = |report: &Self| {
