@@ -60,9 +60,12 @@ impl FitReplica {
                 continue;
             }
             let Some((at, theirs)) = &it.info else { continue };
+            // A replica that came back with a file of its own while its master is away shows the offset of one that has
+            // never had anything: nobody can tell the two apart, and it is none.
             let candidate = theirs.replica
                 && !theirs.foreign
                 && theirs.synced
+                && theirs.offset > 1
                 && theirs.priority != 0
                 && theirs.link_down < 9 * setting.down_after
                 && it.ponged_at.is_some_and(|at| now - at < 4 * SEC)
@@ -143,6 +146,12 @@ impl Invariant for FitReplica {
             Observation::Event { sentinel, event } => match event {
                 Event::SubjectivelyDown(subject) => self.downs(now, setting, *sentinel, subject, true),
                 Event::SubjectivelyUp(subject) => self.downs(now, setting, *sentinel, subject, false),
+                // What is heard of again later is known anew.
+                Event::ReplicaForgotten(Subject::Replica { addr, .. }) => {
+                    if let Some(node) = setting.node_at(addr) {
+                        self.down.remove(&(*sentinel, node));
+                    }
+                }
                 // Both are counted anew.
                 Event::SwitchMaster { name, old, new } => {
                     for addr in [old, new] {
