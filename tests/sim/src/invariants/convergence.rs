@@ -1,5 +1,6 @@
 //! After the faults end, within bounded time: all Sentinels agree, there is one master, all replicas follow it, every
-//! application writes again.
+//! application writes again. A master whose replication ids share none with the present one's may stay beside it: see
+//! `history`.
 
 use crate::{time::Time, world::World};
 
@@ -24,10 +25,14 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
             }
         }
         let Some(((master, _), _)) = agreed else { return Err("there are no Sentinels".to_owned()) };
+        let present = world.nodes.iter().find(|node| world.physics.address(node.host) == master);
         for node in world.nodes.iter().filter(|node| node.group == group) {
             let is_it = world.physics.address(node.host) == master;
             match node.follows() {
                 None if is_it => {}
+                // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data
+                // are not replaced; `-replid-mismatch` leaves it to the operator.
+                None if present.is_some_and(|master| !node.shares_an_id_with(master)) => {}
                 None => return Err(format!("node {} is a master beside {master}", node.host)),
                 Some((of, _)) if is_it => return Err(format!("the master {master} follows {of}")),
                 Some((of, _)) if *of != master => {

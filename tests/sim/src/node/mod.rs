@@ -229,6 +229,11 @@ impl Node {
         self.upstream.is_none()
     }
 
+    /// Whether the replication ids that INFO shows of both have one in common.
+    pub fn shares_an_id_with(&self, other: &Self) -> bool {
+        [self.replid, self.replid2].iter().any(|id| *id != 0 && [other.replid, other.replid2].contains(id))
+    }
+
     /// Whom it follows, and whether that link is up.
     pub fn follows(&self) -> Option<(&HostPort, bool)> {
         self.upstream.as_ref().map(|up| (&up.of, matches!(up.sync, Sync::Streaming(_))))
