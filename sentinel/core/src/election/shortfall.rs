@@ -76,7 +76,20 @@ impl Watch<'_> {
             Some(_) => Some(Absence::HoldsItForUp),
             None => Some(self.unanswered(&peer.id)),
         });
+        if !self.reaches_majority() {
+            text.push_str(
+                "; most Sentinels are out of reach: they may have replaced it, so the address that is told here may be old",
+            );
+        }
         self.ctx.notice(Level::Warning, Some(&name), text);
+    }
+
+    /// Whether as many Sentinels as must agree to a switch can be asked here. If not, one can take place without being
+    /// heard of.
+    fn reaches_majority(&self) -> bool {
+        let reached = |id| self.peers.get(id).is_some_and(|shared| shared.link.is_up());
+        let reached = 1 + self.master.peers.iter().filter(|(id, peer)| peer.opinion.is_some() && reached(*id)).count();
+        reached >= self.master.majority()
     }
 
     fn unanswered(&self, id: &SentinelId) -> Absence {
