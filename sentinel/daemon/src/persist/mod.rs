@@ -25,9 +25,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// How long nothing has been saved when the copy beside the file is made. Meanwhile a failover may be going on, and every
-/// save counts.
-const COPY_DELAY: Duration = Duration::from_secs(1);
+/// How long nothing has been saved when the copy beside the file is made. A failover would have to wait for the copy's
+/// sync, and failovers come in bunches.
+const COPY_DELAY: Duration = Duration::from_secs(10);
 
 /// What became of a snapshot.
 #[derive(Debug)]
