@@ -1,4 +1,5 @@
-//! An application on the SDK of this repository: writes numbered values and prints a line about each.
+//! An application on the SDK of this repository: writes numbered values and prints a line about each. Between them stands what the
+//! SDK traces, and when a probe on the same host could write.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -8,6 +9,9 @@ use clap::Args;
 use sentinel_sdk::redis::{self, RedisResult};
 use sentinel_sdk::{ExclusiveConnection, Master, SentinelPool};
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing_subscriber::EnvFilter;
+
+use crate::probe;
 
 /// Milliseconds for which WAIT waits for the replicas.
 const REPLICAS_ANSWER_WITHIN: u32 = 200;
@@ -32,6 +36,13 @@ pub(crate) struct Options {
 
 /// Writes until it is killed.
 pub(crate) fn run(options: &Options) -> ExitCode {
+    let filter = EnvFilter::builder().with_default_directive("sentinel_sdk=debug".parse().expect("a directive"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter.from_env_lossy())
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
+    probe::start(&options.name, &options.sentinels, &format!("probe:{}", options.prefix));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map(|runtime| runtime.block_on(write(options))) {
         Ok(Ok(())) => ExitCode::SUCCESS,
@@ -50,7 +61,7 @@ async fn write(options: &Options) -> std::io::Result<()> {
     for number in 0_u64.. {
         let began = Instant::now();
         let outcome = client.set(options, number).await;
-        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+        let at = now();
         match outcome {
             Ok(replicas) if options.wait > 0 && replicas >= options.wait => writeln!(output, "kept {number} {at}")?,
             Ok(_) => writeln!(output, "ok {number} {at}")?,
@@ -59,6 +70,11 @@ async fn write(options: &Options) -> std::io::Result<()> {
         sleep_until(began + Duration::from_millis(options.pace)).await;
     }
     Ok(())
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros()
 }
 
 /// How it reaches the master.

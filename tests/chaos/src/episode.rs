@@ -1,6 +1,6 @@
 //! Some overlapping faults, their end, and what is left of the damage.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fastrand::Rng;
 
@@ -55,20 +55,19 @@ impl Episode {
         Self { faults }
     }
 
-    /// Lets it happen, heals everything and looks what is left. `epoch` is when the run began, for the lines that are
-    /// printed.
-    pub(crate) fn play(&self, cast: &mut Cast, epoch: Instant) -> Outcome {
+    /// Lets it happen, heals everything and looks what is left.
+    pub(crate) fn play(&self, cast: &mut Cast) -> Outcome {
         let mut outcome = Outcome {
             faults: self.faults.iter().map(|planned| planned.fault.to_string()).collect(),
             ..Outcome::default()
         };
-        if let Err(error) = self.harm(cast, epoch) {
+        if let Err(error) = self.harm(cast) {
             outcome.disagreement = Some(format!("a fault could not be injected: {error}"));
             return outcome;
         }
         match inject::heal(cast) {
             Ok(ended) if ended.is_empty() => {}
-            Ok(ended) => say(epoch, &format!("started again, since they had ended: {}", ended.join(", "))),
+            Ok(ended) => say(&format!("started again, since they had ended: {}", ended.join(", "))),
             Err(error) => {
                 outcome.disagreement = Some(format!("the deployment could not be healed: {error}"));
                 return outcome;
@@ -81,29 +80,26 @@ impl Episode {
                     Ok(missing) => outcome.missing = missing,
                     Err(error) => outcome.disagreement = Some(format!("the master cannot be searched: {error}")),
                 }
-                say(
-                    epoch,
-                    &format!(
-                        "healed in {} ms, master {}, lost {}, of those that every replica had {}",
-                        time.as_millis(),
-                        cast.name_of(&master),
-                        outcome.missing.unguarded.len() + outcome.missing.guarded.len(),
-                        outcome.missing.guarded.len()
-                    ),
-                );
+                say(&format!(
+                    "healed in {} ms, master {}, lost {}, of those that every replica had {}",
+                    time.as_millis(),
+                    cast.name_of(&master),
+                    outcome.missing.unguarded.len() + outcome.missing.guarded.len(),
+                    outcome.missing.guarded.len()
+                ));
                 for key in &outcome.missing.guarded {
-                    say(epoch, &format!("LOST although every replica had it: {key}"));
+                    say(&format!("LOST although every replica had it: {key}"));
                 }
             }
             Err(state) => {
-                say(epoch, &format!("DISAGREEMENT: {state}"));
+                say(&format!("DISAGREEMENT: {state}"));
                 outcome.disagreement = Some(state);
             }
         }
         outcome
     }
 
-    fn harm(&self, cast: &mut Cast, epoch: Instant) -> Result<(), String> {
+    fn harm(&self, cast: &mut Cast) -> Result<(), String> {
         let began = Instant::now();
         let mut waiting: Vec<&Planned> = self.faults.iter().collect();
         let mut active: Vec<(Duration, Fault<HostId>)> = Vec::new();
@@ -117,14 +113,14 @@ impl Episode {
             active = still;
             for (_, fault) in ended {
                 inject::end(cast, &fault)?;
-                say(epoch, &format!("  end of {}", fault.told(|host| cast.name(host))));
+                say(&format!("  end of {}", fault.told(|host| cast.name(host))));
             }
             let (due, later): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|planned| planned.begins <= now);
             waiting = later;
             for planned in due {
                 let fault = planned.fault.resolve(cast.master());
                 inject::begin(cast, &fault)?;
-                say(epoch, &fault.told(|host| cast.name(host)));
+                say(&fault.told(|host| cast.name(host)));
                 active.push((planned.ends, fault));
             }
             let hosts: Vec<HostId> = cast.network().hosts().collect();
@@ -135,6 +131,7 @@ impl Episode {
     }
 }
 
-fn say(epoch: Instant, what: &str) {
-    println!("{:8.3} {what}", epoch.elapsed().as_secs_f64());
+/// With the time of day, as the logs of Sentinels and applications have it.
+fn say(what: &str) {
+    println!("{} {what}", humantime::format_rfc3339_millis(SystemTime::now()));
 }

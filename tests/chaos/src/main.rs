@@ -18,6 +18,7 @@ mod host;
 mod inject;
 mod isolate;
 mod network;
+mod probe;
 mod python;
 mod report;
 mod writes;
@@ -94,7 +95,7 @@ fn main() -> ExitCode {
         let mut report = Report::of(mix.name, seed);
         while began.elapsed() < share {
             let episode = Episode::draw(&mut random, cast.hosts());
-            report.add(episode.play(&mut cast, began));
+            report.add(episode.play(&mut cast));
             if report.has_failed() {
                 break;
             }

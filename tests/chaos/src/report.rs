@@ -32,6 +32,7 @@ struct ApplicationReport {
     lost: usize,
     failed: u64,
     longest_gap: Duration,
+    longest_idle: Option<Duration>,
 }
 
 impl Report {
@@ -86,6 +87,7 @@ impl Report {
                 lost: writes.lost().0,
                 failed: writes.failed(),
                 longest_gap: writes.longest_gap(),
+                longest_idle: writes.longest_idle(),
             })
             .collect();
     }
@@ -115,13 +117,16 @@ impl fmt::Display for Report {
             )?;
         }
         for application in &self.applications {
-            let ApplicationReport { name, acknowledged, kept, lost, failed, longest_gap } = application;
+            let ApplicationReport { name, acknowledged, kept, lost, failed, longest_gap, longest_idle } = application;
             write!(
                 f,
                 "  {name}: {acknowledged} writes acknowledged, {lost} of them lost, {failed} refused or unanswered; \
                  longest gap {} ms",
                 longest_gap.as_millis()
             )?;
+            if let Some(idle) = longest_idle {
+                write!(f, ", {} ms where a client that connects anew for each write could", idle.as_millis())?;
+            }
             if *kept > 0 {
                 write!(f, "; {kept} of them every replica had (WAIT), {} of these lost", self.guarded_losses)?;
             }

@@ -6,6 +6,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// A probe that could write does so several times in this time.
+const PROBED_WITHIN: Duration = Duration::from_secs(1);
+
 /// The writes of one application, read from what it prints.
 #[derive(Debug)]
 pub(crate) struct Writes {
@@ -22,6 +25,9 @@ pub(crate) struct Writes {
     failed: u64,
     last: Option<Duration>,
     longest_gap: Duration,
+    /// Since when the probe on the same host could write, and when it last could.
+    possible: Option<(Duration, Duration)>,
+    longest_idle: Duration,
 }
 
 /// Acknowledged writes that were found missing now, and never before.
@@ -48,6 +54,8 @@ impl Writes {
             failed: 0,
             last: None,
             longest_gap: Duration::ZERO,
+            possible: None,
+            longest_idle: Duration::ZERO,
         }
     }
 
@@ -104,6 +112,11 @@ impl Writes {
         self.longest_gap
     }
 
+    /// The longest time in which the probe on its host could write all the time, and the application wrote nothing; `None` without a probe.
+    pub(crate) fn longest_idle(&self) -> Option<Duration> {
+        self.possible.map(|_| self.longest_idle)
+    }
+
     fn take(&mut self, bytes: &[u8]) {
         self.half_line.extend_from_slice(bytes);
         let Some(end) = self.half_line.iter().rposition(|byte| *byte == b'\n') else { return };
@@ -123,6 +136,15 @@ impl Writes {
         let (Some(outcome), Some(number), Some(at)) = (outcome, number, at) else { return };
         match outcome {
             "failed" => self.failed += 1,
+            "could" => {
+                let since = match self.possible {
+                    Some((since, until)) if at.saturating_sub(until) <= PROBED_WITHIN => since,
+                    _ => at,
+                };
+                self.possible = Some((since, at));
+                let idle_since = self.last.map_or(since, |last| last.max(since));
+                self.longest_idle = self.longest_idle.max(at.saturating_sub(idle_since));
+            }
             "ok" | "kept" => {
                 self.acknowledged.insert(number);
                 if outcome == "kept" {
@@ -162,5 +184,16 @@ mod tests {
         let again = writes.missing_from(&keys);
         assert!(again.unguarded.is_empty() && again.guarded.is_empty());
         assert_eq!(writes.lost(), (2, 1));
+    }
+
+    #[test]
+    fn an_application_is_idle_only_while_the_probe_could_write() {
+        assert_eq!(writes("ok 1 100\nok 2 9000000\n").longest_idle(), None);
+        // A second of silence is known to be the application's; what was before the probe's own silence is not.
+        let text = "ok 1 0\ncould 0 200000\ncould 0 3000000\ncould 0 3500000\ncould 0 4000000\nok 2 4100000\n\
+                    could 0 4200000\n";
+        let writes = writes(text);
+        assert_eq!(writes.longest_idle(), Some(Duration::from_secs(1)));
+        assert_eq!((writes.acknowledged(), writes.failed()), (2, 0));
     }
 }
