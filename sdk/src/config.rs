@@ -47,6 +47,9 @@ pub struct Timeouts {
     pub question: Duration,
     /// One command or pipeline, from sending to the answer. Default 5 s. A blocking command on an exclusive connection has this time on top of its own.
     pub command: Duration,
+    /// Over a connection to the master that owes an answer nothing comes at all for this time: its role is asked, and so are the Sentinels;
+    /// if there is no answer within `handshake` either, a new connection takes its place. Default 1 s.
+    pub silence: Duration,
     /// The wait for an exclusive connection. Default 5 s.
     pub wait: Duration,
     /// The wait for the first verified master in [`connect`](crate::Builder::connect). Default 10 s.
@@ -60,6 +63,7 @@ impl Default for Timeouts {
             handshake: Duration::from_secs(1),
             question: Duration::from_millis(500),
             command: Duration::from_secs(5),
+            silence: Duration::from_secs(1),
             wait: Duration::from_secs(5),
             start: Duration::from_secs(10),
         }
@@ -137,6 +141,7 @@ impl Config {
             ("timeouts.handshake", self.timeouts.handshake),
             ("timeouts.question", self.timeouts.question),
             ("timeouts.command", self.timeouts.command),
+            ("timeouts.silence", self.timeouts.silence),
         ] {
             if duration.is_zero() {
                 return refuse(setting, "is zero; nothing could ever succeed");

@@ -4,13 +4,17 @@
 //! the earliest sign that the peer is gone, with RESP2 as with RESP3, and a switch or a shutdown can cut the socket although clones
 //! of the connection are still held somewhere.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,8 +22,12 @@ use tokio_util::task::TaskTracker;
 use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
-use crate::watched::Watched;
+use crate::watched::{Pulse, Watched};
 
+/// A request for a connection that is not answered for this time gets company. The kernel repeats a lost one only after a second: too late
+/// where an outage ends just behind it, or where many packets are lost.
+const NEXT_REQUEST_AFTER: Duration = Duration::from_millis(250);
+const MOST_REQUESTS: usize = 4;
 /// A silent link is probed after this time, and every [`KEEPALIVE_INTERVAL`] from then on.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -67,8 +75,19 @@ impl DialError {
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
     pub(crate) connection: MultiplexedConnection,
-    /// Cancelled as soon as the connection is over, for whatever reason.
-    pub(crate) ended: CancellationToken,
+    pub(crate) pulse: Pulse,
+}
+
+impl Link {
+    /// Whether the connection is over, for whatever reason.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.pulse.ended.is_cancelled()
+    }
+
+    /// Waits until it is over.
+    pub(crate) async fn ended(&self) {
+        self.pulse.ended.cancelled().await;
+    }
 }
 
 impl Dialer {
@@ -95,11 +114,11 @@ impl Dialer {
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
-        let stream = timeout(self.timeouts.connect, TcpStream::connect((address.host(), address.port())))
+        let stream = timeout(self.timeouts.connect, connect(address))
             .await
             .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
             .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
-        let ended = CancellationToken::new();
+        let pulse = Pulse::default();
         // A socket that refuses an option still works, only less promptly.
         if let Err(error) = tune(&stream) {
             tracing::debug!(%address, %error, "socket options were refused");
@@ -115,7 +134,7 @@ impl Dialer {
         }
         let (connection, driver) = timeout(
             self.timeouts.handshake,
-            MultiplexedConnection::new_with_config(login, Watched::new(stream, ended.clone()), config),
+            MultiplexedConnection::new_with_config(login, Watched::new(stream, pulse.clone()), config),
         )
         .await
         .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
@@ -124,7 +143,7 @@ impl Dialer {
             lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
         })?;
 
-        let end = ended.clone().drop_guard();
+        let end = pulse.ended.clone().drop_guard();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let _end = end;
@@ -138,8 +157,21 @@ impl Dialer {
                 () = stop.cancelled() => {}
             }
         });
-        Ok(Link { connection, ended })
+        Ok(Link { connection, pulse })
     }
+}
+
+/// Opens a TCP connection. While the first request is not answered, further ones are made beside it.
+async fn connect(address: &Address) -> io::Result<TcpStream> {
+    let addresses: Vec<SocketAddr> = lookup_host((address.host(), address.port())).await?.collect();
+    let mut requests = FuturesUnordered::new();
+    for _ in 0..MOST_REQUESTS {
+        requests.push(TcpStream::connect(addresses.as_slice()));
+        if let Ok(Some(outcome)) = timeout(NEXT_REQUEST_AFTER, requests.next()).await {
+            return outcome;
+        }
+    }
+    requests.next().await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// For a connection on which nothing is subscribed to.
@@ -147,7 +179,7 @@ pub(crate) fn no_pushes() -> Option<impl AsyncPushSender> {
     None::<tokio::sync::mpsc::UnboundedSender<redis::PushInfo>>
 }
 
-fn tune(stream: &TcpStream) -> std::io::Result<()> {
+fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_INTERVAL);

@@ -9,15 +9,16 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
-use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::address::Address;
 use crate::command::{self, Blocking};
+use crate::dial::Link;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Owner;
+use crate::silence::{NoAnswer, attend};
 
 /// An exclusive connection to the master: for WATCH and MULTI, blocking commands and big replies.
 ///
@@ -67,7 +68,7 @@ impl ExclusiveConnection {
         if self.generation.closed.is_cancelled() {
             return Err(self.closed(false, &plan));
         }
-        if self.object.link.ended.is_cancelled() {
+        if self.object.link.has_ended() {
             return Err(Error::Node {
                 address: self.generation.address.clone(),
                 reason: "the connection broke earlier; take a new one".to_owned(),
@@ -76,10 +77,14 @@ impl ExclusiveConnection {
         }
         // Stays set when this future is dropped half-way: the answer of one user must not reach the next.
         let spoiled = std::mem::replace(&mut self.object.spoiled, true) || plan.session;
-        let connection = self.object.link.connection.clone();
+        let Link { connection, pulse } = self.object.link.clone();
+        // A command that blocks is silent for as long as it may.
+        let silence = shared.config.timeouts.silence.saturating_add(plan.blocks);
+        let on_silence = || shared.suspect(&self.generation);
+        let answer = attend(&pulse, silence, plan.limit, on_silence, send(connection));
         let answer = tokio::select! {
             biased;
-            answer = within(plan.limit, send(connection)) => answer,
+            answer = answer => answer.unwrap_or_else(|NoAnswer| Err(io::Error::from(io::ErrorKind::TimedOut).into())),
             () = self.generation.closed.cancelled() => return Err(self.closed(true, &plan)),
         };
         match judge(&answer) {
@@ -125,6 +130,7 @@ impl ExclusiveConnection {
         if source.is_timeout() {
             shared.counters.timeouts.add_one();
         }
+        shared.suspect(&self.generation);
         if self.generation.closed.is_cancelled() {
             return self.closed(true, &plan);
         }
@@ -141,6 +147,7 @@ impl ExclusiveConnection {
             idempotent: true,
             session: false,
             limit: Some(self.owner.0.config.timeouts.command),
+            blocks: Duration::ZERO,
             transaction: Transaction::Neither,
         };
         for command in commands {
@@ -151,11 +158,13 @@ impl ExclusiveConnection {
                 "EXEC" | "DISCARD" | "UNWATCH" => plan.transaction = Transaction::Ends,
                 _ => plan.session |= nature.session,
             }
-            plan.limit = match nature.blocking {
-                Blocking::No => plan.limit,
-                Blocking::For(duration) => plan.limit.and_then(|limit| limit.checked_add(duration)),
-                Blocking::Forever => None,
+            let blocks = match nature.blocking {
+                Blocking::No => Duration::ZERO,
+                Blocking::For(duration) => duration,
+                Blocking::Forever => Duration::MAX,
             };
+            plan.blocks = plan.blocks.saturating_add(blocks);
+            plan.limit = plan.limit.and_then(|limit| limit.checked_add(blocks));
         }
         plan
     }
@@ -169,6 +178,8 @@ struct Plan {
     session: bool,
     /// `None` for a command that was asked to block for ever.
     limit: Option<Duration>,
+    /// How long it was asked to block.
+    blocks: Duration,
     transaction: Transaction,
 }
 
@@ -176,15 +187,6 @@ enum Transaction {
     Begins,
     Ends,
     Neither,
-}
-
-async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
-    match limit {
-        None => answer.await,
-        Some(limit) => {
-            timeout(limit, answer).await.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
-        }
-    }
 }
 
 impl ConnectionLike for ExclusiveConnection {

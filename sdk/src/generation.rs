@@ -78,9 +78,7 @@ impl MasterLink {
 
     /// Whether a command may be sent.
     pub(crate) fn usable(&self) -> bool {
-        !self.doubted.load(Ordering::Acquire)
-            && !self.link.ended.is_cancelled()
-            && !self.generation.closed.is_cancelled()
+        !self.doubted.load(Ordering::Acquire) && !self.link.has_ended() && !self.generation.closed.is_cancelled()
     }
 
     /// Counts an answer that did not come; returns how many in a row that makes.
@@ -141,10 +139,8 @@ impl Manager for Opener {
     }
 
     async fn recycle(&self, exclusive: &mut Exclusive, _: &Metrics) -> RecycleResult<String> {
-        let unfit = exclusive.spoiled
-            || exclusive.in_transaction
-            || exclusive.link.ended.is_cancelled()
-            || self.closed.is_cancelled();
+        let unfit =
+            exclusive.spoiled || exclusive.in_transaction || exclusive.link.has_ended() || self.closed.is_cancelled();
         if unfit {
             return Err(RecycleError::message("closed or changed by its last user"));
         }

@@ -40,7 +40,8 @@
 //! # How a switch is noticed
 //!
 //! Four signs, each enough by itself: `+switch-master` from any Sentinel; the question put to each Sentinel after every
-//! (re)subscription; the periodic question; a broken connection, a refusal such as READONLY, or several timeouts in a row. A sign
+//! (re)subscription; the periodic question; a broken connection, a refusal such as READONLY, a connection that owes an answer and over
+//! which nothing has come for a second, or several timeouts in a row. A sign
 //! is a hint: the Sentinels are asked, the node they name with the highest configuration epoch is dialled, and it must
 //! say that it is a master on the very connection that is then used. A Sentinel that lags behind or answers nonsense does not move the pool.
 //!
@@ -69,6 +70,7 @@ mod retry;
 mod role;
 mod sentinel;
 mod shared;
+mod silence;
 mod topology;
 mod url;
 mod watched;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use crate::command::{self, Blocking};
 use crate::error::Error;
@@ -13,6 +13,7 @@ use crate::generation::MasterLink;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
+use crate::silence::attend;
 
 /// Commands for the current master, over one connection that all clones share.
 ///
@@ -125,7 +126,11 @@ async fn next_link(
 
 async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> RedisResult<R::Answer> {
     let mut connection = link.link.connection.clone();
-    let answer = timeout(shared.config.timeouts.command, request.send(&mut connection));
+    let timeouts = &shared.config.timeouts;
+    // What is sent from now on waits until the link has proved itself or another one is there.
+    let on_silence = || shared.doubt(link);
+    let answer = request.send(&mut connection);
+    let answer = attend(&link.link.pulse, timeouts.silence, Some(timeouts.command), on_silence, answer);
     answer.await.unwrap_or_else(|_| {
         shared.counters.timeouts.add_one();
         if link.timed_out() >= shared.config.timeouts_in_a_row {

@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) changed: watch::Sender<()>,
     pub(crate) topology: watch::Sender<Arc<Topology>>,
     pub(crate) events: broadcast::Sender<Event>,
-    /// Tells the follower that a link is doubted.
+    /// Tells the follower that the link is doubted or should be looked at.
     pub(crate) doubt: Notify,
     /// The last trouble with each Sentinel and node, for messages.
     pub(crate) troubles: Mutex<String>,
@@ -125,7 +125,16 @@ impl Shared {
         }
     }
 
-    /// The same, by a user of another connection of that generation.
+    /// Has the link of that generation asked for its role, and the Sentinels for the master, by a user of another connection that is
+    /// silent or broke. That is no proof of anything: the link stays in use until it fails.
+    pub(crate) fn suspect(&self, generation: &Generation) {
+        let standing = self.standing.load();
+        if standing.link.as_ref().is_some_and(|link| link.generation.number == generation.number) {
+            self.doubt.notify_one();
+        }
+    }
+
+    /// Doubts the link of that generation, by a user of another connection of it.
     pub(crate) fn doubt_generation(&self, generation: &Generation) {
         let standing = self.standing.load();
         if let Some(link) = &standing.link

@@ -1,11 +1,28 @@
-//! A socket that tells at once when it is of no more use.
+//! A socket that tells at once when it is of no more use, and whether anything comes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
+
+/// What can be told of a connection from its socket.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse {
+    /// Cancelled as soon as the connection is over, for whatever reason.
+    pub(crate) ended: CancellationToken,
+    reads: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    /// How often something has come. As long as it grows, the peer is there, however late an answer is.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+}
 
 /// Passes everything through, and raises a flag at the first end of stream or error.
 ///
@@ -14,17 +31,17 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(crate) struct Watched<S> {
     stream: S,
-    ended: CancellationToken,
+    pulse: Pulse,
 }
 
 impl<S> Watched<S> {
-    pub(crate) fn new(stream: S, ended: CancellationToken) -> Self {
-        Self { stream, ended }
+    pub(crate) fn new(stream: S, pulse: Pulse) -> Self {
+        Self { stream, pulse }
     }
 
     fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
         if result.is_err() {
-            self.ended.cancel();
+            self.pulse.ended.cancel();
         }
         Poll::Ready(result)
     }
@@ -39,8 +56,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let before = buffer.filled().len();
         let room = buffer.remaining() > 0;
         let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
-        if room && buffer.filled().len() == before {
-            self.ended.cancel();
+        if buffer.filled().len() > before {
+            self.pulse.reads.fetch_add(1, Ordering::Relaxed);
+        } else if room {
+            self.pulse.ended.cancel();
         }
         self.note(result)
     }
@@ -83,26 +102,29 @@ mod tests {
 
     #[tokio::test]
     async fn the_flag_is_up_when_the_peer_closes_and_not_before() {
-        let ended = CancellationToken::new();
+        let pulse = Pulse::default();
         let (near, mut far) = duplex(64);
-        let mut watched = Watched::new(near, ended.clone());
+        let mut watched = Watched::new(near, pulse.clone());
         far.write_all(b"hello").await.unwrap();
         let mut buffer = [0; 16];
+        assert_eq!(pulse.reads(), 0);
         assert_eq!(watched.read(&mut buffer).await.unwrap(), 5);
+        assert_eq!(pulse.reads(), 1);
         watched.write_all(b"hello").await.unwrap();
-        assert!(!ended.is_cancelled());
+        assert!(!pulse.ended.is_cancelled());
         drop(far);
         assert_eq!(watched.read(&mut buffer).await.unwrap(), 0);
-        assert!(ended.is_cancelled());
+        assert!(pulse.ended.is_cancelled());
+        assert_eq!(pulse.reads(), 1);
     }
 
     #[tokio::test]
     async fn a_failed_write_raises_it_too() {
-        let ended = CancellationToken::new();
+        let pulse = Pulse::default();
         let (near, far) = duplex(64);
-        let mut watched = Watched::new(near, ended.clone());
+        let mut watched = Watched::new(near, pulse.clone());
         drop(far);
         assert!(watched.write_all(b"hello").await.is_err());
-        assert!(ended.is_cancelled());
+        assert!(pulse.ended.is_cancelled());
     }
 }

@@ -9,7 +9,7 @@ mod choose;
 mod roster;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -33,7 +33,7 @@ use crate::topology::Topology;
 const GATHER: Duration = Duration::from_millis(100);
 /// While no master is at hand, the Sentinels are asked this often at first...
 const FASTEST_QUESTIONS: Duration = Duration::from_millis(30);
-/// ...and, in an outage that lasts, this often.
+/// ...and, in an outage that lasts, this often; also while no Sentinel can be reached, though the master can.
 const SLOWEST_QUESTIONS: Duration = Duration::from_secs(1);
 /// While no master is at hand, a rejected candidate is tried again at least this often; while one is, as rarely as the refresh interval.
 const LONGEST_BENCH: Duration = Duration::from_millis(100);
@@ -124,6 +124,9 @@ impl Follower {
 
     fn hear(&mut self, report: Report) {
         self.roster.hear(report);
+        if !self.roster.is_connected() {
+            self.next_question = self.next_question.min(Instant::now() + self.pace());
+        }
         self.note_troubles();
         self.consider();
         self.publish();
@@ -279,10 +282,15 @@ impl Follower {
         }
     }
 
-    /// A command saw a sign that the node is not the master: its role is asked on that very connection, and so are the Sentinels.
+    /// A command saw a sign that the node is not the master or cannot be reached: its role is asked on that very connection, and so
+    /// are the Sentinels.
     fn on_doubt(&mut self) {
         let Some(link) = &self.link else { return };
         if !link.doubted.load(Ordering::Acquire) {
+            self.roster.ask_all();
+            if self.check.is_none() {
+                self.check_role();
+            }
             return;
         }
         if self.missing_since.is_none() {
@@ -296,11 +304,20 @@ impl Follower {
     fn check_role(&mut self) {
         let Some(link) = &self.link else { return };
         let mut connection = link.link.connection.clone();
-        let deadline = self.shared.config.timeouts.handshake;
+        let pulse = link.link.pulse.clone();
+        let timeouts = self.shared.config.timeouts;
         self.check = Some(Box::pin(async move {
-            timeout(deadline, role::is_master(&mut connection, None))
-                .await
-                .unwrap_or_else(|_| Err(format!("no answer to ROLE within {deadline:?}")))
+            let mut answer = pin!(role::is_master(&mut connection, None));
+            let began = Instant::now();
+            loop {
+                let reads = pulse.reads();
+                match timeout(timeouts.handshake, &mut answer).await {
+                    Ok(answer) => return answer,
+                    // Other answers come first.
+                    Err(_) if pulse.reads() > reads && began.elapsed() < timeouts.command => {}
+                    Err(_) => return Err(format!("no answer to ROLE within {:?}", began.elapsed())),
+                }
+            }
         }));
     }
 
@@ -357,6 +374,8 @@ impl Follower {
     /// The time to the next question.
     fn pace(&self) -> Duration {
         match self.missing_since {
+            // No switch can be pushed.
+            None if !self.roster.is_connected() => shortened(SLOWEST_QUESTIONS, 0.3),
             None => shortened(self.shared.config.refresh, 0.2),
             Some(since) => {
                 let pace = (since.elapsed() / 20).clamp(FASTEST_QUESTIONS, SLOWEST_QUESTIONS);
@@ -411,7 +430,7 @@ async fn checked(check: &mut Option<Pending<Result<(), String>>>) -> Result<(), 
 
 async fn ended(link: Option<&MasterLink>) {
     match link {
-        Some(link) => link.link.ended.cancelled().await,
+        Some(link) => link.link.ended().await,
         None => std::future::pending().await,
     }
 }

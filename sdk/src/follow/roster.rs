@@ -82,6 +82,11 @@ impl Roster {
         self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
     }
 
+    /// Whether a link to any Sentinel stands.
+    pub(super) fn is_connected(&self) -> bool {
+        self.sentinels.values().any(|sentinel| sentinel.connected)
+    }
+
     /// Whether every Sentinel has answered or failed at least once.
     pub(super) fn all_heard(&self) -> bool {
         self.sentinels.values().all(|sentinel| sentinel.heard)

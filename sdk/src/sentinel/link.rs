@@ -100,7 +100,7 @@ impl Watch {
             }
             loop {
                 tokio::select! {
-                    () = link.ended.cancelled() => return "the connection was closed".to_owned(),
+                    () = link.ended() => return "the connection was closed".to_owned(),
                     () = self.pushed.notified() => break,
                     () = self.ask_now.notified() => break,
                     () = sleep(self.config.sentinel_ping) => {
