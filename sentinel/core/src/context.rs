@@ -12,7 +12,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
-    monitor::Hello,
+    monitor::{Hello, Read, Written},
     notice::Notice,
     output::{Message, Output},
     planted::{Bug, planted},
@@ -69,6 +69,10 @@ pub(crate) struct Context {
     pub(crate) unresolved_masters: Vec<(ClientId, NewMaster)>,
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
+    /// The last hello that was written.
+    pub(crate) hello_written: Option<Written>,
+    /// The last hellos that were read.
+    pub(crate) hellos_read: Read,
     next_id: u64,
 }
 
@@ -153,6 +157,8 @@ impl Context {
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
             unheard: Vec::new(),
+            hello_written: None,
+            hellos_read: Read::default(),
             next_id: 1,
         }
     }

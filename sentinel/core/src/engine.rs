@@ -332,8 +332,11 @@ impl Engine {
 
     /// Runs a rule for every master that knows a peer.
     fn each_user(&mut self, id: &SentinelId, mut rule: impl FnMut(&mut Watch<'_>, &SentinelId)) {
-        let users = self.peers.get(id).map(|shared| shared.users.clone()).unwrap_or_default();
-        for key in users {
+        let Some(users) = self.peers.get(id).map(|shared| &shared.users) else { return };
+        let first = users.first().copied();
+        // One master is common, and this comes with every PING.
+        let others = if users.len() > 1 { users.iter().skip(1).copied().collect() } else { Vec::new() };
+        for key in first.into_iter().chain(others) {
             self.with_master(key, |watch| rule(watch, id));
         }
     }

@@ -6,7 +6,10 @@ use crate::{
     context::{Complaint, Context, Pending},
     engine::Engine,
     events::{Event, Level},
-    monitor::{peer_target, ping_period, signature},
+    monitor::{
+        lately::{About, Written},
+        peer_target, ping_period, signature,
+    },
     output::Message,
     planted::{Bug, planted},
     state::{Adoption, Asked, Claim, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
@@ -53,7 +56,24 @@ impl Hello {
 
 impl Context {
     /// The hello that is sent over one link. None if the own address towards this instance is not known.
-    fn hello_over(&self, link: &Link, master: &Master) -> Option<Arc<str>> {
+    fn hello_over(&mut self, link: &Link, master: &Master) -> Option<Arc<str>> {
+        let about = About {
+            master: master.key,
+            serving: master.serving().clone(),
+            local: link.local(),
+            current_epoch: self.current_epoch,
+            config_epoch: master.config_epoch,
+            globals: Arc::clone(&self.globals),
+        };
+        if let Some(written) = self.hello_written.as_ref().filter(|written| written.about == about) {
+            return Some(Arc::clone(&written.text));
+        }
+        let text = self.compose_hello(link, master)?;
+        self.hello_written = Some(Written { about, text: Arc::clone(&text) });
+        Some(text)
+    }
+
+    fn compose_hello(&self, link: &Link, master: &Master) -> Option<Arc<str>> {
         let ip = match &self.globals.announce_ip {
             Some(host) => host.to_string(),
             None => link.local()?.to_string(),
@@ -236,8 +256,12 @@ impl Watch<'_> {
     fn epoch_told(&mut self, hello: &Hello) -> Option<Epoch> {
         self.master.peers.get_mut(&hello.id)?.epoch = hello.current_epoch;
         let known = self.ctx.current_epoch;
-        let peers = self.master.peers.values();
-        let mut beyond: Vec<Epoch> = peers.filter(|peer| peer.confirmed).map(|peer| peer.epoch).collect();
+        let peers = || self.master.peers.values().filter(|peer| peer.confirmed);
+        // Nearly always there is none.
+        if peers().filter(|peer| !peer.epoch.plausible_after(known)).count() < self.master.majority() {
+            return None;
+        }
+        let mut beyond: Vec<Epoch> = peers().map(|peer| peer.epoch).collect();
         beyond.sort_unstable_by_key(|epoch| std::cmp::Reverse(*epoch));
         // All of that many tell this one, or a later one.
         let told = *beyond.get(self.master.majority().checked_sub(1)?)?;
@@ -332,6 +356,10 @@ impl Engine {
         if payload.split(|byte| *byte == b',').nth(2) == Some(self.ctx.id.as_str().as_bytes()) {
             return;
         }
+        if let Some(hello) = self.ctx.hellos_read.find(payload, &self.ctx.globals) {
+            let hello = hello.clone();
+            return self.greeted(hello);
+        }
         let Ok(text) = str::from_utf8(payload) else { return };
         let (text, refused) = match signature::check(text, self.ctx.globals.hello_auth_key.as_ref()) {
             Ok(signed) => (signed, None),
@@ -342,6 +370,7 @@ impl Engine {
             let text = format!("Refused the hello of {} at {}: {why}", hello.id, hello.addr);
             return self.ctx.complain(Complaint::Signature, text);
         }
+        self.ctx.hellos_read.keep(payload, hello.clone(), &self.ctx.globals);
         self.greeted(hello);
     }
 

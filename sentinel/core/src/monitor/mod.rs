@@ -3,6 +3,7 @@
 mod access;
 mod hello;
 mod info;
+mod lately;
 mod link;
 mod names;
 mod ping;
@@ -11,6 +12,7 @@ mod signature;
 
 pub(crate) use access::sign_in_refusal;
 pub(crate) use hello::Hello;
+pub(crate) use lately::{Read, Written};
 pub(crate) use link::{node_target, peer_target, ping_period};
 pub(crate) use ping::PingAnswer;
 pub(crate) use report::InfoReport;

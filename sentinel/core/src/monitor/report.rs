@@ -125,6 +125,15 @@ impl InfoReport {
 
     /// What differs from an earlier report, apart from what grows by itself. None: nothing.
     pub(crate) fn news_since(&self, before: &Self) -> Option<String> {
+        let same = self.role == before.role
+            && self.source == before.source
+            && self.link_up == before.link_up
+            && self.priority == before.priority
+            && self.announced == before.announced
+            && self.run_id == before.run_id;
+        if same {
+            return None;
+        }
         let shown = |report: &Self| {
             let role = report.role.map_or("?", Role::as_str);
             let source =

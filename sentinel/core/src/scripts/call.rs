@@ -114,6 +114,10 @@ impl Context {
     }
 
     fn run_scripts(&mut self) {
+        // After every fact; nearly always there is none. A deadline that is left over finds nothing to do.
+        if self.scripts.is_empty() {
+            return;
+        }
         let (now, limit) = (self.mono(), self.timing.script_max_runtime);
         for (job, Call { path, args, .. }) in self.scripts.begin(now) {
             self.outputs.push_back(Output::RunScript { job, path, args });

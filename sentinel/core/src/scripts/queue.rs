@@ -179,6 +179,11 @@ impl Queue {
         times.filter(|at| *at > now && *at < Instant::NEVER).min()
     }
 
+    /// Whether no call runs or waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// Whether readers see something old.
     pub(crate) const fn is_stale(&self) -> bool {
         self.shown.is_none()
