@@ -1,8 +1,7 @@
 //! Time, hosts and the network: what every process lives in.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
@@ -15,6 +14,7 @@ use sentinel_core::{
 use crate::{
     invariants::{Checks, Observation},
     packet::{Packet, Purpose},
+    queue::Queue,
     rng::Rng,
     time::{MS, SEC, Time},
     trace::Trace,
@@ -51,8 +51,6 @@ pub enum Event {
     Accepted(ConnId),
     /// The next message of a stream reaches one end.
     Arrive { conn: ConnId, to: usize },
-    /// A process takes a message from one end.
-    Delivered { conn: ConnId, to: usize, packet: Packet },
     /// A dialler has waited long enough for [`Packet::Ready`].
     HandshakeOver(ConnId),
     /// A Sentinel's engine wants to be called.
@@ -85,27 +83,13 @@ pub enum Event {
     Look,
 }
 
-struct Scheduled {
-    at: Time,
-    order: u64,
-    slot: u32,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-impl Eq for Scheduled {}
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
+/// Something that happens to a process.
+#[derive(Debug)]
+pub enum Occurrence {
+    /// An event that is for it.
+    Event(Event),
+    /// A message has come at its end of a connection.
+    Message(ConnId, Packet),
 }
 
 /// The name of a host, and what a name server says about it.
@@ -156,7 +140,7 @@ pub struct HostState {
     /// Messages so often, in a thousand, are lost once and come a retransmission later.
     pub lossy: u64,
     /// What waits for a process that stands still.
-    pub inbox: VecDeque<Event>,
+    pub inbox: VecDeque<Occurrence>,
 }
 
 struct Conn {
@@ -175,8 +159,8 @@ struct Conn {
 /// Everything around the processes.
 pub struct Physics {
     now: Time,
-    order: u64,
-    queue: BinaryHeap<Reverse<Scheduled>>,
+    /// Places in `slots`.
+    queue: Queue<u32>,
     slots: Vec<Option<Event>>,
     free: Vec<u32>,
     /// The hosts.
@@ -220,8 +204,7 @@ impl Physics {
             .collect();
         Physics {
             now: 0,
-            order: 0,
-            queue: BinaryHeap::new(),
+            queue: Queue::new(),
             slots: Vec::new(),
             free: Vec::new(),
             hosts,
@@ -259,16 +242,15 @@ impl Physics {
             self.slots.push(Some(event));
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 events wait at the same time")
         };
-        self.order += 1;
-        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, slot }));
+        self.queue.add(at, slot);
     }
 
     /// Goes on to what happens next.
     pub fn advance(&mut self) -> Option<Event> {
-        let Reverse(scheduled) = self.queue.pop()?;
-        self.now = scheduled.at;
-        self.free.push(scheduled.slot);
-        self.slots[scheduled.slot as usize].take()
+        let (now, slot) = self.queue.take()?;
+        self.now = now;
+        self.free.push(slot);
+        self.slots[slot as usize].take()
     }
 
     /// Where a host's process listens, as others know it.
@@ -361,7 +343,7 @@ impl Physics {
         match event {
             Event::Dialed(conn, _) | Event::HandshakeOver(conn) => Some(self.conns[*conn].ends[DIALER]),
             Event::Accepted(conn) => Some(self.conns[*conn].ends[LISTENER]),
-            Event::Arrive { conn, to } | Event::Delivered { conn, to, .. } => Some(self.conns[*conn].ends[*to]),
+            Event::Arrive { conn, to } => Some(self.conns[*conn].ends[*to]),
             Event::Wake { host, .. }
             | Event::DiskDone { host, .. }
             | Event::DiskRetry { host, .. }
@@ -399,26 +381,30 @@ impl Physics {
 
     /// Sends something that takes longer on its way.
     pub fn send_late(&mut self, conn: ConnId, from: usize, packet: Packet, more: Time) {
-        if !self.conns[conn].open[from] {
+        let it = &self.conns[conn];
+        if !it.open[from] {
             return;
         }
         let to = 1 - from;
-        let [source, target] = [self.conns[conn].ends[from], self.conns[conn].ends[to]];
-        let at = (self.now + self.latency(source, target) + more).max(self.conns[conn].last[to]);
-        self.conns[conn].last[to] = at;
-        self.conns[conn].pipe[to].push_back(packet);
+        let at = self.now + self.latency(it.ends[from], it.ends[to]) + more;
+        let it = &mut self.conns[conn];
+        let at = at.max(it.last[to]);
+        it.last[to] = at;
+        it.pipe[to].push_back(packet);
         self.at(at, Event::Arrive { conn, to });
     }
 
-    /// A message has come to the end of its way. Returns it if there is somebody to take it.
-    pub fn arrive(&mut self, conn: ConnId, to: usize) -> Option<Packet> {
-        let [source, target] = [self.conns[conn].ends[1 - to], self.conns[conn].ends[to]];
+    /// A message has come to the end of its way. Returns it if there is a machine to take it, and which.
+    pub fn arrive(&mut self, conn: ConnId, to: usize) -> Option<(HostId, Packet)> {
+        let ends = self.conns[conn].ends;
+        let [source, target] = [ends[1 - to], ends[to]];
         if self.is_cut(source, target) {
             self.conns[conn].held[to] += 1;
             self.stuck.insert(conn);
             return None;
         }
-        let packet = self.conns[conn].pipe[to].pop_front()?;
+        let it = &mut self.conns[conn];
+        let packet = it.pipe[to].pop_front()?;
         if !self.hosts[target].powered {
             return None;
         }
@@ -435,7 +421,7 @@ impl Physics {
         if matches!(packet, Packet::Fin) {
             self.conns[conn].open[to] = false;
         }
-        Some(packet)
+        Some((target, packet))
     }
 
     /// Closes one end; the other hears of it.

@@ -17,7 +17,7 @@ use sentinel_core::{
 use sentinel_resp::Reply;
 
 use crate::{
-    invariants::{Observation, Verdict},
+    invariants::{Hello, Observation, Verdict},
     packet::{Packet, Purpose},
     physics::{ConnId, DIALER, Event, HostId, LISTENER, Physics},
     rng::Rng,
@@ -276,10 +276,9 @@ impl Sentinel {
             }
             Packet::Published(payload) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
-                physics.observe(&Observation::Heard {
-                    sentinel: self.host,
-                    payload: std::str::from_utf8(&payload).unwrap_or_default(),
-                });
+                if let Some(hello) = std::str::from_utf8(&payload).ok().and_then(Hello::read) {
+                    physics.observe(&Observation::Heard { sentinel: self.host, hello });
+                }
                 self.input(physics, Input::Hello { link, payload });
             }
             Packet::Reply { request, reply, facts } => {
@@ -309,7 +308,9 @@ impl Sentinel {
                 return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
             }
             Message::Hello { payload } => {
-                physics.observe(&Observation::Heard { sentinel: self.host, payload: &payload });
+                if let Some(hello) = Hello::read(&payload) {
+                    physics.observe(&Observation::Heard { sentinel: self.host, hello });
+                }
                 Change::Hello(bytes::Bytes::copy_from_slice(payload.as_bytes()))
             }
             Message::IsMasterDown { addr, epoch, candidate } => {
@@ -452,7 +453,12 @@ impl Sentinel {
                 if !matches!(message, Message::Ping | Message::Info | Message::Hello { .. }) {
                     say!(physics, "sentinel {} to {to}: {message:?}", self.host);
                 }
-                physics.observe(&Observation::Sent { sentinel: self.host, to, message: &message });
+                physics.observe(&match &message {
+                    Message::Hello { payload } => {
+                        Observation::Said { sentinel: self.host, hello: Hello::read(payload) }
+                    }
+                    message => Observation::Sent { sentinel: self.host, to, message },
+                });
                 physics.send(conn, DIALER, Packet::Request { request, message });
             }
             Output::Event(event) => {

@@ -7,7 +7,7 @@ use crate::{
     faults::Kind,
     node::Node,
     packet::Packet,
-    physics::{Event, HostId, Physics},
+    physics::{Event, HostId, Occurrence, Physics},
     say,
     scenario::{Scenario, group_name},
     sentinel::Sentinel,
@@ -150,8 +150,8 @@ impl World {
         if host < self.sentinels.len() && self.physics.rng.permille(500) {
             self.sentinels[host].catch_up(&mut self.physics);
         }
-        for event in inbox {
-            self.dispatch(event);
+        for occurrence in inbox {
+            self.happen(host, occurrence);
         }
     }
 
@@ -159,8 +159,8 @@ impl World {
     pub(crate) fn slice(&mut self, host: HostId) {
         self.physics.hosts[host].slice_due = false;
         if self.physics.hosts[host].hung == 0 {
-            for event in std::mem::take(&mut self.physics.hosts[host].inbox) {
-                self.deliver(host, event);
+            for occurrence in std::mem::take(&mut self.physics.hosts[host].inbox) {
+                self.deliver(host, occurrence);
             }
         }
     }
@@ -168,10 +168,12 @@ impl World {
     fn dispatch(&mut self, event: Event) {
         // The network acts whether or not a process stands still.
         let event = match event {
-            Event::Arrive { conn, to } => match self.physics.arrive(conn, to) {
-                Some(packet) => Event::Delivered { conn, to, packet },
-                None => return,
-            },
+            Event::Arrive { conn, to } => {
+                if let Some((host, packet)) = self.physics.arrive(conn, to) {
+                    self.happen(host, Occurrence::Message(conn, packet));
+                }
+                return;
+            }
             Event::Syn(conn) => return self.physics.syn(conn),
             Event::Fault(index) => return self.begin(index),
             Event::Mend(index) => return self.end(index),
@@ -184,42 +186,53 @@ impl World {
             }
             other => other,
         };
-        let Some(host) = self.physics.addressee(&event) else { return };
-        if self.physics.hosts[host].hung > 0 {
-            self.physics.hosts[host].inbox.push_back(event);
+        if let Some(host) = self.physics.addressee(&event) {
+            self.happen(host, Occurrence::Event(event));
+        }
+    }
+
+    /// Something happens to a process, unless it stands still.
+    fn happen(&mut self, host: HostId, occurrence: Occurrence) {
+        let state = &mut self.physics.hosts[host];
+        if state.hung > 0 {
+            state.inbox.push_back(occurrence);
             return;
         }
-        if self.physics.hosts[host].sluggish > 0 {
-            self.physics.hosts[host].inbox.push_back(event);
-            if !std::mem::replace(&mut self.physics.hosts[host].slice_due, true) {
-                self.physics.after(self.physics.hosts[host].sluggish, Event::Slice(host));
+        if state.sluggish > 0 {
+            state.inbox.push_back(occurrence);
+            if !std::mem::replace(&mut state.slice_due, true) {
+                let pause = state.sluggish;
+                self.physics.after(pause, Event::Slice(host));
             }
             return;
         }
-        self.deliver(host, event);
+        self.deliver(host, occurrence);
     }
 
-    fn deliver(&mut self, host: HostId, event: Event) {
+    fn deliver(&mut self, host: HostId, occurrence: Occurrence) {
         if host < self.sentinels.len() {
-            self.tell_sentinel(host, event);
+            self.tell_sentinel(host, occurrence);
         } else if host < self.sentinels.len() + self.nodes.len() {
-            self.tell_node(self.node_index(host), event);
+            self.tell_node(self.node_index(host), occurrence);
         } else {
-            self.tell_app(self.app_index(host), event);
+            self.tell_app(self.app_index(host), occurrence);
         }
     }
 
-    fn tell_sentinel(&mut self, index: usize, event: Event) {
+    fn tell_sentinel(&mut self, index: usize, occurrence: Occurrence) {
         let (sentinel, physics) = (&mut self.sentinels[index], &mut self.physics);
         if !sentinel.is_running() {
             return;
         }
+        let event = match occurrence {
+            Occurrence::Message(conn, Packet::Fin) => return sentinel.closed(physics, conn),
+            Occurrence::Message(conn, packet) => return sentinel.received(physics, conn, packet),
+            Occurrence::Event(event) => event,
+        };
         match event {
             Event::Dialed(conn, result) => sentinel.dialed(physics, conn, result),
             Event::Accepted(conn) => sentinel.accepted(physics, conn),
             Event::HandshakeOver(conn) => sentinel.handshake_over(physics, conn),
-            Event::Delivered { conn, packet: Packet::Fin, .. } => sentinel.closed(physics, conn),
-            Event::Delivered { conn, packet, .. } => sentinel.received(physics, conn, packet),
             Event::Wake { life, at, .. } if life == sentinel.life => sentinel.wake(physics, at),
             Event::DiskDone { life, .. } if life == sentinel.life => sentinel.disk_done(physics),
             Event::Resolved { life, name, outcome, .. } if life == sentinel.life => {
@@ -230,16 +243,19 @@ impl World {
         }
     }
 
-    fn tell_node(&mut self, index: usize, event: Event) {
+    fn tell_node(&mut self, index: usize, occurrence: Occurrence) {
         let (node, physics) = (&mut self.nodes[index], &mut self.physics);
         if !physics.hosts[node.host].running {
             return;
         }
+        let event = match occurrence {
+            Occurrence::Message(conn, Packet::Fin) => return node.closed(physics, conn),
+            Occurrence::Message(conn, packet) => return node.received(physics, conn, packet),
+            Occurrence::Event(event) => event,
+        };
         match event {
             Event::Dialed(conn, result) => node.dialed(physics, conn, result.is_ok()),
             Event::Accepted(conn) => node.accepted(physics, conn),
-            Event::Delivered { conn, packet: Packet::Fin, .. } => node.closed(physics, conn),
-            Event::Delivered { conn, packet, .. } => node.received(physics, conn, packet),
             Event::Cron { life, .. } if life == node.life => node.cron(physics),
             Event::RdbReady { life, conn, .. } if life == node.life => node.rdb_ready(physics, conn),
             Event::HandoverTick { life, .. } if life == node.life => node.handover_tick(physics),
@@ -248,12 +264,15 @@ impl World {
         }
     }
 
-    fn tell_app(&mut self, index: usize, event: Event) {
+    fn tell_app(&mut self, index: usize, occurrence: Occurrence) {
         let (app, physics) = (&mut self.apps[index], &mut self.physics);
+        let event = match occurrence {
+            Occurrence::Message(conn, Packet::Fin) => return app.closed(physics, conn),
+            Occurrence::Message(conn, packet) => return app.received(physics, conn, packet),
+            Occurrence::Event(event) => event,
+        };
         match event {
             Event::Dialed(conn, result) => app.dialed(physics, conn, result.is_ok()),
-            Event::Delivered { conn, packet: Packet::Fin, .. } => app.closed(physics, conn),
-            Event::Delivered { conn, packet, .. } => app.received(physics, conn, packet),
             Event::Cron { .. } => app.cron(physics),
             Event::Impatient { turn, .. } => app.impatient(physics, turn),
             _ => {}

@@ -1,8 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinel_core::Message;
-
-use super::{Candidacies, Hello, Invariant, Observation, Setting};
+use super::{Candidacies, Invariant, Observation, Setting, Sort};
 use crate::time::Time;
 
 /// One master address for each configuration epoch.
@@ -21,15 +19,16 @@ impl Invariant for OneMaster {
         "one master for each configuration epoch"
     }
 
+    fn looks_at(&self) -> &'static [Sort] {
+        &[Sort::Said, Sort::Other]
+    }
+
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         self.candidacies.observe(setting, observation);
         if let Observation::Elected { sentinel, group, forced: true } = observation {
             self.forced.insert((*group, self.candidacies.of(*sentinel, *group)));
         }
-        let Observation::Sent { sentinel, message: Message::Hello { payload }, .. } = observation else {
-            return Ok(());
-        };
-        let Some(hello) = Hello::read(payload) else { return Ok(()) };
+        let Observation::Said { sentinel, hello: Some(hello) } = observation else { return Ok(()) };
         let Some(group) = setting.group_named(hello.master) else { return Ok(()) };
         if hello.config_epoch == 0 {
             // Nobody elected that one: it is what an operator wrote.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use sentinel_core::{Message, command::Change};
 
-use super::{Hello, Invariant, Observation, Setting, Sort};
+use super::{Invariant, Observation, Setting, Sort};
 use crate::{physics::HostId, time::Time};
 
 /// No Sentinel turns the master of the newest configuration it has heard of into a replica: what that master
@@ -30,8 +30,8 @@ impl Invariant for KeepTheMaster {
         "the master of the newest known configuration is not demoted"
     }
 
-    fn looks_at(&self, sort: Sort) -> bool {
-        sort != Sort::Pong
+    fn looks_at(&self) -> &'static [Sort] {
+        &[Sort::Heard, Sort::Other]
     }
 
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
@@ -42,8 +42,7 @@ impl Invariant for KeepTheMaster {
                     self.heard.remove(&(*sentinel, group));
                 }
             }
-            Observation::Heard { sentinel, payload } => {
-                let Some(hello) = Hello::read(payload) else { return Ok(()) };
+            Observation::Heard { sentinel, hello } => {
                 let Some(group) = setting.group_named(hello.master) else { return Ok(()) };
                 let known = self.heard.get(&(*sentinel, group));
                 let old = known.is_some_and(|(epoch, addr)| {

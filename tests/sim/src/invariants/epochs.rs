@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinel_core::{Message, Snapshot, command::Change};
+use sentinel_core::{Snapshot, command::Change};
 
-use super::{Hello, Invariant, Observation, Setting};
+use super::{Invariant, Observation, Setting, Sort};
 use crate::{physics::HostId, time::Time};
 
 /// Epochs never go back: not on disk, not across a restart, not in what others hear.
@@ -10,11 +10,11 @@ use crate::{physics::HostId, time::Time};
 pub(super) struct Forward {
     current: BTreeMap<HostId, u64>,
     told: BTreeMap<HostId, u64>,
-    config: BTreeMap<(HostId, String), u64>,
-    config_told: BTreeMap<(HostId, String), u64>,
-    leader: BTreeMap<(HostId, String), u64>,
+    config: BTreeMap<(HostId, usize), u64>,
+    config_told: BTreeMap<(HostId, usize), u64>,
+    leader: BTreeMap<(HostId, usize), u64>,
     /// Masters that were put under watch anew: what was being written before may still come to the disk.
-    renewed: BTreeSet<(HostId, String)>,
+    renewed: BTreeSet<(HostId, usize)>,
 }
 
 fn raise<K: Ord>(highest: &mut BTreeMap<K, u64>, key: K, value: u64) -> Result<(), u64> {
@@ -27,24 +27,25 @@ fn raise<K: Ord>(highest: &mut BTreeMap<K, u64>, key: K, value: u64) -> Result<(
 }
 
 impl Forward {
-    fn snapshot(&mut self, sentinel: HostId, snapshot: &Snapshot) -> Result<(), String> {
+    fn snapshot(&mut self, setting: &Setting, sentinel: HostId, snapshot: &Snapshot) -> Result<(), String> {
         raise(&mut self.current, sentinel, snapshot.current_epoch.get()).map_err(|was| {
             format!("the epoch on Sentinel {sentinel}'s disk was {was}, is {}", snapshot.current_epoch)
         })?;
         for master in &snapshot.masters {
-            let key = || (sentinel, master.name.to_string());
-            let was = self.config.get(&key()).copied().unwrap_or(0);
-            if master.config_epoch.get() < was && self.renewed.remove(&key()) {
-                self.config.remove(&key());
-                self.leader.remove(&key());
+            let Some(group) = setting.group_named(master.name.as_str()) else { continue };
+            let key = (sentinel, group);
+            let was = self.config.get(&key).copied().unwrap_or(0);
+            if master.config_epoch.get() < was && self.renewed.remove(&key) {
+                self.config.remove(&key);
+                self.leader.remove(&key);
             }
-            raise(&mut self.config, key(), master.config_epoch.get()).map_err(|was| {
+            raise(&mut self.config, key, master.config_epoch.get()).map_err(|was| {
                 format!(
                     "the config epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}",
                     master.name, master.config_epoch
                 )
             })?;
-            raise(&mut self.leader, key(), master.leader_epoch.get()).map_err(|was| {
+            raise(&mut self.leader, key, master.leader_epoch.get()).map_err(|was| {
                 format!(
                     "the vote epoch of {} on Sentinel {sentinel}'s disk was {was}, is {}",
                     master.name, master.leader_epoch
@@ -60,7 +61,11 @@ impl Invariant for Forward {
         "epochs never go back"
     }
 
-    fn observe(&mut self, _now: Time, _setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+    fn looks_at(&self) -> &'static [Sort] {
+        &[Sort::Said, Sort::Other]
+    }
+
+    fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         match observation {
             Observation::Started { sentinel, snapshot } => {
                 let told = self.told.get(sentinel).copied().unwrap_or(0);
@@ -70,19 +75,23 @@ impl Invariant for Forward {
                         snapshot.current_epoch
                     ));
                 }
-                self.snapshot(*sentinel, snapshot)
+                self.snapshot(setting, *sentinel, snapshot)
             }
-            Observation::Durable { sentinel, snapshot } => self.snapshot(*sentinel, snapshot),
-            Observation::Sent { sentinel, message: Message::Hello { payload }, .. } => {
-                let Some(hello) = Hello::read(payload) else { return Err(format!("no hello: {payload}")) };
+            Observation::Durable { sentinel, snapshot } => self.snapshot(setting, *sentinel, snapshot),
+            Observation::Said { sentinel, hello } => {
+                let Some(hello) = hello else { return Err(format!("what Sentinel {sentinel} says is no hello")) };
+                let Some(group) = setting.group_named(hello.master) else {
+                    return Err(format!("Sentinel {sentinel} tells of {}, which nobody has named", hello.master));
+                };
                 raise(&mut self.told, *sentinel, hello.current_epoch)
                     .map_err(|was| format!("Sentinel {sentinel} told epoch {was} and now {}", hello.current_epoch))?;
-                raise(&mut self.config_told, (*sentinel, hello.master.to_owned()), hello.config_epoch)
-                    .map_err(|was| format!("Sentinel {sentinel} told config epoch {was} and now {payload}"))
+                raise(&mut self.config_told, (*sentinel, group), hello.config_epoch)
+                    .map_err(|was| format!("Sentinel {sentinel} told config epoch {was} and now {hello:?}"))
             }
             // Whoever is told to watch a master anew begins without a configuration.
             Observation::Operator { sentinel, change: Change::Monitor(new) } => {
-                let key = (*sentinel, new.name.to_string());
+                let Some(group) = setting.group_named(new.name.as_str()) else { return Ok(()) };
+                let key = (*sentinel, group);
                 self.config.remove(&key);
                 self.config_told.remove(&key);
                 self.leader.remove(&key);

@@ -7,7 +7,7 @@ use sentinel_core::{
     types::HostPort,
 };
 
-use super::{Invariant, Observation, Setting, Sort};
+use super::{Invariant, Observation, Setting};
 use crate::{packet::InfoFacts, physics::HostId, time::Time};
 
 /// A node whose data are of another history is neither promoted nor told whom to follow, which would replace them.
@@ -57,10 +57,6 @@ impl OneHistory {
 impl Invariant for OneHistory {
     fn rule(&self) -> &'static str {
         "data of another history are neither promoted nor replaced"
-    }
-
-    fn looks_at(&self, sort: Sort) -> bool {
-        sort == Sort::Other
     }
 
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {

@@ -46,8 +46,10 @@ pub enum Observation<'a> {
     /// A Sentinel's link is gone.
     LinkDown { sentinel: HostId, to: HostId },
     /// A hello reaches a Sentinel.
-    Heard { sentinel: HostId, payload: &'a str },
-    /// A Sentinel sends something.
+    Heard { sentinel: HostId, hello: Hello<'a> },
+    /// A Sentinel says hello; none: what it says is none.
+    Said { sentinel: HostId, hello: Option<Hello<'a>> },
+    /// A Sentinel sends something else.
     Sent { sentinel: HostId, to: HostId, message: &'a Message },
     /// A Sentinel is answered.
     Answered { sentinel: HostId, from: HostId, reply: &'a Reply, facts: Option<&'a InfoFacts> },
@@ -82,7 +84,8 @@ impl Verdict {
 }
 
 /// A hello, read independently of the engine.
-pub(crate) struct Hello<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Hello<'a> {
     pub(crate) current_epoch: u64,
     pub(crate) master: &'a str,
     ip: &'a str,
@@ -91,12 +94,20 @@ pub(crate) struct Hello<'a> {
 }
 
 impl<'a> Hello<'a> {
-    pub(crate) fn read(payload: &'a str) -> Option<Self> {
-        let mut fields = payload.split(',').skip(3);
-        let current_epoch = fields.next()?.parse().ok()?;
-        let (master, ip, port) = (fields.next()?, fields.next()?, fields.next()?);
-        let config_epoch = fields.next()?.parse().ok()?;
-        fields.next().is_none().then_some(Hello { current_epoch, master, ip, port, config_epoch })
+    /// Reads the eight fields.
+    pub fn read(payload: &'a str) -> Option<Self> {
+        let mut rest = payload;
+        let mut next = || {
+            // Fields are short, and nothing is read more often.
+            let at = rest.bytes().position(|byte| byte == b',')?;
+            let field = &rest[..at];
+            rest = &rest[at + 1..];
+            Some(field)
+        };
+        let (_ip, _port, _id) = (next()?, next()?, next()?);
+        let current_epoch = next()?.parse().ok()?;
+        let (master, ip, port) = (next()?, next()?, next()?);
+        Some(Hello { current_epoch, master, ip, port, config_epoch: rest.parse().ok()? })
     }
 
     /// The address of the master, as it is shown elsewhere.
@@ -106,7 +117,7 @@ impl<'a> Hello<'a> {
 
     /// Whether the master is at this address, as it is shown elsewhere.
     pub(crate) fn is_at(&self, addr: &str) -> bool {
-        addr.split_once(':') == Some((self.ip, self.port))
+        addr.strip_prefix(self.ip).and_then(|rest| rest.strip_prefix(':')) == Some(self.port)
     }
 }
 
@@ -157,9 +168,9 @@ pub(crate) trait Invariant: std::fmt::Debug {
     /// The rule in words.
     fn rule(&self) -> &'static str;
 
-    /// Whether it looks at observations of this sort. Most look at none of the most frequent ones.
-    fn looks_at(&self, sort: Sort) -> bool {
-        sort == Sort::Other
+    /// The sorts of observations that it looks at. Most look at none of the most frequent ones.
+    fn looks_at(&self) -> &'static [Sort] {
+        &[Sort::Other]
     }
 
     /// Looks at one observation. The error says what happened.
@@ -169,19 +180,28 @@ pub(crate) trait Invariant: std::fmt::Debug {
 /// Sorts of observations, as far as it matters for speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
+    /// PING and INFO are sent, a hello is taken: no rule says when or how often.
+    Routine,
     /// A status in answer to PING.
     Pong,
     /// A hello that was heard.
     Heard,
+    /// A hello that is said.
+    Said,
     /// All others.
     Other,
 }
 
 impl Sort {
+    const ALL: [Sort; 5] = [Sort::Routine, Sort::Pong, Sort::Heard, Sort::Said, Sort::Other];
+
     const fn of(observation: &Observation<'_>) -> Self {
         match observation {
+            Observation::Sent { message: Message::Ping | Message::Info, .. }
+            | Observation::Answered { reply: Reply::Integer(_), .. } => Sort::Routine,
             Observation::Answered { reply: Reply::Status(_), .. } => Sort::Pong,
             Observation::Heard { .. } => Sort::Heard,
+            Observation::Said { .. } => Sort::Said,
             _ => Sort::Other,
         }
     }
@@ -203,6 +223,8 @@ pub struct Violation {
 pub struct Checks {
     setting: Setting,
     rules: Vec<Box<dyn Invariant>>,
+    /// The rules that look at each sort of observation.
+    lookers: [Vec<usize>; Sort::ALL.len()],
     violation: Option<Violation>,
     /// The master of each group to each Sentinel.
     in_force: BTreeMap<(HostId, usize), HostPort>,
@@ -232,9 +254,14 @@ impl Checks {
             Box::<demotion::KeepTheMaster>::default(),
             Box::<history::OneHistory>::default(),
         ];
+        let lookers = Sort::ALL.map(|sort| {
+            let looking = rules.iter().enumerate().filter(|(_, rule)| rule.looks_at().contains(&sort));
+            looking.map(|(number, _)| number).collect()
+        });
         Checks {
             setting,
             rules,
+            lookers,
             violation: None,
             in_force: BTreeMap::new(),
             switches: Vec::new(),
@@ -247,6 +274,21 @@ impl Checks {
 
     /// Lets every rule look.
     pub fn observe(&mut self, now: Time, observation: &Observation<'_>) {
+        let sort = Sort::of(observation);
+        if sort == Sort::Other {
+            self.note(now, observation);
+        }
+        for number in &self.lookers[sort as usize] {
+            let rule = &mut self.rules[*number];
+            if let Err(what) = rule.observe(now, &self.setting, observation)
+                && self.violation.is_none()
+            {
+                self.violation = Some(Violation { at: now, rule: rule.rule(), what });
+            }
+        }
+    }
+
+    fn note(&mut self, now: Time, observation: &Observation<'_>) {
         if let Observation::Event { event, .. } = observation {
             match event {
                 Event::PromotedReplica(_) => self.promotions += 1,
@@ -260,14 +302,6 @@ impl Checks {
             }
         }
         self.note_masters(observation);
-        let sort = Sort::of(observation);
-        for rule in self.rules.iter_mut().filter(|rule| rule.looks_at(sort)) {
-            if let Err(what) = rule.observe(now, &self.setting, observation)
-                && self.violation.is_none()
-            {
-                self.violation = Some(Violation { at: now, rule: rule.rule(), what });
-            }
-        }
     }
 
     fn note_masters(&mut self, observation: &Observation<'_>) {

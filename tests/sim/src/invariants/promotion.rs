@@ -116,8 +116,8 @@ impl Invariant for FitReplica {
         "no promotion of a node that is down, of priority 0, without data, or staler than another candidate"
     }
 
-    fn looks_at(&self, sort: Sort) -> bool {
-        sort != Sort::Heard
+    fn looks_at(&self) -> &'static [Sort] {
+        &[Sort::Pong, Sort::Other]
     }
 
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
