@@ -107,6 +107,11 @@ impl DataNode {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// Its configuration file, which CONFIG REWRITE writes.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.join("redis.conf")
+    }
+
     /// SIGKILL.
     pub fn kill(&self) {
         self.take_running().kill();

@@ -368,7 +368,7 @@ impl Engine {
                 shared.link.heard_at = now;
                 shared.link.vitals.set_pending(u32::try_from(shared.link.in_flight.len()).unwrap_or(u32::MAX));
                 if let Some(command) = asked.command() {
-                    self.note_peer_access(&id, command, refusal(reply));
+                    self.note_peer_access(&id, command, refusal(command, reply));
                 }
                 self.peer_replied(&id, asked, reply);
             }
@@ -399,7 +399,7 @@ impl Engine {
             | Asked::HandOver
             | Asked::CallOff
             | Asked::Acknowledge
-            | Asked::Promote
+            | Asked::Promote { .. }
             | Asked::Replicate { .. }
             | Asked::ScriptKill => {}
         }

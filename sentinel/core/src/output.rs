@@ -8,6 +8,7 @@ use crate::{
     events::Event,
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
+    role_change::Omitted,
     scripts::JobId,
     snapshot::Seq,
     types::{Epoch, HostPort, Secret, SentinelId},
@@ -137,12 +138,18 @@ pub enum Message {
     /// `REPLCONF GETACK *`, `INFO`: tell the master how far you are, then tell us. To the first command there is no
     /// answer. If it is refused there is one: then the refusal and INFO are the elements of an array, else INFO is all.
     Acknowledge,
-    /// `MULTI`, `SLAVEOF NO ONE`, `CONFIG REWRITE`, `CLIENT KILL TYPE normal`, `CLIENT KILL TYPE pubsub`, `EXEC`, `INFO`
-    Promote,
+    /// `MULTI`, `SLAVEOF NO ONE`, `CONFIG REWRITE`, `CLIENT KILL TYPE normal`, `CLIENT KILL TYPE pubsub`, `EXEC`, `INFO`.
+    /// Answered with an array of the answers to each.
+    Promote {
+        /// What the node would throw the rest away for.
+        omitted: Omitted,
+    },
     /// The same with `SLAVEOF <host> <port>`.
     Replicate {
         /// The master to follow.
         of: HostPort,
+        /// What the node would throw the rest away for.
+        omitted: Omitted,
     },
     /// `SCRIPT KILL`
     ScriptKill,

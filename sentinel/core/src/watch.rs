@@ -134,7 +134,9 @@ impl Watch<'_> {
         match asked {
             Asked::Ping => self.node_ponged(id, reply),
             Asked::Info => self.info_received(id, reply),
-            Asked::Promote | Asked::Replicate { .. } => self.transaction_answered(id, reply),
+            Asked::Promote { omitted } | Asked::Replicate { omitted, .. } => {
+                self.role_change_answered(id, asked, *omitted, reply);
+            }
             Asked::HandOver => self.handover_answered(reply),
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
             Asked::CallOff => self.call_off_answered(id),

@@ -209,11 +209,11 @@ impl Trial {
                 let epoch = Reply::Integer(i64::try_from(epoch).unwrap_or(-1));
                 Reply::Array(vec![Reply::Integer(1), Reply::text(leader), epoch])
             }
-            Message::Promote => {
+            Message::Promote { .. } => {
                 self.sources.remove(&addr);
                 Reply::Array(vec![Reply::ok(), self.info_of(&addr)])
             }
-            Message::Replicate { of } => {
+            Message::Replicate { of, .. } => {
                 self.sources.insert(addr.clone(), of.clone());
                 Reply::Array(vec![Reply::ok(), self.info_of(&addr)])
             }

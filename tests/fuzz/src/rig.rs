@@ -247,11 +247,11 @@ impl Rig {
                     Reply::Integer(i64::try_from(epoch).unwrap_or(-1)),
                 ])
             }
-            Message::Promote => {
+            Message::Promote { .. } => {
                 self.sources.remove(&addr);
                 Reply::Array(vec![Reply::ok(), self.info_of(&addr)])
             }
-            Message::Replicate { of } => {
+            Message::Replicate { of, .. } => {
                 self.sources.insert(addr.clone(), of.clone());
                 Reply::Array(vec![Reply::ok(), self.info_of(&addr)])
             }

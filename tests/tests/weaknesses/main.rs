@@ -2,6 +2,7 @@
 //! does not share it. ARCHITECTURE.md has the table of all of them.
 
 mod hostile_messages;
+mod role_change_refused;
 mod save_that_fails;
 
 use std::time::Duration;

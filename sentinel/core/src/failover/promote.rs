@@ -5,6 +5,7 @@ use crate::{
     events::Event,
     failover::{CandidateLost, Failover, Phase},
     output::Message,
+    role_change::Omitted,
     state::{Asked, NodeId},
     watch::Watch,
 };
@@ -36,7 +37,7 @@ impl Watch<'_> {
     /// waits for its next periodic INFO.
     fn send_promotion(&mut self, replica: NodeId) {
         let sent_at = self.ctx.mono();
-        if self.ctx.in_tilt() || !self.send_to(replica, Asked::Promote, Message::Promote) {
+        if self.ctx.in_tilt() || !self.order_promotion(replica, Omitted::default()) {
             return;
         }
         let first = matches!(self.master.failover, Some(Failover { phase: Phase::Promoting { .. }, .. }));
@@ -46,6 +47,11 @@ impl Watch<'_> {
             self.arm_phase(deadline);
         }
         self.enter(Phase::Confirming { replica, sent_at });
+    }
+
+    /// Tells a node to be a master, without what it would refuse the whole order for.
+    pub(crate) fn order_promotion(&mut self, id: NodeId, omitted: Omitted) -> bool {
+        self.send_to(id, Asked::Promote { omitted }, Message::Promote { omitted })
     }
 
     /// A link came up: if the chosen replica was waited for, go on.
@@ -63,7 +69,11 @@ impl Watch<'_> {
     /// The chosen replica says that it still is a replica: the order is repeated, once a second at most.
     pub(crate) fn promotion_missing(&mut self, id: NodeId) {
         let Some(Failover { phase: Phase::Confirming { replica, sent_at }, .. }) = self.master.failover else { return };
-        let waiting = self.master.nodes.get(&id).is_some_and(|node| node.link.awaits(&Asked::Promote));
+        let waiting = self
+            .master
+            .nodes
+            .get(&id)
+            .is_some_and(|node| node.link.in_flight.any(|it| matches!(it, Asked::Promote { .. })));
         let again = sent_at + self.ctx.timing.urgent_info_period;
         if replica == id && !waiting && again <= self.ctx.mono() {
             self.send_promotion(id);

@@ -6,14 +6,11 @@ use crate::{
     engine::Engine,
     events::{Event, Level},
     input::{LinkFault, LinkId},
-    state::{Asked, Change, Denials, NodeId, SIGN_IN, SUBSCRIBE, is_denial, of_transaction, refusal},
+    state::{Asked, Change, Denials, NodeId, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere},
     timer::Endpoint,
     types::SentinelId,
     watch::Watch,
 };
-
-/// Told by events of the failover that needs them, since they are only tried then.
-const TOLD_ELSEWHERE: [&str; 2] = ["failover", "replconf"];
 
 impl Engine {
     /// An instance refused the subscription to hellos, or has granted it. Whatever the reason of a refusal, other Sentinels
@@ -21,7 +18,7 @@ impl Engine {
     pub(crate) fn subscription_answered(&mut self, link: LinkId, refusal: Option<&str>) {
         let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link).cloned() else { return };
         self.with_master(key, |watch| match refusal {
-            Some(error) if !is_denial(error) => {
+            Some(error) if !is_denial(SUBSCRIBE, error) => {
                 // Busy, for example. It is asked for again.
                 let Some(addr) = watch.master.nodes.get(&id).map(|node| node.addr.clone()) else { return };
                 let name = watch.master.name.clone();
@@ -73,18 +70,18 @@ impl Watch<'_> {
     /// The answer to a request shows whether its commands are permitted.
     pub(crate) fn look_at_access(&mut self, id: NodeId, asked: &Asked, reply: &Reply) {
         match (asked, reply) {
-            (Asked::Promote | Asked::Replicate { .. }, Reply::Array(parts)) => {
-                for (command, refusal) in of_transaction(parts) {
+            (Asked::Promote { omitted } | Asked::Replicate { omitted, .. }, Reply::Array(parts)) => {
+                for (command, refusal) in of_role_change(*omitted, parts) {
                     self.note_access(id, command, refusal);
                 }
             }
             (Asked::Acknowledge, Reply::Array(parts)) => {
-                self.note_access(id, "replconf", parts.first().and_then(refusal));
+                self.note_access(id, "replconf", parts.first().and_then(|it| refusal("replconf", it)));
             }
             (Asked::Acknowledge, _) => self.note_access(id, "replconf", None),
             _ => {
                 if let Some(command) = asked.command() {
-                    self.note_access(id, command, refusal(reply));
+                    self.note_access(id, command, refusal(command, reply));
                 }
             }
         }
@@ -103,7 +100,7 @@ pub(crate) fn sign_in_refusal(fault: &LinkFault) -> Option<(&'static str, &str)>
 /// Whether this change is told by an event of its own.
 fn announced(denials: &mut Denials, command: &str, change: Change) -> bool {
     match change {
-        Change::Denied if !TOLD_ELSEWHERE.contains(&command) => {
+        Change::Denied if !told_elsewhere(command) => {
             denials.tell(true);
             true
         }

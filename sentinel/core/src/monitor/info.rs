@@ -10,7 +10,8 @@ use crate::{
     monitor::InfoReport,
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, LinkState, Node, NodeId, Reconf, of_transaction},
+    role_change::{Omitted, Step, is_consequence},
+    state::{Asked, LinkState, Node, NodeId, Reconf, of_role_change},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -269,7 +270,8 @@ impl Watch<'_> {
             return false;
         }
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());
-        let sent = self.send_to(id, Asked::Replicate { of: of.clone() }, Message::Replicate { of });
+        let omitted = Omitted::default();
+        let sent = self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
         if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| sent) {
             node.ordered_at = Some(now);
         }
@@ -354,25 +356,46 @@ impl Watch<'_> {
         }
     }
 
-    /// The answers to a transaction and the INFO behind it. An error among them is logged; INFO shows the result.
-    pub(crate) fn transaction_answered(&mut self, id: NodeId, reply: &Reply) {
-        let Reply::Array(parts) = reply else { return self.info_received(id, reply) };
-        let Some((info, answers)) = parts.split_last() else { return };
-        if let Some(error) = first_error(answers).filter(|_| !of_transaction(parts).iter().any(|it| it.1.is_some())) {
+    /// The answers to the change of a node's role and the INFO behind it, which shows the result. An order that the node
+    /// has thrown away for the sake of a part that can be left out is given again without it. Another error is logged.
+    pub(crate) fn role_change_answered(&mut self, id: NodeId, asked: &Asked, omitted: Omitted, reply: &Reply) {
+        let Reply::Array(replies) = reply else { return self.info_received(id, reply) };
+        let Some((info, answers)) = replies.split_last() else { return };
+        let denied = of_role_change(omitted, replies).iter().any(|it| it.1.is_some());
+        if let Some(error) = first_error(omitted, answers).filter(|_| !denied) {
             let Some(node) = self.master.nodes.get(&id) else { return };
             let text = format!("{} answered to the change of its role: {error}", node.addr);
             let name = self.master.name.clone();
             self.ctx.notice(Level::Warning, Some(&name), text);
         }
+        if let Some(omitted) = omitted.without_the_refused(replies) {
+            self.order_without(id, asked, omitted);
+        }
         self.info_received(id, info);
+    }
+
+    /// Gives an order again, if it still stands.
+    fn order_without(&mut self, id: NodeId, asked: &Asked, omitted: Omitted) {
+        match asked {
+            Asked::Promote { .. } if self.awaits_promotion_of(id) || id == self.master.current => {
+                self.order_promotion(id, omitted);
+            }
+            Asked::Replicate { of, .. } if id != self.master.current && of == self.master.addr() => {
+                let of = of.clone();
+                self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
+            }
+            _ => {}
+        }
     }
 }
 
-/// The first refusal of a command that matters. CONFIG REWRITE without a file is usual, and harmless.
-fn first_error(replies: &[Reply]) -> Option<&str> {
-    replies.iter().find_map(|reply| match reply {
-        Reply::Error(text) if !text.contains("config file") => Some(text.as_str()),
-        Reply::Array(parts) => first_error(parts),
+/// The first refusal of a command that matters. CONFIG REWRITE without a file is usual, and harmless; and so is DISCARD
+/// where there is nothing to discard.
+fn first_error(omitted: Omitted, replies: &[Reply]) -> Option<&str> {
+    omitted.answers(replies).into_iter().find_map(|(step, reply)| match reply {
+        Reply::Error(text) if step != Step::Discard && !text.contains("config file") && !is_consequence(text) => {
+            Some(text.as_str())
+        }
         _ => None,
     })
 }

@@ -8,6 +8,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     output::{Target, TargetKind},
+    role_change::{Omitted, error_of},
     state::Asked,
     types::MasterName,
 };
@@ -64,7 +65,7 @@ impl Denials {
     /// One denial with its remedy.
     pub(crate) fn describe(&self, command: &str, target: &Target, master: &MasterName) -> Option<String> {
         let (command, error) = self.errors.get_key_value(command)?;
-        Some(format!("{}: {error} (remedy: {})", name_of(command), remedy(command, error, target, master)))
+        Some(format!("{}: {} (remedy: {})", name_of(command), error.trim_end(), remedy(command, error, target, master)))
     }
 
     /// All denials with their remedies, as a field of SENTINEL MASTER, REPLICAS and SENTINELS shows them.
@@ -74,35 +75,35 @@ impl Denials {
     }
 }
 
-/// The text of an answer that refuses for want of a password or a permission.
-pub(crate) fn refusal(reply: &Reply) -> Option<&str> {
-    match reply {
-        Reply::Error(text) if is_denial(text) => Some(text),
-        _ => None,
-    }
+/// Commands that are only tried when a failover needs them, whose own events tell of it.
+pub(crate) fn told_elsewhere(command: &str) -> bool {
+    ["failover", "replconf"].contains(&command)
 }
 
-/// Whether an error is for want of a password or a permission.
-pub(crate) fn is_denial(error: &str) -> bool {
+/// The text of an answer that refuses a command for want of a password, a permission, or of the command itself.
+pub(crate) fn refusal<'a>(command: &str, reply: &'a Reply) -> Option<&'a str> {
+    error_of(reply).filter(|error| is_denial(command, error))
+}
+
+/// Whether an error is for want of a password or a permission, or because the instance has no command of that name. Old
+/// servers do not know those that are told elsewhere.
+pub(crate) fn is_denial(command: &str, error: &str) -> bool {
     ["NOPERM", "NOAUTH", "WRONGPASS", "DENIED"].iter().any(|code| error.starts_with(code))
+        || (is_unknown(error) && !told_elsewhere(command))
 }
 
-/// How each command of a transaction and the INFO behind it were answered. One that was refused when it was queued makes
-/// EXEC fail with an error that says nothing new.
-pub(crate) fn of_transaction(parts: &[Reply]) -> Vec<(&'static str, Option<&str>)> {
-    const COMMANDS: [&str; 7] = ["multi", "slaveof", "config|rewrite", "client|kill", "client|kill", "exec", "info"];
+fn is_unknown(error: &str) -> bool {
+    error.starts_with("ERR unknown command") || error.starts_with("ERR unknown subcommand")
+}
+
+/// How each command of an order was answered. One that was refused when it was queued makes EXEC fail with an error
+/// that says nothing new.
+pub(crate) fn of_role_change(omitted: Omitted, replies: &[Reply]) -> Vec<(&'static str, Option<&str>)> {
     let mut seen: BTreeMap<&'static str, Option<&str>> = BTreeMap::new();
-    let mut note = |command, reply| {
-        let refusal = refusal(reply);
-        let entry = seen.entry(command).or_default();
-        *entry = entry.or(refusal);
-    };
-    for (command, reply) in COMMANDS.into_iter().zip(parts) {
-        note(command, reply);
-        if let (Reply::Array(inner), "exec") = (reply, command) {
-            for (command, reply) in COMMANDS[1..5].iter().zip(inner) {
-                note(command, reply);
-            }
+    for (step, reply) in omitted.answers(replies) {
+        if let Some(command) = step.rule() {
+            let entry = seen.entry(command).or_default();
+            *entry = entry.or(refusal(command, reply));
         }
     }
     seen.into_iter().collect()
@@ -119,7 +120,7 @@ impl Asked {
             Asked::ScriptKill => Some("script|kill"),
             Asked::HandOver | Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
-            Asked::Acknowledge | Asked::Promote | Asked::Replicate { .. } => None,
+            Asked::Acknowledge | Asked::Promote { .. } | Asked::Replicate { .. } => None,
         }
     }
 }
@@ -138,6 +139,13 @@ fn remedy(command: &str, error: &str, target: &Target, master: &MasterName) -> S
     }
     if error.starts_with("DENIED") {
         return "set a password there, or `protected-mode no`".to_owned();
+    }
+    if is_unknown(error) {
+        let name = command.split('|').next().unwrap_or(command).to_ascii_uppercase();
+        return match target.kind {
+            TargetKind::DataNode => format!("SENTINEL SET {master} rename-command {name} <its name there>"),
+            TargetKind::Peer => format!("{name} must have its own name there, and a Sentinel must listen"),
+        };
     }
     match target.kind {
         TargetKind::DataNode => format!("SENTINEL SET {master} auth-pass <password>, with auth-user <name> for a user"),
@@ -174,6 +182,11 @@ mod tests {
             ("config|rewrite", &*command("config|rewrite"), "ACL SETUSER s +config|rewrite"),
             ("subscribe", channel, "ACL SETUSER s &__sentinel__:hello"),
             ("publish", channel, "ACL SETUSER s &__sentinel__:hello"),
+            (
+                "config|rewrite",
+                "ERR unknown command 'CONFIG', with args beginning with: 'REWRITE' ",
+                "SENTINEL SET m rename-command CONFIG <its name there>",
+            ),
             (SIGN_IN, wrong, "SENTINEL SET m auth-pass <password>, with auth-user <name> for a user"),
         ] {
             assert_eq!(remedy(rule, error, &node, &master), expected);
@@ -193,7 +206,11 @@ mod tests {
         let queued = || Reply::status("QUEUED");
         let at_queueing = [Reply::ok(), queued(), error(), queued(), queued(), abort, Reply::text("role:slave")];
         let refused = |parts: &[Reply]| -> Vec<_> {
-            of_transaction(parts).into_iter().filter(|(_, refusal)| refusal.is_some()).map(|(name, _)| name).collect()
+            of_role_change(Omitted::default(), parts)
+                .into_iter()
+                .filter(|(_, refusal)| refusal.is_some())
+                .map(|(name, _)| name)
+                .collect()
         };
         assert_eq!(refused(&at_queueing), ["config|rewrite"]);
         let exec = Reply::Array(vec![Reply::ok(), error(), Reply::Integer(0), error()]);

@@ -3,6 +3,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use crate::{
     input::{LinkFault, LinkId, RequestId},
     output::Target,
+    role_change::Omitted,
     state::{Denials, MasterKey},
     time::Instant,
     types::{Epoch, HostPort},
@@ -75,10 +76,13 @@ pub(crate) enum Asked {
     /// To tell its offset to its master.
     Acknowledge,
     /// The promotion.
-    Promote,
+    Promote {
+        omitted: Omitted,
+    },
     /// The order to follow a master.
     Replicate {
         of: HostPort,
+        omitted: Omitted,
     },
     ScriptKill,
 }

@@ -7,7 +7,7 @@ mod names;
 mod node;
 mod peer;
 
-pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_transaction, refusal};
+pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};

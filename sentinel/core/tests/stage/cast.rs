@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
 };
 
-use sentinel_core::Message;
+use sentinel_core::{Message, Omitted, Step};
 use sentinel_resp::Reply;
 
 use super::Parcel;
@@ -245,8 +245,8 @@ impl Cast {
                     None => info,
                 })
             }
-            Message::Promote => Some(self.reconfigure(addr, None)),
-            Message::Replicate { of } => Some(self.reconfigure(addr, Some(of.to_string()))),
+            Message::Promote { omitted } => Some(self.reconfigure(addr, None, *omitted)),
+            Message::Replicate { of, omitted } => Some(self.reconfigure(addr, Some(of.to_string()), *omitted)),
             Message::IsMasterDown { .. } => Some(Reply::error("ERR unknown command 'SENTINEL'")),
         }
     }
@@ -282,24 +282,60 @@ impl Cast {
         }
     }
 
-    /// `MULTI`, `SLAVEOF`, `CONFIG REWRITE`, twice `CLIENT KILL`, `EXEC`, `INFO`
-    fn reconfigure(&mut self, addr: &str, of: Option<String>) -> Reply {
+    /// The commands of a role change, each refused when it is queued if it is refused at all: then the rest of the
+    /// transaction is thrown away.
+    fn reconfigure(&mut self, addr: &str, of: Option<String>, omitted: Omitted) -> Reply {
         let node = self.node(addr);
-        let slaveof = if node.flaws.contains(&Flaw::Disobeys) {
+        let refusal = |step| {
+            let command = match step {
+                Step::Rewrite => "CONFIG",
+                Step::KillNormal | Step::KillPubSub => "CLIENT",
+                Step::Exec => "EXEC",
+                _ => return None,
+            };
+            node.refuses.get(command).cloned()
+        };
+        let (whole, discarded) = (!omitted.transaction, omitted.steps().any(|step| refusal(step).is_some()));
+        let refused_exec = refusal(Step::Exec);
+        let mut answers: Vec<_> = omitted
+            .steps()
+            .filter(|step| *step != Step::Info)
+            .map(|step| match (step, refusal(step)) {
+                (Step::Discard, _) => Reply::error("ERR DISCARD without MULTI"),
+                (Step::Exec, Some(error)) => {
+                    Reply::error(format!("EXECABORT Transaction discarded because of: {error}"))
+                }
+                (_, Some(error)) => Reply::error(error),
+                (Step::Exec, None) if discarded => {
+                    Reply::error("EXECABORT Transaction discarded because of previous errors.")
+                }
+                (Step::Multi, None) => Reply::ok(),
+                _ if whole => Reply::status("QUEUED"),
+                _ => Reply::ok(),
+            })
+            .collect();
+        let disobeys = node.flaws.contains(&Flaw::Disobeys);
+        let slaveof = if disobeys {
             Reply::error("NOPERM this user has no permissions to run the 'slaveof' command")
         } else {
-            if node.of != of {
-                node.of = of;
-                node.link_up = !node.flaws.contains(&Flaw::SyncsSlowly);
-                node.link_down_for = -1;
-            }
             Reply::ok()
         };
-        let rewrite = node.refuses.get("CONFIG").map_or_else(Reply::ok, |error| Reply::error(error.clone()));
-        let queued = || Reply::status("QUEUED");
-        let exec = Reply::Array(vec![slaveof, rewrite, Reply::Integer(0), Reply::Integer(0)]);
-        let info = Reply::text(self.info(addr));
-        Reply::Array(vec![Reply::ok(), queued(), queued(), queued(), queued(), exec, info])
+        let acts = !whole || (!discarded && refused_exec.is_none());
+        if acts && !disobeys && node.of != of {
+            node.of = of;
+            node.link_up = !node.flaws.contains(&Flaw::SyncsSlowly);
+            node.link_down_for = -1;
+        }
+        if !whole {
+            answers[1] = slaveof;
+        } else if acts {
+            let rest =
+                omitted.steps().filter(|step| matches!(step, Step::Rewrite | Step::KillNormal | Step::KillPubSub));
+            let results = std::iter::once(slaveof).chain(rest.map(|_| Reply::ok())).collect();
+            *answers.last_mut().expect("EXEC is the last") = Reply::Array(results);
+        }
+        answers.push(Reply::text(self.info(addr)));
+        Reply::Array(answers)
     }
 
     /// The address behind a name.

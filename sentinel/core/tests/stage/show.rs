@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sentinel_core::{Message, Output, TargetKind, events::Level, view::NodeView};
+use sentinel_core::{Message, Omitted, Output, TargetKind, events::Level, view::NodeView};
 use sentinel_resp::Reply;
 
 use super::{Stage, script::id};
@@ -163,7 +163,7 @@ const fn kind(message: &Message) -> &'static str {
         Message::IsMasterDown { candidate: Some(_), .. } => "vote",
         Message::HandOver { .. }
         | Message::CallOff
-        | Message::Promote
+        | Message::Promote { .. }
         | Message::Replicate { .. }
         | Message::ScriptKill => "order",
     }
@@ -183,10 +183,18 @@ fn wire(message: &Message) -> String {
         }
         Message::CallOff => "FAILOVER ABORT".to_owned(),
         Message::Acknowledge => "REPLCONF GETACK *".to_owned(),
-        Message::Promote => "SLAVEOF NO ONE".to_owned(),
-        Message::Replicate { of } => format!("SLAVEOF {} {}", of.host, of.port),
+        Message::Promote { omitted } => format!("SLAVEOF NO ONE{}", without(*omitted)),
+        Message::Replicate { of, omitted } => format!("SLAVEOF {} {}{}", of.host, of.port, without(*omitted)),
         Message::ScriptKill => "SCRIPT KILL".to_owned(),
     }
+}
+
+/// What an order leaves out.
+fn without(omitted: Omitted) -> String {
+    let parts =
+        [(omitted.transaction, "MULTI and EXEC"), (omitted.rewrite, "CONFIG REWRITE"), (omitted.kill, "CLIENT KILL")];
+    let parts: Vec<_> = parts.into_iter().filter_map(|(omitted, name)| omitted.then_some(name)).collect();
+    if parts.is_empty() { String::new() } else { format!(" without {}", parts.join(", ")) }
 }
 
 pub(super) fn reply(reply: &Reply) -> String {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use sentinel_core::{LinkFault, Message, Target, TargetKind};
+use sentinel_core::{LinkFault, Message, Omitted, Target, TargetKind};
 use sentinel_resp::{Limits, Protocol, Reply, RequestDecoder, encode};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -182,13 +182,13 @@ async fn a_promotion_is_confirmed_by_its_own_answer() {
     let before = bench.ask(1, Message::Info).await;
     assert!(before.as_text().is_some_and(|info| info.contains("role:slave")), "{before:?}");
 
-    let reply = bench.ask(1, Message::Promote).await;
+    let reply = bench.ask(1, Message::Promote { omitted: Omitted::default() }).await;
     let answers = reply.as_items().expect("an array of all answers");
     assert_eq!(answers.len(), 7, "{answers:?}");
     assert_eq!(answers[5].as_items().and_then(<[Reply]>::first), Some(&Reply::ok()), "{answers:?}");
     assert!(answers[6].as_text().is_some_and(|info| info.contains("role:master")), "{answers:?}");
 
-    let back = bench.ask(1, Message::Replicate { of: node(master.port).addr }).await;
+    let back = bench.ask(1, Message::Replicate { of: node(master.port).addr, omitted: Omitted::default() }).await;
     let answers = back.as_items().expect("an array of all answers");
     assert!(answers[6].as_text().is_some_and(|info| info.contains("role:slave")), "{answers:?}");
 }
@@ -201,7 +201,7 @@ async fn error_answers_keep_their_text_also_inside_a_transaction() {
     bench.up(1).await;
     let busy = bench.ask(1, Message::ScriptKill).await;
     assert_eq!(busy, Reply::error("NOTBUSY No scripts in execution right now."));
-    let promoted = bench.ask(1, Message::Promote).await;
+    let promoted = bench.ask(1, Message::Promote { omitted: Omitted::default() }).await;
     let answers = promoted.as_items().expect("an array");
     assert!(answers[2].as_text().is_some_and(|text| text.starts_with("ERR unknown command 'CONFIG'")), "{answers:?}");
     assert_eq!(answers[5].error_code(), Some("EXECABORT"), "{answers:?}");
@@ -209,7 +209,7 @@ async fn error_answers_keep_their_text_also_inside_a_transaction() {
     let renames = Renames::from([("CONFIG".to_owned(), "GUESS".to_owned())]);
     bench.connect(2, Target { rename_commands: Arc::new(renames), ..node(server.port) });
     bench.up(2).await;
-    let promoted = bench.ask(2, Message::Promote).await;
+    let promoted = bench.ask(2, Message::Promote { omitted: Omitted::default() }).await;
     assert_eq!(promoted.as_items().expect("an array")[2], Reply::status("QUEUED"));
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
-use sentinel_core::{Message, types::HostPort};
+use sentinel_core::{Message, Omitted, Step, types::HostPort};
 
 /// The channel on which Sentinels announce themselves and their configuration.
 pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
@@ -102,9 +102,9 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             bytes: [command(REPLCONF).args(["GETACK", "*"]).packed(), command("INFO").packed()].concat().into(),
             answers: Answers::OneUnlessRefused(REPLCONF),
         },
-        Message::Promote => transaction(&command("SLAVEOF").args(["NO", "ONE"])),
-        Message::Replicate { of: HostPort { host, port } } => {
-            transaction(&command("SLAVEOF").args([&host.to_string(), &port.to_string()]))
+        Message::Promote { omitted } => role_change(&command("SLAVEOF").args(["NO", "ONE"]), *omitted),
+        Message::Replicate { of: HostPort { host, port }, omitted } => {
+            role_change(&command("SLAVEOF").args([&host.to_string(), &port.to_string()]), *omitted)
         }
     }
 }
@@ -115,19 +115,25 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
 /// of the documented minimum knows). The configuration is saved so that a restart does not undo the change; clients
 /// are disconnected so that they ask for the master again. INFO behind EXEC is a departure: the role is confirmed in
 /// the same round trip instead of with the next periodic INFO.
-fn transaction(slaveof: &Command<'_>) -> Encoded {
+fn role_change(slaveof: &Command<'_>, omitted: Omitted) -> Encoded {
     let command = |name: &str| Command::new(slaveof.renames, name);
-    let kill = |kind: &str| command("CLIENT").args(["KILL", "TYPE", kind]);
-    let commands = [
-        command("MULTI").packed(),
-        slaveof.packed(),
-        command("CONFIG").arg("REWRITE").packed(),
-        kill("normal").packed(),
-        kill("pubsub").packed(),
-        command("EXEC").packed(),
-        command("INFO").packed(),
-    ];
-    Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat().into() }
+    let kill = |kind: &str| command("CLIENT").args(["KILL", "TYPE", kind]).packed();
+    let mut bytes = Vec::new();
+    let mut commands = 0;
+    for step in omitted.steps() {
+        commands += 1;
+        bytes.extend(match step {
+            Step::Discard => command("DISCARD").packed(),
+            Step::Multi => command("MULTI").packed(),
+            Step::ReplicaOf => slaveof.packed(),
+            Step::Rewrite => command("CONFIG").arg("REWRITE").packed(),
+            Step::KillNormal => kill("normal"),
+            Step::KillPubSub => kill("pubsub"),
+            Step::Exec => command("EXEC").packed(),
+            Step::Info => command("INFO").packed(),
+        });
+    }
+    Encoded { answers: Answers::Several(commands), bytes: bytes.into() }
 }
 
 #[cfg(test)]
@@ -178,9 +184,13 @@ mod tests {
         }
     }
 
+    const fn promote(omitted: Omitted) -> Message {
+        Message::Promote { omitted }
+    }
+
     #[test]
     fn a_promotion_is_one_write_of_seven_commands() {
-        let encoded = encode(&Message::Promote, &Renames::new());
+        let encoded = encode(&promote(Omitted::default()), &Renames::new());
         assert_eq!(
             words(&encoded.bytes),
             [
@@ -194,8 +204,12 @@ mod tests {
             ]
         );
         assert_eq!(encoded.answers, Answers::Several(7));
-        let encoded = encode(&Message::Replicate { of: addr() }, &Renames::new());
+        let encoded = encode(&Message::Replicate { of: addr(), omitted: Omitted::default() }, &Renames::new());
         assert_eq!(words(&encoded.bytes)[1], "SLAVEOF 127.0.0.1 6379");
+
+        let least = encode(&promote(Omitted { transaction: true, rewrite: true, kill: true }), &Renames::new());
+        assert_eq!(words(&least.bytes), ["DISCARD", "SLAVEOF NO ONE", "INFO"]);
+        assert_eq!(least.answers, Answers::Several(3));
     }
 
     #[test]
@@ -210,6 +224,6 @@ mod tests {
         let renames =
             Renames::from([("CONFIG".to_owned(), "GUESS".to_owned()), ("PING".to_owned(), "PONG".to_owned())]);
         assert_eq!(words(&encode(&Message::Ping, &renames).bytes), ["PONG"]);
-        assert_eq!(words(&encode(&Message::Promote, &renames).bytes)[2], "GUESS REWRITE");
+        assert_eq!(words(&encode(&promote(Omitted::default()), &renames).bytes)[2], "GUESS REWRITE");
     }
 }

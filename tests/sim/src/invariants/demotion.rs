@@ -59,7 +59,7 @@ impl Invariant for KeepTheMaster {
                     self.learn(setting, *sentinel, it.name.as_str(), it.config_epoch.get(), &it.addr.to_string());
                 }
             }
-            Observation::Sent { sentinel, to, message: Message::Replicate { of } } => {
+            Observation::Sent { sentinel, to, message: Message::Replicate { of, .. } } => {
                 let Some((addr, group)) = &setting.nodes[*to] else { return Ok(()) };
                 if let Some((epoch, Some(master))) = self.heard.get(&(*sentinel, *group))
                     && *master == addr.to_string()

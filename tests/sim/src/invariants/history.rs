@@ -95,7 +95,7 @@ impl Invariant for OneHistory {
                     return self.check(setting, *sentinel, node, "selects");
                 }
             }
-            Observation::Sent { sentinel, to, message: Message::Promote } => {
+            Observation::Sent { sentinel, to, message: Message::Promote { .. } } => {
                 return self.check(setting, *sentinel, *to, "promotes");
             }
             Observation::Sent { sentinel, to, message: Message::Replicate { .. } } => {

@@ -45,8 +45,8 @@ impl Node {
                 self.publish(physics, &Bytes::copy_from_slice(payload.as_bytes()));
                 answer(physics, conn, request, Reply::Integer(1));
             }
-            Message::Promote => self.change_role(physics, conn, request, None),
-            Message::Replicate { of } => self.change_role(physics, conn, request, Some(of)),
+            Message::Promote { .. } => self.change_role(physics, conn, request, None),
+            Message::Replicate { of, .. } => self.change_role(physics, conn, request, Some(of)),
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
