@@ -10,7 +10,7 @@ use crate::{
     events::Event,
     guard::Vacancy,
     input::ClientId,
-    monitor::{node_target, peer_target, ping_period},
+    monitor::{PingPeriod, node_target, peer_target},
     settings::MasterSettings,
     snapshot::MasterSnapshot,
     state::MasterKey,
@@ -236,7 +236,7 @@ impl Engine {
         for shared in self.peers.values_mut() {
             let users = || shared.users.iter().filter_map(|key| self.masters.get(key));
             let timing = &self.ctx.timing;
-            let period = users().map(|master| ping_period(&master.settings, timing)).min();
+            let period = users().map(|master| PingPeriod::of(&master.settings, timing)).reduce(PingPeriod::and);
             let limit = users().map(|master| master.settings.down_after / 2).min();
             shared.link.ping_period = period.unwrap_or(shared.link.ping_period);
             shared.link.silence_limit = limit.unwrap_or(shared.link.silence_limit);
@@ -282,7 +282,7 @@ impl Watch<'_> {
     }
 
     fn settings_changed(&mut self) {
-        let period = ping_period(&self.master.settings, &self.ctx.timing);
+        let period = PingPeriod::of(&self.master.settings, &self.ctx.timing);
         let now = self.ctx.mono();
         let key = self.master.key;
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
@@ -291,7 +291,7 @@ impl Watch<'_> {
                 node.link.ping_period = period;
                 node.link.silence_limit = self.master.settings.down_after / 2;
                 if self.ctx.timers.is_armed(&Timer::Ping(endpoint.clone())) {
-                    let due = node.link.ping_sent_at.map_or(now, |at| at + period);
+                    let due = node.link.ping_sent_at.map_or(now, |at| self.ctx.next_ping(&node.link, at));
                     self.ctx.arm(Timer::Ping(endpoint), due);
                 }
                 if self.ctx.timers.is_armed(&Timer::Info(key, id)) {

@@ -12,7 +12,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
-    monitor::{Hello, Read, Written},
+    monitor::{Hello, Read, Written, in_company},
     notice::Notice,
     output::{Message, Output},
     planted::{Bug, planted},
@@ -165,6 +165,11 @@ impl Context {
 
     pub(crate) const fn mono(&self) -> Instant {
         self.now.mono
+    }
+
+    /// How many instances have a connection, or are being dialled.
+    pub(crate) fn connected(&self) -> usize {
+        self.owners.len()
     }
 
     pub(crate) const fn in_tilt(&self) -> bool {
@@ -379,6 +384,13 @@ impl Context {
     }
 
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
+        self.timers.arm(timer, at);
+    }
+
+    /// Arms what is done again and again, `period` from now on; where many are connected, together with what is due
+    /// for others about then.
+    pub(crate) fn arm_again(&mut self, timer: Timer, period: Duration) {
+        let at = in_company(self.mono() + period, period, self.connected());
         self.timers.arm(timer, at);
     }
 }

@@ -205,8 +205,8 @@ mod tests {
     use super::*;
     use crate::{
         input::LinkId,
-        monitor::{InfoReport, node_target},
-        settings::MasterSettings,
+        monitor::{InfoReport, PingPeriod, node_target},
+        settings::{MasterSettings, Timing},
         state::LinkState,
         types::{Quorum, RunId, SentinelId},
         view::Role,
@@ -240,8 +240,10 @@ mod tests {
     fn replica(n: u64) -> Node {
         let id = SentinelId::new(&"a".repeat(40)).unwrap();
         let addr = format!("127.0.0.1:{}", 6380 + n).parse().unwrap();
-        let target = node_target(&id, &MasterSettings::new(Quorum::new(1).unwrap()), addr);
-        let mut node = Node::new(NodeId(n), target, Role::Replica, ms(0));
+        let settings = MasterSettings::new(Quorum::new(1).unwrap());
+        let target = node_target(&id, &settings, addr);
+        let period = PingPeriod::of(&settings, &Timing::default());
+        let mut node = Node::new(NodeId(n), target, period, Role::Replica, ms(0));
         node.link.state = LinkState::Up { link: LinkId(n), since: ms(0), local: None };
         node.link.ok_reply_at = ms(NOW);
         node.info_at = Some(ms(NOW));

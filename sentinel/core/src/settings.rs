@@ -48,7 +48,8 @@ pub struct MasterSettings {
     pub max_lag: Option<NonZeroU64>,
     /// After a switch no automatic failover starts for this long. Zero: at once.
     pub failover_pause: Duration,
-    /// Time between two PINGs. None: min(1 s, `down_after` / 4).
+    /// Time between two PINGs. None: min(1 s, `down_after` / 4), and more where very many instances are watched, up to
+    /// min(1 s, `down_after`).
     pub ping_period: Option<Duration>,
 }
 

@@ -7,7 +7,7 @@ use crate::{
     events::Event,
     failover::CandidateLost,
     input::LinkFault,
-    monitor::{PingAnswer, node_target, ping_period, sign_in_refusal},
+    monitor::{PingAnswer, PingPeriod, node_target, sign_in_refusal},
     output::{Message, Target},
     state::{Asked, Master, Node, NodeId, PeerLinks, SIGN_IN},
     timer::{Endpoint, Timer},
@@ -66,9 +66,9 @@ impl Watch<'_> {
     pub(crate) fn add_node_quietly(&mut self, addr: HostPort, role: Role) -> NodeId {
         let id = self.ctx.fresh_node();
         let target = self.node_target(addr);
-        let mut node = Node::new(id, target, role, self.ctx.mono());
+        let period = PingPeriod::of(&self.master.settings, &self.ctx.timing);
+        let mut node = Node::new(id, target, period, role, self.ctx.mono());
         node.addr = self.ctx.shown(&node.addr);
-        node.link.ping_period = ping_period(&self.master.settings, &self.ctx.timing);
         node.link.silence_limit = self.master.settings.down_after / 2;
         let endpoint = self.endpoint(id);
         self.ctx.open_link(&mut node.link, endpoint);

@@ -44,7 +44,8 @@ impl Engine {
         let text = format!("This process stood still for {} ms: nothing observed meanwhile counts", stall.as_millis());
         self.ctx.notice(Level::Warning, None, text);
         let mut round = Duration::ZERO;
-        self.each_link(|link| round = round.max(link.ping_period));
+        let connected = self.ctx.connected();
+        self.each_link(|link| round = round.max(link.ping_period.among(connected)));
         // One round of PINGs, and as long again for the answers.
         let at = now + (2 * round).min(self.ctx.timing.tilt_period);
         self.ctx.arm(Timer::TiltEnd, at);

@@ -7,8 +7,9 @@ use crate::{
     engine::Engine,
     events::{Event, Level},
     monitor::{
+        PingPeriod,
         lately::{About, Written},
-        peer_target, ping_period, signature,
+        peer_target, signature,
     },
     output::Message,
     planted::{Bug, planted},
@@ -104,8 +105,7 @@ impl Watch<'_> {
         for id in self.master.peers.keys().cloned().collect::<Vec<_>>() {
             self.say_hello_to_peer(&id);
         }
-        let at = self.ctx.mono() + self.ctx.timing.publish_period;
-        self.ctx.arm(Timer::Hello(self.master.key), at);
+        self.ctx.arm_again(Timer::Hello(self.master.key), self.ctx.timing.publish_period);
     }
 
     /// Says hello through one data node, which distributes it.
@@ -157,15 +157,14 @@ impl Watch<'_> {
         peer.confirmed = confirmed || reached;
         peer.acquainted = confirmed;
         self.master.peers.insert(id.clone(), peer);
-        let period = ping_period(&self.master.settings, &self.ctx.timing);
+        let period = PingPeriod::of(&self.master.settings, &self.ctx.timing);
         let limit = self.master.settings.down_after / 2;
         if let Some(shared) = self.peers.get_mut(id) {
             shared.users.insert(key);
-            shared.link.ping_period = shared.link.ping_period.min(period);
+            shared.link.ping_period = shared.link.ping_period.and(period);
             shared.link.silence_limit = shared.link.silence_limit.min(limit);
         } else {
-            let mut link = Link::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()), now);
-            link.ping_period = period;
+            let mut link = Link::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()), period, now);
             link.silence_limit = limit;
             self.ctx.open_link(&mut link, Endpoint::Peer(id.clone()));
             self.peers.insert(id.clone(), PeerLink { link, users: [key].into() });
@@ -457,7 +456,7 @@ impl Engine {
         let now = self.ctx.mono();
         self.peers.get(id).is_some_and(|shared| {
             let link = &shared.link;
-            link.is_up() && now.since(link.ok_reply_at) <= 2 * link.ping_period
+            link.is_up() && now.since(link.ok_reply_at) <= 2 * self.ctx.ping_period(link)
         })
     }
 

@@ -44,8 +44,8 @@ impl Watch<'_> {
         } else {
             timing.info_period
         };
-        let at = self.ctx.mono() + period.min(timing.info_period);
-        self.ctx.arm(Timer::Info(self.master.key, id), at);
+        let period = period.min(timing.info_period);
+        self.ctx.arm_again(Timer::Info(self.master.key, id), period);
     }
 
     /// The master is objectively down: INFO of the replicas comes every second from now on, also of those whose next

@@ -7,15 +7,13 @@ use crate::{
     events::Level,
     input::LinkFault,
     output::{Message, Target, TargetKind},
-    settings::{GlobalSettings, MasterSettings, Timing},
+    settings::{GlobalSettings, MasterSettings},
     state::{Asked, Link, LinkState},
     time::Instant,
     timer::{Endpoint, Timer},
     types::{HostPort, SentinelId},
 };
 
-/// Shortest time between two PINGs, whatever down-after says.
-const MIN_PING_PERIOD: Duration = Duration::from_millis(10);
 /// First pause between two attempts to connect; doubled up to [`Timing::reconnect_period`].
 const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(10);
 /// Each closed link adds this to the longest pause, so that a thousand dead nodes do not cost a core.
@@ -52,18 +50,6 @@ pub(crate) fn peer_target(id: &SentinelId, globals: &GlobalSettings, addr: HostP
         client_name: format!("sentinel-{}", id.short()),
         rename_commands: std::sync::Arc::default(),
     }
-}
-
-/// How often an instance is pinged. A departure: the reference takes min(1 s, down-after), and so notices a node that
-/// hangs right after an answer up to a whole down-after late; a quarter of it bounds that.
-pub(crate) fn ping_period(settings: &MasterSettings, timing: &Timing) -> Duration {
-    let usual = Timing::default().ping_period;
-    let period = match settings.ping_period {
-        Some(period) => period,
-        None if timing.ping_period != usual => timing.ping_period.min(settings.down_after),
-        None => usual.min(settings.down_after / 4),
-    };
-    period.max(MIN_PING_PERIOD)
 }
 
 impl Context {
@@ -225,32 +211,6 @@ impl Context {
 mod tests {
     use super::*;
     use crate::types::Quorum;
-
-    #[test]
-    fn a_quarter_of_down_after_between_pings_at_most_a_second_unless_told_otherwise() {
-        let ms = Duration::from_millis;
-        let mut settings = MasterSettings::new(Quorum::new(1).unwrap());
-        let mut timing = Timing::default();
-        let mut period = |down_after| {
-            settings.down_after = ms(down_after);
-            ping_period(&settings, &timing)
-        };
-        assert_eq!([period(30_000), period(2_000), period(400)], [ms(1_000), ms(500), ms(100)]);
-        assert_eq!(period(1), MIN_PING_PERIOD);
-
-        // SENTINEL DEBUG ping-period: the reference's rule with the period told.
-        timing.ping_period = ms(700);
-        let mut period = |down_after| {
-            settings.down_after = ms(down_after);
-            ping_period(&settings, &timing)
-        };
-        assert_eq!([period(30_000), period(500)], [ms(700), ms(500)]);
-
-        settings.ping_period = Some(ms(50));
-        assert_eq!(ping_period(&settings, &timing), ms(50));
-        settings.ping_period = Some(Duration::ZERO);
-        assert_eq!(ping_period(&settings, &timing), MIN_PING_PERIOD);
-    }
 
     #[test]
     fn weakness_19_commands_renamed_on_data_nodes_keep_their_names_for_peers() {

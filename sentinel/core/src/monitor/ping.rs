@@ -1,10 +1,14 @@
 //! What the answer to a PING says.
 
+use std::time::Duration;
+
 use sentinel_resp::Reply;
 
 use crate::{
     context::Context,
+    monitor::in_company,
     state::Link,
+    time::Instant,
     timer::{Endpoint, Timer},
 };
 
@@ -41,6 +45,17 @@ impl PingAnswer {
 }
 
 impl Context {
+    /// When the PING after the one sent at `sent` is due.
+    pub(crate) fn next_ping(&self, link: &Link, sent: Instant) -> Instant {
+        let period = self.ping_period(link);
+        in_company(sent + period, period, self.connected())
+    }
+
+    /// Time between two PINGs of this instance, among all that are connected at present.
+    pub(crate) fn ping_period(&self, link: &Link) -> Duration {
+        link.ping_period.among(self.connected())
+    }
+
     /// Notes the answer, and when the next PING is due.
     pub(crate) fn ping_answered(&mut self, link: &mut Link, reply: &Reply, endpoint: &Endpoint) -> PingAnswer {
         let now = self.mono();
@@ -52,7 +67,7 @@ impl Context {
             link.vitals.set_ping_sent(None);
             link.vitals.set_ok_reply(now);
         }
-        let next = link.ping_sent_at.map_or(now, |sent| (sent + link.ping_period).max(now));
+        let next = link.ping_sent_at.map_or(now, |sent| self.next_ping(link, sent).max(now));
         self.arm(Timer::Ping(endpoint.clone()), next);
         answer
     }

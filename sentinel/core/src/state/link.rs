@@ -2,6 +2,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     input::{LinkFault, LinkId, RequestId},
+    monitor::PingPeriod,
     output::Target,
     role_change::Omitted,
     state::{Denials, MasterKey},
@@ -37,7 +38,7 @@ pub(crate) struct Link {
     pub(crate) in_flight: InFlight,
     pub(crate) vitals: Arc<Vitals>,
     /// Time between two PINGs.
-    pub(crate) ping_period: Duration,
+    pub(crate) ping_period: PingPeriod,
     /// An open connection silent for longer than this may be replaced: half of down-after.
     pub(crate) silence_limit: Duration,
 }
@@ -124,7 +125,7 @@ impl Link {
     /// Commands that may wait on one link; beyond, nothing periodic is sent. The reference's bound.
     pub(crate) const MAX_IN_FLIGHT: usize = 100;
 
-    pub(crate) fn new(target: Target, now: Instant) -> Self {
+    pub(crate) fn new(target: Target, ping_period: PingPeriod, now: Instant) -> Self {
         Link {
             target: Arc::new(target),
             state: LinkState::Closed,
@@ -139,7 +140,7 @@ impl Link {
             starved: false,
             in_flight: InFlight::default(),
             vitals: Vitals::new(now),
-            ping_period: Duration::from_secs(1),
+            ping_period,
             silence_limit: Duration::from_secs(15),
         }
     }
@@ -202,7 +203,11 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::output::TargetKind;
+    use crate::{
+        output::TargetKind,
+        settings::{MasterSettings, Timing},
+        types::Quorum,
+    };
 
     fn link() -> Link {
         let target = Target {
@@ -213,7 +218,8 @@ mod tests {
             client_name: String::new(),
             rename_commands: Arc::default(),
         };
-        Link::new(target, Instant::from_micros(5))
+        let settings = MasterSettings::new(Quorum::new(1).unwrap());
+        Link::new(target, PingPeriod::of(&settings, &Timing::default()), Instant::from_micros(5))
     }
 
     fn up() -> LinkState {

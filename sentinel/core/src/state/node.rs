@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     guard::Restart,
-    monitor::InfoReport,
+    monitor::{InfoReport, PingPeriod},
     output::Target,
     state::{Link, NodeId},
     time::Instant,
@@ -78,11 +78,11 @@ impl Reconf {
 }
 
 impl Node {
-    pub(crate) fn new(id: NodeId, target: Target, role: Role, now: Instant) -> Self {
+    pub(crate) fn new(id: NodeId, target: Target, ping_period: PingPeriod, role: Role, now: Instant) -> Self {
         Node {
             id,
             addr: target.addr.clone(),
-            link: Link::new(target, now),
+            link: Link::new(target, ping_period, now),
             sdown_since: None,
             last_sdown_at: None,
             info: InfoReport::default(),

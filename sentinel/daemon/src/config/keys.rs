@@ -437,7 +437,7 @@ pub const KEYS: &[Key] = &[
         Kind::Milliseconds,
         "ping-period",
         "",
-        "Time between two PINGs. Without it a quarter of `down-after`, at most 1 s.",
+        "Time between two PINGs. Without it a quarter of `down-after`, at most 1 s; more with many instances.",
     ),
     key(
         "master",

@@ -24,7 +24,8 @@ use crate::{
 /// The replicas of each master.
 const REPLICAS: usize = 2;
 
-/// What all masters are configured with. The reference pings every second, ours every min(1 s, a quarter of it).
+/// What all masters are configured with. The reference pings every second, ours every min(1 s, a quarter of it), or every
+/// second when there are thousands.
 pub(crate) const DOWN_AFTER_MS: u64 = 2_000;
 
 const LINES: [&str; 2] = ["down-after-milliseconds 2000", "failover-timeout 60000"];

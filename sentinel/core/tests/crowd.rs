@@ -1,0 +1,175 @@
+//! Thousands of instances: each is pinged in time, one that hangs is noticed, and the runtime is woken seldom.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use sentinel_core::{
+    Boot, Engine, Input, LinkId, MasterSnapshot, Message, Output, RequestId, Snapshot,
+    events::Event,
+    settings::{GlobalSettings, MasterSettings, Timing},
+    time::{Instant, Now, WallTime},
+    types::{Epoch, MasterName, Quorum, SentinelId},
+};
+use sentinel_resp::Reply;
+
+const DOWN_AFTER: Duration = Duration::from_secs(2);
+
+/// How long an answer is under way.
+const ROUND_TRIP: Duration = Duration::from_millis(1);
+
+/// Masters with two replicas each. All answer, a little later.
+struct Field {
+    engine: Engine,
+    now: Instant,
+    /// What is under way, by when it arrives.
+    answers: BTreeMap<Instant, Vec<(LinkId, RequestId, Message)>>,
+    silent: BTreeSet<LinkId>,
+    pings: BTreeMap<LinkId, Vec<Instant>>,
+    down: Vec<(Instant, String)>,
+    timeouts: usize,
+}
+
+impl Field {
+    fn new(masters: usize) -> Self {
+        let masters = (0..masters).map(|number| {
+            let addr = |member: usize| {
+                format!("10.{}.{}.{member}:6379", number / 250, number % 250).parse().expect("an address")
+            };
+            let mut settings = MasterSettings::new(Quorum::new(1).expect("a quorum"));
+            settings.down_after = DOWN_AFTER;
+            let name = MasterName::new(&format!("m{number}")).expect("a name");
+            let mut master = MasterSnapshot::new(name, addr(1), settings);
+            master.replicas = vec![addr(2), addr(3)];
+            master.into()
+        });
+        let snapshot = Snapshot {
+            id: SentinelId::new(&"b".repeat(40)).expect("an id"),
+            current_epoch: Epoch::ZERO,
+            globals: GlobalSettings::default().into(),
+            masters: masters.collect(),
+        };
+        let now = Instant::from_micros(1_000_003);
+        let boot = Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 1 };
+        let mut field = Field {
+            engine: Engine::new(boot, Now { mono: now, wall: WallTime(0) }),
+            now,
+            answers: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            pings: BTreeMap::new(),
+            down: Vec::new(),
+            timeouts: 0,
+        };
+        field.carry_out();
+        field
+    }
+
+    fn reading(&self) -> Now {
+        Now { mono: self.now, wall: WallTime(0) }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            let due = self.engine.next_timeout().unwrap_or(Instant::NEVER);
+            let arrival = self.answers.first_key_value().map_or(Instant::NEVER, |(at, _)| *at);
+            let next = due.min(arrival);
+            if next > end {
+                self.now = end;
+                return;
+            }
+            self.now = self.now.max(next);
+            if arrival <= due {
+                for (link, request, message) in self.answers.pop_first().into_iter().flat_map(|(_, all)| all) {
+                    let reply = match message {
+                        Message::Ping => Reply::status("PONG"),
+                        Message::Info => Reply::Bulk(info(link)),
+                        _ => Reply::Integer(1),
+                    };
+                    self.engine.handle(self.reading(), Input::Reply { link, request, reply });
+                }
+            } else {
+                self.timeouts += 1;
+                self.engine.handle_timeout(self.reading());
+            }
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Connect { link, .. } => {
+                    // Some of them at a time, as connections are made.
+                    self.now = self.now + Duration::from_micros(300);
+                    let local = Some([127, 0, 0, 1].into());
+                    self.engine.handle(self.reading(), Input::LinkUp { link, local });
+                }
+                Output::Send { link, request, message } => {
+                    if message == Message::Ping {
+                        self.pings.entry(link).or_default().push(self.now);
+                    }
+                    if !self.silent.contains(&link) {
+                        self.answers.entry(self.now + ROUND_TRIP).or_default().push((link, request, message));
+                    }
+                }
+                Output::Persist(seq) => self.engine.handle(self.reading(), Input::Persisted(seq)),
+                Output::Event(event @ Event::SubjectivelyDown(_)) => self.down.push((self.now, format!("{event:?}"))),
+                _ => {}
+            }
+        }
+    }
+
+    /// The shortest and the longest time between two PINGs of one instance, in milliseconds.
+    fn gaps(&self) -> (u64, u64) {
+        let gaps = self.pings.values().flat_map(|at| at.windows(2).map(|pair| pair[1].since(pair[0]).as_micros()));
+        let gaps: Vec<u64> = gaps.map(|gap| u64::try_from(gap / 1_000).expect("short")).collect();
+        (*gaps.iter().min().expect("several"), *gaps.iter().max().expect("several"))
+    }
+}
+
+/// Masters have every third link, as they are dialled in order.
+fn info(link: LinkId) -> Bytes {
+    if link.0.is_multiple_of(3) { "role:master\r\n" } else { "role:slave\r\nmaster_link_status:up\r\n" }.into()
+}
+
+#[test]
+fn few_instances_are_pinged_four_times_in_down_after() {
+    let mut field = Field::new(100);
+    field.run(Duration::from_secs(3));
+    field.pings.clear();
+    field.run(Duration::from_secs(6));
+    assert_eq!(field.pings.len(), 300);
+    assert_eq!(field.gaps(), (500, 500));
+    assert!(field.down.is_empty(), "{:?}", field.down);
+}
+
+#[test]
+fn three_thousand_instances_are_pinged_every_second_and_in_company() {
+    let mut field = Field::new(1_000);
+    field.run(Duration::from_secs(3));
+    field.pings.clear();
+    field.timeouts = 0;
+    field.run(Duration::from_secs(10));
+    assert_eq!(field.pings.len(), 3_000);
+    let (shortest, longest) = field.gaps();
+    assert!(shortest >= 990 && longest <= 1_010, "{shortest} to {longest} ms between two PINGs");
+    assert!(field.down.is_empty(), "{:?}", field.down);
+    // 100 steps a second, and as many looks at who might be down by now: each instance has five timers.
+    assert!(field.timeouts <= 10 * 250, "{} wake-ups in ten seconds", field.timeouts);
+}
+
+#[test]
+fn one_of_thousands_that_hangs_is_noticed_after_its_next_ping() {
+    let mut field = Field::new(1_000);
+    field.run(Duration::from_secs(3));
+    let link = *field.pings.keys().nth(1_234).expect("there are 3,000");
+    field.silent.insert(link);
+    let hung = field.now;
+    field.run(Duration::from_secs(5));
+    let [(at, _)] = field.down.as_slice() else { panic!("one is down: {:?}", field.down) };
+    let late = at.since(hung);
+    assert!(late >= DOWN_AFTER && late <= DOWN_AFTER + Duration::from_millis(1_010), "{late:?}");
+}
