@@ -9,6 +9,8 @@ use crate::config::{Config, Credentials, Timeouts};
 use crate::error::{ConfigError, Error};
 use crate::pool::SentinelPool;
 use crate::retry::RetryPolicy;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::url;
 
 /// Everything that can be told to a pool before it starts.
@@ -80,6 +82,20 @@ impl Builder {
     /// The login at the Sentinels. Default: none; that of the data nodes is not tried there.
     pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
         self.config.sentinel_credentials = Some(credentials);
+        self
+    }
+
+    /// Encrypts the connections to the data nodes. Default: they are not.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.config.tls = Some(tls);
+        self
+    }
+
+    /// Encrypts the connections to the Sentinels. Default: they are not, whatever the data nodes speak.
+    #[cfg(feature = "tls")]
+    pub fn sentinel_tls(mut self, tls: Tls) -> Self {
+        self.config.sentinel_tls = Some(tls);
         self
     }
 

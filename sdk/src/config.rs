@@ -7,8 +7,11 @@ use std::time::Duration;
 use redis::{ProtocolVersion, RedisConnectionInfo};
 
 use crate::address::Address;
+use crate::dial::Access;
 use crate::error::ConfigError;
 use crate::retry::RetryPolicy;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// A login; without a username it is that of the `default` user (`requirepass`).
 #[derive(Clone, PartialEq, Eq)]
@@ -76,6 +79,10 @@ pub(crate) struct Config {
     pub(crate) seeds: Vec<Address>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) sentinel_credentials: Option<Credentials>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+    #[cfg(feature = "tls")]
+    pub(crate) sentinel_tls: Option<Tls>,
     pub(crate) database: i64,
     pub(crate) protocol: ProtocolVersion,
     pub(crate) client_name: Option<String>,
@@ -96,6 +103,10 @@ impl Default for Config {
             seeds: Vec::new(),
             credentials: None,
             sentinel_credentials: None,
+            #[cfg(feature = "tls")]
+            tls: None,
+            #[cfg(feature = "tls")]
+            sentinel_tls: None,
             database: 0,
             // As the `redis` crate has it, so that replies have the shapes its users expect.
             protocol: ProtocolVersion::RESP2,
@@ -150,14 +161,22 @@ impl Config {
         Ok(())
     }
 
-    /// What a connection to a data node logs in with.
-    pub(crate) fn node_login(&self) -> RedisConnectionInfo {
-        login(self.credentials.as_ref(), self.protocol).set_db(self.database)
+    /// How a connection to a data node gets in.
+    pub(crate) fn node_access(&self) -> Access {
+        Access {
+            login: login(self.credentials.as_ref(), self.protocol).set_db(self.database),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        }
     }
 
-    /// What a connection to a Sentinel logs in with.
-    pub(crate) fn sentinel_login(&self, protocol: ProtocolVersion) -> RedisConnectionInfo {
-        login(self.sentinel_credentials.as_ref(), protocol)
+    /// How a connection to a Sentinel gets in.
+    pub(crate) fn sentinel_access(&self, protocol: ProtocolVersion) -> Access {
+        Access {
+            login: login(self.sentinel_credentials.as_ref(), protocol),
+            #[cfg(feature = "tls")]
+            tls: self.sentinel_tls.clone(),
+        }
     }
 }
 

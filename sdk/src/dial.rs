@@ -14,6 +14,7 @@ use futures::stream::FuturesUnordered;
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,8 @@ use tokio_util::task::TaskTracker;
 use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 use crate::watched::{Pulse, Watched};
 
 /// A request for a connection that is not answered for this time gets company. The kernel repeats a lost one only after a second: too late
@@ -36,6 +39,14 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Commands that wait to be written; more callers wait for room.
 const WRITE_QUEUE: usize = 256;
+
+/// How to get in at one kind of server.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) login: RedisConnectionInfo,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+}
 
 /// Opens connections for one pool.
 #[derive(Debug, Clone)]
@@ -95,11 +106,11 @@ impl Dialer {
     pub(crate) async fn dial(
         &self,
         address: &Address,
-        login: &RedisConnectionInfo,
+        access: &Access,
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
-        let link = self.open(address, login, ending, pushes).await;
+        let link = self.open(address, access, ending, pushes).await;
         match &link {
             Ok(_) => self.counters.dials.add_one(),
             Err(_) => self.counters.dials_failed.add_one(),
@@ -110,7 +121,7 @@ impl Dialer {
     async fn open(
         &self,
         address: &Address,
-        login: &RedisConnectionInfo,
+        access: &Access,
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
@@ -123,6 +134,7 @@ impl Dialer {
         if let Err(error) = tune(&stream) {
             tracing::debug!(%address, %error, "socket options were refused");
         }
+        let stream = self.secured(stream, address, access).await?;
 
         // Each command has its own deadline where it is sent: one for all would break blocking commands.
         let mut config = AsyncConnectionConfig::new()
@@ -134,7 +146,7 @@ impl Dialer {
         }
         let (connection, driver) = timeout(
             self.timeouts.handshake,
-            MultiplexedConnection::new_with_config(login, Watched::new(stream, pulse.clone()), config),
+            MultiplexedConnection::new_with_config(&access.login, Watched::new(stream, pulse.clone()), config),
         )
         .await
         .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
@@ -159,6 +171,23 @@ impl Dialer {
         });
         Ok(Link { connection, pulse })
     }
+
+    /// The stream on which the servers' protocol is spoken.
+    #[cfg(feature = "tls")]
+    async fn secured(&self, stream: TcpStream, address: &Address, access: &Access) -> Result<Wire, DialError> {
+        let Some(tls) = &access.tls else { return Ok(Box::new(stream)) };
+        let stream = timeout(self.timeouts.handshake, tls.connect(stream, address))
+            .await
+            .map_err(|_| DialError::new(format!("no TLS handshake within {:?}", self.timeouts.handshake)))?
+            .map_err(DialError::new)?;
+        Ok(Box::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_async, reason = "the same as with TLS for who calls it")]
+    async fn secured(&self, stream: TcpStream, _: &Address, _: &Access) -> Result<Wire, DialError> {
+        Ok(Box::new(stream))
+    }
 }
 
 /// Opens a TCP connection. While the first request is not answered, further ones are made beside it.
@@ -173,6 +202,13 @@ async fn connect(address: &Address) -> io::Result<TcpStream> {
     }
     requests.next().await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
+
+/// What bytes go through, encrypted or not.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+type Wire = Box<dyn Stream>;
 
 /// For a connection on which nothing is subscribed to.
 pub(crate) fn no_pushes() -> Option<impl AsyncPushSender> {

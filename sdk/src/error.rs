@@ -24,6 +24,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Certificates or keys that cannot be used.
+    #[error("tls: {0}")]
+    Tls(String),
     /// A setting of the builder is missing or out of range.
     #[error("{setting}: {reason}")]
     Setting {

@@ -5,13 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
-use redis::RedisConnectionInfo;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{Dialer, Ending, Link, no_pushes};
+use crate::dial::{Access, Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
 use crate::role;
 
@@ -32,7 +31,7 @@ impl Generation {
         let opener = Opener {
             address: address.clone(),
             dialer: dialer.clone(),
-            login: config.node_login(),
+            access: config.node_access(),
             client_name: config.client_name.clone(),
             closed: closed.clone(),
         };
@@ -99,7 +98,7 @@ impl MasterLink {
 pub(crate) struct Opener {
     pub(crate) address: Address,
     pub(crate) dialer: Dialer,
-    login: RedisConnectionInfo,
+    access: Access,
     client_name: Option<String>,
     closed: CancellationToken,
 }
@@ -108,7 +107,7 @@ impl Opener {
     /// A connection whose other end has just said that it is a master.
     pub(crate) async fn open(&self, grace: Duration) -> Result<Link, String> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let dial = self.dialer.dial(&self.address, &self.login, ending, no_pushes());
+        let dial = self.dialer.dial(&self.address, &self.access, ending, no_pushes());
         let mut link = dial.await.map_err(|error| error.to_string())?;
         let deadline = self.dialer.timeouts.handshake;
         timeout(deadline, role::is_master(&mut link.connection, self.client_name.as_deref()))

@@ -71,6 +71,8 @@ mod role;
 mod sentinel;
 mod shared;
 mod silence;
+#[cfg(feature = "tls")]
+mod tls;
 mod topology;
 mod url;
 mod watched;
@@ -87,4 +89,6 @@ pub use exclusive::ExclusiveConnection;
 pub use master::Master;
 pub use pool::SentinelPool;
 pub use retry::RetryPolicy;
+#[cfg(feature = "tls")]
+pub use tls::{Tls, rustls};
 pub use topology::{SentinelState, Topology};

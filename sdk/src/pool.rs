@@ -32,7 +32,7 @@ impl SentinelPool {
     /// Connects as the URL says, and waits for the first verified master for up to ten seconds.
     ///
     /// ```text
-    /// redis-sentinel://[user:password@]host[:port][,host[:port]...][/database]?master=name[&option=value...]
+    /// redis[s]-sentinel://[user:password@]host[:port][,host[:port]...][/database]?master=name[&option=value...]
     /// ```
     ///
     /// | part | meaning | default |
@@ -44,6 +44,11 @@ impl SentinelPool {
     /// | `sentinel_user=`, `sentinel_password=` | login at the Sentinels; the password alone is the `default` user's | none |
     /// | `client_name=` | the name of every connection in `CLIENT LIST` | none |
     /// | `protocol=` | `resp2` or `resp3`, with the data nodes | `resp2` |
+    /// | `rediss` | TLS, with data nodes and Sentinels; needs the feature `tls`, which is on unless switched off | none |
+    /// | `sentinel_tls=` | `no`: the Sentinels are spoken to without TLS | `yes` with `rediss` |
+    /// | `tls_ca_file=` | the authorities that are trusted, in PEM | those this machine trusts |
+    /// | `tls_cert_file=`, `tls_key_file=` | a certificate to show, and its key, in PEM | none |
+    /// | `tls_server_name=` | the name that certificates must have; `*`: any | the host |
     ///
     /// Special characters in each part are percent-encoded. `redis+sentinel://` is the same scheme. All else is set with [`Self::builder`],
     /// which also takes a URL to begin with.

@@ -1,4 +1,4 @@
-//! `redis-sentinel://[user[:password]@]host[:port][,host[:port]...][/db]?master=name[&option=value...]`
+//! `redis[s]-sentinel://[user[:password]@]host[:port][,host[:port]...][/db]?master=name[&option=value...]`
 
 use percent_encoding::percent_decode_str;
 use redis::ProtocolVersion;
@@ -6,16 +6,20 @@ use redis::ProtocolVersion;
 use crate::address::Address;
 use crate::config::{Config, Credentials};
 use crate::error::ConfigError;
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
 
 /// The port of a Sentinel when the URL names none.
 const SENTINEL_PORT: u16 = 26379;
 
 /// Reads a URL; what it does not say keeps its default.
 pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
-    let rest = url
-        .strip_prefix("redis-sentinel://")
-        .or_else(|| url.strip_prefix("redis+sentinel://"))
-        .ok_or_else(|| refuse("it must begin with `redis-sentinel://`"))?;
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let encrypted = match scheme {
+        "redis-sentinel" | "redis+sentinel" => false,
+        "rediss-sentinel" | "rediss+sentinel" => true,
+        _ => return Err(refuse("it must begin with `redis-sentinel://`, or `rediss-sentinel://` for TLS")),
+    };
     if rest.contains('#') {
         return Err(refuse("`#` has no meaning here; write it as %23"));
     }
@@ -34,6 +38,7 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
     };
     let mut sentinel_user = None;
     let mut sentinel_password = None;
+    let mut encryption = Encryption::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or_else(|| refuse(&format!("parameter `{pair}` has no value")))?;
         let value = decode(value)?;
@@ -41,6 +46,17 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
             "master" => config.master = value.into(),
             "sentinel_user" => sentinel_user = Some(value),
             "sentinel_password" => sentinel_password = Some(value),
+            "tls_ca_file" => encryption.authority = Some(value),
+            "tls_cert_file" => encryption.certificate = Some(value),
+            "tls_key_file" => encryption.key = Some(value),
+            "tls_server_name" => encryption.name = Some(value),
+            "sentinel_tls" => {
+                encryption.sentinels = Some(match value.as_str() {
+                    "yes" => true,
+                    "no" => false,
+                    _ => return Err(refuse("`sentinel_tls` is `yes` or `no`")),
+                });
+            }
             "client_name" => config.client_name = Some(value),
             "protocol" => {
                 config.protocol = match value.as_str() {
@@ -51,7 +67,8 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
             }
             _ => {
                 return Err(refuse(&format!(
-                    "parameter `{key}` is not known; known are master, sentinel_user, sentinel_password, client_name, protocol"
+                    "parameter `{key}` is not known; known are master, sentinel_user, sentinel_password, client_name, \
+                     protocol, sentinel_tls, tls_ca_file, tls_cert_file, tls_key_file, tls_server_name"
                 )));
             }
         }
@@ -62,10 +79,59 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
         (Some(_), None) => return Err(refuse("`sentinel_user` needs `sentinel_password`")),
         (None, None) => None,
     };
+    if encrypted {
+        encryption.apply(&mut config)?;
+    } else if encryption != Encryption::default() {
+        return Err(refuse("what concerns TLS needs `rediss-sentinel://`"));
+    }
     if config.master.is_empty() {
         return Err(refuse("the name of the master is missing; add `?master=name`"));
     }
     Ok(config)
+}
+
+/// What a URL says about TLS.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Encryption {
+    authority: Option<String>,
+    certificate: Option<String>,
+    key: Option<String>,
+    /// `*`: any.
+    name: Option<String>,
+    /// Whether the Sentinels speak it, too. As with the data nodes if not given.
+    sentinels: Option<bool>,
+}
+
+impl Encryption {
+    #[cfg(feature = "tls")]
+    fn apply(self, config: &mut Config) -> Result<(), ConfigError> {
+        let mut tls = match self.authority {
+            Some(file) => Tls::authority_file(file)?,
+            None => Tls::system()?,
+        };
+        tls = match (self.certificate, self.key) {
+            (Some(certificate), Some(key)) => tls.with_certificate_files(certificate, key)?,
+            (None, None) => tls,
+            (Some(_), None) => return Err(refuse("`tls_cert_file` needs `tls_key_file`")),
+            (None, Some(_)) => return Err(refuse("`tls_key_file` needs `tls_cert_file`")),
+        };
+        tls = match self.name.as_deref() {
+            Some("*") => tls.with_any_server_name()?,
+            Some(name) => tls.with_server_name(name)?,
+            None => tls,
+        };
+        if self.sentinels.unwrap_or(true) {
+            config.sentinel_tls = Some(tls.clone());
+        }
+        config.tls = Some(tls);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "the same as with TLS for who calls it")]
+    fn apply(self, _: &mut Config) -> Result<(), ConfigError> {
+        Err(refuse("this program was built without the feature `tls` of sentinel-sdk"))
+    }
 }
 
 fn credentials(userinfo: &str) -> Result<Option<Credentials>, ConfigError> {
@@ -167,9 +233,23 @@ mod tests {
             ("redis-sentinel://a?master", "no value"),
             ("redis-sentinel://a?master=%ff", "UTF-8"),
             ("redis-sentinel://a?master=m#x", "%23"),
+            ("redis-sentinel://a?master=m&tls_ca_file=/ca.crt", "rediss-sentinel://"),
+            ("redis-sentinel://a?master=m&sentinel_tls=perhaps", "`yes` or `no`"),
         ] {
             let error = parse(url).unwrap_err().to_string();
             assert!(error.contains(part), "{url}: {error}");
+        }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn what_is_wrong_with_the_files_of_tls_is_said() {
+        for (options, part) in [
+            ("tls_ca_file=/no/such.crt".to_owned(), "/no/such.crt cannot be read"),
+            (format!("tls_ca_file={}/Cargo.toml", env!("CARGO_MANIFEST_DIR")), "no certificate in PEM form"),
+        ] {
+            let error = parse(&format!("rediss-sentinel://a?master=m&{options}")).unwrap_err().to_string();
+            assert!(error.contains(part), "{options}: {error}");
         }
     }
 

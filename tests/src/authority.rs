@@ -45,9 +45,9 @@ impl Authority {
         self.folder.path().join("authority.crt")
     }
 
-    /// Issues a certificate for servers and clients.
+    /// Issues a certificate for servers and clients: for this name, and for 127.0.0.1.
     pub fn issue(&self, name: &str) -> Pair {
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        let params = CertificateParams::new(vec![name.to_owned(), "127.0.0.1".to_owned()]).expect("a name");
         let key = new_key();
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate can be signed");
         Pair {

@@ -169,10 +169,10 @@ impl Watch {
     }
 
     async fn dial(&self, protocol: ProtocolVersion) -> Result<Link, DialError> {
-        let login = self.config.sentinel_login(protocol);
+        let access = self.config.sentinel_access(protocol);
         let ending = Ending { closed: self.stop.clone(), grace: Duration::ZERO };
         if protocol == ProtocolVersion::RESP2 {
-            return self.dialer.dial(&self.sentinel, &login, ending, no_pushes()).await;
+            return self.dialer.dial(&self.sentinel, &access, ending, no_pushes()).await;
         }
         let master = self.config.master.clone();
         let pushed = self.pushed.clone();
@@ -184,7 +184,7 @@ impl Watch {
             }
             Ok(())
         };
-        self.dialer.dial(&self.sentinel, &login, ending, Some(receive)).await
+        self.dialer.dial(&self.sentinel, &access, ending, Some(receive)).await
     }
 
     async fn report(&self, news: News) {

@@ -22,6 +22,7 @@ mod quorum_and_majority;
 mod restart_of_a_sentinel;
 mod returning_old_master;
 mod scripts;
+mod sdk_over_tls;
 mod tls;
 mod two_masters;
 mod wrong_history;
