@@ -188,3 +188,62 @@ fn a_state_that_could_not_be_kept_is_wrong() {
     assert!(told.contains("/nonexistent/state is not writable: No such file or directory"), "{told}");
     assert!(told.contains("missing.acl"), "all at once: {told}");
 }
+
+/// TLS that cannot be set up, and what is said of it: the place, the line, what is wrong, and what to write instead.
+const TLS_FAULTS: [(&str, &[&str]); 4] = [
+    (
+        "tls-port 41391\n",
+        &[
+            "s.conf:3: tls-port: needs tls-cert-file",
+            "    tls-port 41391",
+            "help: name the certificate of this Sentinel",
+        ],
+    ),
+    (
+        "# not first\ntls-port 41391\ntls-cert-file no.crt\ntls-key-file no.key\n",
+        &[
+            "s.conf:5: tls-cert-file: ",
+            "no.crt: No such file or directory",
+            "    tls-cert-file no.crt",
+            "help: name a file",
+        ],
+    ),
+    (
+        "tls-port 41391\ntls-protocols \"SSLv3\"\n",
+        &["s.conf:4: tls-protocols: \"SSLv3\": SSLv3 is not the name", "help: write TLSv1.2, TLSv1.3, or both"],
+    ),
+    (
+        "tls-replication yes\n",
+        &["s.conf:3: tls-replication: needs tls-ca-cert-file or tls-ca-cert-dir", "help: name the authorities"],
+    ),
+];
+
+#[test]
+fn what_is_wrong_with_tls_is_told_with_its_line_before_and_at_the_start() {
+    for (lines, expected) in TLS_FAULTS {
+        let folder = Folder::new();
+        folder.file("s.conf", &format!("port 0\nbind 127.0.0.1\n{lines}sentinel monitor m 10.0.0.1 6379 2\n"));
+        let checked = check(&folder, &["s.conf"]);
+        let started = Command::new(env!("CARGO_BIN_EXE_sentinel"))
+            .args(["s.conf", "--sentinel"])
+            .current_dir(folder.path())
+            .output()
+            .expect("the program can be started");
+        assert!(!checked.status.success() && !started.status.success());
+        let (checked, started) = (String::from_utf8_lossy(&checked.stderr), String::from_utf8_lossy(&started.stdout));
+        for part in expected {
+            assert!(checked.contains(part), "{part:?} is not in {checked}");
+            assert!(started.contains(part), "{part:?} is not in {started}");
+        }
+        assert!(started.trim_end().ends_with("Failed to configure TLS. Check logs for more info."), "{started}");
+    }
+}
+
+#[test]
+fn a_fault_of_tls_in_toml_is_told_with_its_key() {
+    let folder = Folder::new();
+    folder.file("s.toml", "[server]\nport = 0\n\n[tls]\nport = 41391\nprotocols = \"SSLv3\"\n");
+    let output = check(&folder, &["s.toml"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.starts_with("s.toml:6:") && told.contains(": tls.protocols: \"SSLv3\": "), "{told}");
+}

@@ -22,7 +22,7 @@ use crate::{
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
     serve::{self, Access, ListenError, Listeners, SocketFile},
-    tls::{Tls, TlsError},
+    tls::Tls,
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
@@ -68,8 +68,8 @@ pub enum StartError {
     #[error("the identity of this Sentinel cannot be saved: {0}")]
     Identity(crate::persist::SaveError),
     /// Certificates, keys or options of TLS cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    #[error("{0}")]
+    Tls(config::Fault),
     /// Nobody could connect.
     #[error(
         "Configured to not listen anywhere, exiting. Set `port`, `tls-port` or `unixsocket`, and `bind` an address"
@@ -126,8 +126,10 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
             ),
             format!("help: free the port, or change `{directive}` or `bind`"),
         ],
-        StartError::Tls(error) => {
-            vec![error.to_string(), "Failed to configure TLS. Check logs for more info.".to_owned()]
+        StartError::Tls(fault) => {
+            let mut lines: Vec<_> = fault.to_string().lines().map(str::to_owned).collect();
+            lines.push("Failed to configure TLS. Check logs for more info.".to_owned());
+            lines
         }
         error => error.to_string().lines().map(str::to_owned).collect(),
     };
@@ -199,7 +201,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         std::io::stdin().read_to_end(&mut lines).map_err(StartError::Stdin)?;
         source.stdin = Some(lines);
     }
-    let Loaded { mut config, warnings, keep, .. } = config::load(&source)?;
+    let Loaded { mut config, warnings, keep, places } = config::load(&source)?;
     config.globals.log_level = level(config.server.log.level);
     let server = &config.server;
     let users = keep.user_lines();
@@ -239,7 +241,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     config.server.max_clients = granted.max_clients;
     let server = &config.server;
     let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
-    let (tls, warnings) = Tls::load(&server.tls)?;
+    let (tls, warnings) = Tls::load(&server.tls)
+        .map_err(|error| StartError::Tls(places.fault(error.directive(), error.what(), error.remedy())))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }

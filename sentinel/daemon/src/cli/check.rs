@@ -53,7 +53,9 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
     let folder = loaded.config.server.dir.clone().unwrap_or_default();
     match tls::check(&loaded.config.server.tls, &folder) {
         Ok(known) => warnings.extend(known),
-        Err(error) => faults.push(error.to_string()),
+        Err(error) => {
+            faults.push(loaded.places.fault(error.directive(), error.what(), error.remedy()).to_string());
+        }
     }
 
     let Loaded { config, keep, .. } = loaded;

@@ -115,5 +115,5 @@ pub struct Loaded {
     /// Where and how what is learnt is written back.
     pub keep: Keep,
     /// Where each thing was said.
-    places: places::Places,
+    pub(crate) places: places::Places,
 }

@@ -2,12 +2,17 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use super::{build::Directive, fault::Place};
+use super::{
+    build::Directive,
+    fault::{Fault, Place, Refusal},
+};
 
 /// The place of the last line of each kind.
 #[derive(Clone, Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     last: BTreeMap<(Option<String>, String), Place>,
+    /// The last line itself of each kind that belongs to no master.
+    lines: BTreeMap<String, Directive>,
     file: Arc<Path>,
 }
 
@@ -20,7 +25,7 @@ impl Default for Places {
 impl Places {
     /// No line yet, of this file.
     pub(super) fn within(file: &Path) -> Self {
-        Places { last: BTreeMap::new(), file: file.into() }
+        Places { last: BTreeMap::new(), lines: BTreeMap::new(), file: file.into() }
     }
 
     /// The file.
@@ -31,6 +36,9 @@ impl Places {
     /// Remembers a line. The directive is in lower case.
     pub(super) fn put(&mut self, master: Option<&String>, name: &str, directive: &Directive) {
         self.last.insert((master.cloned(), name.to_owned()), directive.place.clone());
+        if master.is_none() {
+            self.lines.insert(name.to_owned(), directive.clone());
+        }
     }
 
     /// Where something was said: else where the master is named, else the beginning of the file.
@@ -38,5 +46,20 @@ impl Places {
         let find = |name: &str| self.last.get(&(master.map(str::to_owned), name.to_owned()));
         let otherwise = || Place::File { path: Arc::clone(&self.file), line: 1, column: None };
         find(name).or_else(|| find("monitor")).cloned().unwrap_or_else(otherwise)
+    }
+
+    /// A fault of something that was said, for whatever is only found when it is used.
+    pub(crate) fn fault(&self, name: &str, what: impl Into<String>, remedy: impl Into<String>) -> Fault {
+        let refusal = Refusal::new(what, remedy);
+        match self.lines.get(name) {
+            Some(directive) => directive.fault(refusal),
+            None => Fault {
+                place: self.of(None, name),
+                directive: name.to_owned(),
+                line: String::new(),
+                what: refusal.what,
+                remedy: refusal.remedy,
+            },
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Asking {
         };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| super::no_common_ground(&error))?
+            .map_err(|error| super::no_common_ground(&error, &[]))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let config = match (&self.certificate, &self.key) {

@@ -30,10 +30,10 @@ impl fmt::Display for Named {
 
 /// Why TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
+#[error("{} {}; {}", self.directive(), self.what(), self.remedy())]
 #[non_exhaustive]
 pub enum TlsError {
     /// A directive without which there is no TLS.
-    #[error("{needs} needs {directive}, which is not configured; {remedy}")]
     Missing {
         /// What was wanted.
         needs: &'static str,
@@ -43,7 +43,6 @@ pub enum TlsError {
         remedy: &'static str,
     },
     /// A file cannot be read.
-    #[error("{file}: {}; name a file that this user may read", system_text(.error))]
     Unreadable {
         /// The file.
         file: Named,
@@ -51,7 +50,6 @@ pub enum TlsError {
         error: io::Error,
     },
     /// A file without what is looked for in it.
-    #[error("{file}: there is no {what} in it; name a PEM file with one")]
     Empty {
         /// The file.
         file: Named,
@@ -59,16 +57,11 @@ pub enum TlsError {
         what: &'static str,
     },
     /// A directory without a certificate under a hashed name.
-    #[error(
-        "{file}: no authority is found in it; as with OpenSSL each needs a name made of its hash, such as 5ed36f99.0: \
-         run `openssl rehash {}`, or name one file with them instead", .file.path.display()
-    )]
     NoHashes {
         /// The directory.
         file: Named,
     },
     /// No certificate of a file can serve as an authority.
-    #[error("{file}: none of its certificates can be used: {why}; name the certificate of the authority")]
     NoAuthority {
         /// The file.
         file: Named,
@@ -76,7 +69,6 @@ pub enum TlsError {
         why: String,
     },
     /// The key is encrypted and there is no password.
-    #[error("{file}: the key is encrypted; set {directive}, or name a key without a password")]
     Locked {
         /// The key.
         file: Named,
@@ -84,10 +76,6 @@ pub enum TlsError {
         directive: &'static str,
     },
     /// The password does not open the key, or the way of encryption is not known.
-    #[error(
-        "{file}: the key cannot be decrypted with {directive}: {why}; check the password, or encrypt the key anew \
-             with `openssl pkcs8 -topk8 -v2 aes-256-cbc`"
-    )]
     WrongPassword {
         /// The key.
         file: Named,
@@ -97,14 +85,11 @@ pub enum TlsError {
         why: String,
     },
     /// A key encrypted in the way before PKCS#8.
-    #[error("{file}: the key is encrypted in the old way of OpenSSL (Proc-Type: 4,ENCRYPTED), which is not supported; \
-             convert it with `openssl pkcs8 -topk8 -in {} -out NEW`", .file.path.display())]
     OldEncryption {
         /// The key.
         file: Named,
     },
     /// Key and certificate are not of one pair.
-    #[error("{key}: this key does not match the certificate of {certificate}; name the key it was made with")]
     Mismatch {
         /// The key.
         key: Named,
@@ -112,7 +97,6 @@ pub enum TlsError {
         certificate: Named,
     },
     /// A certificate or key that the TLS library does not take.
-    #[error("{file}: {why}; have it issued anew")]
     Unusable {
         /// The file.
         file: Named,
@@ -120,7 +104,6 @@ pub enum TlsError {
         why: String,
     },
     /// An option that leaves nothing to speak.
-    #[error("{directive} \"{value}\": {what}; {remedy}")]
     Option {
         /// The directive.
         directive: &'static str,
@@ -132,6 +115,78 @@ pub enum TlsError {
         remedy: &'static str,
     },
     /// The system refused a thread.
-    #[error("cannot start the thread for TLS handshakes: {0}")]
     Thread(io::Error),
+}
+
+impl TlsError {
+    /// The directive at fault: one that is configured, wherever there is one.
+    pub fn directive(&self) -> &'static str {
+        match self {
+            TlsError::Missing { needs, .. } => needs,
+            TlsError::Unreadable { file, .. }
+            | TlsError::Empty { file, .. }
+            | TlsError::NoHashes { file }
+            | TlsError::NoAuthority { file, .. }
+            | TlsError::Locked { file, .. }
+            | TlsError::WrongPassword { file, .. }
+            | TlsError::OldEncryption { file }
+            | TlsError::Unusable { file, .. }
+            | TlsError::Mismatch { key: file, .. } => file.directive,
+            TlsError::Option { directive, .. } => directive,
+            TlsError::Thread(_) => "tls-replication",
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn what(&self) -> String {
+        let of = |file: &Named, what: &str| format!("{}: {what}", file.path.display());
+        match self {
+            TlsError::Missing { directive, .. } => format!("needs {directive}, which is not configured"),
+            TlsError::Unreadable { file, error } => of(file, &system_text(error)),
+            TlsError::Empty { file, what } => of(file, &format!("there is no {what} in it")),
+            TlsError::NoHashes { file } => of(
+                file,
+                "no authority is found in it; as with OpenSSL each needs a name made of its hash, such as 5ed36f99.0",
+            ),
+            TlsError::NoAuthority { file, why } => of(file, &format!("none of its certificates can be used: {why}")),
+            TlsError::Locked { file, .. } => of(file, "the key is encrypted"),
+            TlsError::WrongPassword { file, directive, why } => {
+                of(file, &format!("the key cannot be decrypted with {directive}: {why}"))
+            }
+            TlsError::OldEncryption { file } => of(
+                file,
+                "the key is encrypted in the old way of OpenSSL (Proc-Type: 4,ENCRYPTED), which is not supported",
+            ),
+            TlsError::Mismatch { key, certificate } => {
+                of(key, &format!("this key does not match the certificate of {certificate}"))
+            }
+            TlsError::Unusable { file, why } => of(file, why),
+            TlsError::Option { value, what, .. } => format!("\"{value}\": {what}"),
+            TlsError::Thread(error) => format!("cannot start the thread for TLS handshakes: {}", system_text(error)),
+        }
+    }
+
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            TlsError::Missing { remedy, .. } | TlsError::Option { remedy, .. } => (*remedy).to_owned(),
+            TlsError::Unreadable { .. } => "name a file that this user may read".to_owned(),
+            TlsError::Empty { .. } => "name a PEM file with one".to_owned(),
+            TlsError::NoHashes { file } => {
+                let path = file.path.display();
+                format!("run `openssl rehash {path}`, or name one file with them instead")
+            }
+            TlsError::NoAuthority { .. } => "name the certificate of the authority".to_owned(),
+            TlsError::Locked { directive, .. } => format!("set {directive}, or name a key without a password"),
+            TlsError::WrongPassword { .. } => "check the password, or encrypt the key anew with \
+                                               `openssl pkcs8 -topk8 -v2 aes-256-cbc`"
+                .to_owned(),
+            TlsError::OldEncryption { file } => {
+                format!("convert it with `openssl pkcs8 -topk8 -in {} -out NEW`", file.path.display())
+            }
+            TlsError::Mismatch { .. } => "name the key it was made with".to_owned(),
+            TlsError::Unusable { .. } => "have it issued anew".to_owned(),
+            TlsError::Thread(_) => "allow this user another thread (ulimit -u)".to_owned(),
+        }
+    }
 }

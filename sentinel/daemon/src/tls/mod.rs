@@ -25,7 +25,7 @@ use std::{
 };
 
 use tokio_rustls::rustls::{
-    self, ClientConfig, ServerConfig,
+    self, ClientConfig, ServerConfig, SupportedProtocolVersion,
     client::Resumption,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::NoServerSessionStorage,
@@ -285,7 +285,7 @@ fn incoming_config(
     let Identity { chain, key, certificate_file, key_file } = identity;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&spoken.provider))
         .with_protocol_versions(&spoken.versions)
-        .map_err(|error| no_common_ground(&error))?;
+        .map_err(|error| no_common_ground(&error, &spoken.versions))?;
     let builder = match authorities {
         Some(authorities) => {
             let mandatory = settings.auth_clients == ClientCertificates::Required;
@@ -312,7 +312,7 @@ fn outgoing_config(
 ) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&spoken.provider))
         .with_protocol_versions(&spoken.versions)
-        .map_err(|error| no_common_ground(&error))?
+        .map_err(|error| no_common_ground(&error, &spoken.versions))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(authorities, &spoken.provider)));
     let mut config = match identity {
@@ -328,10 +328,10 @@ fn outgoing_config(
 }
 
 /// The versions that are wanted have no cipher.
-fn no_common_ground(error: &rustls::Error) -> TlsError {
+fn no_common_ground(error: &rustls::Error, versions: &[&'static SupportedProtocolVersion]) -> TlsError {
     TlsError::Option {
         directive: "tls-protocols",
-        value: String::new(),
+        value: versions.iter().filter_map(|it| it.version.as_str()).collect::<Vec<_>>().join(" "),
         what: error.to_string(),
         remedy: "look at tls-protocols, tls-ciphers and tls-ciphersuites together",
     }
