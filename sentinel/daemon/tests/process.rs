@@ -74,10 +74,14 @@ impl Running {
         fs::read_to_string(self.folder.path().join("s.conf")).unwrap_or_default()
     }
 
-    /// Sends a signal and waits for the end.
-    fn stop(&mut self, signal: Signal) -> ExitStatus {
+    fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.process.id().cast_signed()).expect("a child has a pid");
         kill_process(pid, signal).expect("a child can be signalled");
+    }
+
+    /// Sends a signal and waits for the end.
+    fn stop(&mut self, signal: Signal) -> ExitStatus {
+        self.signal(signal);
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.process.try_wait().expect("a child can be asked") {
@@ -138,8 +142,7 @@ fn it_stops_in_order_and_ignores_sighup() {
         assert_eq!(fs::read_to_string(&pid_file).unwrap().trim(), running.process.id().to_string());
         // The supervisor's signals are listened to before the first client is served.
         assert_eq!(running.ask(&["masters"]).status.code(), Some(0));
-        let pid = Pid::from_raw(running.process.id().cast_signed()).unwrap();
-        kill_process(pid, Signal::HUP).unwrap();
+        running.signal(Signal::HUP);
         assert_eq!(running.ask(&["masters"]).status.code(), Some(0), "still there after SIGHUP");
         assert_eq!(running.stop(signal).code(), Some(0));
         assert!(!pid_file.exists());
@@ -151,6 +154,56 @@ fn it_stops_in_order_and_ignores_sighup() {
             "{log}"
         );
     }
+}
+
+/// logrotate: `mv`, then `kill -HUP` behind `postrotate`, then the moved file is compressed and removed.
+#[test]
+fn sighup_opens_a_log_that_was_moved_away_at_once() {
+    let mut running = Running::start("loglevel warning", &[]);
+    let (log, moved) = (running.folder.path().join("log"), running.folder.path().join("log.1"));
+    let open_files = format!("/proc/{}/fd", running.process.id());
+    let holds = |path: &Path| {
+        let links = fs::read_dir(&open_files).expect("a process shows its files");
+        links.filter_map(|link| fs::read_link(link.ok()?.path()).ok()).any(|target| target == path)
+    };
+    assert!(holds(&log));
+    // Signals are listened to before the first client is served.
+    assert_eq!(running.ask(&["masters"]).status.code(), Some(0));
+
+    // When it is rotated, and nothing is logged
+    fs::rename(&log, &moved).expect("a log can be moved");
+    assert!(holds(&moved), "it is still written to");
+    running.signal(Signal::HUP);
+
+    // Then the moved file is free, and the new one is there
+    running.wait_for("a new log", |_| holds(&log) && !holds(&moved));
+    let before = fs::read_to_string(&moved).expect("the moved log is there");
+    fs::remove_file(&moved).expect("a moved log can be removed");
+
+    // And all that comes later is in it
+    assert!(before.contains("Sentinel ID is"), "{before}");
+    let status = running.stop(Signal::TERM);
+    assert!(status.success());
+    let after = running.log();
+    assert!(!after.contains("Sentinel ID is") && after.contains("Received SIGTERM"), "{after}");
+}
+
+#[test]
+fn sighup_keeps_the_log_where_a_new_one_cannot_be_opened() {
+    let mut running = Running::start("", &[]);
+    let (log, moved) = (running.folder.path().join("log"), running.folder.path().join("log.1"));
+    assert_eq!(running.ask(&["masters"]).status.code(), Some(0));
+
+    // When a folder has taken the place of the log
+    fs::rename(&log, &moved).expect("a log can be moved");
+    fs::create_dir(&log).expect("a folder can be made");
+    running.signal(Signal::HUP);
+
+    // Then that is said where it can be
+    running.wait_for("a complaint", |_| {
+        let text = fs::read_to_string(&moved).unwrap_or_default();
+        text.contains("the log file cannot be opened anew: Is a directory; the one before stays in use")
+    });
 }
 
 #[test]

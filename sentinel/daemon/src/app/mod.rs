@@ -28,6 +28,9 @@ use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
 use signals::{Signal, Signals};
 
+/// A log that does not open its file for so long hangs on the disk.
+const LOG_REOPENS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Why a Sentinel did not start. The texts that the reference has too are its own.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -347,7 +350,12 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
                             tracing::warn!("Received {name} scheduling shutdown...");
                             return;
                         }
-                        Signal::Hangup => reload(&tls).await,
+                        Signal::Hangup => {
+                            if config.server.log.file.is_some() {
+                                reopen_log().await;
+                            }
+                            reload(&tls).await;
+                        }
                     },
                     () = monitor.ended() => {
                         defect = true;
@@ -379,6 +387,18 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     }
     tracing::warn!("Sentinel is now ready to exit, bye bye...");
     Ok(if served.is_ok() { Exit::Success } else { Exit::Failure })
+}
+
+/// Opens the log file anew, so that a moved one is free at once: log rotation compresses or removes it next.
+async fn reopen_log() {
+    match tokio::task::spawn_blocking(|| log::reopen(LOG_REOPENS_WITHIN)).await {
+        Ok(Ok(())) => tracing::info!("Received SIGHUP, the log file was opened anew"),
+        Ok(Err(error)) => tracing::warn!(
+            "Received SIGHUP, but the log file cannot be opened anew: {}; the one before stays in use",
+            config::system_text(&error)
+        ),
+        Err(error) => tracing::warn!("Received SIGHUP, but the log file was not opened anew: {error}"),
+    }
 }
 
 /// Reads certificates and keys again, away from the clients. When something is wrong with them the old ones stay in use.

@@ -46,6 +46,8 @@ Running: everything behind CONFIG is read as further lines of it, as redis-senti
 `--port 26380 --loglevel debug`. A `-` as first or last word reads further lines from standard input. \
 A CONFIG that ends in .toml is TOML, any other one is a sentinel.conf.
 
+Signals: TERM and INT stop it in order, HUP opens the log file anew and reads certificates and keys again.
+
 Exit status: 0 done, 1 cannot start or configuration wrong, 2 command line wrong, 3 unknown master, \
 4 refused by the Sentinel, 5 no Sentinel reached, 70 a defect.";
 

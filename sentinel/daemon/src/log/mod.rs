@@ -31,7 +31,7 @@ use self::{
 };
 pub use self::{
     format::Format,
-    sink::{Guard, flush},
+    sink::{Guard, flush, reopen},
     syslog::Syslog,
 };
 
@@ -42,7 +42,7 @@ pub struct Options {
     pub level: Option<Level>,
     /// How a line looks.
     pub format: Format,
-    /// The file that lines are appended to; opened anew when it was moved away. None: the standard output.
+    /// The file that lines are appended to; opened anew when it was moved away, at its next line or by [`reopen`]. None: the standard output.
     pub file: Option<PathBuf>,
     /// The system log gets the same texts. None: it gets nothing.
     pub syslog: Option<Syslog>,

@@ -25,6 +25,8 @@ enum Job {
     Line(Vec<u8>),
     /// Says when everything before it is written.
     Flush(SyncSender<()>),
+    /// Opens the file anew, even if nothing is to be written, and says how that went.
+    Reopen(SyncSender<io::Result<()>>),
     End,
 }
 
@@ -39,6 +41,15 @@ pub fn flush(limit: Duration) {
         // Too late, or nobody writes any more: either way there is nothing more to do.
         let _ = wait.recv_timeout(limit);
     }
+}
+
+/// Opens the log file anew after everything said so far, and waits for it until the time is over. What comes later goes into
+/// the file that has the name then. Without a file it does nothing. An error: what was open before is used on.
+pub fn reopen(limit: Duration) -> io::Result<()> {
+    let Some(jobs) = RUNNING.get() else { return Ok(()) };
+    let (opened, wait) = mpsc::sync_channel(1);
+    jobs.try_send(Job::Reopen(opened)).map_err(|_| io::ErrorKind::WouldBlock)?;
+    wait.recv_timeout(limit).map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 /// Takes lines without waiting.
@@ -100,6 +111,10 @@ impl Sink {
                         let _ = written.send(());
                         continue;
                     }
+                    Job::Reopen(opened) => {
+                        let _ = opened.send(target.reopen());
+                        continue;
+                    }
                     Job::End => break,
                 };
                 target.write(&line);
@@ -156,6 +171,13 @@ impl Target {
         Target::System(Socket::new(syslog.socket.clone().unwrap_or_else(|| SOCKET.into())))
     }
 
+    fn reopen(&mut self) -> io::Result<()> {
+        match self {
+            Target::File(file) => file.reopen(),
+            Target::Stdout | Target::System(_) => Ok(()),
+        }
+    }
+
     /// There is nobody to tell that the log cannot be written.
     fn write(&mut self, line: &[u8]) {
         let _ = match self {
@@ -181,11 +203,14 @@ impl LogFile {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         if !self.is_in_place() {
             // Better the moved file than none.
-            if let Ok(file) = append_to(&self.path) {
-                self.file = file;
-            }
+            let _ = self.reopen();
         }
         self.file.write_all(line)
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.file = append_to(&self.path)?;
+        Ok(())
     }
 
     fn is_in_place(&self) -> bool {
