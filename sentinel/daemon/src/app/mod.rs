@@ -72,7 +72,7 @@ pub enum StartError {
     Identity(crate::persist::SaveError),
     /// Certificates, keys or options of TLS cannot be used.
     #[error("{0}")]
-    Tls(config::Fault),
+    Tls(Box<config::Fault>),
     /// Nobody could connect.
     #[error(
         "Configured to not listen anywhere, exiting. Set `port`, `tls-port` or `unixsocket`, and `bind` an address"
@@ -245,7 +245,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     let server = &config.server;
     let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
     let (tls, warnings) = Tls::load(&server.tls)
-        .map_err(|error| StartError::Tls(places.fault(error.directive(), error.what(), error.remedy())))?;
+        .map_err(|error| StartError::Tls(Box::new(places.fault(error.directive(), error.what(), error.remedy()))))?;
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
