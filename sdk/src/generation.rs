@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
+use redis::ProtocolVersion;
+use redis::aio::AsyncPushSender;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -106,9 +108,26 @@ pub(crate) struct Opener {
 impl Opener {
     /// A connection whose other end has just said that it is a master.
     pub(crate) async fn open(&self, grace: Duration) -> Result<Link, String> {
+        self.verified(&self.access, grace, no_pushes()).await
+    }
+
+    /// The same, for a connection over which messages come.
+    pub(crate) async fn listen(&self, pushes: impl AsyncPushSender) -> Result<Link, String> {
+        let mut access = self.access.clone();
+        // With RESP2 a connection that is subscribed could not be asked for anything else.
+        access.login = access.login.set_protocol(ProtocolVersion::RESP3);
+        self.verified(&access, Duration::ZERO, Some(pushes)).await
+    }
+
+    async fn verified(
+        &self,
+        access: &Access,
+        grace: Duration,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<Link, String> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let dial = self.dialer.dial(&self.address, &self.access, ending, no_pushes());
-        let mut link = dial.await.map_err(|error| error.to_string())?;
+        let mut link =
+            self.dialer.dial(&self.address, access, ending, pushes).await.map_err(|error| error.to_string())?;
         let deadline = self.dialer.timeouts.handshake;
         timeout(deadline, role::is_master(&mut link.connection, self.client_name.as_deref()))
             .await

@@ -23,6 +23,14 @@
 //! let mut connection = pool.get().await?;
 //! let job: Option<(String, String)> = connection.blpop("jobs", 1.0).await?;
 //!
+//! // What is published at the master, whichever that is.
+//! let mut news = pool.subscribe(["news"]).await?;
+//! tokio::spawn(async move {
+//!     while let Some(delivery) = news.next().await {
+//!         println!("{delivery:?}");
+//!     }
+//! });
+//!
 //! // What is known now, and what happens.
 //! println!("{} visits, served by {:?}", visits, pool.topology().borrow().master);
 //! let mut events = pool.events();
@@ -71,6 +79,7 @@ mod role;
 mod sentinel;
 mod shared;
 mod silence;
+mod subscription;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;
@@ -89,6 +98,7 @@ pub use exclusive::ExclusiveConnection;
 pub use master::Master;
 pub use pool::SentinelPool;
 pub use retry::RetryPolicy;
+pub use subscription::{Delivery, Gap, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, rustls};
 pub use topology::{SentinelState, Topology};

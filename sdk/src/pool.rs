@@ -17,6 +17,7 @@ use crate::follow::Follower;
 use crate::master::Master;
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
+use crate::subscription::{self, Subscription, Topics};
 use crate::topology::Topology;
 
 /// Connections to the master that a set of Sentinels names, kept on the current one.
@@ -125,6 +126,51 @@ impl SentinelPool {
                 }
             }
         }
+    }
+
+    /// Subscribes to channels at the master, and again after every switch; see [`Gap`](crate::Gap).
+    ///
+    /// It has a connection of its own, which speaks RESP3 whatever [`Builder::protocol`] says: the servers must be of version
+    /// 6 or later.
+    ///
+    /// ```no_run
+    /// # use futures::StreamExt;
+    /// # use sentinel_sdk::{Delivery, SentinelPool};
+    /// # async fn example(pool: SentinelPool) -> Result<(), sentinel_sdk::Error> {
+    /// let mut news = pool.subscribe(["news"]).await?;
+    /// while let Some(delivery) = news.next().await {
+    ///     match delivery {
+    ///         Delivery::Message(message) => println!("{}", String::from_utf8_lossy(message.get_payload_bytes())),
+    ///         Delivery::Gap(gap) => println!("messages may be missing here: {gap:?}"),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMaster`] and [`Error::TooManyWaiters`] when no master was found within [`Timeouts::wait`](crate::Timeouts::wait),
+    /// [`Error::Node`] when it cannot be subscribed at it or may not, [`Error::Shutdown`] after a shutdown.
+    pub async fn subscribe<C: Into<Vec<u8>>>(
+        &self,
+        channels: impl IntoIterator<Item = C>,
+    ) -> Result<Subscription, Error> {
+        let channels = channels.into_iter().map(Into::into).collect();
+        subscription::subscribe(self.owner.clone(), Topics::Channels(channels)).await
+    }
+
+    /// The same for all channels whose names match one of the patterns, in the style of `PSUBSCRIBE`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`subscribe`](Self::subscribe).
+    pub async fn psubscribe<C: Into<Vec<u8>>>(
+        &self,
+        patterns: impl IntoIterator<Item = C>,
+    ) -> Result<Subscription, Error> {
+        let patterns = patterns.into_iter().map(Into::into).collect();
+        subscription::subscribe(self.owner.clone(), Topics::Patterns(patterns)).await
     }
 
     /// What the pool knows, as snapshots: the current one at once, later ones as they come.

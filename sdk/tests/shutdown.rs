@@ -56,6 +56,7 @@ async fn no_task_and_no_socket_outlives_the_pool() {
     let idle = pool.get().await.unwrap();
     drop(idle);
     let mut events = pool.events();
+    let mut news = pool.subscribe(["news"]).await.unwrap();
     assert!(tasks() > alive && open_files().len() > sockets.len());
     let began = Instant::now();
     pool.shutdown(Duration::from_millis(200)).await;
@@ -72,8 +73,9 @@ async fn no_task_and_no_socket_outlives_the_pool() {
     assert!(matches!(Error::find(&error), Some(Error::Shutdown)), "{error}");
     assert!(matches!(pool.get().await, Err(Error::Shutdown)));
     while events.next().await.is_some() {}
+    while news.next().await.is_some() {}
     assert!(!pool.topology().borrow().verified);
-    drop((pool, master, held, events));
+    drop((pool, master, held, events, news));
 
     // A command under way is waited for.
     let pool = SentinelPool::from_url(&url).await.unwrap();

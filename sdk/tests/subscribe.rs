@@ -1,0 +1,128 @@
+//! Subscriptions at the master, on real servers.
+
+mod support;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use redis::AsyncCommands;
+use sentinel_sdk::{Delivery, Error, Gap, SentinelPool, Subscription};
+use support::deployment::{Deployment, MASTER};
+use support::topology;
+
+const SOON: Duration = Duration::from_secs(20);
+
+async fn next(subscription: &mut Subscription) -> Delivery {
+    tokio::time::timeout(SOON, subscription.next()).await.expect("nothing was delivered").expect("the stream ended")
+}
+
+async fn next_text(subscription: &mut Subscription) -> (String, String) {
+    match next(subscription).await {
+        Delivery::Message(message) => (message.get_channel_name().to_owned(), message.get_payload().unwrap()),
+        other => panic!("{other:?} instead of a message"),
+    }
+}
+
+fn said(channel: &str, payload: &str) -> (String, String) {
+    (channel.to_owned(), payload.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_subscription_moves_with_the_master_and_tells_of_the_gap() {
+    let deployment = Deployment::start();
+    let pool = SentinelPool::from_url(&deployment.url(3)).await.unwrap();
+    let mut master = pool.master();
+    let mut news = pool.subscribe(["news", "weather"]).await.unwrap();
+    let mut all = pool.psubscribe(["n*"]).await.unwrap();
+    let () = master.publish("news", "one").await.unwrap();
+    let () = master.publish("weather", "rain").await.unwrap();
+    assert_eq!(next_text(&mut news).await, said("news", "one"));
+    assert_eq!(next_text(&mut news).await, said("weather", "rain"));
+    assert_eq!(next_text(&mut all).await, said("news", "one"));
+
+    let before = pool.topology().borrow().clone();
+    let _: redis::Value = deployment.sentinels[0].ask(&["SENTINEL", "FAILOVER", MASTER]);
+    let after = topology(&pool, "the pool moved", |topology| topology.generation > before.generation).await;
+
+    for subscription in [&mut news, &mut all] {
+        match next(subscription).await {
+            Delivery::Gap(Gap::Reconnected { from, to, .. }) => {
+                assert_eq!((Some(from), Some(to)), (before.master.clone(), after.master.clone()));
+            }
+            other => panic!("{other:?} instead of a gap"),
+        }
+    }
+    let () = master.publish("news", "two").await.unwrap();
+    assert_eq!(next_text(&mut news).await, said("news", "two"));
+    assert_eq!(next_text(&mut all).await, said("news", "two"));
+
+    // A connection that is lost without a switch is replaced, too.
+    let node = deployment.node(after.master.as_ref().unwrap());
+    let killed: u64 = node.ask(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    assert!(killed >= 2, "{killed}");
+    assert!(matches!(next(&mut news).await, Delivery::Gap(Gap::Reconnected { .. })));
+    assert!(matches!(next(&mut all).await, Delivery::Gap(Gap::Reconnected { .. })));
+    let () = master.publish("news", "three").await.unwrap();
+    assert_eq!(next_text(&mut news).await, said("news", "three"));
+
+    // One that is dropped leaves; the other ends with the pool.
+    drop(all);
+    support::eventually(
+        "the connection of the dropped subscription is closed",
+        SOON,
+        || async { (node.ask::<u64>(&["PUBSUB", "NUMPAT"]) == 0).then_some(()) },
+        || node.ask::<String>(&["CLIENT", "LIST"]),
+    )
+    .await;
+    pool.shutdown(Duration::from_secs(1)).await;
+    assert!(tokio::time::timeout(SOON, news.next()).await.expect("it goes on").is_none());
+    assert!(matches!(pool.subscribe(["news"]).await, Err(Error::Shutdown)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_does_not_read_holds_up_nobody_and_learns_how_much_it_missed() {
+    const SENT: u64 = 5000;
+    let deployment = Deployment::start();
+    let pool = SentinelPool::from_url(&deployment.url(3)).await.unwrap();
+    let mut news = pool.subscribe(["news"]).await.unwrap();
+    let mut master = pool.master();
+    for _ in 0..SENT / 100 {
+        let mut pipeline = redis::pipe();
+        for _ in 0..100 {
+            pipeline.publish("news", "x").ignore();
+        }
+        let () = pipeline.query_async(&mut master).await.unwrap();
+    }
+    let () = master.publish("news", "last").await.unwrap();
+
+    let (mut read, mut dropped) = (0, 0);
+    while read + dropped <= SENT {
+        match next(&mut news).await {
+            Delivery::Message(_) => read += 1,
+            Delivery::Gap(Gap::Overrun(number)) => dropped += number,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(read + dropped, SENT + 1);
+    println!("{read} read, {dropped} dropped");
+    pool.shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_channel_that_is_not_permitted_is_an_error_at_once() {
+    let deployment = Deployment::start();
+    let _: redis::Value =
+        deployment.nodes[0].ask(&["ACL", "SETUSER", "reader", "on", ">secret", "~*", "&open", "+@all"]);
+    let url = deployment.url(3).replace("://", "://reader:secret@");
+    let pool = SentinelPool::from_url(&url).await.unwrap();
+
+    let error = pool.subscribe(["closed"]).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("NOPERM") || error.contains("permission"), "{error}");
+    let error = pool.subscribe(Vec::<&str>::new()).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("wrong number of arguments"), "{error}");
+
+    let mut open = pool.subscribe(["open"]).await.unwrap();
+    let () = pool.master().publish("open", "hello").await.unwrap();
+    assert_eq!(next_text(&mut open).await, said("open", "hello"));
+    pool.shutdown(Duration::from_secs(1)).await;
+}
