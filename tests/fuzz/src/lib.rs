@@ -8,6 +8,7 @@
 
 mod configuration;
 mod engine;
+mod files;
 mod hello;
 mod info;
 mod reader;

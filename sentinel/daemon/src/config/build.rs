@@ -3,12 +3,13 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use sentinel_core::types::MasterName;
 
 use super::{
-    Source,
+    Files, Source,
     fault::{Fault, Place, Refusal, Warning},
     model::Config,
     places::Places,
@@ -74,6 +75,8 @@ pub(super) struct Builder {
     pub(super) directory: PathBuf,
     /// Where secrets named in the configuration come from.
     pub(super) environment: fn(&str) -> Option<String>,
+    /// Where the files come from that are named in it.
+    pub(super) files: Arc<dyn Files>,
     /// The lines that name a secret instead of holding it, with the line that holds it.
     pub(super) references: Vec<Reference>,
     /// Where everything was said last.
@@ -94,6 +97,7 @@ impl Builder {
             kept_users: None,
             directory: source.directory.clone(),
             environment: source.environment,
+            files: source.files.clone(),
             references: Vec::new(),
             places: Places::default(),
             faults: Vec::new(),

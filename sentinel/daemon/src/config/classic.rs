@@ -1,8 +1,6 @@
 //! Reading the classic grammar: lines, words, `include`, and what the command line and standard input append.
 
 use std::{
-    fs::File,
-    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,21 +14,8 @@ use super::{
     lexer,
 };
 
-/// No configuration is longer; a device or a log file named by mistake is.
-const MAX_FILE_BYTES: u64 = 64 << 20;
-
 /// How deep includes may be nested.
 const MAX_INCLUDE_DEPTH: usize = 16;
-
-/// Reads a whole file, within reason.
-pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("the file is longer than {} MiB", MAX_FILE_BYTES >> 20)));
-    }
-    Ok(bytes)
-}
 
 /// Feeds the text of the main file, and everything that it includes, to the builder. Returns what came from includes.
 pub(super) fn take_main(builder: &mut Builder, path: &Path, bytes: &[u8]) -> Result<Vec<Directive>, ConfigError> {
@@ -210,7 +195,8 @@ impl<'a> Reader<'a> {
                 self.builder.refuse(directive, Refusal::new(text, "remove one of the include lines"));
                 continue;
             }
-            let bytes = read_file(&path).map_err(|error| ConfigError::Open { path: path.clone(), error })?;
+            let bytes =
+                self.builder.files.read(&path).map_err(|error| ConfigError::Open { path: path.clone(), error })?;
             self.open.push(path.clone());
             let outcome = self.file(&path, &bytes, Origin::Included);
             self.open.pop();
@@ -226,16 +212,10 @@ impl<'a> Reader<'a> {
             return vec![whole];
         }
         let Some(whole) = whole.to_str() else { return Vec::new() };
-        match glob::glob(whole) {
-            Ok(paths) => paths.filter_map(Result::ok).collect(),
-            Err(error) => {
-                self.builder.refuse(
-                    directive,
-                    Refusal::new(error.to_string(), "write a file name, or a pattern with * ? [...]"),
-                );
-                Vec::new()
-            }
-        }
+        self.builder.files.matching(whole).unwrap_or_else(|error| {
+            self.builder.refuse(directive, Refusal::new(error, "write a file name, or a pattern with * ? [...]"));
+            Vec::new()
+        })
     }
 }
 

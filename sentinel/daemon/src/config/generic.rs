@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
 use sentinel_core::types::Secret;
 
 use super::{
+    Files,
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Refusal, system_text},
@@ -96,7 +97,7 @@ impl Builder {
             "logfile" => {
                 server.log.file = path(word);
                 if !word.is_empty() {
-                    log_file_opens(&directory.join(word))?;
+                    log_file_opens(&*self.files, &directory.join(word))?;
                 }
             }
             "syslog-enabled" => server.log.syslog = value::yes_no(word)?,
@@ -104,7 +105,7 @@ impl Builder {
             "syslog-facility" => server.log.syslog_facility = facility(word)?,
             "dir" => {
                 let directory = directory.join(word);
-                directory_opens(&directory)?;
+                directory_opens(&*self.files, &directory)?;
                 server.dir = Some(directory.clone());
                 self.directory = directory;
             }
@@ -316,14 +317,8 @@ fn source_address(word: &str) -> Result<Option<IpAddr>, Refusal> {
 }
 
 /// Whether the log could be written. Unlike the reference nothing is created: reading a configuration has no effects.
-fn log_file_opens(path: &std::path::Path) -> Result<(), Refusal> {
-    let outcome = match std::fs::OpenOptions::new().append(true).open(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            path.parent().map_or(Ok(()), |folder| std::fs::metadata(folder).map(drop))
-        }
-        other => other.map(drop),
-    };
-    outcome.map_err(|error| {
+fn log_file_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refusal> {
+    files.may_append(path).map_err(|error| {
         Refusal::new(
             format!("Can't open the log file: {}", system_text(&error)),
             format!("make {} writable for this user, or write `logfile \"\"` for standard output", path.display()),
@@ -331,11 +326,11 @@ fn log_file_opens(path: &std::path::Path) -> Result<(), Refusal> {
     })
 }
 
-fn directory_opens(path: &std::path::Path) -> Result<(), Refusal> {
+fn directory_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refusal> {
     let remedy = || format!("create {}, or name another directory", path.display());
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => Err(Refusal::new("Not a directory", remedy())),
+    match files.is_directory(path) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Refusal::new("Not a directory", remedy())),
         Err(error) => Err(Refusal::new(system_text(&error), remedy())),
     }
 }

@@ -4,11 +4,11 @@
 //! decide.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
-use super::{ConfigError, Source, Warning, classic, fault::Place, load, redo, state};
+use super::{ConfigError, Files, Source, Warning, fault::Place, load, redo, state};
 
 /// What is appended to the name of a file for the copy of its last good version.
 const SUFFIX: &str = ".last-good";
@@ -47,26 +47,26 @@ pub(super) fn offer(source: &Source, path: &Path, error: ConfigError) -> ConfigE
     };
     let damaged = source.directory.join(damaged);
     // A symbolic link is followed when the copy is made.
-    let damaged = fs::canonicalize(&damaged).unwrap_or(damaged);
+    let damaged = source.files.real_path(&damaged);
     let copy = copy_path(&damaged);
-    let Ok(bytes) = classic::read_file(&copy) else { return error };
-    let main = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let Ok(bytes) = source.files.read(&copy) else { return error };
+    let main = source.files.real_path(path);
     let loads = if damaged == main { load::read(source, path, &bytes).is_ok() } else { state::is_whole(&bytes) };
     if !loads {
         return error;
     }
     ConfigError::WithCopy {
         error: Box::new(error),
-        copy: LastGood { written: written(&copy), path: copy, of: damaged },
+        copy: LastGood { written: written(source.files.modified(&copy)), path: copy, of: damaged },
     }
 }
 
 /// Compares a file with its copy: cut off in the middle of a line, or empty, it is an error; at the end of a line it may
 /// be meant, and is a warning.
-pub(super) fn truncation(path: &Path, bytes: &[u8]) -> Result<Option<Warning>, ConfigError> {
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+pub(super) fn truncation(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<Option<Warning>, ConfigError> {
+    let real = files.real_path(path);
     let copy_path = copy_path(&real);
-    let Ok(copy) = classic::read_file(&copy_path) else { return Ok(None) };
+    let Ok(copy) = files.read(&copy_path) else { return Ok(None) };
     let cut = bytes.len() < copy.len() && copy.starts_with(bytes) && !redo::is_pending(bytes);
     if !cut {
         return Ok(None);
@@ -85,8 +85,7 @@ pub(super) fn truncation(path: &Path, bytes: &[u8]) -> Result<Option<Warning>, C
     }))
 }
 
-fn written(path: &Path) -> String {
-    let time = fs::metadata(path).and_then(|found| found.modified()).ok();
+fn written(time: Option<SystemTime>) -> String {
     let time = time.and_then(|time| jiff::Timestamp::try_from(time).ok());
     time.map_or_else(
         || "an unknown time".to_owned(),

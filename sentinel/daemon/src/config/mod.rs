@@ -4,7 +4,7 @@
 //! a complete [`Config`], warnings about what loads but does not do what it may seem to, and the [`Keep`] that says
 //! where and how [`persist`](crate::persist) writes back what is learnt. Everything that is wrong is reported at once.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 mod build;
 mod classic;
@@ -12,6 +12,7 @@ mod convert;
 mod dangers;
 mod directives;
 mod fault;
+mod files;
 mod generic;
 mod keep;
 pub mod keys;
@@ -31,11 +32,12 @@ mod toml_form;
 mod value;
 mod wanted;
 
-pub(crate) use classic::read_file;
 pub use convert::{ConvertError, Converted, convert};
 pub use dangers::{copied_ids, dangers};
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Place, Warning};
+pub(crate) use files::read_file;
+pub use files::{Disk, Files};
 pub use keep::{Keep, UserLines};
 pub use last_good::{LastGood, copy_path};
 pub use load::{is_toml, load};
@@ -89,6 +91,8 @@ pub struct Source {
     pub directory: PathBuf,
     /// Where secrets named in the configuration (`auth-pass-env`) come from.
     pub environment: fn(&str) -> Option<String>,
+    /// Where all files come from, this one and those that it names.
+    pub files: Arc<dyn Files>,
 }
 
 impl Source {
@@ -101,6 +105,7 @@ impl Source {
             // Without a current directory only absolute paths can be found, and each of the others is reported.
             directory: std::env::current_dir().unwrap_or_default(),
             environment: |name| std::env::var(name).ok(),
+            files: Arc::new(Disk),
         }
     }
 }

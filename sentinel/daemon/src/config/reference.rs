@@ -2,7 +2,6 @@
 
 use super::{
     build::{Builder, Directive},
-    classic,
     fault::{Refusal, system_text},
     generic::not_text,
     keys::{KEYS, Kind},
@@ -61,7 +60,7 @@ impl Builder {
             })?,
             Elsewhere::File => {
                 let path = self.resolve(name);
-                let bytes = classic::read_file(&path).map_err(|error| {
+                let bytes = self.files.read(&path).map_err(|error| {
                     Refusal::new(
                         format!("can't read {}: {}", path.display(), system_text(&error)),
                         "name a file that this user may read and that holds the secret alone",

@@ -13,8 +13,6 @@ use sentinel_core::{
     types::{AddressError, Epoch, Host, HostPort, MasterName, Quorum, Secret, SentinelId},
 };
 
-use crate::scripts::is_executable;
-
 use super::{
     build::{Builder, Directive, Origin},
     directives::did_you_mean,
@@ -435,7 +433,7 @@ impl Builder {
     fn script(&self, path: Option<String>, called: &str) -> Result<Option<String>, Refusal> {
         let Some(path) = path else { return Ok(None) };
         let found: PathBuf = self.resolve(&path);
-        if is_executable(&found) {
+        if self.files.is_executable(&found) {
             Ok(Some(path))
         } else {
             Err(Refusal::new(

@@ -17,7 +17,6 @@ use toml_edit::{Array, InlineTable, Item, Table, Value};
 use super::{
     ConfigError,
     build::{Builder, Directive, Origin},
-    classic,
     fault::{Place, Refusal},
     keep::Base,
     last_good, lexer, redo,
@@ -107,12 +106,12 @@ impl<'de> Deserialize<'de> for Number {
 
 /// Applies a state file. A missing one is the first start.
 pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), ConfigError> {
-    let bytes = match classic::read_file(path) {
+    let bytes = match builder.files.read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ConfigError::Open { path: path.to_owned(), error }),
     };
-    builder.warnings.extend(last_good::truncation(path, &bytes)?);
+    builder.warnings.extend(last_good::truncation(&*builder.files, path, &bytes)?);
     let bytes = redo::meaning(&bytes);
     let text = String::from_utf8_lossy(&bytes);
     if let Err(what) = verify(&text) {

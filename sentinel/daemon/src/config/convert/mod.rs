@@ -11,7 +11,7 @@ use sentinel_core::{
     types::{Epoch, SentinelId},
 };
 
-use super::{Config, ConfigError, Keep, Loaded, Renderer, Source, classic, is_toml, load, redo, state};
+use super::{Config, ConfigError, Keep, Loaded, Renderer, Source, is_toml, load, redo, state};
 use listing::Listing;
 
 mod from_classic;
@@ -54,7 +54,7 @@ pub enum ConvertError {
 /// Converts a configuration to the other form. With `state_file`, what was learnt is to be kept there from now on.
 pub fn convert(source: &Source, state_file: Option<&Path>) -> Result<Converted, ConvertError> {
     let path = source.directory.join(&source.path);
-    let bytes = classic::read_file(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error })?;
+    let bytes = source.files.read(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error })?;
     let bytes = redo::meaning(&bytes);
     let original = load(source)?;
     let to_toml = !is_toml(&path);
