@@ -316,7 +316,11 @@ impl Engine {
             }
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
+                let first_failure = !shared.link.is_up() && shared.link.attempts == 1;
                 self.ctx.link_down(&mut shared.link, fault, &Endpoint::Peer(id.clone()));
+                if let (true, LinkFault::Failed(why)) = (first_failure, fault) {
+                    self.each_user(&id, |watch, id| watch.peer_connection_failed(id, why));
+                }
                 if let Some((command, why)) = sign_in_refusal(fault) {
                     self.note_peer_access(&id, command, Some(why));
                 }

@@ -163,7 +163,11 @@ impl Watch<'_> {
         let endpoint = self.endpoint(id);
         let Some(node) = self.master.nodes.get_mut(&id) else { return };
         let was_up = node.link.is_up();
+        let first_failure = !was_up && node.link.attempts == 1;
         self.ctx.link_down(&mut node.link, fault, &endpoint);
+        if let (true, LinkFault::Failed(why)) = (first_failure, fault) {
+            self.tell_of_failed_connection(&self.master.subject_of(id), &["cmd", "pubsub"], why);
+        }
         self.ctx.timers.disarm(&Timer::Info(self.master.key, id));
         if was_up {
             self.changed();

@@ -257,6 +257,50 @@ fn a_dash_reads_further_directives_from_standard_input() {
 }
 
 #[test]
+fn clients_that_come_and_go_are_told_as_by_the_reference_at_loglevel_verbose() {
+    let mut running = Running::start("loglevel debug\nunixsocket socket", &[]);
+    let connect = |port| TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the port is open");
+
+    // When clients come: one that asks and leaves, one that breaks the protocol, one led here by a browser, one over the socket
+    let mut plain = connect(running.port);
+    let address = plain.local_addr().expect("a connection has two ends");
+    plain.write_all(b"CLIENT SETNAME somebody\r\n").expect("it reads");
+    plain.read_exact(&mut [0; 5]).expect("it answers");
+    drop(plain);
+    let broken = |request: &[u8]| {
+        let mut client = connect(running.port);
+        client.write_all(request).expect("it reads");
+        let mut answer = String::new();
+        let _ = client.read_to_string(&mut answer);
+        answer
+    };
+    assert_eq!(broken(b"*1\r\nAUTH secret\r\n"), "-ERR Protocol error: expected '$', got 'A'\r\n");
+    for _ in 0..3 {
+        assert_eq!(broken(b"POST / HTTP/1.1\r\n"), "");
+    }
+    let socket = running.folder.path().join("socket");
+    drop(std::os::unix::net::UnixStream::connect(&socket).expect("the socket is open"));
+
+    // Then each is told
+    let expected = [
+        format!(" - Accepted {address}\n"),
+        " - Client closed connection id=".to_owned(),
+        format!(" addr={address} laddr=127.0.0.1:{} ", running.port),
+        " - Protocol error (expected '$', got 'A') from client: id=".to_owned(),
+        " # Possible SECURITY ATTACK detected".to_owned(),
+        " - Accepted connection to socket\n".to_owned(),
+        format!(" . Rewritten config file ({}) successfully\n", running.folder.path().join("s.conf").display()),
+    ];
+    running.wait_for("a line about each client", |running| {
+        let log = running.log();
+        expected.iter().all(|line| log.contains(line)) && log.matches("Client closed connection").count() >= 2
+    });
+    let log = running.log();
+    assert_eq!(log.matches("SECURITY ATTACK").count(), 1, "as seldom as the reference tells it: {log}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[test]
 fn the_log_can_be_json() {
     let mut running = Running::start("sentinel monitor m 127.0.0.1 1 1", &["--log-format", "json"]);
     running.wait_for("the first master in the log", |running| running.log().contains("+monitor"));

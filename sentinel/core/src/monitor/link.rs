@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     context::Context,
-    events::Level,
+    events::{Level, Subject},
     input::LinkFault,
     output::{Message, Target, TargetKind},
     settings::{GlobalSettings, MasterSettings},
@@ -12,6 +12,7 @@ use crate::{
     time::Instant,
     timer::{Endpoint, Timer},
     types::{HostPort, SentinelId},
+    watch::Watch,
 };
 
 /// First pause between two attempts to connect; doubled up to [`Timing::reconnect_period`].
@@ -204,6 +205,25 @@ impl Context {
             link.vitals.set_ping_sent(Some(now));
         }
         self.check_silence(link, endpoint);
+    }
+}
+
+impl Watch<'_> {
+    /// Says in the reference's words that an instance cannot be connected to. The reference does so for each of its
+    /// two connections and with every attempt, a second apart; here attempts are many, and only the first is told of.
+    pub(crate) fn tell_of_failed_connection(&mut self, subject: &Subject, links: &[&str], why: &str) {
+        let name = self.master.name.clone();
+        for link in links {
+            self.ctx.notice(Level::Debug, Some(&name), format!("-{link}-link-reconnection {subject} #{why}"));
+        }
+    }
+
+    /// The same of another Sentinel.
+    pub(crate) fn peer_connection_failed(&mut self, id: &SentinelId, why: &str) {
+        if let Some(peer) = self.master.peers.get(id) {
+            let subject = self.master.subject_of_peer(id, &peer.addr);
+            self.tell_of_failed_connection(&subject, &["cmd"], why);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use super::{connection::Transport, handshake::HANDSHAKE_TIMEOUT, inbox::Outbox, link, resolve::Resolver};
 use crate::{
+    config::system_text,
     descriptors::{self, Purpose},
     tls,
 };
@@ -128,8 +129,10 @@ const ENOBUFS: i32 = 105;
 fn refused_or_failed(error: &io::Error) -> LinkFault {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => LinkFault::Refused,
-        io::ErrorKind::OutOfMemory => LinkFault::Exhausted(error.to_string()),
-        _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS)) => LinkFault::Exhausted(error.to_string()),
-        _ => LinkFault::Failed(error.to_string()),
+        io::ErrorKind::OutOfMemory => LinkFault::Exhausted(system_text(error)),
+        _ if matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS)) => {
+            LinkFault::Exhausted(system_text(error))
+        }
+        _ => LinkFault::Failed(system_text(error)),
     }
 }

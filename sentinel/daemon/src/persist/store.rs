@@ -175,6 +175,7 @@ impl<D: Disk> Store<D> {
             };
             match outcome {
                 Ok(true) => {
+                    tracing::trace!("Rewritten config file ({}) successfully", target.display());
                     self.durable = Some(bytes);
                     return Ok(());
                 }

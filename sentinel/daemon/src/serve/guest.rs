@@ -25,6 +25,16 @@ impl fmt::Display for Address {
     }
 }
 
+/// Who came, as the log names them.
+impl fmt::Display for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Guest::Plain(_, peer) | Guest::Encrypted(_, peer, _) => write!(f, "{}:{}", peer.ip(), peer.port()),
+            Guest::Local(_, path) => write!(f, "connection to {path}"),
+        }
+    }
+}
+
 /// A door in use by the runtime.
 pub(super) enum Entrance {
     Plain(TcpListener),

@@ -125,6 +125,23 @@ pub(crate) struct Server {
     room: Cell<BytesMut>,
     /// Where answers are put, lent in the same way until they are sent.
     answers: Cell<BytesMut>,
+    /// When an attack was last told of.
+    attack_told: Cell<Option<tokio::time::Instant>>,
+}
+
+impl Server {
+    /// Says that a browser was led to talk to this port; as often as the reference does, since everybody can cause it.
+    fn warn_of_attack(&self, peer: &Address, now: tokio::time::Instant) {
+        if self.attack_told.get().is_some_and(|at| now.duration_since(at) < ATTACKS_TOLD_EVERY) {
+            return;
+        }
+        self.attack_told.set(Some(now));
+        tracing::warn!(
+            client = %peer,
+            "Possible SECURITY ATTACK detected: a request from {peer} begins as HTTP does (POST or Host:), as browsers can \
+             be made to send it. Connection aborted."
+        );
+    }
 }
 
 /// Accepts connections and serves them until SHUTDOWN, or until `stop` is ready.
@@ -161,6 +178,7 @@ pub async fn run(
         shutdown: Notify::new(),
         room: Cell::default(),
         answers: Cell::default(),
+        attack_told: Cell::default(),
     });
     let entrances = listeners.into_doors().into_iter().map(Entrance::open).collect::<io::Result<Vec<_>>>()?;
     let tasks = tokio::task::LocalSet::new();
@@ -208,6 +226,7 @@ async fn accept(server: Rc<Server>, entrance: Entrance) {
 }
 
 fn welcome(server: &Rc<Server>, guest: Guest) {
+    tracing::debug!("Accepted {guest}");
     let prepared = guest.tcp().map_or(Ok(()), |stream| listener::prepare(stream, server.settings.tcp_keepalive));
     let (Ok(()), Ok((ends, descriptor))) = (&prepared, guest.ends()) else {
         tracing::debug!(?prepared, "a client was gone before it was served");
@@ -274,6 +293,9 @@ fn is_protected_from(peer: &Address, settings: &config::Server, users: &Users) -
     };
     settings.protected_mode && users.is_open() && !is_near
 }
+
+/// The reference's pause between two such warnings.
+const ATTACKS_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 const TOO_MANY: &str = "ERR max number of clients reached";
 

@@ -23,6 +23,7 @@ use super::{
     command::{self, Answer, Request},
     table::{Client as ClientVerb, Verb},
 };
+use crate::config::system_text;
 
 /// Requests are not read while so many bytes wait to be sent: a client that asks without reading is slowed down by
 /// its own socket. The reference lets its answers pile up without bound.
@@ -47,6 +48,7 @@ where
         waiting: None,
         flushed: true,
         ending: None,
+        left: false,
         timer: None,
     };
     let outcome = poll_fn(|cx| session.poll(cx, &mut stream)).await;
@@ -55,8 +57,13 @@ where
         (Some(Cut::TooFarBehind), _) => {
             tracing::warn!(client = %client.line(), "closed a client that does not read what it is sent");
         }
-        (Some(Cut::Killed), _) | (None, Ok(())) => {}
-        (None, Err(error)) => tracing::debug!(client = %client.peer, %error, "lost a client"),
+        // Told by who ended it, if by anybody; the reference says no more of them either.
+        (Some(Cut::Killed), _) | (None, Ok(Ended::ByServer)) => {}
+        (None, Ok(Ended::Idle)) => tracing::debug!(client = %client.peer, "Closing idle client"),
+        (None, Ok(Ended::ByClient)) => tracing::debug!("Client closed connection {}", client.line()),
+        (None, Err(error)) => {
+            tracing::debug!(client = %client.line(), "Lost the connection to a client: {}", system_text(&error));
+        }
     }
 }
 
@@ -79,6 +86,8 @@ struct Session<'a> {
     flushed: bool,
     /// Nothing more is read; what is to be sent is sent, if the client takes it by then.
     ending: Option<Instant>,
+    /// Whether the client has closed its side.
+    left: bool,
     /// Set for the next deadline or for an earlier one, which then is looked at again.
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -88,7 +97,7 @@ impl Session<'_> {
     ///
     /// Written by hand instead of awaiting one of several things: there is nothing to set up and to tear down again with
     /// each request.
-    fn poll<S>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<()>>
+    fn poll<S>(&mut self, cx: &mut Context<'_>, stream: &mut S) -> Poll<io::Result<Ended>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -102,7 +111,7 @@ impl Session<'_> {
             }
             let to_send = self.poll_send(cx, stream, now)?;
             if self.client.was_cut().is_some() || (self.ending.is_some() && to_send == 0) {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Ok(if self.left { Ended::ByClient } else { Ended::ByServer }));
             }
             match stopped {
                 Stopped::TurnIsOver => {
@@ -115,6 +124,7 @@ impl Session<'_> {
                 Stopped::NeedsMore => match self.poll_read(cx, stream)? {
                     // It may have shut down its side only, and still want the answers.
                     Poll::Ready(0) => {
+                        self.left = true;
                         self.end(now);
                         continue;
                     }
@@ -126,8 +136,8 @@ impl Session<'_> {
                 },
             }
             ready!(self.poll_deadline(cx));
-            if self.is_over() {
-                return Poll::Ready(Ok(()));
+            if let Some(ended) = self.is_over() {
+                return Poll::Ready(Ok(ended));
             }
         }
     }
@@ -202,17 +212,13 @@ impl Session<'_> {
     }
 
     /// Whether a deadline has passed that ends it.
-    fn is_over(&self) -> bool {
+    fn is_over(&self) -> Option<Ended> {
         let now = Instant::now();
         self.client.check_limit();
         if self.ending.is_some_and(|deadline| deadline <= now) {
-            return true;
+            return Some(if self.left { Ended::ByClient } else { Ended::ByServer });
         }
-        let idle = self.idle_deadline().is_some_and(|deadline| deadline <= now);
-        if idle {
-            tracing::debug!(client = %self.client.peer, "closed an idle client");
-        }
-        idle
+        self.idle_deadline().is_some_and(|deadline| deadline <= now).then_some(Ended::Idle)
     }
 
     /// Executes what has arrived, until something has to be waited for.
@@ -244,9 +250,11 @@ impl Session<'_> {
                 Err(error) => {
                     if let Some(reply) = error.reply() {
                         self.server.stats.errors.add(1);
+                        // Without a sample of what it sent, as the reference adds: passwords could be in it.
+                        tracing::debug!("Protocol error ({error}) from client: {}", self.client.line());
                         self.client.send(&reply);
                     } else {
-                        tracing::warn!(client = %self.client.peer, "{error}; the connection is closed");
+                        self.server.warn_of_attack(&self.client.peer, now);
                     }
                     self.end(now);
                 }
@@ -333,6 +341,17 @@ impl Session<'_> {
         let (active, subscriber) = self.client.read(|state| (state.active, State::subscriptions(state) > 0));
         if subscriber || self.waiting.is_some() { None } else { active.checked_add(timeout) }
     }
+}
+
+/// Who has ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The client, by closing it.
+    ByClient,
+    /// This process, at the client's request or for breaking the protocol.
+    ByServer,
+    /// The client has been silent for `timeout`.
+    Idle,
 }
 
 /// Why no more requests are executed for now.
