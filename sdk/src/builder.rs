@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::config::{Config, Credentials, Timeouts};
 use crate::error::{ConfigError, Error};
 use crate::pool::SentinelPool;
+use crate::replica::{Balance, ReadPreference};
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -162,6 +163,25 @@ impl Builder {
     /// How long after a switch answers of the old master to commands that were sent before are still taken. Default 100 ms.
     pub fn in_flight_grace(mut self, grace: Duration) -> Self {
         self.config.in_flight_grace = grace;
+        self
+    }
+
+    /// Where reads of [`SentinelPool::replica`] go when no replica can be read from. Default: to the master.
+    pub fn read_preference(mut self, preference: ReadPreference) -> Self {
+        self.config.read_preference = preference;
+        self
+    }
+
+    /// How reads are shared among the replicas. Default: [`Balance::LeastInFlight`].
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.config.balance = balance;
+        self
+    }
+
+    /// A replica that is more bytes of the replication stream behind the master is not read from. It is looked at as often as
+    /// Sentinels are pinged. Default: no limit.
+    pub fn max_lag(mut self, bytes: u64) -> Self {
+        self.config.max_lag = Some(bytes);
         self
     }
 

@@ -9,6 +9,7 @@ use redis::{ProtocolVersion, RedisConnectionInfo};
 use crate::address::Address;
 use crate::dial::Access;
 use crate::error::ConfigError;
+use crate::replica::{Balance, ReadPreference};
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -94,6 +95,10 @@ pub(crate) struct Config {
     pub(crate) max_waiters: usize,
     pub(crate) timeouts_in_a_row: u32,
     pub(crate) in_flight_grace: Duration,
+    pub(crate) read_preference: ReadPreference,
+    pub(crate) balance: Balance,
+    /// In bytes of the replication stream.
+    pub(crate) max_lag: Option<u64>,
 }
 
 impl Default for Config {
@@ -119,6 +124,9 @@ impl Default for Config {
             max_waiters: 10_000,
             timeouts_in_a_row: 3,
             in_flight_grace: Duration::from_millis(100),
+            read_preference: ReadPreference::default(),
+            balance: Balance::default(),
+            max_lag: None,
         }
     }
 }

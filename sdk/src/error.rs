@@ -77,6 +77,16 @@ pub enum Error {
         /// The last trouble with each Sentinel and with the nodes they named.
         causes: String,
     },
+    /// No replica could be read from within the time allowed, and the master was not to be. The command was not sent.
+    #[error("no replica of `{master}` to read from within {waited:?}: {causes}")]
+    NoReplica {
+        /// The name of the master, as the Sentinels know it.
+        master: Arc<str>,
+        /// How long it was waited for.
+        waited: Duration,
+        /// The last trouble with each replica.
+        causes: String,
+    },
     /// The connection belongs to a master that was replaced.
     #[error(transparent)]
     Switched(#[from] Switched),
@@ -149,7 +159,10 @@ impl Error {
 
     fn io_kind(&self) -> io::ErrorKind {
         match self {
-            Self::NoMaster { .. } | Self::PoolExhausted { .. } | Self::TooManyWaiters { .. } => io::ErrorKind::TimedOut,
+            Self::NoMaster { .. }
+            | Self::NoReplica { .. }
+            | Self::PoolExhausted { .. }
+            | Self::TooManyWaiters { .. } => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
             Self::NotShareable { .. } => io::ErrorKind::Unsupported,

@@ -55,6 +55,18 @@ pub enum Event {
         /// What happened.
         reason: String,
     },
+    /// A replica is read from.
+    ReplicaFound {
+        /// Where it listens.
+        address: Address,
+    },
+    /// A replica is not read from any more, before it has proved itself again.
+    ReplicaLost {
+        /// Where it listens.
+        address: Address,
+        /// What happened.
+        reason: String,
+    },
     /// A node was named the master and did not answer as one; the pool did not move.
     CandidateRejected {
         /// The node.

@@ -19,6 +19,10 @@
 //! let () = master.set("greeting", "hello").await?;
 //! let visits: u64 = master.incr("visits", 1).await?;
 //!
+//! // The same for reads from replicas, which may be a moment behind.
+//! let mut replica = pool.replica();
+//! let seen: Option<String> = replica.get("greeting").await?;
+//!
 //! // A connection of one's own, for WATCH and MULTI, blocking commands and big replies.
 //! let mut connection = pool.get().await?;
 //! let job: Option<(String, String)> = connection.blpop("jobs", 1.0).await?;
@@ -73,7 +77,9 @@ mod follow;
 mod generation;
 mod master;
 mod pool;
+mod replica;
 mod reply;
+mod request;
 mod retry;
 mod role;
 mod sentinel;
@@ -97,6 +103,7 @@ pub use event::{Event, Events};
 pub use exclusive::ExclusiveConnection;
 pub use master::Master;
 pub use pool::SentinelPool;
+pub use replica::{Balance, ReadPreference, Replica};
 pub use retry::RetryPolicy;
 pub use subscription::{Delivery, Gap, Subscription};
 #[cfg(feature = "tls")]

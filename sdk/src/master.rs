@@ -3,14 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::ConnectionLike;
 use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
 use tokio::time::{Instant, sleep};
 
-use crate::command::{self, Blocking};
 use crate::error::Error;
 use crate::generation::MasterLink;
-use crate::reply::{Verdict, judge, judge_pipeline};
+use crate::reply::Verdict;
+use crate::request::{Many, One, Request};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 use crate::silence::attend;
@@ -42,7 +42,7 @@ impl Master {
         Self { owner: self.owner.clone(), idempotent: true }
     }
 
-    async fn run<R: Request>(&self, request: R) -> RedisResult<R::Answer> {
+    pub(crate) async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         let _user = shared.enter()?;
         shared.counters.commands.add_one();
@@ -62,7 +62,7 @@ impl Master {
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
-            let answer = send(shared, &link, &request).await;
+            let answer = send(shared, &link, request).await;
             let answer = match request.judge(&answer) {
                 Verdict::Answered => {
                     link.answered();
@@ -140,86 +140,9 @@ async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> Re
     })
 }
 
-/// One command or one pipeline.
-trait Request {
-    type Answer;
-
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Self::Answer>;
-    fn judge(&self, answer: &RedisResult<Self::Answer>) -> Verdict;
-    fn reads_only(&self) -> bool;
-    fn name(&self) -> String;
-    fn check_shareable(&self) -> Result<(), Error>;
-}
-
-struct One<'a>(&'a Cmd);
-
-impl Request for One<'_> {
-    type Answer = Value;
-
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        connection.req_packed_command(self.0).await
-    }
-
-    fn judge(&self, answer: &RedisResult<Value>) -> Verdict {
-        judge(answer)
-    }
-
-    fn reads_only(&self) -> bool {
-        command::nature(self.0).idempotent
-    }
-
-    fn name(&self) -> String {
-        command::name(self.0)
-    }
-
-    fn check_shareable(&self) -> Result<(), Error> {
-        check_shareable(self.0, true)
-    }
-}
-
-struct Many<'a> {
-    pipeline: &'a Pipeline,
-    offset: usize,
-    count: usize,
-}
-
-impl Request for Many<'_> {
-    type Answer = Vec<Value>;
-
-    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
-        connection.req_packed_commands(self.pipeline, self.offset, self.count).await
-    }
-
-    fn judge(&self, answers: &RedisResult<Vec<Value>>) -> Verdict {
-        judge_pipeline(self.pipeline, answers)
-    }
-
-    fn reads_only(&self) -> bool {
-        self.pipeline.cmd_iter().all(|command| command::nature(command).idempotent)
-    }
-
-    fn name(&self) -> String {
-        command::pipeline_name(self.pipeline)
-    }
-
-    fn check_shareable(&self) -> Result<(), Error> {
-        // Inside MULTI nothing blocks.
-        let may_block = !self.pipeline.is_transaction();
-        self.pipeline.cmd_iter().try_for_each(|command| check_shareable(command, may_block))
-    }
-}
-
-fn check_shareable(command: &Cmd, may_block: bool) -> Result<(), Error> {
-    let nature = command::nature(command);
-    if nature.session || (may_block && nature.blocking != Blocking::No) {
-        return Err(Error::NotShareable { command: command::name(command) });
-    }
-    Ok(())
-}
-
 impl ConnectionLike for Master {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.run(One(cmd)))
+        Box::pin(async move { self.run(&One(cmd)).await })
     }
 
     fn req_packed_commands<'a>(
@@ -228,7 +151,7 @@ impl ConnectionLike for Master {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(self.run(Many { pipeline, offset, count }))
+        Box::pin(async move { self.run(&Many { pipeline, offset, count }).await })
     }
 
     fn get_db(&self) -> i64 {

@@ -15,6 +15,7 @@ use crate::event::Events;
 use crate::exclusive::ExclusiveConnection;
 use crate::follow::Follower;
 use crate::master::Master;
+use crate::replica::Replica;
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 use crate::subscription::{self, Subscription, Topics};
@@ -80,6 +81,13 @@ impl SentinelPool {
     /// A handle for commands to the current master, whichever that is when a command is sent.
     pub fn master(&self) -> Master {
         Master::new(self.owner.clone())
+    }
+
+    /// A handle for reads from the replicas that are up and linked to the master; what was written a moment before may be missing there.
+    ///
+    /// The first call has the Sentinels asked for the replicas, and a connection opened to each.
+    pub fn replica(&self) -> Replica {
+        Replica::new(self.owner.clone())
     }
 
     /// An exclusive connection to the current master, its role verified when it was opened.

@@ -1,41 +1,71 @@
-//! Is the node at the other end of this very connection a master?
+//! What is the node at the other end of this very connection?
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisError, ServerErrorKind, Value};
 
-use crate::fields::{brief, field, text};
+use crate::fields::{brief, field, number, text};
 
 /// Names the connection and asks for the role, in one round trip.
 ///
 /// `Err` says what the node is instead, or why it did not answer. The caller sets the deadline.
 pub(crate) async fn is_master(connection: &mut MultiplexedConnection, client_name: Option<&str>) -> Result<(), String> {
+    match role(connection, client_name).await? {
+        Value::Array(parts) => judge(parts.first().and_then(text)),
+        Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => {
+            judge(Some(&by_greeting(connection).await?))
+        }
+        other => Err(brief(&other)),
+    }
+}
+
+/// The same for a replica that is linked to its master: how far it has come, where it may be asked.
+pub(crate) async fn synced_replica(
+    connection: &mut MultiplexedConnection,
+    client_name: Option<&str>,
+) -> Result<Option<u64>, String> {
+    match role(connection, client_name).await? {
+        Value::Array(parts) => judge_replica(&parts),
+        // Whether it is linked, the Sentinels know.
+        Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => {
+            match by_greeting(connection).await?.as_str() {
+                "slave" | "replica" => Ok(None),
+                role => Err(format!("it is a {role}")),
+            }
+        }
+        other => Err(brief(&other)),
+    }
+}
+
+/// How far a master has come, as its answer to ROLE tells.
+pub(crate) fn offset_of_master(answer: &Value) -> Option<u64> {
+    let Value::Array(parts) = answer else { return None };
+    judge(parts.first().and_then(text)).ok()?;
+    parts.get(1).and_then(number)
+}
+
+async fn role(connection: &mut MultiplexedConnection, client_name: Option<&str>) -> Result<Value, String> {
     let mut questions = redis::pipe();
     if let Some(name) = client_name {
         questions.cmd("CLIENT").arg("SETNAME").arg(name);
     }
     questions.cmd("ROLE");
-    let answers = connection
+    let mut answers = connection
         .req_packed_commands(&questions, 0, questions.len())
         .await
         .map_err(|error| format!("no answer to ROLE: {error}"))?;
     // A refused name is not worth a master: only the last answer counts.
-    let role = answers.last().ok_or("no answer to ROLE")?;
-    match role {
-        Value::Array(parts) => judge(parts.first().and_then(text)),
-        Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => by_greeting(connection).await,
-        other => Err(brief(other)),
-    }
+    answers.pop().ok_or_else(|| "no answer to ROLE".to_owned())
 }
 
 /// ROLE is in the category @dangerous, which many applications may not use. HELLO without arguments changes nothing,
 /// is allowed to everybody, and names the role too (Redis 6 and later).
-async fn by_greeting(connection: &mut MultiplexedConnection) -> Result<(), String> {
+async fn by_greeting(connection: &mut MultiplexedConnection) -> Result<String, String> {
     let greeting = connection
         .req_packed_command(&redis::cmd("HELLO"))
         .await
         .map_err(|error: RedisError| format!("no answer to HELLO: {error}"))?;
-    match field(&greeting, "role") {
-        Some(role) => judge(text(role)),
+    match field(&greeting, "role").and_then(text) {
+        Some(role) => Ok(role.to_owned()),
         None => Err(format!("ROLE is not permitted, and HELLO brings {}", brief(&greeting))),
     }
 }
@@ -44,6 +74,15 @@ fn judge(role: Option<&str>) -> Result<(), String> {
     match role {
         Some("master" | "primary") => Ok(()),
         Some(role @ ("slave" | "replica" | "sentinel")) => Err(format!("it is a {role}")),
+        _ => Err("ROLE brought nonsense".to_owned()),
+    }
+}
+
+fn judge_replica(parts: &[Value]) -> Result<Option<u64>, String> {
+    match (parts.first().and_then(text), parts.get(3).and_then(text)) {
+        (Some("slave" | "replica"), Some("connected")) => Ok(parts.get(4).and_then(number)),
+        (Some("slave" | "replica"), Some(state)) => Err(format!("its link to the master is in state `{state}`")),
+        (Some(role @ ("master" | "primary" | "sentinel")), _) => Err(format!("it is a {role}")),
         _ => Err("ROLE brought nonsense".to_owned()),
     }
 }

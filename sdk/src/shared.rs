@@ -17,6 +17,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
+use crate::replica::Readers;
 use crate::topology::Topology;
 
 /// Events a slow reader may fall behind.
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) changed: watch::Sender<()>,
     pub(crate) topology: watch::Sender<Arc<Topology>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) readers: Readers,
     /// Tells the follower that the link is doubted or should be looked at.
     pub(crate) doubt: Notify,
     /// The last trouble with each Sentinel and node, for messages.
@@ -68,6 +70,7 @@ impl Shared {
             changed: watch::Sender::new(()),
             topology: watch::Sender::new(Arc::new(topology)),
             events: broadcast::Sender::new(EVENTS_KEPT),
+            readers: Readers::default(),
             doubt: Notify::new(),
             troubles: Mutex::default(),
             closing: CancellationToken::new(),
@@ -166,6 +169,10 @@ impl Shared {
             waited,
             causes: if causes.is_empty() { "no sentinel has answered yet".to_owned() } else { causes },
         }
+    }
+
+    pub(crate) fn no_replica(&self, waited: Duration) -> Error {
+        Error::NoReplica { master: self.config.master.clone(), waited, causes: self.readers.causes() }
     }
 
     pub(crate) fn emit(&self, event: Event) {

@@ -13,6 +13,9 @@ pub struct Topology {
     pub name: Arc<str>,
     /// The master the pool follows; `None` until the first one was verified.
     pub master: Option<Address>,
+    /// The replicas of that master that are up and linked to it, as the Sentinels see it; empty unless somebody reads from
+    /// replicas ([`SentinelPool::replica`](crate::SentinelPool::replica)).
+    pub replicas: Arc<[Address]>,
     /// Whether that master answered `ROLE` as one on the connection that is in use. While it is `false`, commands wait.
     pub verified: bool,
     /// The highest configuration epoch that an accepted master was named with.
@@ -44,6 +47,7 @@ impl Topology {
             .map(|address| SentinelState { address: address.clone(), seed: true, connected: false })
             .collect();
         sentinels.sort_by(|a, b| a.address.cmp(&b.address));
-        Self { name, master: None, verified: false, config_epoch: 0, generation: 0, since: None, sentinels }
+        let replicas = Arc::default();
+        Self { name, master: None, replicas, verified: false, config_epoch: 0, generation: 0, since: None, sentinels }
     }
 }

@@ -57,6 +57,8 @@ async fn no_task_and_no_socket_outlives_the_pool() {
     drop(idle);
     let mut events = pool.events();
     let mut news = pool.subscribe(["news"]).await.unwrap();
+    let mut replica = pool.replica();
+    let _: Option<u8> = replica.get("k").await.unwrap();
     assert!(tasks() > alive && open_files().len() > sockets.len());
     let began = Instant::now();
     pool.shutdown(Duration::from_millis(200)).await;
@@ -75,7 +77,7 @@ async fn no_task_and_no_socket_outlives_the_pool() {
     while events.next().await.is_some() {}
     while news.next().await.is_some() {}
     assert!(!pool.topology().borrow().verified);
-    drop((pool, master, held, events, news));
+    drop((pool, master, held, events, news, replica));
 
     // A command under way is waited for.
     let pool = SentinelPool::from_url(&url).await.unwrap();

@@ -20,6 +20,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::bench::Bench;
 use self::choose::{Candidate, Known, Voice, agreed_epoch, choose, older_agreement};
 use self::roster::Roster;
+use crate::address::Address;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
@@ -35,6 +36,9 @@ const GATHER: Duration = Duration::from_millis(100);
 const FASTEST_QUESTIONS: Duration = Duration::from_millis(30);
 /// ...and, in an outage that lasts, this often; also while no Sentinel can be reached, though the master can.
 const SLOWEST_QUESTIONS: Duration = Duration::from_secs(1);
+/// While replicas are missed that somebody would read from, the Sentinels are asked this often at first, and ever more rarely, down to
+/// the refresh interval.
+const FASTEST_REPLICA_QUESTIONS: Duration = Duration::from_millis(250);
 /// While no master is at hand, a rejected candidate is tried again at least this often; while one is, as rarely as the refresh interval.
 const LONGEST_BENCH: Duration = Duration::from_millis(100);
 /// An older configuration is believed only after a majority named it for this long without a master being at hand.
@@ -66,6 +70,8 @@ pub(crate) struct Follower {
     /// Since when no verified master is at hand.
     missing_since: Option<Instant>,
     next_question: Instant,
+    /// Since when replicas are missed that somebody would read from.
+    replicas_missed_since: Option<Instant>,
     /// When to look at the candidates again although nothing new was heard.
     next_look: Option<Instant>,
 }
@@ -88,6 +94,7 @@ impl Follower {
             bench: Bench::default(),
             missing_since: Some(now),
             next_question: now + FASTEST_QUESTIONS,
+            replicas_missed_since: None,
             next_look: None,
         }
     }
@@ -127,9 +134,22 @@ impl Follower {
         if !self.roster.is_connected() {
             self.next_question = self.next_question.min(Instant::now() + self.pace());
         }
+        self.look_for_replicas();
         self.note_troubles();
         self.consider();
         self.publish();
+    }
+
+    /// While replicas are missed, the Sentinels are asked more often: what they see of them is never pushed.
+    fn look_for_replicas(&mut self) {
+        let lacking = self.shared.readers.wanted.load(Ordering::Acquire)
+            && self.generation.as_ref().is_some_and(|generation| self.roster.lacks_replicas(&generation.address));
+        if !lacking {
+            self.replicas_missed_since = None;
+        } else if self.replicas_missed_since.is_none() {
+            self.replicas_missed_since = Some(Instant::now());
+            self.next_question = self.next_question.min(Instant::now() + self.pace());
+        }
     }
 
     /// Dials the best candidate, if there is one to move to.
@@ -269,6 +289,8 @@ impl Follower {
         });
         // Whoever waits is woken last: by then the snapshot and the event are there.
         self.shared.changed.send_replace(());
+        self.replicas_missed_since = None;
+        self.look_for_replicas();
         self.next_question = Instant::now() + self.pace();
     }
 
@@ -376,7 +398,13 @@ impl Follower {
         match self.missing_since {
             // No switch can be pushed.
             None if !self.roster.is_connected() => shortened(SLOWEST_QUESTIONS, 0.3),
-            None => shortened(self.shared.config.refresh, 0.2),
+            None => {
+                let refresh = self.shared.config.refresh;
+                let pace = self
+                    .replicas_missed_since
+                    .map_or(refresh, |since| (since.elapsed() / 5).max(FASTEST_REPLICA_QUESTIONS).min(refresh));
+                shortened(pace, 0.2)
+            }
             Some(since) => {
                 let pace = (since.elapsed() / 20).clamp(FASTEST_QUESTIONS, SLOWEST_QUESTIONS);
                 shortened(pace, 0.3)
@@ -395,15 +423,26 @@ impl Follower {
     }
 
     fn publish(&self) {
+        let master = self.generation.as_ref().map(|generation| &generation.address);
+        let replicas: Arc<[Address]> =
+            master.map(|master| self.roster.readable_replicas(master)).unwrap_or_default().into();
         let topology = Topology {
             name: self.shared.config.master.clone(),
-            master: self.generation.as_ref().map(|generation| generation.address.clone()),
+            master: master.cloned(),
+            replicas: Arc::clone(&replicas),
             verified: self.healthy(),
             config_epoch: self.known.as_ref().map_or(0, |known| known.epoch),
             generation: self.generation.as_ref().map_or(0, |generation| generation.number),
             since: self.since,
             sentinels: self.roster.states(),
         };
+        self.shared.readers.listed.send_if_modified(|current| {
+            let changed = **current != *replicas;
+            if changed {
+                *current = replicas;
+            }
+            changed
+        });
         self.shared.topology.send_if_modified(|current| {
             let changed = **current != topology;
             if changed {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::choose::Voice;
 use crate::address::Address;
 use crate::event::Event;
+use crate::replica::MOST_REPLICAS;
 use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
 use crate::shared::Shared;
 use crate::topology::SentinelState;
@@ -82,6 +83,25 @@ impl Roster {
         self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
     }
 
+    /// The replicas of this master that are up and linked, as at least half of the Sentinels see it that name it.
+    pub(super) fn readable_replicas(&self, master: &Address) -> Vec<Address> {
+        let views: Vec<_> = self.views.values().filter(|view| view.master == *master).collect();
+        let mut said: BTreeMap<&Address, usize> = BTreeMap::new();
+        for replica in views.iter().flat_map(|view| &view.replicas) {
+            *said.entry(&replica.address).or_default() += usize::from(replica.readable);
+        }
+        let readable =
+            |(address, count): &(&Address, usize)| *count * 2 >= views.len() && *count > 0 && *address != master;
+        said.into_iter().filter(readable).map(|(address, _)| address.clone()).take(MOST_REPLICAS).collect()
+    }
+
+    /// Whether more replicas of this master could be read from than can be now: some are not up or not linked, or none is known.
+    pub(super) fn lacks_replicas(&self, master: &Address) -> bool {
+        let mut said =
+            self.views.values().filter(|view| view.master == *master).flat_map(|view| &view.replicas).peekable();
+        said.peek().is_none() || said.any(|replica| !replica.readable)
+    }
+
     /// Whether a link to any Sentinel stands.
     pub(super) fn is_connected(&self) -> bool {
         self.sentinels.values().any(|sentinel| sentinel.connected)
@@ -127,6 +147,7 @@ impl Roster {
             address.clone(),
             self.shared.config.clone(),
             self.shared.dialer.clone(),
+            self.shared.readers.wanted.clone(),
             ask.clone(),
             stop.clone(),
             self.reporter.clone(),

@@ -4,6 +4,7 @@
 //! and is asked instead of pinged.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
@@ -33,12 +34,13 @@ pub(crate) async fn watch(
     sentinel: Address,
     config: Arc<Config>,
     dialer: Dialer,
+    replicas: Arc<AtomicBool>,
     ask_now: Arc<Notify>,
     stop: CancellationToken,
     reports: mpsc::Sender<Report>,
 ) {
-    let watch =
-        Watch { sentinel, config, dialer, ask_now, pushed: Arc::new(Notify::new()), stop: stop.clone(), reports };
+    let pushed = Arc::new(Notify::new());
+    let watch = Watch { sentinel, config, dialer, replicas, ask_now, pushed, stop: stop.clone(), reports };
     // Dropping the future at any of its waits is safe: it owns its connection and nothing else.
     tokio::select! {
         () = stop.cancelled() => {}
@@ -56,6 +58,8 @@ struct Watch {
     sentinel: Address,
     config: Arc<Config>,
     dialer: Dialer,
+    /// Whether the replicas are asked for.
+    replicas: Arc<AtomicBool>,
     ask_now: Arc<Notify>,
     /// Raised by each `+switch-master` of our master; several before the next question are one.
     pushed: Arc<Notify>,
@@ -119,7 +123,8 @@ impl Watch {
     async fn question(&self, connection: &mut MultiplexedConnection) -> Result<(), String> {
         let counters = &self.dialer.counters;
         counters.questions.add_one();
-        let news = match ask(connection, &self.config.master, self.config.timeouts.question).await {
+        let replicas = self.replicas.load(Ordering::Acquire);
+        let news = match ask(connection, &self.config.master, replicas, self.config.timeouts.question).await {
             Ok(view) => News::Answered(view),
             Err(failure) => {
                 counters.questions_failed.add_one();

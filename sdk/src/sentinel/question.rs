@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use crate::address::Address;
 use crate::fields::{brief, field, number, text};
+use crate::replica::MOST_REPLICAS;
 
 /// More Sentinels than this are not learnt from one answer: no deployment has as many, and nonsense must not grow the pool.
 const MOST_PEERS: usize = 64;
@@ -23,6 +24,16 @@ pub(crate) struct View {
     pub(crate) peers: Vec<Peer>,
     /// The Sentinel's own id, where it has one to tell.
     pub(crate) id: Option<String>,
+    /// The replicas, if they were asked for.
+    pub(crate) replicas: Vec<Replica>,
+}
+
+/// A replica, as one Sentinel sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Replica {
+    pub(crate) address: Address,
+    /// It is up, and linked to the master.
+    pub(crate) readable: bool,
 }
 
 /// Another Sentinel.
@@ -41,13 +52,14 @@ pub(crate) enum Failure {
     Answer(String),
 }
 
-/// Asks for the address, the epoch, the other Sentinels and the Sentinel's id, in one round trip.
+/// Asks for the address, the epoch, the other Sentinels, the Sentinel's id and, if they are of use, the replicas, in one round trip.
 ///
 /// While a leader reconfigures the replicas, the reference's `SENTINEL MASTER` shows the old address with the new epoch already:
 /// the address is taken from `get-master-addr-by-name` and the epoch from `MASTER`, asked together.
 pub(crate) async fn ask(
     connection: &mut MultiplexedConnection,
     master: &str,
+    replicas: bool,
     deadline: Duration,
 ) -> Result<View, Failure> {
     let mut questions = redis::pipe();
@@ -61,6 +73,9 @@ pub(crate) async fn ask(
         .add_command(sentinel(&["MASTER", master]))
         .add_command(sentinel(&["SENTINELS", master]))
         .add_command(sentinel(&["MYID"]));
+    if replicas {
+        questions.add_command(sentinel(&["REPLICAS", master]));
+    }
     let count = questions.len();
     let answers = timeout(deadline, connection.req_packed_commands(&questions, 0, count))
         .await
@@ -70,7 +85,7 @@ pub(crate) async fn ask(
 }
 
 fn view(answers: &[Value]) -> Result<View, String> {
-    let [address, master, peers, id] = answers else {
+    let [address, master, peers, id, more @ ..] = answers else {
         return Err(format!("{} answers to 4 questions", answers.len()));
     };
     let epoch = match master {
@@ -82,7 +97,13 @@ fn view(answers: &[Value]) -> Result<View, String> {
                 .ok_or_else(|| format!("SENTINEL MASTER: {}", brief(master)))?,
         ),
     };
-    Ok(View { master: master_address(address)?, epoch, peers: peers_of(peers), id: text(id).map(str::to_owned) })
+    Ok(View {
+        master: master_address(address)?,
+        epoch,
+        peers: peers_of(peers),
+        id: text(id).map(str::to_owned),
+        replicas: more.first().map(replicas_of).unwrap_or_default(),
+    })
 }
 
 fn master_address(answer: &Value) -> Result<Address, String> {
@@ -96,6 +117,27 @@ fn master_address(answer: &Value) -> Result<Address, String> {
         (Some(host), Some(port)) => Address::new(host, port).map_err(|error| error.to_string()),
         _ => Err(format!("get-master-addr-by-name: {}", brief(answer))),
     }
+}
+
+/// Those that cannot be read are left out, as are those that are not to be announced (`replica-announced no`).
+fn replicas_of(answer: &Value) -> Vec<Replica> {
+    let Value::Array(entries) = answer else {
+        return Vec::new();
+    };
+    let word = |entry, name| field(entry, name).and_then(text).unwrap_or_default();
+    entries
+        .iter()
+        .filter(|entry| field(entry, "replica-announced").and_then(number) != Some(0))
+        .filter_map(|entry| {
+            let port = number(field(entry, "port")?)?.try_into().ok()?;
+            let down = |flag| matches!(flag, "s_down" | "o_down" | "disconnected");
+            Some(Replica {
+                address: Address::new(text(field(entry, "ip")?)?, port).ok()?,
+                readable: !word(entry, "flags").split(',').any(down) && word(entry, "master-link-status") == "ok",
+            })
+        })
+        .take(MOST_REPLICAS)
+        .collect()
 }
 
 /// Peers are a help, not the answer: those that cannot be read are left out.
@@ -141,6 +183,37 @@ mod tests {
         assert_eq!(view.peers[0].address.to_string(), "b:2");
         assert_eq!(view.peers[0].id.as_deref(), Some("xy"));
         assert_eq!(view.id.as_deref(), Some("ab"));
+    }
+
+    #[test]
+    fn a_replica_is_read_from_when_it_is_up_and_linked() {
+        let entry = |port: u16, flags: &str, status: &str, announced: &str| {
+            let words = [
+                ("ip", "a"),
+                ("port", &port.to_string()),
+                ("flags", flags),
+                ("master-link-status", status),
+                ("replica-announced", announced),
+            ];
+            words.iter().fold("*10\r\n".to_owned(), |text, (name, value)| {
+                format!("{text}${}\r\n{name}\r\n${}\r\n{value}\r\n", name.len(), value.len())
+            })
+        };
+        let entries = [
+            entry(1, "slave", "ok", "1"),
+            entry(2, "slave", "err", "1"),
+            entry(3, "s_down,slave", "ok", "1"),
+            entry(4, "slave,disconnected", "ok", "1"),
+            entry(5, "slave", "ok", "0"),
+            "*0\r\n".to_owned(),
+        ];
+        let mut answers = answers();
+        answers.push(value(&format!("*{}\r\n{}", entries.len(), entries.concat())));
+        let replicas = view(&answers).unwrap().replicas;
+        let readable: Vec<_> = replicas.iter().map(|replica| (replica.address.port(), replica.readable)).collect();
+        assert_eq!(readable, [(1, true), (2, false), (3, false), (4, false)]);
+        answers[4] = value("-NOPERM no\r\n");
+        assert_eq!(view(&answers).unwrap().replicas, []);
     }
 
     #[test]

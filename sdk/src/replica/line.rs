@@ -1,0 +1,169 @@
+//! The connection to one replica, and the task that keeps it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use redis::aio::ConnectionLike;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::address::Address;
+use crate::dial::{Ending, Link, no_pushes};
+use crate::event::Event;
+use crate::retry::Backoff;
+use crate::role;
+use crate::shared::Shared;
+
+/// A replica that failed sits out for this long at first...
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// ...and, while it goes on to fail, for this long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// An open connection to a replica that is linked to its master.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) address: Address,
+    pub(super) link: Link,
+    in_flight: AtomicUsize,
+    /// Too far behind the master, as far as that is limited.
+    behind: AtomicBool,
+    /// A command was refused or not answered: it is not read from before it has proved itself on a new connection.
+    failed: AtomicBool,
+    failure: Notify,
+}
+
+impl Line {
+    fn new(address: Address, link: Link) -> Self {
+        let (behind, failed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { address, link, in_flight: AtomicUsize::new(0), behind, failed, failure: Notify::new() }
+    }
+
+    pub(super) fn is_readable(&self) -> bool {
+        !self.failed.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) && !self.link.has_ended()
+    }
+
+    pub(super) fn load(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Counts a command for as long as the guard lives.
+    pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        UnderWay(Arc::clone(self))
+    }
+
+    pub(super) fn fail(&self) {
+        if !self.failed.swap(true, Ordering::AcqRel) {
+            self.failure.notify_one();
+        }
+    }
+}
+
+pub(super) struct UnderWay(Arc<Line>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Keeps a line to one replica until `stop`.
+pub(super) async fn keep(shared: Arc<Shared>, address: Address, stop: CancellationToken) {
+    {
+        let kept = pin!(dial_for_ever(&shared, &address, &stop));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = kept => {}
+        }
+    }
+    shared.readers.leave(&address, None);
+}
+
+async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &CancellationToken) {
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    loop {
+        let reason = match open(shared, address, stop).await {
+            Err(reason) => reason,
+            Ok(line) => {
+                let since = Instant::now();
+                if let Err(reason) = judge(shared, &line).await {
+                    reason
+                } else {
+                    shared.readers.join(&line);
+                    shared.emit(Event::ReplicaFound { address: address.clone() });
+                    let reason = attend(shared, &line).await;
+                    tracing::info!(%address, reason, "replica lost");
+                    shared.readers.leave(address, Some(&reason));
+                    shared.emit(Event::ReplicaLost { address: address.clone(), reason: reason.clone() });
+                    if since.elapsed() > LONGEST_PAUSE {
+                        backoff.reset();
+                    }
+                    reason
+                }
+            }
+        };
+        shared.readers.leave(address, Some(&reason));
+        sleep(backoff.pause()).await;
+    }
+}
+
+async fn open(shared: &Shared, address: &Address, stop: &CancellationToken) -> Result<Arc<Line>, String> {
+    // What is under way when the replica is not to be read from any more still has its time.
+    let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
+    let access = shared.config.node_access();
+    let link = shared.dialer.dial(address, &access, ending, no_pushes()).await.map_err(|error| error.to_string())?;
+    let mut connection = link.connection.clone();
+    let deadline = shared.config.timeouts.handshake;
+    timeout(deadline, role::synced_replica(&mut connection, shared.config.client_name.as_deref()))
+        .await
+        .map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+    Ok(Arc::new(Line::new(address.clone(), link)))
+}
+
+/// Watches over a line; returns why it is given up.
+async fn attend(shared: &Shared, line: &Line) -> String {
+    loop {
+        tokio::select! {
+            biased;
+            () = line.link.ended() => return "the connection was closed".to_owned(),
+            () = line.failure.notified() => return "a command was refused or not answered".to_owned(),
+            () = sleep(shared.config.sentinel_ping) => {}
+        }
+        if let Err(reason) = judge(shared, line).await {
+            return reason;
+        }
+    }
+}
+
+/// Asks for the role, and how far behind it is.
+async fn judge(shared: &Shared, line: &Line) -> Result<(), String> {
+    let deadline = shared.config.timeouts.handshake;
+    let mut connection = line.link.connection.clone();
+    let judged = async {
+        // The master first: what it writes between the two answers is not counted against the replica.
+        let master = match shared.config.max_lag {
+            Some(_) => master_offset(shared).await,
+            None => None,
+        };
+        let replica = role::synced_replica(&mut connection, None).await?;
+        Ok::<_, String>(master.zip(replica).map(|(master, replica)| master.saturating_sub(replica)))
+    };
+    let lag = timeout(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+    // Without a master there is nothing to be behind of.
+    let behind = lag.zip(shared.config.max_lag).is_some_and(|(lag, most)| lag > most);
+    if line.behind.swap(behind, Ordering::AcqRel) != behind {
+        tracing::debug!(address = %line.address, lag, behind, "replica judged by its lag");
+        shared.readers.tell();
+    }
+    Ok(())
+}
+
+async fn master_offset(shared: &Shared) -> Option<u64> {
+    let link = shared.standing.load().link.clone()?;
+    let mut connection = link.link.connection.clone();
+    let answer = connection.req_packed_command(&redis::cmd("ROLE")).await.ok()?;
+    role::offset_of_master(&answer)
+}

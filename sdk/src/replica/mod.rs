@@ -1,0 +1,161 @@
+//! Reading from replicas.
+//!
+//! Nothing here runs before somebody asks for a handle. From then on the Sentinels are asked for the replicas, too; [`readers`] keeps a
+//! connection to each that they hold for readable, and [`line`] verifies on that connection that it is a replica that is linked to
+//! its master.
+
+mod choose;
+mod line;
+mod readers;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use redis::aio::ConnectionLike;
+use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use self::line::Line;
+use crate::address::Address;
+use crate::error::Error;
+use crate::master::Master;
+use crate::reply::Verdict;
+use crate::request::{Many, One, Request};
+use crate::retry::Backoff;
+use crate::shared::{Owner, Shared};
+use crate::silence::attend;
+
+pub use choose::{Balance, ReadPreference};
+pub(crate) use readers::{MOST_REPLICAS, Readers};
+
+/// Commands that read, for a replica that is up and linked to the master; see [`Balance`] and [`ReadPreference`].
+///
+/// It implements [`redis::aio::ConnectionLike`] as [`Master`] does. What is read may be older than what was written before: replication
+/// is asynchronous. Each command may go to another replica. A read that fails at one is repeated at another; the one that failed sits
+/// out until it has proved itself on a new connection. What is no read is sent, too, and the replica's refusal (READONLY) is the answer.
+///
+/// Until the first replica is known, a moment after the first handle was made, the preference decides.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    owner: Arc<Owner>,
+    master: Master,
+}
+
+impl Replica {
+    pub(crate) fn new(owner: Arc<Owner>) -> Self {
+        let shared = &owner.0;
+        if !shared.readers.wanted.swap(true, Ordering::AcqRel) {
+            shared.dialer.tasks.spawn(readers::run(shared.clone()));
+            // Has the Sentinels asked now, and not at the next periodic question.
+            shared.doubt.notify_one();
+        }
+        Self { master: Master::new(owner.clone()), owner }
+    }
+
+    async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
+        let shared = &*self.owner.0;
+        let user = shared.enter()?;
+        request.check_shareable()?;
+        let repeatable = request.reads_only();
+        let retry = shared.config.retry;
+        let began = Instant::now();
+        let deadline = began + retry.within;
+        let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
+        let mut tried: Vec<Address> = Vec::new();
+        let mut last: Option<RedisResult<R::Answer>> = None;
+        loop {
+            let Some(line) = shared.readers.pick(shared, &tried) else {
+                if shared.config.read_preference == ReadPreference::ReplicaPreferred {
+                    drop(user);
+                    return self.master.run(request).await;
+                }
+                if !wait(shared, deadline, &mut tried, &mut backoff).await? {
+                    return last.unwrap_or_else(|| Err(shared.no_replica(began.elapsed()).into()));
+                }
+                continue;
+            };
+            shared.counters.commands.add_one();
+            if last.is_some() {
+                shared.counters.retries.add_one();
+            }
+            let answer = send(shared, &line, request).await;
+            let answer = match request.judge(&answer) {
+                Verdict::Answered => return answer,
+                // READONLY: that is what a replica is.
+                Verdict::Refused | Verdict::Suspicious if !repeatable => return answer,
+                Verdict::Refused | Verdict::Suspicious => {
+                    shared.counters.refusals.add_one();
+                    answer
+                }
+                Verdict::Lost if !repeatable => {
+                    line.fail();
+                    shared.counters.outcomes_unknown.add_one();
+                    let (command, address) = (request.name(), line.address.clone());
+                    return answer.map_err(|source| Error::OutcomeUnknown { command, address, source }.into());
+                }
+                Verdict::Lost => answer,
+            };
+            line.fail();
+            if Instant::now() >= deadline {
+                return answer;
+            }
+            tried.push(line.address.clone());
+            last = Some(answer);
+        }
+    }
+}
+
+/// Waits until a replica may be there; those that failed may be tried again then. False: the time is over.
+async fn wait(
+    shared: &Shared,
+    deadline: Instant,
+    tried: &mut Vec<Address>,
+    backoff: &mut Backoff,
+) -> Result<bool, Error> {
+    if !tried.is_empty() {
+        tried.clear();
+        sleep(backoff.pause()).await;
+        return Ok(Instant::now() < deadline);
+    }
+    let _waiter = shared.waiter()?;
+    let mut changes = shared.readers.changes();
+    if shared.readers.pick(shared, tried).is_some() {
+        return Ok(true);
+    }
+    tokio::select! {
+        change = timeout_at(deadline, changes.changed()) => Ok(change.is_ok()),
+        () = shared.dialer.stop.cancelled() => Err(Error::Shutdown),
+    }
+}
+
+async fn send<R: Request>(shared: &Shared, line: &Arc<Line>, request: &R) -> RedisResult<R::Answer> {
+    let _under_way = line.enter();
+    let mut connection = line.link.connection.clone();
+    let timeouts = &shared.config.timeouts;
+    let answer = request.send(&mut connection);
+    let on_silence = || line.fail();
+    attend(&line.link.pulse, timeouts.silence, Some(timeouts.command), on_silence, answer).await.unwrap_or_else(|_| {
+        shared.counters.timeouts.add_one();
+        Err(io::Error::from(io::ErrorKind::TimedOut).into())
+    })
+}
+
+impl ConnectionLike for Replica {
+    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move { self.run(&One(cmd)).await })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move { self.run(&Many { pipeline, offset, count }).await })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.owner.0.config.database
+    }
+}

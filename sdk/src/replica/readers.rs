@@ -1,0 +1,117 @@
+//! All replicas that are read from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use tokio_util::sync::DropGuard;
+
+use super::choose::choose;
+use super::line::{self, Line};
+use crate::address::Address;
+use crate::shared::Shared;
+
+/// More replicas are not read from: nonsense must not open connections without end.
+pub(crate) const MOST_REPLICAS: usize = 64;
+
+/// What handles and tasks know of the replicas.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    /// Somebody reads from replicas: the Sentinels are asked for them.
+    pub(crate) wanted: Arc<AtomicBool>,
+    /// Those that the Sentinels hold for readable. Written by the follower alone.
+    pub(crate) listed: watch::Sender<Arc<[Address]>>,
+    lines: ArcSwap<Vec<Arc<Line>>>,
+    /// Wakes those who wait for a line.
+    changed: watch::Sender<()>,
+    /// The last trouble with each replica, for messages.
+    troubles: Mutex<BTreeMap<Address, String>>,
+    turn: AtomicUsize,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self {
+            wanted: Arc::default(),
+            listed: watch::Sender::new(Arc::default()),
+            lines: ArcSwap::default(),
+            changed: watch::Sender::new(()),
+            troubles: Mutex::default(),
+            turn: AtomicUsize::new(0),
+        }
+    }
+}
+
+impl Readers {
+    /// A line to read over, none of those that were `tried`.
+    pub(super) fn pick(&self, shared: &Shared, tried: &[Address]) -> Option<Arc<Line>> {
+        let lines = self.lines.load();
+        let readable: Vec<_> =
+            lines.iter().filter(|line| line.is_readable() && !tried.contains(&line.address)).collect();
+        let loads: Vec<_> = readable.iter().map(|line| line.load()).collect();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let chosen = choose(shared.config.balance, &loads, turn, fastrand::usize(..))?;
+        Some(Arc::clone(readable[chosen]))
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(super) fn tell(&self) {
+        self.changed.send_replace(());
+    }
+
+    pub(super) fn join(&self, line: &Arc<Line>) {
+        self.troubles().remove(&line.address);
+        self.lines.rcu(|lines| {
+            let others = lines.iter().filter(|other| other.address != line.address).cloned();
+            others.chain([Arc::clone(line)]).collect::<Vec<_>>()
+        });
+        self.tell();
+    }
+
+    /// `None`: it is not to be read from any more.
+    pub(super) fn leave(&self, address: &Address, trouble: Option<&str>) {
+        match trouble {
+            Some(trouble) => self.troubles().insert(address.clone(), trouble.to_owned()),
+            None => self.troubles().remove(address),
+        };
+        self.lines.rcu(|lines| lines.iter().filter(|line| line.address != *address).cloned().collect::<Vec<_>>());
+        self.tell();
+    }
+
+    pub(crate) fn causes(&self) -> String {
+        let troubles: Vec<_> =
+            self.troubles().iter().map(|(address, trouble)| format!("replica {address}: {trouble}")).collect();
+        if troubles.is_empty() { "no sentinel names one that is up and linked".to_owned() } else { troubles.join("; ") }
+    }
+
+    fn troubles(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, String>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps a line to every replica that is listed, until the pool stops.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let stop = shared.dialer.stop.clone();
+    let mut listed = shared.readers.listed.subscribe();
+    let mut kept: HashMap<Address, DropGuard> = HashMap::new();
+    loop {
+        let wanted = Arc::clone(&listed.borrow_and_update());
+        kept.retain(|address, _| wanted.contains(address));
+        for address in &*wanted {
+            kept.entry(address.clone()).or_insert_with(|| {
+                let end = stop.child_token();
+                shared.dialer.tasks.spawn(line::keep(shared.clone(), address.clone(), end.clone()));
+                end.drop_guard()
+            });
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = listed.changed() => if change.is_err() { return },
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Reads from replicas: on real servers, and on scripted ones that lag.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redis::AsyncCommands;
+use sentinel_sdk::{Balance, Builder, Error, ReadPreference, Replica, RetryPolicy, SentinelPool};
+use support::deployment::{Deployment, MASTER, Server};
+use support::eventually;
+use support::scripted::{Scripted, ScriptedSentinel, array, bulk, greeting, say};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// The port of the node that answers.
+async fn port(replica: &mut Replica) -> Result<u16, redis::RedisError> {
+    let info: String = redis::cmd("INFO").arg("server").query_async(replica).await?;
+    let line = info.lines().find_map(|line| line.strip_prefix("tcp_port:")).expect("a port");
+    Ok(line.trim().parse().expect("a number"))
+}
+
+/// How often each of the next reads went where.
+async fn shares(replica: &mut Replica, reads: usize) -> BTreeMap<u16, usize> {
+    let mut shares = BTreeMap::new();
+    for _ in 0..reads {
+        *shares.entry(port(replica).await.expect("a read")).or_default() += 1;
+    }
+    shares
+}
+
+/// Waits until reads go to these nodes and no others.
+async fn reads_go_to(replica: &mut Replica, nodes: &[&Server]) {
+    let mut wanted: Vec<u16> = nodes.iter().map(|node| node.port).collect();
+    wanted.sort_unstable();
+    let deadline = Instant::now() + SOON;
+    loop {
+        let seen: Vec<u16> = shares(replica, 20).await.into_keys().collect();
+        if seen == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "reads go to {seen:?}, and not to {wanted:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_are_shared_among_the_replicas_and_follow_a_switch() {
+    let mut deployment = Deployment::start();
+    let pool = SentinelPool::from_url(&deployment.url(3)).await.unwrap();
+    let () = pool.master().set("k", "v").await.unwrap();
+    let mut replica = pool.replica();
+    reads_go_to(&mut replica, &[&deployment.nodes[1], &deployment.nodes[2]]).await;
+    assert_eq!(pool.topology().borrow().replicas.len(), 2);
+    // One at a time there is nothing to choose by but the turn.
+    assert!(shares(&mut replica, 20).await.values().all(|share| *share == 10));
+    let value: String = replica.get("k").await.unwrap();
+    assert_eq!(value, "v");
+
+    // A write is the caller's mistake, and the replica says so.
+    let error = replica.set::<_, _, ()>("k", 2).await.unwrap_err();
+    assert_eq!(error.code(), Some("READONLY"), "{error}");
+    let error = replica.blpop::<_, ()>("k", 1.0).await.unwrap_err();
+    assert!(matches!(Error::find(&error), Some(Error::NotShareable { .. })), "{error}");
+
+    // A replica that dies is left out without a failed read.
+    deployment.nodes[1].kill();
+    for _ in 0..100 {
+        let _: String = replica.get("k").await.unwrap();
+    }
+    reads_go_to(&mut replica, &[&deployment.nodes[2]]).await;
+
+    // A new one is read from as soon as the Sentinels know it, and the one that was the master after a failover.
+    deployment.nodes[1] = Server::redis(deployment.folder.path(), Some(deployment.nodes[0].port), "");
+    reads_go_to(&mut replica, &[&deployment.nodes[1], &deployment.nodes[2]]).await;
+    let before = pool.topology().borrow().generation;
+    let _: redis::Value = deployment.sentinels[0].ask(&["SENTINEL", "FAILOVER", MASTER]);
+    let after = support::topology(&pool, "the pool moved", |topology| topology.generation > before).await;
+    let master = after.master.clone().unwrap().port();
+    let others: Vec<_> = deployment.nodes.iter().filter(|node| node.port != master).collect();
+    reads_go_to(&mut replica, &others).await;
+    pool.shutdown(Duration::from_secs(1)).await;
+    let error = replica.get::<_, String>("k").await.unwrap_err();
+    assert!(matches!(Error::find(&error), Some(Error::Shutdown)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_replica_the_preference_decides() {
+    let mut deployment = Deployment::start();
+    let builder = || Builder::from_url(&deployment.url(3)).unwrap();
+    let patient = builder().connect().await.unwrap();
+    let strict = builder()
+        .read_preference(ReadPreference::ReplicaOnly)
+        .balance(Balance::RoundRobin)
+        .retry(RetryPolicy::within(Duration::from_secs(2)))
+        .connect()
+        .await
+        .unwrap();
+    let (mut preferred, mut only) = (patient.replica(), strict.replica());
+    reads_go_to(&mut preferred, &[&deployment.nodes[1], &deployment.nodes[2]]).await;
+    reads_go_to(&mut only, &[&deployment.nodes[1], &deployment.nodes[2]]).await;
+
+    let replicas = deployment.nodes.split_off(1);
+    drop(replicas);
+    reads_go_to(&mut preferred, &[&deployment.nodes[0]]).await;
+    let error = eventually(
+        "a read is refused for want of a replica",
+        SOON,
+        || async { only.clone().get::<_, Option<String>>("k").await.err() },
+        String::new,
+    )
+    .await;
+    match Error::find(&error) {
+        Some(Error::NoReplica { causes, .. }) => assert!(!causes.is_empty()),
+        _ => assert!(error.is_io_error(), "{error}"),
+    }
+    patient.shutdown(Duration::from_secs(1)).await;
+    strict.shutdown(Duration::from_secs(1)).await;
+}
+
+/// A node that tells the role it is given, and its name for any key.
+async fn node(name: &'static str, role: impl Fn() -> String + Send + Sync + 'static) -> Scripted {
+    Scripted::start(move |words| match words[0].as_str() {
+        "ROLE" => say(role()),
+        "GET" => say(bulk(name)),
+        _ => greeting(words).unwrap_or_else(|| say("-ERR unknown command\r\n")),
+    })
+    .await
+}
+
+fn linked(offset: u64) -> String {
+    array(&[bulk("slave"), bulk("a"), ":1\r\n".into(), bulk("connected"), format!(":{offset}\r\n")])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lags_or_loses_its_master_is_left_out_until_it_has_caught_up() {
+    let offset = Arc::new(AtomicU64::new(900));
+    let told = offset.clone();
+    let master = node("master", || array(&[bulk("master"), ":1000\r\n".into(), array(&[])])).await;
+    let near = node("near", || linked(1000)).await;
+    let far = node("far", move || match told.load(Ordering::SeqCst) {
+        0 => array(&[bulk("slave"), bulk("a"), ":1\r\n".into(), bulk("connect"), ":-1\r\n".into()]),
+        offset => linked(offset),
+    })
+    .await;
+    let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+    let entries = [&near, &far].map(|node| {
+        let port = node.port.to_string();
+        let words = ["ip", "127.0.0.1", "port", &port, "flags", "slave", "master-link-status", "ok"];
+        array(&words.map(bulk))
+    });
+    sentinel.instead("SENTINEL REPLICAS", say(array(&entries)));
+    let pool = SentinelPool::builder()
+        .master("mymaster")
+        .sentinel(&sentinel.address())
+        .unwrap()
+        .sentinel_ping_interval(Duration::from_millis(20))
+        .max_lag(100)
+        .connect()
+        .await
+        .unwrap();
+    let replica = pool.replica();
+    let read_from = |wanted: &'static [&'static str]| {
+        let mut replica = replica.clone();
+        async move {
+            let deadline = Instant::now() + SOON;
+            loop {
+                let mut seen = BTreeSet::new();
+                for _ in 0..10 {
+                    seen.insert(replica.get::<_, String>("k").await.unwrap());
+                }
+                if seen.iter().eq(wanted) {
+                    return;
+                }
+                assert!(Instant::now() < deadline, "reads go to {seen:?}, and not to {wanted:?}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+
+    read_from(&["far", "near"]).await;
+    offset.store(899, Ordering::SeqCst);
+    read_from(&["near"]).await;
+    offset.store(950, Ordering::SeqCst);
+    read_from(&["far", "near"]).await;
+    // The Sentinels have not noticed yet that it has lost its master.
+    offset.store(0, Ordering::SeqCst);
+    read_from(&["near"]).await;
+    offset.store(1000, Ordering::SeqCst);
+    read_from(&["far", "near"]).await;
+
+    // A connection that breaks costs a read nothing.
+    near.cut();
+    far.cut();
+    let value: String = replica.clone().get("k").await.unwrap();
+    assert!(["near", "far", "master"].contains(&value.as_str()), "{value}");
+    read_from(&["far", "near"]).await;
+    pool.shutdown(Duration::from_secs(1)).await;
+}
