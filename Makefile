@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro test-clients chaos fuzz sim sim-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts test-clients chaos fuzz sim sim-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ bench: ## ours and redis-sentinel in turn, at scale: 5,000 masters, mass failure
 
 bench-micro: ## the hot pieces alone, compared with the last run: decoders, hellos, an engine with 1,000 masters
 	$(CARGO) bench --package sentinel-fleet --bench hot -- $(ARGS)
+
+bench-counts: ## the same in instructions, which a busy machine does not change, against the numbers kept (ARGS=--bless)
+	@if command -v valgrind >/dev/null; then \
+	    $(CARGO) bench --package sentinel-fleet --bench counts -- $(ARGS); \
+	else \
+	    echo "NOTHING WAS COUNTED: valgrind is not installed" >&2; \
+	fi
 
 bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARGS=--json, ARGS="--rounds 3")
 	@scripts/install-redis server sentinel
