@@ -105,8 +105,10 @@ fn thousands_of_idle_clients_cost_little_each() {
     });
     let each = measured.grown * 1024 / clients.max(1) as u64;
     println!("an idle client costs {each} bytes");
-    // The reference takes 8 to 10 KiB; a build without optimisation has the larger sessions.
-    assert!(each < 8 * 1024, "{each} bytes for an idle client");
+    // 1.7 KiB; without optimisation, which the Sentinel is built with as this test is, sessions of 5.9. The reference
+    // takes 8 to 10.
+    let most = if cfg!(debug_assertions) { 7 * 1024 } else { 4 * 1024 };
+    assert!(each < most, "{each} bytes for an idle client");
 }
 
 #[test]
