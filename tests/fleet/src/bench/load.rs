@@ -21,6 +21,8 @@ pub(crate) const QUESTION: [&str; 3] = ["SENTINEL", "get-master-addr-by-name", "
 pub(crate) struct Outcome {
     /// Answers a second.
     pub(crate) per_second: f64,
+    /// How many there were.
+    pub(crate) answers: u64,
     /// The time from each question (or pipeline of them) to its answer.
     pub(crate) times: Times,
 }
@@ -75,7 +77,7 @@ pub(crate) fn full_speed(at: SocketAddr, connections: usize, pipeline: usize, ti
         }
     }
     let seconds = Micros::now().since(begun) as f64 / 1e6;
-    Ok(Outcome { per_second: answers as f64 / seconds, times })
+    Ok(Outcome { per_second: answers as f64 / seconds, answers, times })
 }
 
 fn ask(asker: &mut Asker, request: &[u8], answer: usize) -> io::Result<()> {

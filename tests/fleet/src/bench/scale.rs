@@ -85,11 +85,13 @@ impl Stage {
         std::thread::sleep(time);
         let after = self.subject.usage()?;
         let sight = self.fleet.look()?;
+        let (latency, naps) = latency.stop();
         Ok(Steady {
             cpu: after.percent_since(&before),
             resident: self.subject.resident()?,
             descriptors: self.subject.descriptors()?,
-            latency: latency.stop(),
+            latency,
+            naps,
             sight,
         })
     }
@@ -153,6 +155,8 @@ pub(crate) struct Steady {
     pub(crate) resident: f64,
     pub(crate) descriptors: usize,
     pub(crate) latency: Times,
+    /// How much too late the thread was woken that measured the latency.
+    pub(crate) naps: Times,
     pub(crate) sight: Sight,
 }
 
@@ -183,11 +187,15 @@ pub(crate) struct Failure {
     pub(crate) cpu: f64,
 }
 
-/// Asks one question 200 times a second, and notes how long the answers take.
+/// Asks one question 200 times a second, and notes how long the answers take, and how long the machine lets the thread
+/// that asks wait.
 struct Latency {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Times>,
+    thread: JoinHandle<(Times, Times)>,
 }
+
+/// From one question to the next.
+const NAP: Duration = Duration::from_millis(5);
 
 impl Latency {
     fn start(subject: &Subject) -> io::Result<Self> {
@@ -195,21 +203,23 @@ impl Latency {
         let stop = Arc::new(AtomicBool::new(false));
         let asked_to = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut times = Times::default();
+            let (mut times, mut naps) = (Times::default(), Times::default());
             while !asked_to.load(Relaxed) {
                 let begun = Micros::now();
                 if client.ask(&load::QUESTION).is_err() {
                     break;
                 }
-                times.add(Micros::now().since(begun));
-                std::thread::sleep(Duration::from_millis(5));
+                let answered = Micros::now();
+                times.add(answered.since(begun));
+                std::thread::sleep(NAP);
+                naps.add(Micros::now().since(answered).saturating_sub(NAP.as_micros() as u64));
             }
-            times
+            (times, naps)
         });
         Ok(Latency { stop, thread })
     }
 
-    fn stop(self) -> Times {
+    fn stop(self) -> (Times, Times) {
         self.stop.store(true, Relaxed);
         self.thread.join().unwrap_or_default()
     }

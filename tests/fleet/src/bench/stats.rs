@@ -11,10 +11,6 @@ impl Times {
         self.samples.push(u32::try_from(micros).unwrap_or(u32::MAX));
     }
 
-    pub(crate) const fn count(&self) -> usize {
-        self.samples.len()
-    }
-
     /// The value below which `share` of all lie, in milliseconds; none without samples.
     pub(crate) fn quantile(&self, share: f64) -> Option<f64> {
         let mut sorted = self.samples.clone();
@@ -29,9 +25,22 @@ impl Times {
     }
 }
 
+/// The median, of an even number the upper one; 0 of none.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_median_is_one_of_them() {
+        assert!((median([3.0, 1.0, 2.0].into_iter()) - 2.0).abs() < 1e-9);
+        assert!(median(std::iter::empty()).abs() < 1e-9);
+    }
 
     #[test]
     fn quantiles_are_samples() {
