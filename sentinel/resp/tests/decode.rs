@@ -311,3 +311,69 @@ proptest! {
         prop_assert_eq!(&requests[0][1][..], &word[..]);
     }
 }
+
+/// What comes of bytes when the short way is tried before each request, as words.
+fn by_the_short_way(beginning: &[u8], bytes: &[u8], limits: Limits) -> (Vec<Vec<Vec<u8>>>, usize) {
+    let mut decoder = RequestDecoder::new(limits);
+    decoder.feed(bytes);
+    let (mut requests, mut short) = (Vec::new(), 0);
+    loop {
+        if let Some(word) = decoder.with_last_word(beginning, <[u8]>::to_vec) {
+            requests.push(vec![b"ECHO".to_vec(), b"once".to_vec(), word]);
+            short += 1;
+            continue;
+        }
+        match decoder.next_request() {
+            Ok(Some(words)) => requests.push(words.iter().map(|word| word.to_vec()).collect()),
+            Ok(None) | Err(_) => return (requests, short),
+        }
+    }
+}
+
+#[test]
+fn the_short_way_reads_what_the_long_one_reads() {
+    const BEGINNING: &[u8] = b"*3\r\n$4\r\nECHO\r\n$4\r\nonce\r\n";
+    let request = |word: &str| format!("*3\r\n$4\r\nECHO\r\n$4\r\nonce\r\n${}\r\n{word}\r\n", word.len());
+    let (nine, ten, most, long) = ("a".repeat(9), "b".repeat(10), "c".repeat(99), "d".repeat(100));
+    let cases = [
+        (request("x"), 1),
+        (request(&nine) + &request(&ten) + &request(&most), 3),
+        (request("x") + "PING\r\n" + &request("y"), 2),
+        // Other spellings, and what is no such request, go the long way.
+        (request(""), 0),
+        (request(&long) + &request("x"), 1),
+        (request("x").replace("$1", "$01"), 0),
+        (request("x").replace("$1\r\n", "$1\rZ"), 0),
+        (request("x").replace("once", "else"), 0),
+        (request("x").replace("*3", "*4") + "$1\r\nz\r\n", 0),
+        // What stands behind a word is not looked at.
+        (request("x").replace("x\r\n", "xZZ") + &request("y"), 2),
+    ];
+    for (bytes, short) in cases {
+        let bytes = bytes.into_bytes();
+        let long_way = by_the_short_way(b"*0", &bytes, Limits::default());
+        assert_eq!(long_way.1, 0);
+        for end in 0..=bytes.len() {
+            let (requests, _) = by_the_short_way(BEGINNING, &bytes[..end], Limits::default());
+            assert_eq!(requests, by_the_short_way(b"*0", &bytes[..end], Limits::default()).0, "{end} of {bytes:?}");
+        }
+        let (requests, taken) = by_the_short_way(BEGINNING, &bytes, Limits::default());
+        assert_eq!((requests, taken), (long_way.0, short), "{}", bytes.escape_ascii());
+    }
+    // The case of letters is the client's.
+    let bytes = request("x").replace("ECHO", "echo").replace("once", "ONCE");
+    assert_eq!(by_the_short_way(BEGINNING, bytes.as_bytes(), Limits::default()).1, 1);
+    // With limits that it does not look at, it is not taken.
+    let tight = Limits { max_bulk_bytes: 4, ..Limits::default() };
+    assert_eq!(by_the_short_way(BEGINNING, request("abcde").as_bytes(), tight), (Vec::new(), 0));
+}
+
+#[test]
+fn the_short_way_is_no_way_into_the_middle_of_a_request() {
+    let mut decoder = RequestDecoder::new(Limits::default());
+    decoder.feed(b"*2\r\n$4\r\nPING\r\n");
+    assert_eq!(decoder.next_request(), Ok(None));
+    decoder.feed(b"$1\r\nx\r\n");
+    assert_eq!(decoder.with_last_word(b"", <[u8]>::to_vec), None);
+    assert_eq!(decoder.next_request().unwrap().map(|words| words.len()), Some(2));
+}

@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// Whether it subscribed in RESP2, and so may do little else.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.protocol == Protocol::Resp2 && self.subscriptions() > 0
+    }
+
     /// Channels and patterns together.
     pub(crate) fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()

@@ -12,6 +12,7 @@ mod client;
 mod command;
 mod guest;
 mod listener;
+mod literal;
 mod names;
 mod outbox;
 mod pubsub;

@@ -45,6 +45,11 @@ impl Names {
         Ok(Names(names))
     }
 
+    /// Whether all commands have their own names.
+    pub(crate) fn are_own(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The command that a request means, once it exists and has the right number of words.
     pub(crate) fn look_up(&self, words: &[Bytes]) -> Result<&'static Command, Reply> {
         table::look_up(&self.own_words(words)?)
@@ -84,7 +89,7 @@ impl Names {
 
     /// The own name of what clients call so. None: nothing is called so.
     fn own<'a>(&self, name: &'a [u8]) -> Option<&'a [u8]> {
-        if self.0.is_empty() {
+        if self.are_own() {
             return Some(name);
         }
         let lower = String::from_utf8_lossy(name).to_ascii_lowercase();

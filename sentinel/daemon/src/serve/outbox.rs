@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, Cursor, IoSlice, Write as _},
+    io::{self, IoSlice},
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -12,6 +12,7 @@ use sentinel_core::types::{Host, HostPort};
 use sentinel_resp::{Protocol, Reply, encode, encode_strings};
 use tokio::{io::AsyncWrite, time::Instant};
 
+use super::literal::Literal;
 use crate::config::OutputLimit;
 
 /// How many pieces one system call sends at most.
@@ -19,8 +20,6 @@ const SLICES: usize = 64;
 
 /// The most room for answers that is kept for the next client, in bytes.
 const ROOM: usize = 64 * 1024;
-/// The longest address literal, in bytes: an IPv4 address within an IPv6 one.
-const LONGEST_LITERAL: usize = 45;
 
 /// Bytes on their way to one client: its own answers, and payloads that it shares with other subscribers.
 #[derive(Debug, Default)]
@@ -72,12 +71,11 @@ impl Outbox {
     /// Appends an address: an array of the host and the port.
     pub(crate) fn push_address(&mut self, address: &HostPort) {
         let before = self.tail.len();
-        let (mut literal, mut port) = (Cursor::new([0; LONGEST_LITERAL]), Cursor::new([0; 5]));
-        let host = match &address.host {
-            Host::Ip(ip) => written(&mut literal, ip),
-            Host::Name(name) => name.as_bytes(),
-        };
-        encode_strings(&[host, written(&mut port, &address.port)], &mut self.tail);
+        let port = Literal::of_port(address.port);
+        match &address.host {
+            Host::Ip(ip) => encode_strings(&[Literal::of_ip(*ip).as_bytes(), port.as_bytes()], &mut self.tail),
+            Host::Name(name) => encode_strings(&[name.as_bytes(), port.as_bytes()], &mut self.tail),
+        }
         self.length += self.tail.len() - before;
     }
 
@@ -161,14 +159,6 @@ impl Outbox {
             self.pieces = VecDeque::new();
         }
     }
-}
-
-/// What a value is displayed as, without memory from the heap. The buffer must be long enough for all of its kind.
-fn written<'a, const N: usize>(buffer: &'a mut Cursor<[u8; N]>, value: &impl std::fmt::Display) -> &'a [u8] {
-    // What is cut off, an address of this kind never has.
-    let _ = write!(buffer, "{value}");
-    let end = usize::try_from(buffer.position()).unwrap_or(N);
-    &buffer.get_ref()[..end]
 }
 
 #[cfg(test)]

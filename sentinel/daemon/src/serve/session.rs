@@ -21,7 +21,7 @@ use super::{
     Server,
     client::{Answers, Client, Cut, State},
     command::{self, Answer, Request},
-    table::{Client as ClientVerb, Verb},
+    table::{self, Client as ClientVerb, Verb},
 };
 use crate::config::system_text;
 
@@ -105,7 +105,8 @@ impl Session<'_> {
         let now = Instant::now();
         let mut turn = TURN;
         loop {
-            let stopped = self.execute_requests(now, &mut turn);
+            // Most wake-ups find nothing but bytes to be read: then there is nothing to execute yet, nor to be sent.
+            let stopped = if self.is_at_rest() { Stopped::NeedsMore } else { self.execute_requests(now, &mut turn) };
             if self.poll_answer(cx, now).is_ready() {
                 continue;
             }
@@ -140,6 +141,11 @@ impl Session<'_> {
                 return Poll::Ready(Ok(ended));
             }
         }
+    }
+
+    /// Whether nothing has arrived that is not executed, and nothing is to be sent.
+    fn is_at_rest(&self) -> bool {
+        self.decoder.pending() == 0 && self.client.outbox().borrow().len() == 0
     }
 
     /// Takes the answer that the monitor owes. Ready when it was there.
@@ -242,6 +248,10 @@ impl Session<'_> {
             if *turn == 0 {
                 return Stopped::TurnIsOver;
             }
+            if self.answers_at_once() && self.answer_question(now) {
+                *turn -= 1;
+                continue;
+            }
             let users = &self.server.users;
             self.decoder.set_authenticated(self.client.read(|state| users.acting(state.user.as_ref()).is_some()));
             match self.decoder.next_request() {
@@ -262,6 +272,35 @@ impl Session<'_> {
             *turn -= 1;
         }
         Stopped::NeedsMore
+    }
+
+    /// Whether this client may ask everything, in the commands' own names, and is answered.
+    fn answers_at_once(&self) -> bool {
+        let server = self.server;
+        server.names.are_own()
+            && self.client.read(|state| {
+                state.answers == Answers::On
+                    && !state.is_bound()
+                    && server.users.acting(state.user.as_ref()).is_some_and(|user| user.is_unrestricted())
+            })
+    }
+
+    /// Answers the next request if it is the question of most clients, without making words of it. Whatever else it is,
+    /// also in another spelling, is for [`execute`](Self::execute), which does the same for this one.
+    fn answer_question(&mut self, now: Instant) -> bool {
+        let (server, client) = (self.server, self.client);
+        let unknown = self.decoder.with_last_word(command::ADDRESS, |name| {
+            let view = server.view.load();
+            let serving = command::serving(&view, name);
+            serving.inspect(|address| client.send_address(address)).is_none()
+        });
+        let Some(unknown) = unknown else { return false };
+        server.stats.commands.add(1, now);
+        client.update(|state| state.last_command = Some(table::address()));
+        if unknown {
+            self.reply(&Reply::NullArray, true, now);
+        }
+        true
     }
 
     fn execute(&mut self, words: &[Bytes], now: Instant) {

@@ -153,6 +153,15 @@ pub(crate) fn commands() -> &'static [Command] {
     &COMMANDS
 }
 
+/// `SENTINEL GET-MASTER-ADDR-BY-NAME`.
+pub(crate) fn address() -> &'static Command {
+    static ADDRESS: LazyLock<&Command> = LazyLock::new(|| {
+        let all = commands().iter().flat_map(|command| &command.subcommands);
+        all.into_iter().find(|command| command.verb == Verb::Address).expect("a Sentinel tells addresses")
+    });
+    &ADDRESS
+}
+
 /// The command of that name in any case; `client|id` finds the subcommand.
 pub(crate) fn by_name(name: &[u8]) -> Option<&'static Command> {
     let container = name.split(|&byte| byte == b'|').next()?;

@@ -88,9 +88,14 @@ impl Account {
         Rc::clone(&self.rules.borrow())
     }
 
+    /// Whether there is nothing that it may not do.
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        self.unrestricted.get()
+    }
+
     /// Whether it may run a command with these words.
     pub(crate) fn check(&self, command: &Command, words: &[Bytes]) -> Result<(), Denied> {
-        if self.unrestricted.get() { Ok(()) } else { self.rules.borrow().check(command, words) }
+        if self.is_unrestricted() { Ok(()) } else { self.rules.borrow().check(command, words) }
     }
 
     /// The line of ACL LIST, of the configuration and of the ACL file.

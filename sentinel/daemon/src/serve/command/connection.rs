@@ -4,7 +4,7 @@ use sentinel_resp::{Protocol, Reply};
 use tokio::time::Instant;
 
 use super::{Answer, Request, clients, integer, is, syntax_error};
-use crate::serve::{REDIS_VERSION, acl::Reason, table};
+use crate::serve::{REDIS_VERSION, acl::Reason, client::State, table};
 
 pub(super) fn ping(request: &Request<'_>) -> Answer {
     let message = match request.arguments() {
@@ -12,7 +12,7 @@ pub(super) fn ping(request: &Request<'_>) -> Answer {
         [message] => Some(message.clone()),
         _ => return Reply::err("wrong number of arguments for 'ping' command").into(),
     };
-    let bound = request.client.read(|state| state.protocol == Protocol::Resp2 && state.subscriptions() > 0);
+    let bound = request.client.read(State::is_bound);
     match message {
         message if bound => Reply::Array(vec![Reply::from("pong"), Reply::Bulk(message.unwrap_or_default())]),
         Some(message) => Reply::Bulk(message),

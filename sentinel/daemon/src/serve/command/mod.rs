@@ -14,15 +14,20 @@ use std::rc::Rc;
 use bytes::Bytes;
 use futures::future::LocalBoxFuture;
 use sentinel_core::types::HostPort;
-use sentinel_resp::{Protocol, Reply};
+use sentinel_resp::Reply;
 use tokio::time::Instant;
 
 use super::{
     Server,
     acl::{Denied, Reason},
-    client::Client,
+    client::{Client, State},
     table::{Command, Verb},
 };
+
+pub(crate) use sentinel_core::command::serving;
+
+/// `SENTINEL GET-MASTER-ADDR-BY-NAME name` without the name, as libraries send it.
+pub(crate) const ADDRESS: &[u8] = b"*3\r\n$8\r\nSENTINEL\r\n$23\r\nGET-MASTER-ADDR-BY-NAME\r\n";
 
 /// What comes of a request.
 pub(crate) enum Answer {
@@ -79,7 +84,7 @@ pub(crate) fn check(server: &Server, client: &Client, words: &[Bytes]) -> Result
     if let Err(denied) = permitted {
         return Err(refuse(server, client, command, words, denied));
     }
-    let bound = client.read(|state| state.protocol == Protocol::Resp2 && state.subscriptions() > 0);
+    let bound = client.read(State::is_bound);
     if bound && !command.fits_subscribers() {
         return Err(Reply::err(format!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",

@@ -4,5 +4,6 @@ mod acl;
 mod events;
 mod harness;
 mod limits;
+mod question;
 mod reference;
 mod sessions;
