@@ -109,6 +109,31 @@ impl fmt::Debug for Address {
     }
 }
 
+/// How addresses that Sentinels tell are reached from here.
+#[derive(Clone, Default)]
+pub(crate) struct AddressMap(Option<Arc<Translation>>);
+
+type Translation = dyn Fn(&Address) -> Address + Send + Sync;
+
+impl AddressMap {
+    pub(crate) fn new(map: impl Fn(&Address) -> Address + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(map)))
+    }
+
+    pub(crate) fn translate(&self, told: Address) -> Address {
+        match &self.0 {
+            Some(map) => map(&told),
+            None => told,
+        }
+    }
+}
+
+impl fmt::Debug for AddressMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "AddressMap(..)" } else { "AddressMap(none)" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redis::ProtocolVersion;
 
-use crate::address::Address;
+use crate::address::{Address, AddressMap};
 use crate::config::{Config, Credentials, Timeouts};
 use crate::error::{ConfigError, Error};
 use crate::pool::SentinelPool;
@@ -97,6 +97,21 @@ impl Builder {
     #[cfg(feature = "tls")]
     pub fn sentinel_tls(mut self, tls: Tls) -> Self {
         self.config.sentinel_tls = Some(tls);
+        self
+    }
+
+    /// How the addresses that Sentinels tell, of data nodes and of other Sentinels, are reached from here: for containers and NAT. What
+    /// was given to the builder is taken as it is. Default: as they are told.
+    ///
+    /// ```
+    /// # use sentinel_sdk::{Address, SentinelPool};
+    /// let outside = Address::new("redis.example.org", 16379)?;
+    /// let builder = SentinelPool::builder()
+    ///     .address_map(move |told| if told.host() == "172.17.0.2" { outside.clone() } else { told.clone() });
+    /// # Ok::<(), sentinel_sdk::ConfigError>(())
+    /// ```
+    pub fn address_map(mut self, map: impl Fn(&Address) -> Address + Send + Sync + 'static) -> Self {
+        self.config.address_map = AddressMap::new(map);
         self
     }
 

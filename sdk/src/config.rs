@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use redis::{ProtocolVersion, RedisConnectionInfo};
 
-use crate::address::Address;
+use crate::address::{Address, AddressMap};
 use crate::dial::Access;
 use crate::error::ConfigError;
 use crate::replica::{Balance, ReadPreference};
@@ -84,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) tls: Option<Tls>,
     #[cfg(feature = "tls")]
     pub(crate) sentinel_tls: Option<Tls>,
+    pub(crate) address_map: AddressMap,
     pub(crate) database: i64,
     pub(crate) protocol: ProtocolVersion,
     pub(crate) client_name: Option<String>,
@@ -112,6 +113,7 @@ impl Default for Config {
             tls: None,
             #[cfg(feature = "tls")]
             sentinel_tls: None,
+            address_map: AddressMap::default(),
             database: 0,
             // As the `redis` crate has it, so that replies have the shapes its users expect.
             protocol: ProtocolVersion::RESP2,

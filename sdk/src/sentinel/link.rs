@@ -125,7 +125,7 @@ impl Watch {
         counters.questions.add_one();
         let replicas = self.replicas.load(Ordering::Acquire);
         let news = match ask(connection, &self.config.master, replicas, self.config.timeouts.question).await {
-            Ok(view) => News::Answered(view),
+            Ok(view) => News::Answered(view.translated(&self.config.address_map)),
             Err(failure) => {
                 counters.questions_failed.add_one();
                 match failure {

@@ -6,7 +6,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{ServerErrorKind, Value};
 use tokio::time::timeout;
 
-use crate::address::Address;
+use crate::address::{Address, AddressMap};
 use crate::fields::{brief, field, number, text};
 use crate::replica::MOST_REPLICAS;
 
@@ -26,6 +26,20 @@ pub(crate) struct View {
     pub(crate) id: Option<String>,
     /// The replicas, if they were asked for.
     pub(crate) replicas: Vec<Replica>,
+}
+
+impl View {
+    /// With the addresses as they are reached from here.
+    pub(crate) fn translated(mut self, map: &AddressMap) -> Self {
+        self.master = map.translate(self.master);
+        for peer in &mut self.peers {
+            peer.address = map.translate(peer.address.clone());
+        }
+        for replica in &mut self.replicas {
+            replica.address = map.translate(replica.address.clone());
+        }
+        self
+    }
 }
 
 /// A replica, as one Sentinel sees it.
