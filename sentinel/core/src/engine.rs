@@ -276,7 +276,8 @@ impl Engine {
                 }
             }
         }
-        if self.ctx.promises_durable() {
+        let due = !self.ctx.hellos_due.is_empty() || !self.ctx.questions_due.is_empty();
+        if due && self.ctx.promises_durable() {
             for key in std::mem::take(&mut self.ctx.hellos_due) {
                 self.with_master(key, |watch| watch.say_hello());
             }

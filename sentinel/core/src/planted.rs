@@ -45,6 +45,18 @@ pub enum Bug {
     IgnoreSwitches,
     /// A promotion is announced under the epoch that was in force before.
     ReuseConfigEpoch,
+    /// `max-lag` is ignored.
+    IgnoreMaxLag,
+    /// `failover-pause` is ignored.
+    IgnorePause,
+    /// `empty-master-failover` is ignored.
+    FollowTheEmpty,
+    /// `promote-best-effort` is ignored.
+    LeaveNoMaster,
+    /// For how long the link of a candidate has been down does not matter, as if nobody were the master.
+    PromoteTheLost,
+    /// With `hello-auth-key` unsigned and wrongly signed hellos are believed.
+    BelieveTheUnsigned,
 }
 
 #[cfg(feature = "planted-bugs")]

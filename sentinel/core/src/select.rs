@@ -193,11 +193,12 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     let down = Duration::from_millis(u64::try_from(node.info.link_down_ms).unwrap_or(0));
     let longest =
         facts.master_down_since.map_or(Duration::ZERO, |since| facts.now.since(since)) + 10 * facts.down_after;
-    if down > longest && !facts.best_effort {
+    if down > longest && !facts.best_effort && !planted(Bug::PromoteTheLost) {
         return Some(Refusal::LinkDownTooLong { down, longest });
     }
     let lag = facts.lag_of(node);
-    facts.max_lag.filter(|most| lag > most.get()).map(|most| Refusal::LagsBehind { lag, most })
+    let max_lag = facts.max_lag.filter(|_| !planted(Bug::IgnoreMaxLag));
+    max_lag.filter(|most| lag > most.get()).map(|most| Refusal::LagsBehind { lag, most })
 }
 
 #[cfg(test)]

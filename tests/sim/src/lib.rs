@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod faults;
+pub mod guards;
 pub mod invariants;
 pub mod node;
 pub mod packet;

@@ -26,6 +26,7 @@ pub enum Purpose {
 /// What an INFO was true about when it was made, besides its text: the invariants compare what a Sentinel was told with what
 /// it does, without reading texts as the engine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another thing that an INFO says or hides")]
 pub struct InfoFacts {
     /// Whether it said that it is a replica.
     pub replica: bool,
@@ -39,6 +40,12 @@ pub struct InfoFacts {
     pub link_down: u64,
     /// Whether its data are of another history than its group's: a stranger on an address that was used before.
     pub foreign: bool,
+    /// How many values it held.
+    pub keys: usize,
+    /// `master_replid`
+    pub replid: u64,
+    /// Whether it is a master that was restarted without its data.
+    pub blank: bool,
     /// Whom it followed, if its link there was up.
     pub linked_to: Option<HostPort>,
 }

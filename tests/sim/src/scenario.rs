@@ -11,6 +11,7 @@ use sentinel_core::{
 use crate::{
     app::App,
     faults::{Fault, plan},
+    guards::Guards,
     invariants::{Checks, Setting},
     node::{Config, Node, Persistence},
     physics::{HostId, Physics, Record},
@@ -64,6 +65,8 @@ pub struct Scenario {
     pub lossless: bool,
     /// repl-timeout
     pub repl_timeout: Time,
+    /// What Sentinels are asked for besides what the reference does.
+    pub guards: Guards,
     /// Servers from before Redis 6.2, without FAILOVER.
     pub old_servers: bool,
     /// Entries in a replication backlog.
@@ -131,6 +134,7 @@ impl Scenario {
             strangers,
             lossless: rng.permille(800),
             repl_timeout: rng.pick(&[10, 20]) * SEC,
+            guards: Guards::of(seed),
             old_servers: rng.permille(300),
             backlog: rng.pick(&[50, 1_000, 10_000]),
             sync_time: rng.pick(&[50 * MS, 300 * MS, 2 * SEC]),
@@ -164,7 +168,8 @@ impl Scenario {
         self.healed_at = self.faults.iter().map(|fault| fault.until + fault.kind.aftermath()).max().unwrap_or(20 * SEC);
         // What may still have to pass, one after the other: pauses between failovers, the repair of a replica that
         // follows the wrong master, a silent link's end, a full synchronisation.
-        let rest = 4 * self.failover_timeout + 4 * self.down_after + 2 * self.repl_timeout + 90 * SEC;
+        let pauses = 4 * self.failover_timeout + 2 * self.guards.failover_pause;
+        let rest = pauses + 4 * self.down_after + 2 * self.repl_timeout + 90 * SEC;
         self.deadline = self.healed_at + rest;
     }
 
@@ -223,12 +228,14 @@ impl Scenario {
                 .collect(),
             quorum: self.quorum,
             down_after: self.down_after,
+            guards: self.guards,
         };
-        let globals = GlobalSettings {
+        let mut globals = GlobalSettings {
             resolve_hostnames: self.names,
             announce_hostnames: self.names,
             ..GlobalSettings::default()
         };
+        self.guards.apply_to_all(&mut globals);
         let sentinels = (0..self.sentinels).map(|index| {
             let masters = (0..self.groups.len()).map(|group| {
                 let name = MasterName::new(&group_name(group)).expect("a plain word is a name");
@@ -297,6 +304,7 @@ impl Scenario {
         settings.failover_timeout = std::time::Duration::from_micros(self.failover_timeout);
         settings.parallel_syncs = self.parallel_syncs;
         settings.lossless_failover = self.lossless;
+        self.guards.apply(&mut settings);
         settings
     }
 }

@@ -276,7 +276,9 @@ impl Sentinel {
             }
             Packet::Published(payload) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
-                if let Some(hello) = std::str::from_utf8(&payload).ok().and_then(Hello::read) {
+                // What is forged must change nothing: to the rules it was not heard.
+                let hello = std::str::from_utf8(&payload).ok().and_then(Hello::read);
+                if let Some(hello) = hello.filter(|hello| !hello.is_forged()) {
                     physics.observe(&Observation::Heard { sentinel: self.host, hello });
                 }
                 self.input(physics, Input::Hello { link, payload });

@@ -31,6 +31,8 @@ pub struct World {
     pub(crate) in_force: BTreeMap<usize, Kind>,
     /// What operators still have to bring back under watch.
     pub(crate) unmonitored: Vec<(HostId, usize)>,
+    /// Where they have to look whether what they set is on disk.
+    pub(crate) unset: Vec<(HostId, usize)>,
     /// Deaths of masters that must be answered by a failover: by when, of which group, who died when.
     pub(crate) deaths: Vec<Death>,
     /// Events so far.
@@ -64,6 +66,7 @@ impl World {
             replaced: BTreeMap::new(),
             in_force: BTreeMap::new(),
             unmonitored: Vec::new(),
+            unset: Vec::new(),
             deaths: Vec::new(),
             steps: 0,
         };

@@ -55,6 +55,12 @@ bugs! {
     a_replica_of_the_wrong_master: NeverFix within 100 by "within bounded time";
     peers_that_are_not_believed: IgnoreSwitches within 20 by "in time", "within bounded time";
     an_epoch_for_two_masters: ReuseConfigEpoch within 20 by "epochs", "configuration epoch";
+    a_lag_that_does_not_matter: IgnoreMaxLag within 20 by "max-lag";
+    no_pause: IgnorePause within 20 by "failover-pause";
+    an_empty_master_that_is_followed: FollowTheEmpty within 20 by "acted on at once";
+    nobody_is_the_master: LeaveNoMaster within 50 by "acted on at once";
+    a_candidate_that_lost_its_master: PromoteTheLost within 250 by "is down";
+    an_unsigned_hello: BelieveTheUnsigned within 20 by "forged";
 }
 
 #[test]

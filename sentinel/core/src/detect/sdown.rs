@@ -1,7 +1,14 @@
 //! Subjectively down: this Sentinel's own opinion.
 
 use crate::{
-    events::Event, failover::CandidateLost, state::NodeId, time::Instant, timer::Timer, types::SentinelId, view::Role,
+    events::Event,
+    failover::CandidateLost,
+    planted::{Bug, planted},
+    state::NodeId,
+    time::Instant,
+    timer::Timer,
+    types::SentinelId,
+    view::Role,
     watch::Watch,
 };
 
@@ -51,8 +58,10 @@ impl Watch<'_> {
             .filter(|_| is_master && !settings.reboot_down_after.is_zero())
             .map(|since| since + settings.reboot_down_after);
         // What the guards found, and were asked to act on.
-        let emptied = is_master && self.master.emptied && settings.empty_master_failover;
-        let guarded = (emptied || is_master && self.promotes_best_effort()).then_some(Instant::ZERO);
+        let emptied =
+            is_master && self.master.emptied && settings.empty_master_failover && !planted(Bug::FollowTheEmpty);
+        let vacant = is_master && self.promotes_best_effort() && !planted(Bug::LeaveNoMaster);
+        let guarded = (emptied || vacant).then_some(Instant::ZERO);
         [silent, refused, wrong_role, rebooting, guarded].into_iter().flatten().min()
     }
 

@@ -7,7 +7,13 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{events::Event, state::Said, time::Instant, watch::Watch};
+use crate::{
+    events::Event,
+    planted::{Bug, planted},
+    state::Said,
+    time::Instant,
+    watch::Watch,
+};
 
 /// Why no failover is started although the master is objectively down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +45,7 @@ impl Watch<'_> {
     /// Until when no automatic failover starts, if that is in the future.
     pub(crate) fn withheld_until(&self) -> Option<Instant> {
         let until = self.master.switched_at? + self.master.settings.failover_pause;
-        (until > self.ctx.mono()).then_some(until)
+        (until > self.ctx.mono() && !planted(Bug::IgnorePause)).then_some(until)
     }
 
     /// Says once why nothing is done.

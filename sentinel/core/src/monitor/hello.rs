@@ -362,7 +362,10 @@ impl Engine {
         let Ok(text) = str::from_utf8(payload) else { return };
         let (text, refused) = match signature::check(text, self.ctx.globals.hello_auth_key.as_ref()) {
             Ok(signed) => (signed, None),
-            Err(why) => (text.split(';').next().unwrap_or_default(), Some(why)),
+            Err(why) => {
+                let unsigned = text.split(';').next().unwrap_or_default();
+                (unsigned, Some(why).filter(|_| !planted(Bug::BelieveTheUnsigned)))
+            }
         };
         let Some(hello) = Hello::parse(text).filter(|hello| hello.id != self.ctx.id) else { return };
         if let Some(why) = refused {

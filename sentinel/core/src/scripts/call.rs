@@ -40,6 +40,9 @@ impl Engine {
     /// Gives the events told since the last time to the notification scripts, as the settings are now. To be called
     /// before a script is set anew and before a master goes.
     pub(crate) fn notify_scripts(&mut self) {
+        if self.ctx.unheard.is_empty() {
+            return;
+        }
         for event in std::mem::take(&mut self.ctx.unheard) {
             let Some(name) = event.master() else { continue };
             let Some(master) = self.names.get(name).and_then(|key| self.masters.get(key)) else { continue };

@@ -7,6 +7,7 @@ use sentinel_core::{
 
 use crate::{
     faults::{Kind, RECORD_LIFE},
+    invariants::FORGED,
     physics::{Event, HostId},
     say,
     scenario::group_name,
@@ -66,10 +67,13 @@ impl World {
     fn expect_failover(&mut self, host: HostId, until: Time) {
         let now = self.physics.now();
         let limit = now + self.scenario.down_after * 5 / 4 + 2 * SEC;
+        let pause = self.scenario.guards.failover_pause;
         let Some(group) = (0..self.scenario.groups.len()).find(|group| self.master_of(*group) == Some(host)) else {
             return;
         };
-        if self.scenario.calm && limit < until {
+        let mut switches = self.physics.checks.switches().iter();
+        let paused = switches.any(|(at, of)| *of == group && at + pause > now);
+        if self.scenario.calm && limit < until && !paused {
             self.deaths.push(Death { group, master: host, at: now, until: limit });
             self.physics.checks.master_died(now, group);
         }
@@ -149,6 +153,15 @@ impl World {
                     self.command(*sentinel, Change::FailoverTo { name, to, coordinated: *coordinated, dry_run: false });
                 }
             }
+            Kind::Typed { group, nth } => {
+                if let (Some(master), Some(replica)) = (self.master_of(*group), self.replica_of(*group, *nth)) {
+                    let (of, at) = (self.physics.address(replica), self.node_index(master));
+                    if self.physics.hosts[master].hung == 0 {
+                        self.nodes[at].type_replicaof(&mut self.physics, of);
+                    }
+                }
+            }
+            Kind::Forged { sentinel, group, nth, signed } => self.forge(*sentinel, *group, *nth, *signed),
             Kind::ForgetPeer { sentinel, other, group } => {
                 let (name, id) = (group_name(*group), self.sentinels[*other].id.clone());
                 self.command(*sentinel, Change::Forget { name, id });
@@ -236,6 +249,8 @@ impl World {
             | Kind::WallJump { .. }
             | Kind::Failover { .. }
             | Kind::FailoverTo { .. }
+            | Kind::Typed { .. }
+            | Kind::Forged { .. }
             | Kind::ForgetPeer { .. }
             | Kind::ForgetReplica { .. }
             | Kind::TwoFailovers { .. }
@@ -248,6 +263,31 @@ impl World {
             self.physics.hosts[node].hung = 0;
             let at = self.node_index(node);
             self.nodes[at].start(&mut self.physics);
+        }
+    }
+
+    /// Publishes a forged hello on the master of a group, which passes it on.
+    fn forge(&mut self, sentinel: HostId, group: usize, nth: usize, signed: bool) {
+        let (Some(master), Some(replica)) = (self.master_of(group), self.replica_of(group, nth)) else { return };
+        let (from, to) = (self.physics.address(sentinel), self.physics.address(replica));
+        let mut payload = format!(
+            "{},{},{},{},{},{},{},{}",
+            from.host,
+            from.port,
+            self.sentinels[sentinel].id,
+            FORGED + 1,
+            group_name(group),
+            to.host,
+            to.port,
+            FORGED + 1
+        );
+        if signed {
+            payload.push(';');
+            payload.push_str(&"5a".repeat(32));
+        }
+        let at = self.node_index(master);
+        if self.physics.hosts[master].hung == 0 {
+            self.nodes[at].forge(&mut self.physics, payload);
         }
     }
 
@@ -367,10 +407,19 @@ impl World {
         let new =
             NewMaster { name: MasterName::new(&name).expect("a plain word is a name"), addr, quorum: settings.quorum };
         self.command(sentinel, Change::Monitor(new));
+        self.set_all(sentinel, group);
+        self.unset.push((sentinel, group));
+    }
+
+    fn set_all(&mut self, sentinel: HostId, group: usize) {
+        let settings = self.scenario.settings();
         self.set_down_after(sentinel, group, self.scenario.down_after);
         self.set(sentinel, group, MasterSetting::FailoverTimeout(settings.failover_timeout), "failover-timeout ...");
         self.set(sentinel, group, MasterSetting::ParallelSyncs(settings.parallel_syncs), "parallel-syncs ...");
         self.set(sentinel, group, MasterSetting::LosslessFailover(settings.lossless_failover), "lossless-failover ...");
+        for (setting, shown) in self.scenario.guards.options() {
+            self.set(sentinel, group, setting, &shown);
+        }
     }
 
     fn monitor_later(&mut self, sentinel: HostId, group: usize) {
@@ -381,6 +430,16 @@ impl World {
     pub(crate) fn monitor_again(&mut self) {
         for (sentinel, group) in std::mem::take(&mut self.unmonitored) {
             self.monitor(sentinel, group);
+        }
+        // The name of the master may have to be looked up first, and a crash may come before the disk.
+        let wanted = self.scenario.settings();
+        for (sentinel, group) in std::mem::take(&mut self.unset) {
+            let name = group_name(group);
+            let on_disk = self.sentinels[sentinel].durable().masters.iter().find(|it| it.name.as_str() == name);
+            if on_disk.is_none_or(|it| *it.settings != wanted) {
+                self.set_all(sentinel, group);
+                self.unset.push((sentinel, group));
+            }
         }
     }
 }

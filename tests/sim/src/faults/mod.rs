@@ -92,6 +92,11 @@ pub enum Kind {
     ForgetReplica { sentinel: HostId, node: HostId },
     /// SENTINEL SET: another down-after; at the end the former one.
     ChangeDownAfter { sentinel: HostId, group: usize, to: Time },
+    /// Somebody types REPLICAOF at the master of a group: it follows one of its replicas, counted from the first.
+    Typed { group: usize, nth: usize },
+    /// Somebody publishes a hello in the name of a Sentinel: the master is another node, since a far later epoch. It has
+    /// no signature, or one made with another key.
+    Forged { sentinel: HostId, group: usize, nth: usize, signed: bool },
     /// SENTINEL REMOVE; at the end SENTINEL MONITOR and SET.
     Remove { sentinel: HostId, group: usize },
 }
@@ -101,6 +106,8 @@ impl Kind {
     pub const fn aftermath(&self) -> Time {
         match self {
             Kind::MoveNode { .. } => RECORD_LIFE,
+            // So long a master may say that it is a replica, besides down-after.
+            Kind::Typed { .. } => 2 * 10 * SEC,
             _ => 0,
         }
     }

@@ -17,7 +17,30 @@ const LAST: Time = 400 * SEC;
 pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     let mut rng = Rng::new(scenario.seed, "faults");
     let mut faults = if scenario.calm { one_by_one(scenario, &mut rng) } else { chaos(scenario, &mut rng) };
+    faults.extend(for_guards(scenario));
     faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+/// What guards are there for. Drawn by itself: all else is as it would be without.
+fn for_guards(scenario: &Scenario) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "faults for guards");
+    let mut faults = Vec::new();
+    let mut add = |rng: &mut Rng, kind| {
+        let at = rng.between(FIRST, LAST);
+        faults.push(Fault { at, until: at, kind });
+    };
+    if !scenario.calm && rng.permille(200) {
+        let kind = Kind::Typed { group: rng.index(scenario.groups.len()), nth: rng.index(8) };
+        add(&mut rng, kind);
+    }
+    if scenario.guards.signed_hellos {
+        for _ in 0..rng.between(1, 4) {
+            let (group, nth) = (rng.index(scenario.groups.len()), rng.index(8));
+            let (sentinel, signed) = (sentinel(scenario, &mut rng), rng.permille(500));
+            add(&mut rng, Kind::Forged { sentinel, group, nth, signed });
+        }
+    }
     faults
 }
 

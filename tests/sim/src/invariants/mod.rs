@@ -8,12 +8,18 @@ mod configurations;
 mod convergence;
 mod demotion;
 mod durable;
+mod emptied;
 mod epochs;
+mod heeded;
 mod history;
+mod lag;
 mod leaders;
 mod majority;
 mod overruled;
+mod pause;
 mod promotion;
+mod signed;
+mod told;
 mod votes;
 
 use std::collections::BTreeMap;
@@ -26,7 +32,7 @@ use sentinel_core::{
 };
 use sentinel_resp::Reply;
 
-use crate::{packet::InfoFacts, physics::HostId, time::Time};
+use crate::{guards::Guards, packet::InfoFacts, physics::HostId, time::Time};
 
 pub use acknowledged::{Losses, count_losses};
 pub use bounded::losses_are_bounded;
@@ -83,6 +89,9 @@ impl Verdict {
     }
 }
 
+/// No election gets this far: these epochs are only in hellos that somebody has forged.
+pub const FORGED: u64 = 1_000_000;
+
 /// A hello, read independently of the engine.
 #[derive(Clone, Copy, Debug)]
 pub struct Hello<'a> {
@@ -91,10 +100,11 @@ pub struct Hello<'a> {
     ip: &'a str,
     port: &'a str,
     pub(crate) config_epoch: u64,
+    pub(crate) is_signed: bool,
 }
 
 impl<'a> Hello<'a> {
-    /// Reads the eight fields.
+    /// Reads the eight fields, and whether something that looks like a signature is behind them.
     pub fn read(payload: &'a str) -> Option<Self> {
         let mut rest = payload;
         let mut next = || {
@@ -107,7 +117,14 @@ impl<'a> Hello<'a> {
         let (_ip, _port, _id) = (next()?, next()?, next()?);
         let current_epoch = next()?.parse().ok()?;
         let (master, ip, port) = (next()?, next()?, next()?);
-        Some(Hello { current_epoch, master, ip, port, config_epoch: rest.parse().ok()? })
+        let (config_epoch, signature) = rest.split_once(';').unwrap_or((rest, ""));
+        let is_signed = signature.len() == 64 && signature.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(Hello { current_epoch, master, ip, port, config_epoch: config_epoch.parse().ok()?, is_signed })
+    }
+
+    /// Whether it tells an epoch that nobody has made.
+    pub(crate) const fn is_forged(&self) -> bool {
+        self.current_epoch >= FORGED || self.config_epoch >= FORGED
     }
 
     /// The address of the master, as it is shown elsewhere.
@@ -134,6 +151,8 @@ pub struct Setting {
     pub quorum: usize,
     /// down-after
     pub down_after: Time,
+    /// What was asked for.
+    pub guards: Guards,
 }
 
 impl Setting {
@@ -253,6 +272,11 @@ impl Checks {
             Box::<majority::Majority>::default(),
             Box::<demotion::KeepTheMaster>::default(),
             Box::<history::OneHistory>::default(),
+            Box::<lag::BoundedLag>::default(),
+            Box::<pause::Pause>::default(),
+            Box::<emptied::KeepTheData>::default(),
+            Box::<heeded::Heeded>::default(),
+            Box::<signed::Signed>::default(),
         ];
         let lookers = Sort::ALL.map(|sort| {
             let looking = rules.iter().enumerate().filter(|(_, rule)| rule.looks_at().contains(&sort));

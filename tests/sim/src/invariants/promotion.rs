@@ -20,6 +20,8 @@ pub(super) struct FitReplica {
     /// Since when a Sentinel says that a group's master is down.
     master_down: BTreeMap<(HostId, usize), Time>,
     down: BTreeSet<(HostId, HostId)>,
+    /// Who has told that nobody is the master of a group, since the last switch.
+    vacant: BTreeSet<(HostId, usize)>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,12 @@ impl FitReplica {
         }
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
         let fresh_from = self.master_down.get(&(sentinel, group)).copied();
+        // Where nobody is the master, and it was asked for, any candidate will do.
+        let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
+        let longest = 10 * setting.down_after + fresh_from.map_or(0, |down| now - down) + SEC;
+        if info.replica && info.link_down > longest && !any_will_do {
+            return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
+        }
         for ((of, other), it) in &self.known {
             let same = setting.nodes[*other].as_ref().is_some_and(|(_, it)| *it == group);
             if *of != sentinel || *other == node || !same || !it.linked || self.down.contains(&(sentinel, *other)) {
@@ -126,6 +134,7 @@ impl Invariant for FitReplica {
                 self.known.retain(|(of, _), _| of != sentinel);
                 self.down.retain(|(of, _)| of != sentinel);
                 self.master_down.retain(|(of, _), _| of != sentinel);
+                self.vacant.retain(|(of, _)| of != sentinel);
             }
             Observation::LinkUp { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = true,
             Observation::LinkDown { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = false,
@@ -152,6 +161,10 @@ impl Invariant for FitReplica {
                         self.down.remove(&(*sentinel, node));
                     }
                 }
+                Event::NoMaster { subject, .. } => {
+                    let group = setting.group_named(subject.master().as_str());
+                    self.vacant.extend(group.map(|group| (*sentinel, group)));
+                }
                 // Both are counted anew.
                 Event::SwitchMaster { name, old, new } => {
                     for addr in [old, new] {
@@ -161,6 +174,7 @@ impl Invariant for FitReplica {
                     }
                     if let Some(group) = setting.group_named(name.as_str()) {
                         self.master_down.remove(&(*sentinel, group));
+                        self.vacant.remove(&(*sentinel, group));
                     }
                 }
                 Event::ResetMaster(subject) | Event::Unmonitor(subject) => {

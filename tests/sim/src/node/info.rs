@@ -34,6 +34,9 @@ impl Node {
             synced: self.synced,
             link_down: 0,
             foreign: self.foreign,
+            keys: self.data.len(),
+            replid: self.replid,
+            blank: self.blank && self.is_master(),
             linked_to: None,
         };
         if let Some(up) = &self.upstream {

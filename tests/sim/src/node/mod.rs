@@ -161,6 +161,8 @@ pub struct Node {
     pub synced: bool,
     /// Whether its data are not the group's at all: another process that was given this address.
     pub foreign: bool,
+    /// Whether it was restarted without its data, and has had none of others since.
+    blank: bool,
     reigns: u32,
     replid: u64,
     replid2: u64,
@@ -201,6 +203,7 @@ impl Node {
             run_id: String::new(),
             data: Vec::new(),
             foreign: false,
+            blank: false,
             reigns: 0,
             replid: 0,
             replid2: 0,
@@ -262,6 +265,7 @@ impl Node {
         if self.life > 1 {
             self.load(physics);
         }
+        self.blank = self.life > 1 && self.data.is_empty();
         self.backlog_start = self.offset + 1;
         physics.hosts[self.host].running = true;
         physics.hosts[self.host].powered = true;
@@ -296,6 +300,7 @@ impl Node {
         self.backlog_start = self.offset + 1;
         self.synced = true;
         self.foreign = true;
+        self.blank = false;
         self.has_backlog = true;
         self.cached = self.upstream.is_some();
     }

@@ -122,6 +122,7 @@ impl Node {
                 up.down_since = None;
                 self.cached = true;
                 self.synced = true;
+                self.blank = false;
                 self.has_backlog = true;
                 if replid != self.replid {
                     self.replid2 = self.replid;
@@ -184,6 +185,7 @@ impl Node {
         };
         self.data = values.to_vec();
         self.synced = true;
+        self.blank = false;
         self.foreign = false;
         self.has_backlog = true;
         self.replid = replid;

@@ -115,6 +115,18 @@ impl Node {
         }
     }
 
+    /// Somebody types REPLICAOF.
+    pub fn type_replicaof(&mut self, physics: &mut Physics, of: HostPort) {
+        if !self.is_loading() && !self.is_handing_over() {
+            self.follow(physics, Some(of));
+        }
+    }
+
+    /// Somebody who may, but should not, publishes on the Sentinels' channel.
+    pub fn forge(&mut self, physics: &mut Physics, payload: String) {
+        self.publish(physics, &Bytes::from(payload));
+    }
+
     /// PUBLISH: to the subscribers here and, from a master, to those of all replicas.
     fn publish(&mut self, physics: &mut Physics, payload: &Bytes) {
         self.deliver(physics, payload);

@@ -1,0 +1,77 @@
+//! The guards that must be asked for, as a seed asks for them.
+
+use std::{num::NonZeroU64, time::Duration};
+
+use sentinel_core::{
+    command::MasterSetting,
+    settings::{GlobalSettings, MasterSettings},
+    types::Secret,
+};
+
+use crate::{
+    rng::Rng,
+    time::{MS, SEC, Time},
+};
+
+/// What all Sentinels of a history are asked for besides what the reference does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guards {
+    /// `max-lag`, in bytes.
+    pub max_lag: Option<NonZeroU64>,
+    /// `failover-pause`
+    pub failover_pause: Time,
+    /// `empty-master-failover`
+    pub empty_master_failover: bool,
+    /// `promote-best-effort`
+    pub promote_best_effort: bool,
+    /// `hello-auth-key`: the same at all Sentinels.
+    pub signed_hellos: bool,
+}
+
+impl Guards {
+    /// The guards of a seed: none in two histories of five, else each by itself. They have a source of chance of their
+    /// own, so that all else in a history is drawn as if there were none.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::new(seed, "guards");
+        if rng.permille(400) {
+            return Guards::default();
+        }
+        Guards {
+            max_lag: NonZeroU64::new(rng.pick(&[0, 0, 200, 2_000, 20_000])),
+            failover_pause: rng.pick(&[0, 0, 10 * SEC, 60 * SEC, 150 * SEC]),
+            empty_master_failover: rng.permille(500),
+            promote_best_effort: rng.permille(500),
+            signed_hellos: rng.permille(300),
+        }
+    }
+
+    /// Asks for them in the settings of a master.
+    pub fn apply(&self, settings: &mut MasterSettings) {
+        for (setting, _) in self.options() {
+            setting.apply(settings);
+        }
+    }
+
+    /// Asks for them in the settings of a Sentinel.
+    pub fn apply_to_all(&self, settings: &mut GlobalSettings) {
+        settings.hello_auth_key = self.signed_hellos.then(|| Secret::new("what only the Sentinels know"));
+    }
+
+    /// SENTINEL SET of each, with the words of the option.
+    pub fn options(&self) -> [(MasterSetting, String); 4] {
+        let pause = Duration::from_micros(self.failover_pause);
+        let word = |yes| if yes { "yes" } else { "no" };
+        [
+            (MasterSetting::MaxLag(self.max_lag), format!("max-lag {}", self.max_lag.map_or(0, NonZeroU64::get))),
+            (MasterSetting::FailoverPause(pause), format!("failover-pause {}", self.failover_pause / MS)),
+            (
+                MasterSetting::EmptyMasterFailover(self.empty_master_failover),
+                format!("empty-master-failover {}", word(self.empty_master_failover)),
+            ),
+            (
+                MasterSetting::PromoteBestEffort(self.promote_best_effort),
+                format!("promote-best-effort {}", word(self.promote_best_effort)),
+            ),
+        ]
+    }
+}

@@ -1,0 +1,49 @@
+use std::collections::BTreeMap;
+
+use sentinel_core::{command::Change, events::Event};
+
+use super::{Invariant, Observation, Setting};
+use crate::{
+    physics::HostId,
+    time::{SEC, Shown, Time},
+};
+
+/// With `failover-pause` no Sentinel leads a second failover by itself before the pause is over, counted from the last
+/// switch that it knows of. An operator's is done. What it knows of it forgets in a restart, and when it is told to.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    switched: BTreeMap<(HostId, usize), Time>,
+}
+
+impl Invariant for Pause {
+    fn rule(&self) -> &'static str {
+        "no automatic failover within failover-pause of a switch"
+    }
+
+    fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        let pause = setting.guards.failover_pause;
+        match observation {
+            _ if pause == 0 => {}
+            Observation::Started { sentinel, .. } => self.switched.retain(|(by, _), _| by != sentinel),
+            Observation::Operator { sentinel, change: Change::Reset { .. } | Change::Remove { .. } } => {
+                self.switched.retain(|(by, _), _| by != sentinel);
+            }
+            Observation::Event { sentinel, event: Event::SwitchMaster { name, .. } } => {
+                let group = setting.group_named(name.as_str());
+                self.switched.extend(group.map(|group| ((*sentinel, group), now)));
+            }
+            Observation::Elected { sentinel, group, forced: false } => {
+                if let Some(at) = self.switched.get(&(*sentinel, *group)).filter(|at| now < **at + pause) {
+                    return Err(format!(
+                        "Sentinel {sentinel} leads a failover of group {group}, whose last switch was at {}; \
+                         failover-pause is {} s",
+                        Shown(*at),
+                        pause / SEC
+                    ));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
