@@ -50,6 +50,12 @@ pub(super) struct Connection {
     unflushed: bool,
 }
 
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
 /// What happens next on a connection.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -91,7 +97,13 @@ impl Connection {
         }
     }
 
-    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+    /// Writes what is queued, as much as the other side takes.
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Result<(), LinkFault> {
+        self.write(cx).map_err(|error| broken(&error))
+    }
+
+    /// One look for [`Connection::step`].
+    pub(super) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
         if let Err(error) = self.write(cx) {
             return Poll::Ready(Step::Broken(broken(&error)));
         }

@@ -1,14 +1,17 @@
 //! What the engine's loop is told, by links and by the writer of the state.
 
 use bytes::Bytes;
-use sentinel_core::{Input, LinkFault, LinkId, RequestId};
-use sentinel_resp::Reply;
+use sentinel_core::{Input, LinkFault, LinkId};
 use tokio::sync::mpsc;
 
+use super::link::Opened;
 use crate::persist::Outcome;
 
-/// How many facts of one kind are taken before the other kinds have their turn.
-pub(super) const FACTS_AT_ONCE: usize = 64;
+/// How many facts are taken before what comes in otherwise has its turn.
+pub(super) const FACTS_AT_ONCE: usize = 256;
+
+/// How many commands of clients are taken before the other facts have their turn.
+pub(super) const ASKS_AT_ONCE: usize = 64;
 
 /// How many hellos are taken before the other facts have their turn. Few, since a flood of them must not delay an answer.
 pub(super) const HELLOS_AT_ONCE: usize = 16;
@@ -49,16 +52,14 @@ pub(super) struct Hello {
 /// What a link says.
 #[derive(Debug)]
 pub(super) enum News {
-    Up {
-        local: Option<std::net::IpAddr>,
-    },
+    /// It is open.
+    Up(Box<Opened>),
+    /// It could not be opened.
     Down(LinkFault),
-    Answer {
-        request: RequestId,
-        reply: Reply,
-    },
-    /// The answer to the subscription; its error if it is refused.
+    /// The answer to a subscription on a second connection; its error if it is refused.
     Subscription(Option<String>),
+    /// A refused subscription is to be asked for again.
+    Resubscribe,
 }
 
 /// The loop's end of the inbox.
@@ -111,9 +112,8 @@ mod tests {
             }
         };
         flood();
-        for request in 0..10 {
-            let news = News::Answer { request: RequestId(request), reply: Reply::ok() };
-            outbox.tell(Fact::Link { link: LinkId(1), life: 1, news });
+        for _ in 0..10 {
+            outbox.tell(Fact::Link { link: LinkId(1), life: 1, news: News::Resubscribe });
         }
         let mut hellos = || std::iter::from_fn(|| inbox.hellos.try_recv().ok()).count();
         assert_eq!(hellos(), WAITING_HELLOS);

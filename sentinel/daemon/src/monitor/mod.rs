@@ -10,12 +10,14 @@ mod link;
 mod link_tests;
 mod links;
 mod pubsub;
+mod ready;
 mod resolve;
 mod run;
 #[cfg(test)]
 mod run_tests;
 #[cfg(test)]
 mod testing;
+mod traffic;
 mod value;
 mod wire;
 mod writer;

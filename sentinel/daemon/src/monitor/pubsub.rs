@@ -9,7 +9,8 @@ use super::{
     dial::Dialer,
     handshake::{self, HANDSHAKE_TIMEOUT},
     inbox::News,
-    link::{RESUBSCRIBE_PERIOD, Reporter, TURN, within},
+    link::{RESUBSCRIBE_PERIOD, Reporter, within},
+    traffic::TURN,
     value::{self, Received},
     wire::{Command, HELLO_CHANNEL},
 };

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     clock::Clock,
     dial::Dialer,
-    inbox::{FACTS_AT_ONCE, Fact, HELLOS_AT_ONCE, Hello, Inbox, Outbox, inbox},
+    inbox::{ASKS_AT_ONCE, FACTS_AT_ONCE, Fact, HELLOS_AT_ONCE, Hello, Inbox, Outbox, inbox},
     links::Links,
     writer::Writer,
 };
@@ -37,6 +37,13 @@ const LONGEST_VIEW_PERIOD: Duration = Duration::from_secs(1);
 
 /// How many commands of clients may wait for the engine. Further clients wait for room.
 const WAITING_ASKS: usize = 256;
+
+/// How many sockets the runtime looks at in one go. Where so many had something, there may be more.
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// How long what is due may wait until all that has come in is read. The silence of an instance is not judged while its
+/// answer may lie there unread; in a second of work that piles up, PINGs have to go out all the same.
+const LONGEST_BEHIND: Duration = Duration::from_millis(200);
 
 /// How long a log that is not written may hold up a simulated crash.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
@@ -127,7 +134,8 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
             clients: HashMap::new(),
             last_client: 0,
         };
-        runtime.block_on(monitor.run(inbox, asked));
+        // It yields of its own accord, after it has read every socket once.
+        runtime.block_on(tokio::task::unconstrained(monitor.run(inbox, asked)));
         // A lookup that hangs must not hold up the end of the process.
         runtime.shutdown_background();
     })?;
@@ -152,6 +160,7 @@ enum Woken {
     Told(Fact),
     Greeted(Hello),
     Asked(Ask),
+    Ready,
     Due,
     Abandoned,
 }
@@ -159,6 +168,7 @@ enum Woken {
 impl Monitor {
     async fn run(mut self, mut inbox: Inbox, mut asks: mpsc::Receiver<Ask>) {
         self.carry_out();
+        let mut behind_since = None;
         loop {
             let woken = self.wait(&mut inbox, &mut asks).await;
             let now = self.clock.now();
@@ -167,7 +177,7 @@ impl Monitor {
                 Woken::Told(fact) => self.take(now, fact),
                 Woken::Greeted(hello) => self.greet(now, hello),
                 Woken::Asked(ask) => self.ask(now, ask),
-                Woken::Due => {}
+                Woken::Ready | Woken::Due => {}
             }
             // Some of each kind, so that none of them can keep the others waiting.
             for _ in 0..FACTS_AT_ONCE {
@@ -177,14 +187,22 @@ impl Monitor {
                     Err(_) => break,
                 }
             }
-            for ask in std::iter::from_fn(|| asks.try_recv().ok()).take(FACTS_AT_ONCE) {
+            let read = self.links.read(|input| self.engine.handle(now, input));
+            for ask in std::iter::from_fn(|| asks.try_recv().ok()).take(ASKS_AT_ONCE) {
                 self.ask(now, ask);
             }
             for hello in std::iter::from_fn(|| inbox.hellos.try_recv().ok()).take(HELLOS_AT_ONCE) {
                 self.greet(now, hello);
             }
-            if self.engine.next_timeout().is_some_and(|due| due <= now.mono) {
-                self.engine.handle_timeout(now);
+            let now = self.clock.now();
+            // An answer that has come must not be missed: silence is judged when all is read.
+            let behind = read >= EVENTS_AT_ONCE || !inbox.facts.is_empty();
+            behind_since = behind.then(|| behind_since.unwrap_or(now.mono));
+            if behind_since.is_none_or(|since| now.mono.since(since) >= LONGEST_BEHIND) {
+                behind_since = None;
+                if self.engine.next_timeout().is_some_and(|due| due <= now.mono) {
+                    self.engine.handle_timeout(now);
+                }
             }
             self.carry_out();
             tokio::task::yield_now().await;
@@ -199,6 +217,7 @@ impl Monitor {
         tokio::select! {
             biased;
             fact = inbox.facts.recv() => fact.map_or(Woken::Abandoned, Woken::Told),
+            () = self.links.any_ready() => Woken::Ready,
             Some(ask) = asks.recv() => Woken::Asked(ask),
             Some(hello) = inbox.hellos.recv() => Woken::Greeted(hello),
             () = sleep_until(deadline) => Woken::Due,
@@ -242,7 +261,7 @@ impl Monitor {
             match output {
                 Output::Connect { link, target } => self.links.connect(link, target),
                 Output::Disconnect { link } => self.links.disconnect(link),
-                Output::Send { link, request, message } => self.links.send(link, request, message),
+                Output::Send { link, request, message } => self.links.send(link, request, &message),
                 Output::Notice(notice) => log::notice(&notice),
                 Output::Persist(_) => self.writer.want(),
                 Output::Event(event) => {
@@ -270,6 +289,7 @@ impl Monitor {
                 }
             }
         }
+        self.links.write();
         let now = self.clock.mono();
         if self.engine.view_is_urgent() || self.engine.view_has_changed() && now >= self.view_at + self.view_period() {
             self.publish();

@@ -138,22 +138,26 @@ impl Bench {
     }
 
     /// Sends without waiting.
+    #[allow(clippy::needless_pass_by_value, reason = "tests make the message where they send it")]
     pub(super) fn send(&mut self, link: u64, message: Message) -> RequestId {
         self.requests += 1;
         let request = RequestId(self.requests);
-        self.links.send(LinkId(link), request, message);
+        self.links.send(LinkId(link), request, &message);
+        self.links.write();
         request
     }
 
     /// Waits for the first input, also among those already seen, for which `find` gives something.
     pub(super) async fn until<T>(&mut self, what: &str, find: impl Fn(&Input) -> Option<T>) -> T {
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        if let Some(at) = self.seen.iter().position(|input| find(input).is_some()) {
-            return find(&self.seen.remove(at)).expect("it was found a line before");
-        }
         loop {
+            self.links.read(|input| self.seen.push(input));
+            if let Some(at) = self.seen.iter().position(|input| find(input).is_some()) {
+                return find(&self.seen.remove(at)).expect("it was found a line before");
+            }
             let next = async {
                 tokio::select! {
+                    () = self.links.any_ready() => None,
                     Some(fact) = self.inbox.facts.recv() => match fact {
                         Fact::Link { link, life, news } => self.links.input(link, life, news),
                         Fact::Resolved(input) => Some(input),
