@@ -23,7 +23,7 @@ use crate::{
     time::{Instant, Now},
     timer::{Endpoint, Timer},
     types::{MasterName, SentinelId},
-    view::{MasterView, Role, View},
+    view::{MasterViews, Role, View},
     watch::Watch,
 };
 
@@ -47,7 +47,7 @@ pub struct Engine {
     pub(crate) masters: BTreeMap<MasterKey, Master>,
     pub(crate) names: BTreeMap<MasterName, MasterKey>,
     pub(crate) peers: PeerLinks,
-    pub(crate) master_views: BTreeMap<MasterName, Arc<MasterView>>,
+    pub(crate) master_views: MasterViews,
     pub(crate) view_published: bool,
 }
 
@@ -67,7 +67,7 @@ impl Engine {
             masters: BTreeMap::new(),
             names: BTreeMap::new(),
             peers: PeerLinks::new(),
-            master_views: BTreeMap::new(),
+            master_views: MasterViews::default(),
             view_published: false,
         };
         for master in snapshot.masters {
@@ -169,7 +169,7 @@ impl Engine {
         }
         for key in std::mem::take(&mut self.ctx.stale_views) {
             if let Some(master) = self.masters.get(&key) {
-                self.master_views.insert(master.name.clone(), Arc::new(master.view(&self.peers)));
+                self.master_views.insert(Arc::new(master.view(&self.peers)));
             }
         }
         self.ctx.view_urgent = false;

@@ -14,6 +14,7 @@ pub mod events;
 mod failover;
 mod guard;
 mod input;
+mod master_views;
 mod monitor;
 mod notice;
 mod output;

@@ -1,13 +1,14 @@
 //! An immutable picture of everything, from which clients are answered without visiting the engine.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
+
+pub use crate::master_views::MasterViews;
 
 use crate::{
     settings::{GlobalSettings, MasterSettings, Timing},
@@ -35,7 +36,7 @@ pub struct View {
     /// The calls of scripts that run or wait, oldest first.
     pub scripts: Arc<[ScriptView]>,
     /// The monitored masters.
-    pub masters: BTreeMap<MasterName, Arc<MasterView>>,
+    pub masters: MasterViews,
 }
 
 /// One monitored master with all that belongs to it.

@@ -19,7 +19,7 @@ mod monitor;
 mod query;
 mod quorum;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod scripts;
 mod set;
 mod table;

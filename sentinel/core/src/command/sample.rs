@@ -1,6 +1,6 @@
 //! A hand-made view and hand-made requests for the tests of this module.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
@@ -119,7 +119,7 @@ pub(super) fn peer(of: char) -> PeerView {
 }
 
 /// A healthy master with quorum 2, down-after 2 s and nothing else.
-pub(super) fn master(name: &str) -> MasterView {
+pub(crate) fn master(name: &str) -> MasterView {
     let mut settings = MasterSettings::new(Quorum::new(2).expect("a quorum"));
     settings.down_after = Duration::from_secs(2);
     MasterView {
@@ -137,7 +137,7 @@ pub(super) fn master(name: &str) -> MasterView {
 }
 
 pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
-    let masters: BTreeMap<_, _> = masters.into_iter().map(|master| (master.name.clone(), Arc::new(master))).collect();
+    let masters = masters.into_iter().map(Arc::new).collect();
     View {
         id: id('a'),
         current_epoch: Epoch::ZERO,

@@ -75,7 +75,7 @@ impl Stage {
     /// The state as readers see it.
     pub(super) fn show_state(&mut self) {
         let mut lines = Vec::new();
-        for (name, master) in &self.view.masters {
+        for (name, master) in self.view.masters.iter() {
             let mut text =
                 format!("{name} {} epoch {} config {}", master.serving, self.view.current_epoch, master.config_epoch);
             flags(&mut text, &master.node);

@@ -1,7 +1,6 @@
 //! A served port, and clients that say exactly what bytes they expect.
 
 use std::{
-    collections::BTreeMap,
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
@@ -279,7 +278,7 @@ fn view() -> View {
         rebooted: false,
     };
     let master = MasterView {
-        name: name.clone(),
+        name,
         serving: addr,
         node,
         odown_since: None,
@@ -299,6 +298,6 @@ fn view() -> View {
         persist_error: None,
         scripts: Arc::new([]),
         simulated: SimulatedFailures::default(),
-        masters: BTreeMap::from([(name, Arc::new(master))]),
+        masters: [Arc::new(master)].into_iter().collect(),
     }
 }
