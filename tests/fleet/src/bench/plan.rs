@@ -154,6 +154,9 @@ fn scale(options: &Options, program: &Path, report: &mut Report) -> io::Result<(
             let (a, b) = pair(&|it| it.steady.latency.quantile(share));
             report.add(at(&format!("`get-master-addr-by-name` meanwhile, {name}")), "ms", a, b, target);
         }
+        let (a, b) = pair(&|it| Some(it.steady.held_for_down as f64));
+        let none = Some(Target::AtMost(0.0)).filter(|_| *masters >= 1_000);
+        report.add(at("healthy instances held for down"), "", a, b, none);
         let gap = Some(Target::AtMost(1.1));
         let (a, b) = pair(&|it| Some(it.steady.worst_gap()));
         report.add(at("worst gap between two PINGs"), "s", a, b, gap.filter(|_| *masters >= 1_000));

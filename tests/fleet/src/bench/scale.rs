@@ -92,6 +92,7 @@ impl Stage {
             descriptors: self.subject.descriptors()?,
             latency,
             naps,
+            held_for_down: self.subject.held_for_down(),
             sight,
         })
     }
@@ -157,6 +158,8 @@ pub(crate) struct Steady {
     pub(crate) latency: Times,
     /// How much too late the thread was woken that measured the latency.
     pub(crate) naps: Times,
+    /// How often a healthy instance was held for down, since the start.
+    pub(crate) held_for_down: usize,
     pub(crate) sight: Sight,
 }
 

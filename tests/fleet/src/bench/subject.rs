@@ -102,6 +102,11 @@ impl Subject {
         kilobytes.map(|kb: f64| kb / 1024.0).ok_or_else(|| io::Error::other("no VmRSS"))
     }
 
+    /// How often it has said that an instance is subjectively down.
+    pub(crate) fn held_for_down(&self) -> usize {
+        self.process.last_output(usize::MAX).matches(" +sdown ").count()
+    }
+
     /// Open descriptors.
     pub(crate) fn descriptors(&self) -> io::Result<usize> {
         Ok(fs::read_dir(format!("/proc/{}/fd", self.process.pid()))?.count())
