@@ -1,9 +1,10 @@
 //! Counts of what a pool did.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+    ($(#[doc = $doc:literal] $name:ident),+ $(,)?) => {
         /// The counters themselves; each is only ever raised.
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
@@ -14,7 +15,7 @@ macro_rules! counters {
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Statistics {
-            $($(#[$doc])* pub $name: u64,)+
+            $(#[doc = $doc] pub $name: u64,)+
             /// Exclusive connections that are open, checked out or idle.
             pub connections_open: u64,
             /// Exclusive connections that wait in the pool.
@@ -29,6 +30,13 @@ macro_rules! counters {
                     $($name: self.$name.read(),)+
                     ..Statistics::default()
                 }
+            }
+        }
+
+        impl Statistics {
+            /// Name, meaning and value of each count that only grows.
+            fn counted(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), $doc, self.$name),)+].into_iter()
             }
         }
     };
@@ -63,6 +71,28 @@ counters! {
     dials_failed,
 }
 
+impl Statistics {
+    /// The same in the text format of Prometheus, version 0.0.4, labelled with the name of the master:
+    /// `sentinel_sdk_commands_total{master="mymaster"} 17`.
+    pub fn to_prometheus(&self, master: &str) -> String {
+        let label = master.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let gauges = [
+            ("connections_open", "Exclusive connections that are open, checked out or idle.", self.connections_open),
+            ("connections_idle", "Exclusive connections that wait in the pool.", self.connections_idle),
+            ("waiters", "Callers that wait for a verified master or an exclusive connection.", self.waiters),
+        ];
+        let counters =
+            self.counted().map(|(name, meaning, value)| (format!("{name}_total"), "counter", meaning, value));
+        let gauges = gauges.map(|(name, meaning, value)| (name.to_owned(), "gauge", meaning, value));
+        counters.chain(gauges).fold(String::new(), |mut text, (name, kind, meaning, value)| {
+            let meaning = meaning.trim().replace('`', "");
+            let _ = writeln!(text, "# HELP sentinel_sdk_{name} {meaning}\n# TYPE sentinel_sdk_{name} {kind}");
+            let _ = writeln!(text, "sentinel_sdk_{name}{{master=\"{label}\"}} {value}");
+            text
+        })
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 
@@ -73,5 +103,28 @@ impl Counter {
 
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exporter_is_given_every_count() {
+        let statistics = Statistics { commands: 17, waiters: 2, ..Statistics::default() };
+        let text = statistics.to_prometheus("my\"master");
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(
+            lines[..3],
+            [
+                "# HELP sentinel_sdk_commands_total Commands and pipelines given to the pool's handles and connections.",
+                "# TYPE sentinel_sdk_commands_total counter",
+                "sentinel_sdk_commands_total{master=\"my\\\"master\"} 17",
+            ]
+        );
+        assert_eq!(lines.last(), Some(&"sentinel_sdk_waiters{master=\"my\\\"master\"} 2"));
+        let fields = format!("{statistics:?}").matches(": ").count();
+        assert_eq!(lines.len(), fields * 3, "a count is missing");
     }
 }

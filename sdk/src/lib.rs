@@ -64,6 +64,7 @@
 //! [`ExclusiveConnection`] never moves: after a switch it fails with [`Switched`].
 
 mod address;
+pub mod blocking;
 mod builder;
 mod command;
 mod config;
