@@ -20,9 +20,8 @@ pub(crate) const FURTHER: &[&str] = &[
 /// Commands that take further words with us: name, our arity and the reference's.
 const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
 
-/// What COMMAND DOCS says of a command in free text, and its history.
-const DOCUMENTATION: &[&str] =
-    &["summary", "since", "complexity", "history", "doc_flags", "deprecated_since", "replaced_by"];
+/// What COMMAND DOCS says of a command in free text (ours tells the class of complexity without a sentence), and its history.
+const DOCUMENTATION: &[&str] = &["summary", "complexity", "history"];
 
 /// Answers of COMMAND without what only ours lists, and without documentation.
 pub(crate) fn strip(kind: Kind, value: &mut Value) {

@@ -73,6 +73,30 @@ impl Names {
         table::commands().iter().filter(|command| command.listed).filter(shown)
     }
 
+    /// An answer that names the container of subcommands, as the reference gives it: with the name that the client used, in
+    /// capitals. That is the headline of a help, and the hint at it.
+    pub(crate) fn as_called(&self, words: &[Bytes], mut reply: Reply) -> Reply {
+        let Some(name) = words.first().filter(|_| !self.0.is_empty()) else { return reply };
+        let Some(own) = self.own(name).map(capitals) else { return reply };
+        let called = capitals(name);
+        match &mut reply {
+            Reply::Error(text) => {
+                if let Some(rest) = text.strip_suffix(&format!("Try {own} HELP.")) {
+                    return Reply::error(format!("{rest}Try {called} HELP."));
+                }
+            }
+            Reply::Array(lines) => {
+                if let Some(Reply::Status(headline)) = lines.first_mut()
+                    && let Some(rest) = headline.strip_prefix(&own).filter(|rest| rest.starts_with(" <subcommand> "))
+                {
+                    *headline = format!("{called}{rest}").into();
+                }
+            }
+            _ => {}
+        }
+        reply
+    }
+
     /// The request with the command's own name.
     fn own_words<'a>(&self, words: &'a [Bytes]) -> Result<Cow<'a, [Bytes]>, Reply> {
         let Some(name) = words.first() else { return Ok(Cow::Borrowed(words)) };
@@ -99,6 +123,10 @@ impl Names {
             None => table::by_name(name).is_some_and(|command| !command.listed).then_some(name),
         }
     }
+}
+
+fn capitals(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -139,5 +167,21 @@ mod tests {
         assert_eq!(renamed(&[("get", "x")]).unwrap_err(), RenameError::Unknown);
         assert_eq!(renamed(&[("ping", "x"), ("ping", "y")]).unwrap_err(), RenameError::Unknown);
         assert_eq!(renamed(&[("ping", "Info")]).unwrap_err().to_string(), "Target command name already exists");
+    }
+
+    #[test]
+    fn a_container_is_named_as_the_client_calls_it() {
+        let names = renamed(&[("acl", "Access"), ("client", "visitor")]).unwrap();
+        let words =
+            |text: &str| text.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect::<Vec<_>>();
+        let called = |request: &str, reply: Reply| names.as_called(&words(request), reply);
+        let error = names.look_up(&words("access foo")).unwrap_err();
+        assert_eq!(called("access foo", error), Reply::err("unknown subcommand 'foo'. Try ACCESS HELP."));
+        let help = |name: &str| {
+            Reply::Array(vec![Reply::status(format!("{name} <subcommand> [<arg>]")), Reply::status("ACL")])
+        };
+        assert_eq!(called("access help", help("ACL")), help("ACCESS"));
+        assert_eq!(called("sentinel help", help("SENTINEL")), help("SENTINEL"));
+        assert_eq!(Names::default().as_called(&words("acl help"), help("ACL")), help("ACL"));
     }
 }

@@ -324,7 +324,7 @@ impl Session<'_> {
         let skipped = before == Answers::SkipNext && verb != Verb::Client(ClientVerb::Reply);
         let wanted = !off && !skipped;
         match answer {
-            Answer::Now(reply) => self.reply(&reply, wanted, now),
+            Answer::Now(reply) => self.reply(&server.names.as_called(words, reply), wanted, now),
             Answer::Address(address) if wanted => self.client.send_address(&address),
             Answer::Address(_) => {}
             Answer::Each(replies) => replies.iter().for_each(|reply| self.reply(reply, wanted, now)),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sentinel_core::command::glob;
 use sentinel_resp::Reply;
 
-use super::{Answer, Request, help, is, syntax_error};
+use super::{Answer, Request, help, history, is, syntax_error};
 use crate::serve::{
     names::Names,
     syntax,
@@ -110,10 +110,18 @@ fn describe(command: &'static Command) -> Reply {
 }
 
 fn document(command: &'static Command) -> (Reply, Reply) {
-    let mut facts = vec![
-        (Reply::from("summary"), Reply::from(command.summary)),
-        (Reply::from("group"), Reply::from(command.group)),
-    ];
+    let mut facts = vec![(Reply::from("summary"), Reply::from(command.summary))];
+    let mut tell = |fact: &'static str, value: Option<&'static str>| {
+        facts.extend(value.map(|value| (Reply::from(fact), Reply::from(value))));
+    };
+    tell("since", history::since(&command.name));
+    tell("group", Some(command.group));
+    tell("complexity", history::complexity(&command.name));
+    if let Some((version, instead)) = history::deprecated(&command.name) {
+        facts.push((Reply::from("doc_flags"), Reply::Set(vec![Reply::status("deprecated")])));
+        facts.push((Reply::from("deprecated_since"), Reply::from(version)));
+        facts.push((Reply::from("replaced_by"), Reply::from(instead)));
+    }
     let arguments = syntax::of(&command.name);
     if !arguments.is_empty() {
         facts.push((Reply::from("arguments"), syntax::describe(&arguments)));

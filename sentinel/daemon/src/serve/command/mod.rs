@@ -5,6 +5,7 @@ mod acl;
 mod catalogue;
 mod clients;
 mod connection;
+mod history;
 mod info;
 mod sentinel;
 mod subscription;
