@@ -16,5 +16,6 @@ mod rules;
 mod script;
 mod sentinel_commands;
 mod stream;
+mod way;
 mod wire;
 mod world;

@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sentinel_tests::{Deployment, Kind, SentinelProcess, eventually};
+use sentinel_tests::{Authority, Deployment, Kind, SentinelProcess, eventually};
 use tempfile::TempDir;
 
 use crate::departures::Departure;
 use crate::masks::{self, Names};
 use crate::script::{self, Talk};
+use crate::way::{self, Way};
 use crate::wire::{SILENCE, Value, Wire};
 
 /// The protocols a script is told in.
@@ -26,10 +28,20 @@ pub(crate) struct Pair {
     started: Started,
 }
 
+/// How those that speak no plain TCP are asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Encrypted {
+    /// On their port.
+    Tls,
+    /// At their Unix socket.
+    Socket,
+}
+
 /// One of the two.
 struct Side {
     kind: Kind,
     port: u16,
+    way: Way,
     names: Names,
 }
 
@@ -48,6 +60,31 @@ impl Pair {
             .map(|kind| SentinelProcess::start(folder.path(), kind.name(), kind, &lines))
             .into();
         let sides = sides(&sentinels, None);
+        Self { sides, variables: BTreeMap::new(), started: Started::Alone { sentinels, _folder: folder } }
+    }
+
+    /// The same on ports that speak TLS only, with a Unix socket each. They are asked by TLS, or by the sockets.
+    pub(crate) fn encrypted(lines: &[&str], by: Encrypted) -> Self {
+        let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+        let authority = Authority::new("differential");
+        let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
+        // The socket's path is what clients are called by, and has the label in it.
+        let start = |(kind, label): (Kind, &str)| {
+            SentinelProcess::start_encrypted(folder.path(), label, kind, &lines, &authority.lines(label))
+        };
+        let labels = ["ours", "theirs"];
+        let sentinels: Vec<SentinelProcess> =
+            [Kind::Ours, Kind::Reference].into_iter().zip(labels).map(start).collect();
+        let mut sides = sides(&sentinels, None);
+        let client = way::client(&authority);
+        for (side, sentinel) in sides.iter_mut().zip(&sentinels) {
+            let folder = sentinel.config_file().parent().expect("a file lies in a folder").to_owned();
+            side.names.call(&sentinel.label(), "label");
+            side.way = match by {
+                Encrypted::Tls => Way::Encrypted(side.port, Arc::clone(&client)),
+                Encrypted::Socket => Way::Local(folder.join("door")),
+            };
+        }
         Self { sides, variables: BTreeMap::new(), started: Started::Alone { sentinels, _folder: folder } }
     }
 
@@ -103,7 +140,7 @@ impl Pair {
     /// A further connection to each, which has been answered once.
     pub(crate) fn connect_to_both(&self) -> [Wire; 2] {
         self.sides.each_ref().map(|side| {
-            let mut wire = Wire::open(side.port);
+            let mut wire = Wire::open(&side.way);
             let answers = wire.ask(&script::bytes("PING"));
             assert_eq!(answers.end, None, "{} on port {}", side.kind.name(), side.port);
             wire
@@ -123,7 +160,7 @@ impl Pair {
 
     /// The texts in the list that each answers, unmasked.
     pub(crate) fn lists(&self, request: &str) -> [BTreeSet<String>; 2] {
-        self.sides.each_ref().map(|side| match Wire::open(side.port).ask(&script::bytes(request)).replies.as_slice() {
+        self.sides.each_ref().map(|side| match Wire::open(&side.way).ask(&script::bytes(request)).replies.as_slice() {
             [Value::Many(_, Some(items))] => items.iter().filter_map(|item| Some(item.text()?.to_owned())).collect(),
             other => panic!("{request} is answered by {other:?}"),
         })
@@ -132,7 +169,7 @@ impl Pair {
     /// Has both take part in the talk. `hear` gets all that was said on the connection up to and with a request, and what came
     /// back for that.
     fn told(&self, talk: &Talk<'_>, protocol: Protocol, mut hear: impl FnMut(&str, [&str; 2])) {
-        let mut wires = self.sides.each_ref().map(|side| Wire::open(side.port));
+        let mut wires = self.sides.each_ref().map(|side| Wire::open(&side.way));
         if protocol == Protocol::Resp3 {
             for wire in &mut wires {
                 let _ = wire.ask(&script::array(&["HELLO", "3"]));
@@ -204,7 +241,8 @@ fn sides(sentinels: &[SentinelProcess], ids: Option<&[String]>) -> [Side; 2] {
             names.call(&id(own), "own id");
             names.call(&id(peer), "peer's id");
         }
-        Side { kind: sentinels[own].kind(), port: sentinels[own].port(), names }
+        let port = sentinels[own].port();
+        Side { kind: sentinels[own].kind(), port, way: Way::Plain(port), names }
     })
 }
 

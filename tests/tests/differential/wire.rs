@@ -1,8 +1,9 @@
 //! A connection that hides nothing of what comes back.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::time::Duration;
+
+use crate::way::{Stream, Way};
 
 /// More than any answer takes, also one that waits for a disk; so long is waited for one that never comes.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
@@ -71,16 +72,13 @@ pub(crate) struct Answers {
 
 /// A client that sends any bytes.
 pub(crate) struct Wire {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
 }
 
 impl Wire {
-    /// Connects to that port of 127.0.0.1.
-    pub(crate) fn open(port: u16) -> Self {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-            .unwrap_or_else(|error| panic!("cannot connect to port {port}: {error}"));
-        stream.set_read_timeout(Some(ANSWERS_WITHIN)).expect("a limit can be set");
-        stream.set_nodelay(true).expect("it can be set");
+    /// Connects.
+    pub(crate) fn open(way: &Way) -> Self {
+        let stream = way.open(ANSWERS_WITHIN).unwrap_or_else(|error| panic!("cannot connect by {way:?}: {error}"));
         Self { stream: BufReader::new(stream) }
     }
 
@@ -110,7 +108,7 @@ impl Wire {
     /// Ends the connection, and waits until the other side has, too: then it does not count it among its clients any more.
     pub(crate) fn close(mut self) {
         // It may have been closed by the other side, with whatever error.
-        let _ = self.stream.get_mut().shutdown(Shutdown::Write);
+        let _ = self.stream.get_mut().finish();
         let _ = std::io::copy(&mut self.stream, &mut std::io::sink());
     }
 
