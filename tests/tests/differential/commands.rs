@@ -187,7 +187,7 @@ fn a_locked_port_answers_the_same() {
 /// Renamed and switched off: the new names, the old ones, and what is said of both.
 const RENAMED: &[&str] = &["rename-command ROLE whoami", "rename-command acl ACCESS", "rename-command PUBLISH \"\""];
 
-const UNDER_NEW_NAMES: &str = r#"
+const UNDER_NEW_NAMES: &str = r"
 ROLE / whoami / WHOAMI x / PUBLISH a b / publish / ACL WHOAMI / access whoami / ACCESS foo / access / ACCESS WHOAMI x / access getuser / ACCESS LOG x / ACCESS CAT foo / ACCESS CAT a b
 COMMAND COUNT / COMMAND INFO role / COMMAND INFO whoami / COMMAND INFO publish / COMMAND INFO access|whoami / COMMAND INFO acl|whoami / COMMAND INFO access / COMMAND DOCS role / COMMAND DOCS whoami / COMMAND DOCS access|cat
 COMMAND LIST FILTERBY PATTERN ro* / COMMAND LIST FILTERBY PATTERN who* / COMMAND LIST FILTERBY PATTERN acl|w* / COMMAND LIST FILTERBY PATTERN access* / COMMAND LIST FILTERBY PATTERN pub*
@@ -195,7 +195,7 @@ COMMAND GETKEYS role a / COMMAND GETKEYS whoami / COMMAND GETKEYS publish a b / 
 ACCESS SETUSER u +role / ACCESS SETUSER u +whoami / ACCESS GETUSER u / ACCESS LIST / ACCESS DRYRUN u role / ACCESS DRYRUN u whoami / ACCESS DRYRUN u publish a b / ACCESS SETUSER u reset / ACCESS SETUSER u +acl|list / ACCESS SETUSER u +access|list / ACCESS LIST / ACCESS SETUSER u reset / ACCESS SETUSER u +publish / ACCESS GETUSER u / ACCESS DELUSER u
 SUBSCRIBE a / whoami / access whoami / ROLE / publish a b
 whoami / CLIENT INFO / access whoami / CLIENT LIST
-"#;
+";
 
 #[test]
 fn renamed_commands_answer_the_same() {
@@ -203,7 +203,7 @@ fn renamed_commands_answer_the_same() {
 }
 
 /// What depends on the way by which a client has come.
-const BY_ANOTHER_WAY: &str = r#"
+const BY_ANOTHER_WAY: &str = r"
 PING / PING x / HELLO / HELLO 3 / CLIENT INFO / CLIENT LIST / CLIENT GETNAME / INFO server / INFO clients / ROLE / SENTINEL MASTERS / SENTINEL CONFIG GET * / ACL WHOAMI / COMMAND COUNT
 CLIENT KILL 1.2.3.4:5 / CLIENT KILL ADDR nowhere:0 / CLIENT KILL LADDR nowhere:0 / CLIENT KILL ID {id} SKIPME yes / PING
 SUBSCRIBE a / PING / PUBLISH a b / CLIENT INFO / UNSUBSCRIBE / PING
@@ -212,7 +212,7 @@ raw *1\r\nfoo\r\n
 raw *2\r\n$4\r\nPING\r\n$-1\r\n
 line GET / HTTP/1.1
 line POST / HTTP/1.1
-"#;
+";
 
 #[test]
 fn clients_over_tls_are_answered_the_same() {
