@@ -34,7 +34,7 @@ bench-micro: ## the hot pieces alone, compared with the last run: decoders, hell
 
 bench-counts: ## the same in instructions, which a busy machine does not change, against the numbers kept (ARGS=--bless)
 	@if command -v valgrind >/dev/null; then \
-	    $(CARGO) bench --package sentinel-fleet --bench counts -- $(ARGS); \
+	    $(CARGO) bench --profile counts --package sentinel-fleet --bench counts -- $(ARGS); \
 	else \
 	    echo "NOTHING WAS COUNTED: valgrind is not installed" >&2; \
 	fi
