@@ -5,10 +5,12 @@ use sentinel_core::{LinkFault, command::Command};
 use sentinel_resp::Reply;
 
 use crate::reader::Reader;
-use crate::rig::Rig;
+use sentinel_rig::Rig;
 
 /// Inputs that one run takes at most.
 const STEPS: usize = 200;
+/// Those of data nodes and Sentinels, and one more of each.
+const PORTS: [u16; 8] = [6379, 6380, 6381, 6382, 26379, 26380, 26381, 26382];
 
 /// Each byte chooses what happens next, and those behind it how.
 pub fn engine(data: &[u8]) {
@@ -38,7 +40,11 @@ fn step(rig: &mut Rig, reader: &mut Reader<'_>) {
             };
             rig.link_down(which, fault);
         }
-        4 => rig.silence(reader.byte()),
+        4 => {
+            // A bit for each of the eight.
+            let bits = reader.byte();
+            rig.silence(PORTS.into_iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, port)| port));
+        }
         5 | 6 => rig.live(u32::from(reader.byte() % 40)),
         7 => {
             let which = usize::from(reader.byte());

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::rig::Rig;
+use sentinel_rig::Rig;
 
 /// The first byte says from where it comes: a data node's channel, or a client that publishes it.
 pub fn hello(data: &[u8]) {

@@ -2,7 +2,7 @@
 
 use sentinel_resp::Reply;
 
-use crate::rig::Rig;
+use sentinel_rig::Rig;
 
 /// The first byte says which node answers so: a master, a replica, a replica that is being promoted.
 pub fn info(data: &[u8]) {

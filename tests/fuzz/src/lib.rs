@@ -14,7 +14,6 @@ mod info;
 mod reader;
 mod replies;
 mod requests;
-mod rig;
 
 pub use configuration::{classic, toml};
 pub use engine::engine;

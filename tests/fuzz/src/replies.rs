@@ -2,7 +2,7 @@
 
 use sentinel_resp::ReplyDecoder;
 
-use crate::rig::Rig;
+use sentinel_rig::Rig;
 
 /// Bytes from a data node or another Sentinel. The first one says which of the questions under way they answer.
 pub fn replies(data: &[u8]) {
