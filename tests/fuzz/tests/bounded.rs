@@ -11,37 +11,37 @@ const LONGEST: usize = 4_096;
 
 #[test]
 fn requests() {
-    bounded("requests", 5_000);
+    bounded("requests", 50_000);
 }
 
 #[test]
 fn classic() {
-    bounded("classic", 300);
+    bounded("classic", 2_000);
 }
 
 #[test]
 fn toml() {
-    bounded("toml", 300);
+    bounded("toml", 2_000);
 }
 
 #[test]
 fn info() {
-    bounded("info", 300);
+    bounded("info", 2_000);
 }
 
 #[test]
 fn hello() {
-    bounded("hello", 500);
+    bounded("hello", 2_000);
 }
 
 #[test]
 fn replies() {
-    bounded("replies", 500);
+    bounded("replies", 3_000);
 }
 
 #[test]
 fn engine() {
-    bounded("engine", 300);
+    bounded("engine", 1_000);
 }
 
 /// Runs so many mutations: some seconds of a slow machine. `FUZZ_RUNS` asks for another number.
