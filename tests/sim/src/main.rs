@@ -6,7 +6,7 @@ use std::{
         Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use clap::Parser;
@@ -14,7 +14,7 @@ use sentinel_sim::{
     run::{Outcome, run},
     scenario::Scenario,
     shrink::shrink,
-    time::SEC,
+    time::{MS, SEC},
     trace::Detail,
 };
 
@@ -39,12 +39,31 @@ struct Arguments {
     /// With --seed: these faults only, by number.
     #[arg(long, requires = "seed", value_delimiter = ',')]
     only: Option<Vec<usize>>,
+    /// An experiment: Sentinels wait for at most so many milliseconds before they nominate themselves.
+    #[arg(long)]
+    nomination_delay: Option<u64>,
+    /// An experiment: a save of a Sentinel takes so many milliseconds, from half of it to half as much again.
+    #[arg(long)]
+    save_time: Option<u64>,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
     /// Stop after so many failures.
     #[arg(long, default_value_t = 10)]
     failures: usize,
+}
+
+impl Arguments {
+    fn scenario(&self, seed: u64) -> Scenario {
+        let mut scenario = Scenario::of(seed);
+        if let Some(delay) = self.nomination_delay {
+            scenario.timing.nomination_delay = Duration::from_millis(delay);
+        }
+        if let Some(time) = self.save_time {
+            scenario.save_time = time * MS;
+        }
+        scenario
+    }
 }
 
 fn main() -> ExitCode {
@@ -57,7 +76,7 @@ fn main() -> ExitCode {
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
-    let mut scenario = Scenario::of(seed);
+    let mut scenario = arguments.scenario(seed);
     if let Some(only) = &arguments.only {
         scenario.keep(only);
     }
@@ -94,7 +113,7 @@ fn many(arguments: &Arguments) -> ExitCode {
                     if seed >= end {
                         return;
                     }
-                    let outcome = run(&Scenario::of(seed), Detail::None);
+                    let outcome = run(&arguments.scenario(seed), Detail::None);
                     sums.lock().expect("no thread panics with it").add(&outcome);
                     if outcome.violation.is_some() {
                         tell(&outcome, "");
@@ -111,13 +130,14 @@ fn many(arguments: &Arguments) -> ExitCode {
     let mut sums = sums.into_inner().expect("all threads have ended");
     let failed = failed.into_inner().expect("all threads have ended");
     println!(
-        "{} seeds of 10 simulated minutes in {:.1} s: {} failed; {} elections, {} promotions; {} writes acknowledged, \
+        "{} seeds of 10 simulated minutes in {:.1} s: {} failed; {} candidacies, {} epochs without a leader, {} promotions; {} writes acknowledged, \
          {} lost that no replica had to have, {} lost that all had; of {} that were acknowledged by masters already overruled \
          {} came back; at rest after {:.1} s on average, {:.1} s at most; {} events",
         sums.seeds,
         started.elapsed().as_secs_f64(),
         failed.len(),
         sums.elections,
+        sums.undecided,
         sums.promotions,
         sums.acknowledged,
         sums.unguarded,
@@ -145,6 +165,7 @@ fn many(arguments: &Arguments) -> ExitCode {
 struct Sums {
     seeds: u64,
     elections: u64,
+    undecided: u64,
     promotions: u64,
     acknowledged: u64,
     unguarded: u64,
@@ -161,6 +182,7 @@ impl Sums {
     fn add(&mut self, outcome: &Outcome) {
         self.seeds += 1;
         self.elections += outcome.elections;
+        self.undecided += outcome.undecided;
         self.promotions += outcome.promotions;
         self.acknowledged += outcome.losses.acknowledged;
         self.unguarded += outcome.losses.unguarded;

@@ -263,6 +263,21 @@ impl Physics {
         HostPort::new(known_as, it.port)
     }
 
+    /// The host that others mean by a name, or by an address.
+    pub fn host_at(&self, addr: &HostPort) -> Option<HostId> {
+        let is_it = |it: &HostState| match &addr.host {
+            Host::Ip(ip) => IpAddr::V4(it.ip) == *ip,
+            Host::Name(name) => it.record.as_ref().is_some_and(|record| record.name == *name),
+        };
+        self.hosts.iter().position(|it| it.port == addr.port && is_it(it))
+    }
+
+    /// The address of a host's process as a number.
+    pub fn numeric_address(&self, host: HostId) -> HostPort {
+        let it = &self.hosts[host];
+        HostPort::new(Host::Ip(IpAddr::V4(it.ip)), it.port)
+    }
+
     /// The address of a host, and after which time it is known, or that there is none.
     pub fn lookup(&self, host: &Host) -> (Time, Result<Ipv4Addr, &'static str>) {
         match host {

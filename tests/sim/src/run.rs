@@ -23,8 +23,10 @@ pub struct Outcome {
     pub rest_after: Option<Time>,
     /// Events that happened.
     pub steps: u64,
-    /// Elections tried.
+    /// Candidacies.
     pub elections: u64,
+    /// Epochs in which somebody stood, and nobody was elected.
+    pub undecided: u64,
     /// Replicas promoted.
     pub promotions: u64,
     /// From the death of a master that died alone to the first `+switch-master`, without down-after.
@@ -52,6 +54,7 @@ pub fn run(scenario: &Scenario, detail: Detail) -> Outcome {
             rest_after: None,
             steps: 0,
             elections: 0,
+            undecided: 0,
             promotions: 0,
             failover_times: Vec::new(),
             losses: Losses::default(),
@@ -126,6 +129,7 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
         rest_after: rest_at.map(|at| at.saturating_sub(scenario.healed_at)),
         steps: world.steps,
         elections: world.physics.checks.elections,
+        undecided: world.physics.checks.undecided(),
         promotions: world.physics.checks.promotions,
         failover_times: (world.physics.checks.failover_times.iter())
             .map(|time| time.saturating_sub(scenario.down_after))

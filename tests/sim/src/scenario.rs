@@ -16,7 +16,7 @@ use crate::{
     node::{Config, Node, Persistence},
     physics::{HostId, Physics, Record},
     rng::Rng,
-    sentinel::Sentinel,
+    sentinel::{DiskState, Sentinel},
     time::{MS, SEC, Time},
     trace::{Detail, Trace},
     world::World,
@@ -59,6 +59,8 @@ pub struct Scenario {
     pub min_replicas: usize,
     /// Data nodes are known by names, which may fail to resolve, or resolve to a former address.
     pub names: bool,
+    /// `announce-hostnames`, where there are names: else replicas and Sentinels tell addresses, and nodes keep theirs.
+    pub announces_names: bool,
     /// Addresses of replicas may be given to others.
     pub strangers: bool,
     /// SENTINEL FAILOVER hands over if it can (`lossless-failover`).
@@ -67,6 +69,10 @@ pub struct Scenario {
     pub repl_timeout: Time,
     /// What Sentinels are asked for besides what the reference does.
     pub guards: Guards,
+    /// The timing constants of every Sentinel.
+    pub timing: Timing,
+    /// How long a save of a Sentinel takes on a disk that is well, from half of it to half as much again.
+    pub save_time: Time,
     /// Servers from before Redis 6.2, without FAILOVER.
     pub old_servers: bool,
     /// Entries in a replication backlog.
@@ -131,10 +137,13 @@ impl Scenario {
             wipes,
             min_replicas: rng.pick(&[0, 0, 0, 1, usize::MAX]),
             names,
+            announces_names: Rng::new(seed, "announce").permille(600),
             strangers,
             lossless: rng.permille(800),
             repl_timeout: rng.pick(&[10, 20]) * SEC,
             guards: Guards::of(seed),
+            timing: Timing::default(),
+            save_time: MS,
             old_servers: rng.permille(300),
             backlog: rng.pick(&[50, 1_000, 10_000]),
             sync_time: rng.pick(&[50 * MS, 300 * MS, 2 * SEC]),
@@ -226,13 +235,16 @@ impl Scenario {
             nodes: (0..hosts.len())
                 .map(|host| nodes.iter().find(|(it, _)| *it == host).map(|(_, group)| (address(host), *group)))
                 .collect(),
+            behind: (0..hosts.len())
+                .map(|host| is_node(host).then(|| HostPort::new(Host::Ip(hosts[host].0.into()), hosts[host].1)))
+                .collect(),
             quorum: self.quorum,
             down_after: self.down_after,
             guards: self.guards,
         };
         let mut globals = GlobalSettings {
             resolve_hostnames: self.names,
-            announce_hostnames: self.names,
+            announce_hostnames: self.names && self.announces_names,
             ..GlobalSettings::default()
         };
         self.guards.apply_to_all(&mut globals);
@@ -247,7 +259,7 @@ impl Scenario {
                 globals: globals.clone().into(),
                 masters: masters.collect(),
             };
-            Sentinel::new(index, snapshot, Timing::default(), self.seed)
+            Sentinel::new(index, snapshot, self.timing, DiskState::Works(self.save_time), self.seed)
         });
         let sentinels: Vec<Sentinel> = sentinels.collect();
         let priorities: Vec<u32> = (0..nodes.len()).map(|_| rng.pick(&[100, 100, 100, 100, 50, 0])).collect();
@@ -261,6 +273,7 @@ impl Scenario {
                 let priority = if *host == second || *host == first { 100 } else { priorities[index] };
                 let config = Config {
                     replicaof: (*host != first).then(|| address(first)),
+                    announces_name: self.announces_names,
                     priority,
                     persistence: self.persistence,
                     min_replicas: self.min_replicas.min(self.groups[*group] - 1),

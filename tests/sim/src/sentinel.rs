@@ -82,20 +82,14 @@ pub struct Sentinel {
 
 impl Sentinel {
     /// A Sentinel with a configuration file.
-    pub fn new(host: HostId, snapshot: Snapshot, timing: Timing, seed: u64) -> Self {
+    pub fn new(host: HostId, snapshot: Snapshot, timing: Timing, disk: DiskState, seed: u64) -> Self {
         Sentinel {
             host,
             id: snapshot.id.clone(),
             life: 0,
             engine: None,
             view: None,
-            disk: Disk {
-                durable: Arc::new(snapshot),
-                writing: None,
-                wanted: false,
-                retrying: false,
-                state: DiskState::Works(MS),
-            },
+            disk: Disk { durable: Arc::new(snapshot), writing: None, wanted: false, retrying: false, state: disk },
             links: BTreeMap::new(),
             conns: BTreeMap::new(),
             clients: BTreeMap::new(),

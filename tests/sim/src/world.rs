@@ -133,7 +133,7 @@ impl World {
             let old = self.physics.address(death.master);
             let name = group_name(death.group);
             for sentinel in &mut self.sentinels {
-                if sentinel.master_of(&name).is_none_or(|(addr, _)| addr == old) {
+                if sentinel.master_of(&name).is_none_or(|(addr, _)| self.physics.host_at(&addr) == Some(death.master)) {
                     let what = format!(
                         "the master {old} of {name} died at {} and Sentinel {} still names it",
                         Shown(death.at),

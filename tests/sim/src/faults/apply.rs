@@ -235,7 +235,7 @@ impl World {
             Kind::Slow { host, by } => self.physics.hosts[*host].slowness -= by,
             Kind::Lossy { host, permille } => self.physics.hosts[*host].lossy -= permille,
             Kind::SlowDisk { sentinel, .. } | Kind::FullDisk { sentinel } => {
-                self.sentinels[*sentinel].set_disk(DiskState::Works(MS));
+                self.sentinels[*sentinel].set_disk(DiskState::Works(self.scenario.save_time));
             }
             Kind::ChangeDownAfter { sentinel, group, .. } => {
                 self.set_down_after(*sentinel, *group, self.scenario.down_after);

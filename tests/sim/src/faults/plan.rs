@@ -366,7 +366,9 @@ fn any(scenario: &Scenario, style: Style, rng: &mut Rng) -> Kind {
             Sort::Remove if forgets => Kind::Remove { sentinel: forgetful, group },
             Sort::Name if scenario.names && rng.permille(300) => Kind::NoNames { silent: rng.permille(500) },
             Sort::Name if scenario.names => Kind::NoName { host: node(scenario, rng), silent: rng.permille(500) },
-            Sort::MoveNode if scenario.names => Kind::MoveNode { node: node(scenario, rng) },
+            Sort::MoveNode if scenario.names && scenario.announces_names => {
+                Kind::MoveNode { node: node(scenario, rng) }
+            }
             Sort::Stranger if scenario.strangers => {
                 Kind::Stranger { node: node(scenario, rng), reigns: rng.permille(500) }
             }

@@ -35,7 +35,7 @@ impl Invariant for OneMaster {
             return Ok(());
         }
         let first = self.told.entry((group, hello.config_epoch)).or_insert_with(|| hello.addr());
-        if hello.is_at(first) || self.forced.contains(&(group, hello.config_epoch)) {
+        if hello.is_at(setting, first) || self.forced.contains(&(group, hello.config_epoch)) {
             Ok(())
         } else {
             Err(format!(

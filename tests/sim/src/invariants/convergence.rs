@@ -25,9 +25,10 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
             }
         }
         let Some(((master, _), _)) = agreed else { return Err("there are no Sentinels".to_owned()) };
-        let present = world.nodes.iter().find(|node| world.physics.address(node.host) == master);
+        let at = world.physics.host_at(&master);
+        let present = world.nodes.iter().find(|node| Some(node.host) == at);
         for node in world.nodes.iter().filter(|node| node.group == group) {
-            let is_it = world.physics.address(node.host) == master;
+            let is_it = Some(node.host) == at;
             match node.follows() {
                 None if is_it => {}
                 // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data
@@ -35,7 +36,7 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
                 None if present.is_some_and(|master| !node.shares_an_id_with(master)) => {}
                 None => return Err(format!("node {} is a master beside {master}", node.host)),
                 Some((of, _)) if is_it => return Err(format!("the master {master} follows {of}")),
-                Some((of, _)) if *of != master => {
+                Some((of, _)) if world.physics.host_at(of) != at => {
                     return Err(format!("node {} follows {of} and not {master}", node.host));
                 }
                 Some((of, false)) => return Err(format!("node {} has no link to {of}", node.host)),

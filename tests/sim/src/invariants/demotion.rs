@@ -19,7 +19,7 @@ impl KeepTheMaster {
         let known = self.heard.entry((sentinel, group)).or_insert((0, None));
         if epoch > known.0 {
             *known = (epoch, Some(addr.to_owned()));
-        } else if epoch == known.0 && known.1.as_deref() != Some(addr) {
+        } else if epoch == known.0 && !known.1.as_deref().is_some_and(|known| setting.is_one_place(known, addr)) {
             known.1 = None;
         }
     }
@@ -47,7 +47,7 @@ impl Invariant for KeepTheMaster {
                 let known = self.heard.get(&(*sentinel, group));
                 let old = known.is_some_and(|(epoch, addr)| {
                     hello.config_epoch < *epoch
-                        || hello.config_epoch == *epoch && addr.as_ref().is_none_or(|addr| hello.is_at(addr))
+                        || hello.config_epoch == *epoch && addr.as_ref().is_none_or(|addr| hello.is_at(setting, addr))
                 });
                 if !old {
                     self.learn(setting, *sentinel, hello.master, hello.config_epoch, &hello.addr());
@@ -62,7 +62,7 @@ impl Invariant for KeepTheMaster {
             Observation::Sent { sentinel, to, message: Message::Replicate { of, .. } } => {
                 let Some((addr, group)) = &setting.nodes[*to] else { return Ok(()) };
                 if let Some((epoch, Some(master))) = self.heard.get(&(*sentinel, *group))
-                    && *master == addr.to_string()
+                    && setting.is_one_place(master, &addr.to_string())
                 {
                     return Err(format!(
                         "Sentinel {sentinel} has heard that {addr} is the master in epoch {epoch}, and lets it follow {of}"

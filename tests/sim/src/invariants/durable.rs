@@ -51,7 +51,7 @@ impl Disk {
                 hello.config_epoch, master.config_epoch
             ));
         }
-        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && !hello.is_at(&master.addr) {
+        if hello.config_epoch == master.config_epoch && hello.config_epoch > 0 && !hello.is_at(setting, &master.addr) {
             return Err(format!("a hello tells {hello:?}, on disk is {}", master.addr));
         }
         Ok(())

@@ -33,8 +33,8 @@ impl OneHistory {
             self.foreign.insert((sentinel, from));
         } else {
             self.foreign.remove(&(sentinel, from));
-            if !facts.replica && Some(addr) == master || facts.linked_to.is_some() && facts.linked_to.as_ref() == master
-            {
+            let is_master = |addr: &HostPort| master.is_some_and(|master| setting.is_same(master, addr));
+            if !facts.replica && is_master(addr) || facts.linked_to.as_ref().is_some_and(is_master) {
                 self.taught.insert((sentinel, *group));
             }
         }

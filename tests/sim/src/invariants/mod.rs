@@ -22,7 +22,7 @@ mod signed;
 mod told;
 mod votes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::{
     Message, Snapshot,
@@ -132,9 +132,11 @@ impl<'a> Hello<'a> {
         format!("{}:{}", self.ip, self.port)
     }
 
-    /// Whether the master is at this address, as it is shown elsewhere.
-    pub(crate) fn is_at(&self, addr: &str) -> bool {
-        addr.strip_prefix(self.ip).and_then(|rest| rest.strip_prefix(':')) == Some(self.port)
+    /// Whether the master is at this place, by name or by address, as it is shown elsewhere.
+    pub(crate) fn is_at(&self, setting: &Setting, addr: &str) -> bool {
+        let literally = || addr.strip_prefix(self.ip).and_then(|rest| rest.strip_prefix(':')) == Some(self.port);
+        let place = |text: &str| text.parse().ok().and_then(|addr| setting.node_at(&addr));
+        literally() || place(addr).is_some_and(|node| place(&self.addr()) == Some(node))
     }
 }
 
@@ -147,6 +149,8 @@ pub struct Setting {
     pub ids: Vec<Option<SentinelId>>,
     /// The data nodes' first addresses and groups, by host.
     pub nodes: Vec<Option<(HostPort, usize)>>,
+    /// What the names among these resolve to at first.
+    pub behind: Vec<Option<HostPort>>,
     /// The quorum of every group.
     pub quorum: usize,
     /// down-after
@@ -168,12 +172,24 @@ impl Setting {
 
     /// The data node at an address.
     pub fn node_at(&self, addr: &HostPort) -> Option<HostId> {
-        self.nodes.iter().position(|it| it.as_ref().is_some_and(|(it, _)| it == addr))
+        let known = |it: &Option<(HostPort, usize)>| it.as_ref().is_some_and(|(it, _)| it == addr);
+        let behind = || self.behind.iter().position(|it| it.as_ref() == Some(addr));
+        self.nodes.iter().position(known).or_else(behind)
+    }
+
+    /// Whether both are the same place, by name or by address.
+    pub fn is_same(&self, one: &HostPort, other: &HostPort) -> bool {
+        one == other || self.node_at(one).is_some_and(|node| self.node_at(other) == Some(node))
+    }
+
+    /// The same for addresses as they are shown.
+    pub fn is_one_place(&self, one: &str, other: &str) -> bool {
+        one == other || one.parse().ok().zip(other.parse().ok()).is_some_and(|(one, other)| self.is_same(&one, &other))
     }
 
     /// The group of the data node at an address.
     pub fn group_at(&self, addr: &HostPort) -> Option<usize> {
-        self.nodes.iter().flatten().find(|(it, _)| it == addr).map(|(_, group)| *group)
+        self.node_at(addr).and_then(|node| self.nodes[node].as_ref()).map(|(_, group)| *group)
     }
 
     /// The group of that name.
@@ -253,6 +269,10 @@ pub struct Checks {
     pub promotions: u64,
     /// Elections that were tried.
     pub elections: u64,
+    candidacies: Candidacies,
+    /// Groups and epochs in which somebody stood, and those in which somebody was elected.
+    stood: BTreeSet<(usize, u64)>,
+    decided: BTreeSet<(usize, u64)>,
     /// Masters that died alone: when.
     died: BTreeMap<usize, Time>,
     /// From each such death to the first `+switch-master`.
@@ -291,6 +311,9 @@ impl Checks {
             switches: Vec::new(),
             promotions: 0,
             elections: 0,
+            candidacies: Candidacies::default(),
+            stood: BTreeSet::new(),
+            decided: BTreeSet::new(),
             died: BTreeMap::new(),
             failover_times: Vec::new(),
         }
@@ -313,6 +336,18 @@ impl Checks {
     }
 
     fn note(&mut self, now: Time, observation: &Observation<'_>) {
+        self.candidacies.observe(&self.setting, observation);
+        match observation {
+            Observation::Event { sentinel, event: Event::VoteForLeader { epoch, master, .. } } => {
+                let group = self.setting.group_named(master.as_str());
+                let stood = group.filter(|group| self.candidacies.of(*sentinel, *group) == epoch.get());
+                self.stood.extend(stood.map(|group| (group, epoch.get())));
+            }
+            Observation::Elected { sentinel, group, .. } => {
+                self.decided.insert((*group, self.candidacies.of(*sentinel, *group)));
+            }
+            _ => {}
+        }
         if let Observation::Event { event, .. } = observation {
             match event {
                 Event::PromotedReplica(_) => self.promotions += 1,
@@ -352,9 +387,13 @@ impl Checks {
 
     /// Whether every Sentinel has another master in force than this node.
     pub fn overrule(&self, group: usize, node: HostId) -> bool {
-        let Some((addr, _)) = &self.setting.nodes[node] else { return false };
         let mut of_group = self.in_force.iter().filter(|((_, of), _)| *of == group);
-        of_group.all(|(_, master)| master != addr)
+        of_group.all(|(_, master)| self.setting.node_at(master) != Some(node))
+    }
+
+    /// Epochs in which somebody stood, and nobody was elected.
+    pub fn undecided(&self) -> u64 {
+        self.stood.difference(&self.decided).count() as u64
     }
 
     /// When `+switch-master` was told, of which group.

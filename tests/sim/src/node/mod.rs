@@ -69,6 +69,8 @@ pub struct Reign {
 pub struct Config {
     /// Whom it follows. Rewritten by CONFIG REWRITE.
     pub replicaof: Option<HostPort>,
+    /// `replica-announce-ip` with its name, if it has one.
+    pub announces_name: bool,
     /// `replica-priority`
     pub priority: u32,
     /// How data survives.

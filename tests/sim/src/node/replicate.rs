@@ -85,7 +85,8 @@ impl Node {
             upstream.sync = Sync::Idle;
             return;
         }
-        let listening = physics.address(self.host);
+        let listening =
+            if self.config.announces_name { physics.address(self.host) } else { physics.numeric_address(self.host) };
         let replid = self.cached.then_some(self.replid);
         let failover = self.wants_to_hand_over();
         physics.send(conn, DIALER, Packet::Psync { replid, offset: self.offset, listening, failover });
