@@ -15,7 +15,6 @@ pub mod invariants;
 pub mod node;
 pub mod packet;
 pub mod physics;
-mod queue;
 pub mod rng;
 pub mod run;
 pub mod scenario;

@@ -11,7 +11,7 @@ const BUCKETS: usize = 64;
 /// the present. When the lowest bucket's turn comes, its things are spread over those below. No thing is ever compared with
 /// another, and those of one time always share a bucket, in their order.
 #[derive(Debug)]
-pub(crate) struct Queue<T> {
+pub(super) struct Queue<T> {
     now: Time,
     buckets: [Vec<(Time, T)>; BUCKETS],
     /// A bit for each bucket with something in it, but for the first.
@@ -21,7 +21,7 @@ pub(crate) struct Queue<T> {
 }
 
 impl<T: Copy> Queue<T> {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Queue { now: 0, buckets: std::array::from_fn(|_| Vec::new()), filled: 0, taken: 0 }
     }
 
@@ -32,7 +32,7 @@ impl<T: Copy> Queue<T> {
     }
 
     /// Adds a thing that is due at a time, now at the earliest.
-    pub(crate) fn add(&mut self, at: Time, thing: T) {
+    pub(super) fn add(&mut self, at: Time, thing: T) {
         let at = at.max(self.now);
         let bucket = self.bucket_of(at);
         self.filled |= (1 << bucket) & !1;
@@ -40,7 +40,7 @@ impl<T: Copy> Queue<T> {
     }
 
     /// Takes what is due next. Its time becomes the present.
-    pub(crate) fn take(&mut self) -> Option<(Time, T)> {
+    pub(super) fn take(&mut self) -> Option<(Time, T)> {
         if let Some(next) = self.buckets[0].get(self.taken) {
             self.taken += 1;
             return Some(*next);
