@@ -1,6 +1,7 @@
 //! What is sent periodically, and what the answers say.
 
 mod access;
+mod consent;
 mod hello;
 mod info;
 mod lately;
