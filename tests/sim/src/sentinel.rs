@@ -395,10 +395,9 @@ impl Sentinel {
     fn elected(&mut self, physics: &mut Physics, group: &str) {
         let Some(number) = physics.checks.setting().group_named(group) else { return };
         let Some(view) = self.view() else { return };
-        if let Some((_, master)) = view.masters.iter().find(|(name, _)| name.as_str() == group)
-            && master.failover_state.is_some()
-        {
-            let forced = master.failover_forced;
+        let found = view.masters.iter().find(|(name, _)| name.as_str() == group);
+        let forced = found.filter(|(_, master)| master.failover_state.is_some()).map(|(_, it)| it.failover_forced);
+        if let Some(forced) = forced {
             physics.observe(&Observation::Elected { sentinel: self.host, group: number, forced });
         }
     }
