@@ -30,6 +30,8 @@ struct Field {
     pings: BTreeMap<LinkId, Vec<Instant>>,
     down: Vec<(Instant, String)>,
     timeouts: usize,
+    /// When something was sent over which link: one write each.
+    writes: BTreeSet<(Instant, LinkId)>,
 }
 
 impl Field {
@@ -61,6 +63,7 @@ impl Field {
             pings: BTreeMap::new(),
             down: Vec::new(),
             timeouts: 0,
+            writes: BTreeSet::new(),
         };
         field.carry_out();
         field
@@ -108,6 +111,7 @@ impl Field {
                     self.engine.handle(self.reading(), Input::LinkUp { link, local });
                 }
                 Output::Send { link, request, message } => {
+                    self.writes.insert((self.now, link));
                     if message == Message::Ping {
                         self.pings.entry(link).or_default().push(self.now);
                     }
@@ -151,12 +155,14 @@ fn three_thousand_instances_are_pinged_every_second_and_in_company() {
     let mut field = Field::new(1_000);
     field.run(Duration::from_secs(3));
     field.pings.clear();
-    field.timeouts = 0;
+    (field.timeouts, field.writes) = (0, BTreeSet::new());
     field.run(Duration::from_secs(10));
     assert_eq!(field.pings.len(), 3_000);
     let (shortest, longest) = field.gaps();
     assert!(shortest >= 990 && longest <= 1_010, "{shortest} to {longest} ms between two PINGs");
     assert!(field.down.is_empty(), "{:?}", field.down);
+    // Ten PINGs and an INFO each: the hellos leave together with PINGs.
+    assert!(field.writes.len() <= 11 * 3_000 + 300, "{} writes in ten seconds", field.writes.len());
     // 100 steps a second, and as many looks at who might be down by now: each instance has five timers.
     assert!(field.timeouts <= 10 * 250, "{} wake-ups in ten seconds", field.timeouts);
 }

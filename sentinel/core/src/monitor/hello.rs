@@ -118,6 +118,7 @@ impl Watch<'_> {
         let Some(payload) = self.ctx.hello_over(&node.link, self.master) else { return };
         self.renew_deaf_subscription(id);
         self.send_to(id, Asked::Hello, Message::Hello { payload });
+        self.ping_along(id);
     }
 
     /// Says hello to one peer directly.

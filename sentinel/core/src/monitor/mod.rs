@@ -16,6 +16,6 @@ pub(crate) use access::sign_in_refusal;
 pub(crate) use hello::Hello;
 pub(crate) use lately::{Read, Written};
 pub(crate) use link::{node_target, peer_target};
-pub(crate) use period::{PingPeriod, in_company};
+pub(crate) use period::{PingPeriod, in_company, is_crowd};
 pub(crate) use ping::PingAnswer;
 pub(crate) use report::InfoReport;

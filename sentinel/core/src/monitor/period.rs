@@ -66,10 +66,15 @@ impl PingPeriod {
     }
 }
 
+/// Whether so many are connected that what is sent periodically is sent in company.
+pub(crate) const fn is_crowd(connected: usize) -> bool {
+    connected >= CROWD
+}
+
 /// When something that is done every `period` is done: at `at`, or, where many are connected, a few milliseconds before
 /// or after that, together with what is due for others.
 pub(crate) fn in_company(at: Instant, period: Duration, connected: usize) -> Instant {
-    if connected < CROWD || period < LEAST_SHIFTED {
+    if !is_crowd(connected) || period < LEAST_SHIFTED {
         return at;
     }
     let step = u64::try_from(CROWD_STEP.as_micros()).unwrap_or(u64::MAX);

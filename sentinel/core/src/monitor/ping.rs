@@ -6,10 +6,11 @@ use sentinel_resp::Reply;
 
 use crate::{
     context::Context,
-    monitor::in_company,
-    state::Link,
+    monitor::{in_company, is_crowd},
+    state::{Link, NodeId},
     time::Instant,
     timer::{Endpoint, Timer},
+    watch::Watch,
 };
 
 /// How an instance answered a PING.
@@ -70,6 +71,25 @@ impl Context {
         let next = link.ping_sent_at.map_or(now, |sent| self.next_ping(link, sent).max(now));
         self.arm(Timer::Ping(endpoint.clone()), next);
         answer
+    }
+}
+
+impl Watch<'_> {
+    /// Where many are connected, the next PING leaves together with something else, in one write, and both are answered
+    /// in one: from then on they coincide, since one period is a multiple of the other.
+    pub(crate) fn ping_along(&mut self, id: NodeId) {
+        if !is_crowd(self.ctx.connected()) {
+            return;
+        }
+        let endpoint = self.endpoint(id);
+        let timer = Timer::Ping(endpoint.clone());
+        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        // While an answer is awaited there is none.
+        if self.ctx.timers.is_armed(&timer) {
+            self.ctx.timers.disarm(&timer);
+            self.ctx.send_ping(&mut node.link, &endpoint);
+            self.evaluate_node(id);
+        }
     }
 }
 
