@@ -3,8 +3,8 @@
 use sentinel_tests::{Dataset, Kind, eventually};
 
 use crate::rules::{
-    FENCED_AT_ONCE, HANDED_OVER, KNOWN_BEFORE, MISSED_FOR_A_MOMENT, SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION,
-    TOLD_BEFORE_IT_IS_MISSED, WHOEVER_TELLS_FIRST,
+    DENIAL_IS_TOLD, FENCED_AT_ONCE, HANDED_OVER, KNOWN_BEFORE, MISSED_FOR_A_MOMENT, SEEN_BEFORE_THE_HELLO,
+    SWITCH_AT_PROMOTION, TOLD_BEFORE_IT_IS_MISSED, WHOEVER_TELLS_FIRST,
 };
 use crate::stream::compare;
 use crate::world::{NAME, SOON, Setting, World, told_by_both, told_by_observers};
@@ -131,7 +131,7 @@ fn a_replica_that_is_not_promoted_is_told_alike() {
         world.master().kill();
         world.wait_for("-failover-abort-slave-timeout", &[]);
     });
-    compare(told, &[], &[ELECTED, &["+failover-state-wait-promotion", "-failover-abort-slave-timeout"]]);
+    compare(told, &[&DENIAL_IS_TOLD], &[ELECTED, &["+failover-state-wait-promotion", "-failover-abort-slave-timeout"]]);
 }
 
 #[test]

@@ -39,6 +39,21 @@ pub(crate) const SWITCH_AT_PROMOTION: Rule = Rule {
     },
 };
 
+/// ARCHITECTURE.md, departure 29.
+pub(crate) const DENIAL_IS_TOLD: Rule = Rule {
+    why: "ours tells that the data node refuses a command, and what can be done",
+    apply: |ours, theirs| {
+        let told = ours.remove(position(ours, "+access-denied")?);
+        if position(theirs, "+access-denied").is_ok() {
+            return Err("the reference tells it, too".to_owned());
+        }
+        if !told.payload.contains("(remedy: SENTINEL SET mymaster rename-command SLAVEOF <its name there>)") {
+            return Err(format!("{told} names no remedy"));
+        }
+        Ok(())
+    },
+};
+
 /// A failover of a master that is alive begins on the data nodes.
 pub(crate) const HANDED_OVER: Rule = Rule {
     why: "ours asks a healthy master to hand over (FAILOVER of the data nodes) before it tells the replica to be one, and says so",
