@@ -1,7 +1,13 @@
 //! Masters and replicas with host names, in quorums of ours and redis-sentinel. The name is `localhost`, which every host
-//! resolves.
+//! resolves, or one that moves, in a file of names that only the Sentinel sees.
 
-use sentinel_tests::{Deployment, Kind, eventually};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use sentinel_tests::{DataNode, Dataset, Deployment, Kind, ServerProcess, eventually, free_port};
+use tempfile::TempDir;
 
 use crate::given::{SOON, leaders, only_true_of_ours, record_all};
 
@@ -107,4 +113,85 @@ fn a_name_that_does_not_resolve_is_a_master_that_cannot_be_reached() {
     sentinel.terminate();
     sentinel.restart();
     assert_eq!(sentinel.master("other").unwrap()["ip"], "no-such-host.invalid");
+}
+
+/// Puts a file in the place of `/etc/hosts`, for the program that it becomes and nobody else.
+const WITH_HOSTS: &str = r#"mount --bind "$0" /etc/hosts && exec "$@""#;
+
+/// Whether this user may give a process mounts of its own.
+fn may_unshare() -> bool {
+    let tried = Command::new("unshare").args(["--mount", "--propagation", "private", "true"]).output();
+    tried.is_ok_and(|tried| tried.status.success())
+}
+
+#[test]
+fn a_master_whose_name_moves_is_found_at_its_new_address() {
+    if !may_unshare() {
+        eprintln!("skipped: this user may not give a process its own /etc/hosts (unshare --mount)");
+        return;
+    }
+    // Given a Sentinel for which the master's name leads to 127.0.0.2
+    let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    let hosts = at("hosts");
+    // Written in place: the mount is of this file, not of its name.
+    let lead_to = |address: &str| {
+        fs::write(&hosts, format!("127.0.0.1 localhost\n{address} master.test\n")).expect("a file of names");
+    };
+    lead_to("127.0.0.2");
+    let node = DataNode::start(folder.path(), "master", None, &["bind 127.0.0.1 127.0.0.2".to_owned()]);
+    fs::create_dir(at("sentinel")).expect("a folder");
+    let (config, port) = (at("sentinel").join("sentinel.conf"), free_port());
+    let lines = [
+        format!("port {port}"),
+        "bind 127.0.0.1".to_owned(),
+        "sentinel resolve-hostnames yes".to_owned(),
+        "sentinel announce-hostnames yes".to_owned(),
+        format!("sentinel monitor mymaster master.test {} 1", node.port()),
+        "sentinel down-after-milliseconds mymaster 2000".to_owned(),
+    ];
+    fs::write(&config, lines.join("\n") + "\n").expect("a configuration");
+    let (program, arguments) = Kind::under_test().command(&config);
+    let wrapped = ["--mount", "--propagation", "private", "sh", "-c", WITH_HOSTS].map(Into::into);
+    let wrapped = [&wrapped[..], &[hosts.clone().into(), program.into()], &arguments].concat();
+    let sentinel = ServerProcess::start("sentinel", Path::new("unshare"), &wrapped, &at("sentinel"));
+    let state = || -> Result<(String, bool), String> {
+        let ask = || -> redis::RedisResult<BTreeMap<String, String>> {
+            let mut connection = redis::Client::open(("127.0.0.1", port))?.get_connection()?;
+            redis::cmd("SENTINEL").arg("MASTER").arg("mymaster").query(&mut connection)
+        };
+        let fields = ask().map_err(|error| format!("{error}\n{}", sentinel.last_output(10)))?;
+        let well = fields["flags"] == "master" && !fields["runid"].is_empty();
+        Ok((fields["ip"].clone(), well))
+    };
+    let is_well = || match state() {
+        Ok((_, true)) => Ok(()),
+        other => Err(format!("{other:?}\n{}", sentinel.last_output(10))),
+    };
+    eventually("the master is watched by its name", SOON, is_well);
+    let listens_at = |address: &str| {
+        let nodes = redis::Client::open((address, node.port())).and_then(|client| client.get_connection());
+        nodes.is_ok()
+    };
+    assert!(listens_at("127.0.0.2"));
+
+    // When it comes back at 127.0.0.1, and the name leads there
+    let clients = |node: &DataNode| -> String { node.command(&["CLIENT", "LIST"]).expect("a list of clients") };
+    assert!(clients(&node).contains("laddr=127.0.0.2:"), "{}", clients(&node));
+    node.kill();
+    let file = node.config_file();
+    let text = fs::read_to_string(&file).expect("the node's configuration");
+    fs::write(&file, text.replace("bind 127.0.0.1 127.0.0.2", "bind 127.0.0.1")).expect("the node's configuration");
+    lead_to("127.0.0.1");
+    node.restart(Dataset::Kept);
+
+    // Then it is watched there, and still told under its name
+    eventually("the master is watched at its new address", SOON, || {
+        let clients = clients(&node);
+        if clients.contains("sentinel-") { is_well() } else { Err(clients) }
+    });
+    assert!(!listens_at("127.0.0.2"));
+    assert_eq!(state().map(|(ip, _)| ip).as_deref(), Ok("master.test"));
+    let kept = fs::read_to_string(&config).expect("the Sentinel's configuration");
+    assert!(kept.contains("sentinel monitor mymaster master.test "), "{kept}");
 }
