@@ -90,6 +90,12 @@ pub(crate) enum Complaint {
 /// Least time between two complaints about the same.
 const COMPLAINT_PERIOD: Duration = Duration::from_secs(1);
 
+/// How many writes long the wait before a self-nomination is, where they are slow.
+const NOMINATION_WRITES: u32 = 3;
+
+/// How many times as long as with a fast disk it is at most.
+const MAX_NOMINATION_FACTOR: u32 = 3;
+
 /// What is on disk, and what waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Durability {
@@ -103,6 +109,10 @@ pub(crate) struct Durability {
     waiting: VecDeque<(Seq, Pending)>,
     /// Clients that wait for a write, in order.
     savers: VecDeque<(Seq, ClientId)>,
+    /// The write that is being timed, and since when.
+    timed: Option<(Seq, Instant)>,
+    /// How long the last one took that was timed.
+    took: Duration,
     /// Why the last write failed, until one succeeds.
     pub(crate) error: Option<Arc<str>>,
 }
@@ -242,6 +252,8 @@ impl Context {
     pub(crate) fn persist(&mut self) -> Seq {
         let seq = Seq(self.durability.latest.0 + 1);
         self.durability.latest = seq;
+        let now = self.mono();
+        self.durability.timed.get_or_insert((seq, now));
         self.outputs.push_back(Output::Persist(seq));
         seq
     }
@@ -267,6 +279,15 @@ impl Context {
     pub(crate) fn once_durable(&mut self, pending: Pending) {
         let seq = self.durability.promised;
         self.durability.waiting.push_back((seq, pending));
+    }
+
+    /// The longest time before a self-nomination.
+    ///
+    /// A candidacy is known to the others no sooner than it is on disk. Where that takes long, a short wait would have all of them
+    /// stand: the wait is some writes long, within limits.
+    pub(crate) fn nomination_delay(&self) -> Duration {
+        let shortest = self.timing.nomination_delay;
+        (NOMINATION_WRITES * self.durability.took).clamp(shortest, MAX_NOMINATION_FACTOR * shortest)
     }
 
     /// Takes the next step whose state is on disk.
@@ -304,6 +325,10 @@ impl Context {
     /// A write succeeded.
     pub(crate) fn written(&mut self, seq: Seq) {
         self.durability.durable = self.durability.durable.max(seq);
+        let now = self.mono();
+        if let Some((_, since)) = self.durability.timed.take_if(|(timed, _)| *timed <= seq) {
+            self.durability.took = now.since(since);
+        }
         self.answer_savers(seq, Reply::ok);
         if self.durability.error.take().is_some() {
             // The failure was shown, so its end must be.

@@ -155,7 +155,8 @@ pub struct Timing {
     pub script_max_runtime: Duration,
     /// First pause before a failed script is started again. 30 s.
     pub script_retry_delay: Duration,
-    /// Self-nomination waits a random time up to this. 15 ms.
+    /// Self-nomination waits a random time up to this, or up to three writes to the disk where they take longer, but at most
+    /// three times this. 15 ms.
     pub nomination_delay: Duration,
     /// First pause after a lost election; a random time from this to twice this, doubled with each loss. 200 ms.
     pub lost_election_delay: Duration,

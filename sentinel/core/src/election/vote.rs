@@ -284,7 +284,8 @@ impl Watch<'_> {
         if failover.is_forced() {
             // Try once more in a newer epoch, after a moment that differs from the other's.
             failover.phase = Phase::Deferred;
-            let pause = self.ctx.timing.nomination_delay + self.ctx.rng.up_to(4 * self.ctx.timing.nomination_delay);
+            let delay = self.ctx.nomination_delay();
+            let pause = delay + self.ctx.rng.up_to(4 * delay);
             let at = self.ctx.mono() + pause;
             self.ctx.arm(Timer::Phase(self.master.key), at);
             return;

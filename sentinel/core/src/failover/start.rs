@@ -35,7 +35,7 @@ impl Watch<'_> {
             self.tell_delay(self.master.not_before.since(now));
             self.master.not_before
         } else {
-            now + self.ctx.rng.up_to(self.ctx.timing.nomination_delay)
+            now + self.ctx.rng.up_to(self.ctx.nomination_delay())
         };
         self.ctx.arm(timer, at);
     }
