@@ -25,7 +25,9 @@ fn a_killed_master_is_replaced_and_the_application_goes_on() {
         recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
         assert_eq!(recorder.count("+switch-master"), 1, "{}", recorder.list());
     }
-    assert_eq!(deployment.wait_for_one_config_epoch("mymaster"), 1);
+    // The first epoch, unless all three stood at once and had to stand again.
+    let epoch = deployment.wait_for_one_config_epoch("mymaster");
+    assert!((1..=3).contains(&epoch), "{epoch}");
 
     // And the application writes to it, and the other replica follows it
     writer.wait_for_write(new.port(), killed, SOON);
@@ -75,8 +77,9 @@ fn a_hanging_master_is_replaced() {
 
 #[test]
 fn one_leader_tells_the_failover_step_by_step() {
-    // Given a deployment whose events are recorded
-    let deployment = Deployment::of_ours(3).start();
+    // Given a deployment whose events are recorded, in which one Sentinel alone can lead: two that see the death in the same
+    // moment may both stand
+    let deployment = Deployment::of_ours(3).quorums(&[2, 4, 4]).start();
     let group = deployment.only_group();
     let old = group.master();
     let events = record_all(&deployment);
