@@ -60,7 +60,8 @@ fn a_returning_old_master_is_fenced_within_a_second() {
     group.wait_until_linked(new);
 
     // And the master stays where it is
-    assert_eq!(deployment.wait_for_one_config_epoch("mymaster"), 1);
+    let epoch = deployment.wait_for_one_config_epoch("mymaster");
+    assert!((1..=3).contains(&epoch), "{epoch}");
     assert_eq!(deployment.named_ports("mymaster"), [Some(new.port()); 3]);
 }
 
