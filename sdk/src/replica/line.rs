@@ -86,26 +86,25 @@ async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &Cancellat
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let reason = match open(shared, address, stop).await {
-            Err(reason) => reason,
+            Err(reason) => {
+                shared.readers.leave(address, Some(&reason));
+                sleep(backoff.pause()).await;
+                continue;
+            }
             Ok(line) => {
                 let since = Instant::now();
-                if let Err(reason) = judge(shared, &line).await {
-                    reason
-                } else {
-                    shared.readers.join(&line);
-                    shared.emit(Event::ReplicaFound { address: address.clone() });
-                    let reason = attend(shared, &line).await;
-                    tracing::info!(%address, reason, "replica lost");
-                    shared.readers.leave(address, Some(&reason));
-                    shared.emit(Event::ReplicaLost { address: address.clone(), reason: reason.clone() });
-                    if since.elapsed() > LONGEST_PAUSE {
-                        backoff.reset();
-                    }
-                    reason
+                shared.readers.join(&line);
+                shared.emit(Event::ReplicaFound { address: address.clone() });
+                let reason = attend(shared, &line).await;
+                if since.elapsed() > LONGEST_PAUSE {
+                    backoff.reset();
                 }
+                reason
             }
         };
+        tracing::info!(%address, reason, "replica lost");
         shared.readers.leave(address, Some(&reason));
+        shared.emit(Event::ReplicaLost { address: address.clone(), reason });
         sleep(backoff.pause()).await;
     }
 }
@@ -115,12 +114,9 @@ async fn open(shared: &Shared, address: &Address, stop: &CancellationToken) -> R
     let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
     let access = shared.config.node_access();
     let link = shared.dialer.dial(address, &access, ending, no_pushes()).await.map_err(|error| error.to_string())?;
-    let mut connection = link.connection.clone();
-    let deadline = shared.config.timeouts.handshake;
-    timeout(deadline, role::synced_replica(&mut connection, shared.config.client_name.as_deref()))
-        .await
-        .map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
-    Ok(Arc::new(Line::new(address.clone(), link)))
+    let opened = Arc::new(Line::new(address.clone(), link));
+    judge(shared, &opened, shared.config.client_name.as_deref()).await?;
+    Ok(opened)
 }
 
 /// Watches over a line; returns why it is given up.
@@ -132,14 +128,14 @@ async fn attend(shared: &Shared, line: &Line) -> String {
             () = line.failure.notified() => return "a command was refused or not answered".to_owned(),
             () = sleep(shared.config.sentinel_ping) => {}
         }
-        if let Err(reason) = judge(shared, line).await {
+        if let Err(reason) = judge(shared, line, None).await {
             return reason;
         }
     }
 }
 
-/// Asks for the role, and how far behind it is.
-async fn judge(shared: &Shared, line: &Line) -> Result<(), String> {
+/// Asks for the role, and how far behind it is; with a name, the connection is given that first.
+async fn judge(shared: &Shared, line: &Line, client_name: Option<&str>) -> Result<(), String> {
     let deadline = shared.config.timeouts.handshake;
     let mut connection = line.link.connection.clone();
     let judged = async {
@@ -148,7 +144,7 @@ async fn judge(shared: &Shared, line: &Line) -> Result<(), String> {
             Some(_) => master_offset(shared).await,
             None => None,
         };
-        let replica = role::synced_replica(&mut connection, None).await?;
+        let replica = role::synced_replica(&mut connection, client_name).await?;
         Ok::<_, String>(master.zip(replica).map(|(master, replica)| master.saturating_sub(replica)))
     };
     let lag = timeout(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
