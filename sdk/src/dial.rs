@@ -4,6 +4,7 @@
 //! the earliest sign that the peer is gone, with RESP2 as with RESP3, and a switch or a shutdown can cut the socket although clones
 //! of the connection are still held somewhere.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -110,52 +111,17 @@ impl Dialer {
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
-        let link = self.open(address, access, ending, pushes).await;
-        match &link {
+        let opened = async {
+            let stream = self.reach(address, access).await?;
+            self.log_in(stream, access, pushes).await
+        };
+        let opened = opened.await;
+        match &opened {
             Ok(_) => self.counters.dials.add_one(),
             Err(_) => self.counters.dials_failed.add_one(),
         }
-        link
-    }
-
-    async fn open(
-        &self,
-        address: &Address,
-        access: &Access,
-        ending: Ending,
-        pushes: Option<impl AsyncPushSender>,
-    ) -> Result<Link, DialError> {
-        let stream = timeout(self.timeouts.connect, connect(address))
-            .await
-            .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
-            .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
-        let pulse = Pulse::default();
-        // A socket that refuses an option still works, only less promptly.
-        if let Err(error) = tune(&stream) {
-            tracing::debug!(%address, %error, "socket options were refused");
-        }
-        let stream = self.secured(stream, address, access).await?;
-
-        // Each command has its own deadline where it is sent: one for all would break blocking commands.
-        let mut config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(None)
-            .set_pipeline_buffer_size(WRITE_QUEUE);
-        if let Some(pushes) = pushes {
-            config = config.set_push_sender(pushes);
-        }
-        let (connection, driver) = timeout(
-            self.timeouts.handshake,
-            MultiplexedConnection::new_with_config(&access.login, Watched::new(stream, pulse.clone()), config),
-        )
-        .await
-        .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
-        .map_err(|error| DialError {
-            reason: format!("login failed: {error}"),
-            lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
-        })?;
-
-        let end = pulse.ended.clone().drop_guard();
+        let (link, driver) = opened?;
+        let end = link.pulse.ended.clone().drop_guard();
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let _end = end;
@@ -169,7 +135,48 @@ impl Dialer {
                 () = stop.cancelled() => {}
             }
         });
-        Ok(Link { connection, pulse })
+        Ok(link)
+    }
+
+    async fn reach(&self, address: &Address, access: &Access) -> Result<Wire, DialError> {
+        let stream = timeout(self.timeouts.connect, connect(address))
+            .await
+            .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
+            .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
+        // A socket that refuses an option still works, only less promptly.
+        if let Err(error) = tune(&stream) {
+            tracing::debug!(%address, %error, "socket options were refused");
+        }
+        self.secured(stream, address, access).await
+    }
+
+    /// The connection, and what has to run for as long as it is to last.
+    async fn log_in(
+        &self,
+        stream: Wire,
+        access: &Access,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<(Link, impl Future<Output = ()> + Send + 'static), DialError> {
+        // Each command has its own deadline where it is sent: one for all would break blocking commands.
+        let mut config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None)
+            .set_pipeline_buffer_size(WRITE_QUEUE);
+        if let Some(pushes) = pushes {
+            config = config.set_push_sender(pushes);
+        }
+        let pulse = Pulse::default();
+        let (connection, driver) = timeout(
+            self.timeouts.handshake,
+            MultiplexedConnection::new_with_config(&access.login, Watched::new(stream, pulse.clone()), config),
+        )
+        .await
+        .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
+        .map_err(|error| DialError {
+            reason: format!("login failed: {error}"),
+            lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
+        })?;
+        Ok((Link { connection, pulse }, driver))
     }
 
     /// The stream on which the servers' protocol is spoken.
