@@ -10,6 +10,7 @@ use crate::address::{Address, AddressMap};
 use crate::dial::Access;
 use crate::error::ConfigError;
 use crate::replica::{Balance, ReadPreference};
+use crate::request::Patience;
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -169,6 +170,11 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// How long an answer to a command that does not block is waited for.
+    pub(crate) fn patience(&self) -> Patience {
+        Patience { silence: self.timeouts.silence, limit: Some(self.timeouts.command) }
     }
 
     /// How a connection to a data node gets in.

@@ -1,24 +1,21 @@
 //! A connection for one user.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::Object;
-use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{RedisError, RedisResult};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::address::Address;
 use crate::command::{self, Blocking};
-use crate::dial::Link;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
-use crate::reply::{Verdict, judge, judge_pipeline};
+use crate::reply::Verdict;
+use crate::request::{Patience, Request, connection_like, exchange};
 use crate::shared::Owner;
-use crate::silence::{NoAnswer, attend};
 
 /// An exclusive connection to the master: for WATCH and MULTI, blocking commands and big replies.
 ///
@@ -54,17 +51,10 @@ impl ExclusiveConnection {
         self.generation.number
     }
 
-    async fn run<T, F>(
-        &mut self,
-        plan: Plan,
-        send: impl FnOnce(MultiplexedConnection) -> F,
-        judge: impl FnOnce(&RedisResult<T>) -> Verdict,
-    ) -> RedisResult<T>
-    where
-        F: Future<Output = RedisResult<T>>,
-    {
+    async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         shared.counters.commands.add_one();
+        let plan = Plan::of(request, shared.config.patience());
         if self.generation.closed.is_cancelled() {
             return Err(self.closed(false, &plan));
         }
@@ -77,17 +67,13 @@ impl ExclusiveConnection {
         }
         // Stays set when this future is dropped half-way: the answer of one user must not reach the next.
         let spoiled = std::mem::replace(&mut self.object.spoiled, true) || plan.session;
-        let Link { connection, pulse } = self.object.link.clone();
-        // A command that blocks is silent for as long as it may.
-        let silence = shared.config.timeouts.silence.saturating_add(plan.blocks);
         let on_silence = || shared.suspect(&self.generation);
-        let answer = attend(&pulse, silence, plan.limit, on_silence, send(connection));
         let answer = tokio::select! {
             biased;
-            answer = answer => answer.unwrap_or_else(|NoAnswer| Err(io::Error::from(io::ErrorKind::TimedOut).into())),
+            answer = exchange(shared, &self.object.link, request, plan.patience, on_silence) => answer,
             () = self.generation.closed.cancelled() => return Err(self.closed(true, &plan)),
         };
-        match judge(&answer) {
+        match request.judge(&answer) {
             Verdict::Answered => {}
             Verdict::Refused => {
                 shared.counters.refusals.add_one();
@@ -127,9 +113,6 @@ impl ExclusiveConnection {
 
     fn lost(&self, source: RedisError, plan: Plan) -> RedisError {
         let shared = &*self.owner.0;
-        if source.is_timeout() {
-            shared.counters.timeouts.add_one();
-        }
         shared.suspect(&self.generation);
         if self.generation.closed.is_cancelled() {
             return self.closed(true, &plan);
@@ -140,19 +123,38 @@ impl ExclusiveConnection {
         shared.counters.outcomes_unknown.add_one();
         Error::OutcomeUnknown { command: plan.name, address: self.generation.address.clone(), source }.into()
     }
+}
 
-    fn plan(&self, name: String, commands: &mut dyn Iterator<Item = &Cmd>) -> Plan {
-        let mut plan = Plan {
-            name,
-            idempotent: true,
+connection_like!(ExclusiveConnection);
+
+/// What is expected of one command or pipeline.
+struct Plan {
+    name: String,
+    idempotent: bool,
+    /// The connection is not what it was afterwards.
+    session: bool,
+    patience: Patience,
+    transaction: Transaction,
+}
+
+enum Transaction {
+    Begins,
+    Ends,
+    Neither,
+}
+
+impl Plan {
+    /// `usual`: the patience with a command that does not block.
+    fn of<R: Request>(request: &R, usual: Patience) -> Self {
+        let mut plan = Self {
+            name: request.name(),
+            idempotent: request.reads_only(),
             session: false,
-            limit: Some(self.owner.0.config.timeouts.command),
-            blocks: Duration::ZERO,
+            patience: usual,
             transaction: Transaction::Neither,
         };
-        for command in commands {
+        for command in request.commands() {
             let nature = command::nature(command);
-            plan.idempotent &= nature.idempotent;
             match command::name(command).as_str() {
                 "WATCH" | "MULTI" => plan.transaction = Transaction::Begins,
                 "EXEC" | "DISCARD" | "UNWATCH" => plan.transaction = Transaction::Ends,
@@ -163,58 +165,15 @@ impl ExclusiveConnection {
                 Blocking::For(duration) => duration,
                 Blocking::Forever => Duration::MAX,
             };
-            plan.blocks = plan.blocks.saturating_add(blocks);
-            plan.limit = plan.limit.and_then(|limit| limit.checked_add(blocks));
+            // A command that blocks is silent for as long as it may.
+            plan.patience.silence = plan.patience.silence.saturating_add(blocks);
+            plan.patience.limit = plan.patience.limit.and_then(|limit| limit.checked_add(blocks));
         }
-        plan
-    }
-}
-
-/// What is expected of one command or pipeline.
-struct Plan {
-    name: String,
-    idempotent: bool,
-    /// The connection is not what it was afterwards.
-    session: bool,
-    /// `None` for a command that was asked to block for ever.
-    limit: Option<Duration>,
-    /// How long it was asked to block.
-    blocks: Duration,
-    transaction: Transaction,
-}
-
-enum Transaction {
-    Begins,
-    Ends,
-    Neither,
-}
-
-impl ConnectionLike for ExclusiveConnection {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        let plan = self.plan(command::name(cmd), &mut std::iter::once(cmd));
-        let send = move |mut connection: MultiplexedConnection| async move { connection.req_packed_command(cmd).await };
-        Box::pin(self.run(plan, send, judge))
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        let mut plan = self.plan(command::pipeline_name(pipeline), &mut pipeline.cmd_iter());
-        if pipeline.is_transaction() {
+        if request.is_transaction() {
             // EXEC at its end also forgets the watched keys.
             plan.transaction = Transaction::Ends;
         }
-        let send = move |mut connection: MultiplexedConnection| async move {
-            connection.req_packed_commands(pipeline, offset, count).await
-        };
-        Box::pin(self.run(plan, send, move |answers| judge_pipeline(pipeline, answers)))
-    }
-
-    fn get_db(&self) -> i64 {
-        self.owner.0.config.database
+        plan
     }
 }
 

@@ -1,19 +1,16 @@
 //! The handle that follows the master.
 
-use std::io;
 use std::sync::Arc;
 
-use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::generation::MasterLink;
 use crate::reply::Verdict;
-use crate::request::{Many, One, Request};
+use crate::request::{Request, connection_like, exchange};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
-use crate::silence::attend;
 
 /// Commands for the current master, over one connection that all clones share.
 ///
@@ -105,6 +102,8 @@ impl Master {
     }
 }
 
+connection_like!(Master);
+
 /// The link for the next attempt; the same one as in the last attempt only after a pause.
 async fn next_link(
     shared: &Shared,
@@ -125,36 +124,11 @@ async fn next_link(
 }
 
 async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> RedisResult<R::Answer> {
-    let mut connection = link.link.connection.clone();
-    let timeouts = &shared.config.timeouts;
     // What is sent from now on waits until the link has proved itself or another one is there.
     let on_silence = || shared.doubt(link);
-    let answer = request.send(&mut connection);
-    let answer = attend(&link.link.pulse, timeouts.silence, Some(timeouts.command), on_silence, answer);
-    answer.await.unwrap_or_else(|_| {
-        shared.counters.timeouts.add_one();
-        if link.timed_out() >= shared.config.timeouts_in_a_row {
-            shared.doubt(link);
-        }
-        Err(io::Error::from(io::ErrorKind::TimedOut).into())
-    })
-}
-
-impl ConnectionLike for Master {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { self.run(&One(cmd)).await })
+    let answer = exchange(shared, &link.link, request, shared.config.patience(), on_silence).await;
+    if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
+        shared.doubt(link);
     }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move { self.run(&Many { pipeline, offset, count }).await })
-    }
-
-    fn get_db(&self) -> i64 {
-        self.owner.0.config.database
-    }
+    answer
 }

@@ -1,24 +1,49 @@
 //! What the handles send: one command, or one pipeline.
 
 use std::future::Future;
+use std::io;
+use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use crate::command::{self, Blocking};
+use crate::dial::Link;
 use crate::error::Error;
 use crate::reply::{Verdict, judge, judge_pipeline};
+use crate::shared::Shared;
+use crate::silence::{NoAnswer, attend};
 
 /// One command or one pipeline.
-pub(crate) trait Request {
+pub(crate) trait Request: Sync {
     type Answer;
 
     /// Sends it, and waits for the answer as long as it takes.
     fn send(&self, connection: &mut MultiplexedConnection) -> impl Future<Output = RedisResult<Self::Answer>> + Send;
     fn judge(&self, answer: &RedisResult<Self::Answer>) -> Verdict;
-    fn reads_only(&self) -> bool;
+    /// What it is called in messages.
     fn name(&self) -> String;
-    fn check_shareable(&self) -> Result<(), Error>;
+    fn commands(&self) -> impl Iterator<Item = &Cmd>;
+    /// Whether it is wrapped in MULTI and EXEC on its way.
+    fn is_transaction(&self) -> bool;
+
+    /// Whether executing it twice is the same as once.
+    fn reads_only(&self) -> bool {
+        self.commands().all(|command| command::nature(command).idempotent)
+    }
+
+    /// Whether it may go over a connection that others use, too.
+    fn check_shareable(&self) -> Result<(), Error> {
+        // Inside MULTI nothing blocks.
+        let may_block = !self.is_transaction();
+        for command in self.commands() {
+            let nature = command::nature(command);
+            if nature.session || (may_block && nature.blocking != Blocking::No) {
+                return Err(Error::NotShareable { command: command::name(command) });
+            }
+        }
+        Ok(())
+    }
 }
 
 pub(crate) struct One<'a>(pub(crate) &'a Cmd);
@@ -34,16 +59,16 @@ impl Request for One<'_> {
         judge(answer)
     }
 
-    fn reads_only(&self) -> bool {
-        command::nature(self.0).idempotent
-    }
-
     fn name(&self) -> String {
         command::name(self.0)
     }
 
-    fn check_shareable(&self) -> Result<(), Error> {
-        check_shareable(self.0, true)
+    fn commands(&self) -> impl Iterator<Item = &Cmd> {
+        std::iter::once(self.0)
+    }
+
+    fn is_transaction(&self) -> bool {
+        false
     }
 }
 
@@ -64,25 +89,73 @@ impl Request for Many<'_> {
         judge_pipeline(self.pipeline, answers)
     }
 
-    fn reads_only(&self) -> bool {
-        self.pipeline.cmd_iter().all(|command| command::nature(command).idempotent)
-    }
-
     fn name(&self) -> String {
         command::pipeline_name(self.pipeline)
     }
 
-    fn check_shareable(&self) -> Result<(), Error> {
-        // Inside MULTI nothing blocks.
-        let may_block = !self.pipeline.is_transaction();
-        self.pipeline.cmd_iter().try_for_each(|command| check_shareable(command, may_block))
+    fn commands(&self) -> impl Iterator<Item = &Cmd> {
+        self.pipeline.cmd_iter()
+    }
+
+    fn is_transaction(&self) -> bool {
+        self.pipeline.is_transaction()
     }
 }
 
-fn check_shareable(command: &Cmd, may_block: bool) -> Result<(), Error> {
-    let nature = command::nature(command);
-    if nature.session || (may_block && nature.blocking != Blocking::No) {
-        return Err(Error::NotShareable { command: command::name(command) });
-    }
-    Ok(())
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The silence on the connection that is remarkable.
+    pub(crate) silence: Duration,
+    /// `None`: for ever.
+    pub(crate) limit: Option<Duration>,
 }
+
+/// Sends a request over a link and waits for its answer; `on_silence` is called as [`attend`] says.
+///
+/// An answer that does not come in time is an I/O error that says so, and is counted.
+pub(crate) async fn exchange<R: Request>(
+    shared: &Shared,
+    link: &Link,
+    request: &R,
+    patience: Patience,
+    on_silence: impl Fn(),
+) -> RedisResult<R::Answer> {
+    let mut connection = link.connection.clone();
+    let answer = request.send(&mut connection);
+    let answer = attend(&link.pulse, patience.silence, patience.limit, on_silence, answer)
+        .await
+        .unwrap_or_else(|NoAnswer| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+    if answer.as_ref().is_err_and(RedisError::is_timeout) {
+        shared.counters.timeouts.add_one();
+    }
+    answer
+}
+
+/// Implements the `redis` crate's trait for a handle that has `run`, for any [`Request`], and an `owner`.
+///
+/// A macro, since a trait of this crate could not implement a foreign one for all its handles.
+macro_rules! connection_like {
+    ($handle:ty) => {
+        impl redis::aio::ConnectionLike for $handle {
+            fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, redis::Value> {
+                Box::pin(async move { self.run(&$crate::request::One(cmd)).await })
+            }
+
+            fn req_packed_commands<'a>(
+                &'a mut self,
+                pipeline: &'a redis::Pipeline,
+                offset: usize,
+                count: usize,
+            ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
+                Box::pin(async move { self.run(&$crate::request::Many { pipeline, offset, count }).await })
+            }
+
+            fn get_db(&self) -> i64 {
+                self.owner.0.config.database
+            }
+        }
+    };
+}
+
+pub(crate) use connection_like;

@@ -8,23 +8,19 @@ mod choose;
 mod line;
 mod readers;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::RedisResult;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::line::Line;
 use crate::address::Address;
 use crate::error::Error;
 use crate::master::Master;
 use crate::reply::Verdict;
-use crate::request::{Many, One, Request};
+use crate::request::{Request, connection_like, exchange};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
-use crate::silence::attend;
 
 pub use choose::{Balance, ReadPreference};
 pub(crate) use readers::{MOST_REPLICAS, Readers};
@@ -79,7 +75,9 @@ impl Replica {
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
-            let answer = send(shared, &line, request).await;
+            let under_way = line.enter();
+            let answer = exchange(shared, &line.link, request, shared.config.patience(), || line.fail()).await;
+            drop(under_way);
             let answer = match request.judge(&answer) {
                 Verdict::Answered => return answer,
                 // READONLY: that is what a replica is.
@@ -106,6 +104,8 @@ impl Replica {
     }
 }
 
+connection_like!(Replica);
+
 /// Waits until a replica may be there; those that failed may be tried again then. False: the time is over.
 async fn wait(
     shared: &Shared,
@@ -126,36 +126,5 @@ async fn wait(
     tokio::select! {
         change = timeout_at(deadline, changes.changed()) => Ok(change.is_ok()),
         () = shared.dialer.stop.cancelled() => Err(Error::Shutdown),
-    }
-}
-
-async fn send<R: Request>(shared: &Shared, line: &Arc<Line>, request: &R) -> RedisResult<R::Answer> {
-    let _under_way = line.enter();
-    let mut connection = line.link.connection.clone();
-    let timeouts = &shared.config.timeouts;
-    let answer = request.send(&mut connection);
-    let on_silence = || line.fail();
-    attend(&line.link.pulse, timeouts.silence, Some(timeouts.command), on_silence, answer).await.unwrap_or_else(|_| {
-        shared.counters.timeouts.add_one();
-        Err(io::Error::from(io::ErrorKind::TimedOut).into())
-    })
-}
-
-impl ConnectionLike for Replica {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move { self.run(&One(cmd)).await })
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        pipeline: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move { self.run(&Many { pipeline, offset, count }).await })
-    }
-
-    fn get_db(&self) -> i64 {
-        self.owner.0.config.database
     }
 }
