@@ -231,3 +231,64 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))?;
     Ok(())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::fs;
+    use std::net::TcpStream as Filler;
+    use std::pin::pin;
+
+    use socket2::{Domain, Socket, Type};
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    /// A request that the kernel has sent and that has no answer, in `/proc/net/tcp`.
+    const SYN_SENT: &str = "02";
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// The local ports from which this one is asked for a connection, in vain so far.
+    fn unanswered_requests(port: u16) -> Vec<String> {
+        let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+        let end = format!(":{port:04X}");
+        let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        fields
+            .filter(|fields| fields.len() > 3 && fields[2].ends_with(&end) && fields[3] == SYN_SENT)
+            .map(|fields| fields[1].to_owned())
+            .collect()
+    }
+
+    /// The kernel drops every request for a connection while as many as the listener may have wait to be accepted.
+    #[tokio::test]
+    async fn a_request_that_is_lost_gets_company_and_the_first_answer_counts() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let at = listener.local_addr().unwrap().as_socket().unwrap();
+        // On this machine a request is answered before `connect` returns, or it was dropped.
+        let mut fillers = Vec::new();
+        while let Ok(filler) = Filler::connect_timeout(&at, Duration::from_millis(100)) {
+            fillers.push(filler);
+        }
+        assert_eq!(unanswered_requests(at.port()).len(), 0, "the fillers gave up");
+
+        let address = Address::new("127.0.0.1", at.port()).unwrap();
+        let mut connected = pin!(connect(&address));
+        let began = Instant::now();
+        let mut requests = Vec::new();
+        while requests.len() < MOST_REQUESTS {
+            assert!(began.elapsed() < SOON, "only {requests:?} ask within {SOON:?}");
+            tokio::select! {
+                outcome = &mut connected => panic!("nothing was accepted, and yet: {outcome:?}"),
+                () = sleep(Duration::from_millis(5)) => requests = unanswered_requests(at.port()),
+            }
+        }
+        // Room again: whichever request the kernel repeats first is answered.
+        for _ in &fillers {
+            listener.accept().unwrap();
+        }
+        let stream = timeout(SOON, connected).await.expect("a connection").unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), at);
+        assert_eq!(unanswered_requests(at.port()).len(), 0, "the others were given up");
+    }
+}

@@ -217,12 +217,52 @@ fn names(payload: &str, master: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use redis::Value;
+    use tokio_util::task::TaskTracker;
 
     use super::*;
+    use crate::counters::Counters;
 
     fn push(kind: PushKind, channel: &str, payload: &str) -> PushInfo {
         let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         PushInfo { kind, data: vec![bulk(channel), bulk(payload)] }
+    }
+
+    /// The clock stands still but for the pauses: what is measured is exact.
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_presses_ends_the_pause_of_a_sentinel_that_cannot_be_reached() {
+        // No connection can be made to this address: the kernel says so at once, and sends nothing.
+        let sentinel = Address::new("255.255.255.255", 26379).unwrap();
+        let config = Arc::new(Config::default());
+        let stop = CancellationToken::new();
+        let dialer = Dialer {
+            tasks: TaskTracker::new(),
+            stop: stop.clone(),
+            timeouts: config.timeouts,
+            counters: Arc::new(Counters::default()),
+        };
+        let ask_now = Arc::new(Notify::new());
+        let (reporter, mut reports) = mpsc::channel(1);
+        tokio::spawn(watch(sentinel, config, dialer, Arc::default(), ask_now.clone(), stop.clone(), reporter));
+        let mut pause = async || {
+            let began = Instant::now();
+            match reports.recv().await.map(|report| report.news) {
+                Some(News::Lost(trouble)) => assert!(trouble.contains("cannot connect"), "{trouble}"),
+                other => panic!("{other:?}"),
+            }
+            began.elapsed()
+        };
+
+        // Left alone, it is dialled ever more rarely.
+        while pause().await < LONGEST_PAUSE / 2 {}
+        assert!(pause().await >= LONGEST_PAUSE / 2);
+        // When the master is missed, it is dialled soon, and yet no more often than it may be.
+        for _ in 0..20 {
+            ask_now.notify_one();
+            let pause = pause().await;
+            assert!(pause >= LEAST_PAUSE && pause < LEAST_PAUSE * 2, "dialled after {pause:?}");
+        }
+        assert!(pause().await >= LONGEST_PAUSE / 2, "one question, one attempt");
+        stop.cancel();
     }
 
     #[test]
