@@ -11,4 +11,5 @@ pub mod persist;
 mod random;
 mod scripts;
 pub mod serve;
+mod terminal;
 pub mod tls;

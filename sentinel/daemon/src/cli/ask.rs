@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::{Exit, Sentinel, reply};
+use crate::terminal::{complain, say};
 
 /// `sentinel get-master-addr-by-name`
 pub(super) fn address(sentinel: &Sentinel, name: &str) -> Exit {
@@ -15,13 +16,13 @@ pub(super) fn address(sentinel: &Sentinel, name: &str) -> Exit {
         Err(exit) => return exit,
     };
     let Ok([host, port]) = <[String; 2]>::try_from(reply::texts(&answer)) else {
-        eprintln!("the Sentinel at {} does not know a master called {name:?}", place(sentinel));
+        complain!("the Sentinel at {} does not know a master called {name:?}", place(sentinel));
         return Exit::UnknownMaster;
     };
     if sentinel.json {
-        println!("{}", json!({ "name": name, "host": host, "port": port.parse::<u16>().unwrap_or(0) }));
+        say!("{}", json!({ "name": name, "host": host, "port": port.parse::<u16>().unwrap_or(0) }));
     } else {
-        println!("{host} {port}");
+        say!("{host} {port}");
     }
     Exit::Success
 }
@@ -34,7 +35,7 @@ pub(super) fn masters(sentinel: &Sentinel) -> Exit {
     };
     let masters = reply::tables(&answer);
     if sentinel.json {
-        println!("{}", serde_json::Value::from(masters));
+        say!("{}", serde_json::Value::from(masters));
         return Exit::Success;
     }
     let columns = [
@@ -47,7 +48,7 @@ pub(super) fn masters(sentinel: &Sentinel) -> Exit {
         ("QUORUM", "quorum"),
         ("EPOCH", "config-epoch"),
     ];
-    print!("{}", reply::aligned(&columns, &masters));
+    say!("{}", reply::aligned(&columns, &masters).trim_end());
     Exit::Success
 }
 
@@ -56,9 +57,9 @@ pub(super) fn failover(sentinel: &Sentinel, name: &str) -> Exit {
     match ask(sentinel, &["failover", name]) {
         Ok(_) => {
             if sentinel.json {
-                println!("{}", json!({ "name": name, "started": true }));
+                say!("{}", json!({ "name": name, "started": true }));
             } else {
-                println!("failover of {name} started; `sentinel get-master-addr-by-name {name}` tells the new address");
+                say!("failover of {name} started; `sentinel get-master-addr-by-name {name}` tells the new address");
             }
             Exit::Success
         }
@@ -72,7 +73,7 @@ fn ask(sentinel: &Sentinel, words: &[&str]) -> Result<Value, Exit> {
     command.arg(words);
     let answer = if sentinel.tls.wanted {
         let config = sentinel.tls.config().map_err(|error| {
-            eprintln!("{error}");
+            complain!("{error}");
             Exit::Failure
         })?;
         encrypted(sentinel, config, command)
@@ -85,7 +86,7 @@ fn ask(sentinel: &Sentinel, words: &[&str]) -> Result<Value, Exit> {
             Exit::Unreachable => error.to_string(),
             _ => [error.code(), error.detail()].into_iter().flatten().collect::<Vec<_>>().join(" "),
         };
-        eprintln!("the Sentinel at {}: {text}{}", place(sentinel), remedy(error.code()));
+        complain!("the Sentinel at {}: {text}{}", place(sentinel), remedy(error.code()));
         exit
     })
 }

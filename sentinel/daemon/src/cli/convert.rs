@@ -8,19 +8,22 @@ use std::{
 };
 
 use super::Exit;
-use crate::config::{Source, convert};
+use crate::{
+    config::{Source, convert},
+    terminal::complain,
+};
 
 /// Converts a file. Nothing that exists is overwritten.
 pub(super) fn run(file: &Path, output: Option<&Path>, state_file: Option<&Path>) -> Exit {
     let converted = match convert(&Source::file(file), state_file) {
         Ok(converted) => converted,
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             return Exit::Failure;
         }
     };
     for name in &converted.left_out {
-        eprintln!("warning: `{name}` has no TOML key: it stands in a comment");
+        complain!("warning: `{name}` has no TOML key: it stands in a comment");
     }
     let state = match (state_file, &converted.state) {
         (Some(path), Some(state)) => write_new(path, state),
@@ -33,7 +36,7 @@ pub(super) fn run(file: &Path, output: Option<&Path>, state_file: Option<&Path>)
     match written {
         Ok(()) => Exit::Success,
         Err(text) => {
-            eprintln!("{text}");
+            complain!("{text}");
             Exit::Failure
         }
     }

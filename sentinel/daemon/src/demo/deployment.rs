@@ -13,6 +13,7 @@ use super::{
     DemoError,
     programs::{self, Process},
 };
+use crate::terminal::say;
 
 /// The name under which the demo's master is monitored.
 pub(super) const MASTER: &str = "mymaster";
@@ -31,7 +32,10 @@ pub(super) struct Deployment {
 
 impl Deployment {
     /// Starts all six processes. The first node is the master.
-    pub(super) fn start(reference: bool, down_after: u64) -> Result<Self, DemoError> {
+    ///
+    /// The Sentinels come last, once both replicas follow: the master's first INFO then tells of them, and nobody waits for
+    /// the next one, ten seconds later.
+    pub(super) async fn start(reference: bool, down_after: u64) -> Result<Self, DemoError> {
         let system = |what: String| move |source| DemoError::System { what, source };
         let server = programs::server()?;
         let (program, flavour) = if reference {
@@ -48,6 +52,7 @@ impl Deployment {
             let node = deployment.start_node(*port, (*port != ports[0]).then_some(ports[0]))?;
             deployment.nodes.push((*port, node));
         }
+        deployment.wait_until_replicated().await?;
         for port in &ports[3..] {
             let home = deployment.folder.path().join(format!("sentinel-{port}"));
             let system = |what: String| move |source| DemoError::System { what, source };
@@ -97,13 +102,13 @@ impl Deployment {
         let list = |ports: &[(u16, Process)]| {
             ports.iter().map(|(port, _)| format!("127.0.0.1:{port}")).collect::<Vec<_>>().join("  ")
         };
-        println!("  master     {}", list(&self.nodes[..1]));
-        println!("  replicas   {}", list(&self.nodes[1..]));
-        println!("  Sentinels  {}", list(&self.sentinels));
+        say!("  master     {}", list(&self.nodes[..1]));
+        say!("  replicas   {}", list(&self.nodes[1..]));
+        say!("  Sentinels  {}", list(&self.sentinels));
     }
 
     pub(super) fn print_invitation(&self) {
-        println!("\nEverything is still running, until Ctrl-C. Try:");
+        say!("\nEverything is still running, until Ctrl-C. Try:");
         let port = self.sentinels[0].0;
         for command in [
             "sentinel get-master-addr-by-name mymaster",
@@ -111,14 +116,28 @@ impl Deployment {
             "psubscribe '*'",
             "sentinel failover mymaster",
         ] {
-            println!("  redis-cli -p {port} {command}");
+            say!("  redis-cli -p {port} {command}");
         }
         for (port, _) in &self.nodes {
-            println!("  redis-cli -p {port} role");
+            say!("  redis-cli -p {port} role");
         }
     }
 
-    /// Waits until replicas are linked and every Sentinel knows two replicas and two other Sentinels.
+    async fn wait_until_replicated(&self) -> Result<(), DemoError> {
+        let started = Instant::now();
+        loop {
+            let master = ask::<String>(self.nodes[0].0, &["INFO", "replication"]).await.unwrap_or_default();
+            if master.matches("state=online").count() == 2 {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(self.overdue("the replication of both replicas", master));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until every Sentinel knows two replicas and two other Sentinels.
     pub(super) async fn wait_until_discovered(&self) -> Result<(), DemoError> {
         let started = Instant::now();
         let mut seen;
@@ -130,8 +149,6 @@ impl Deployment {
                 ready &= state == Some((2, 2));
                 let _ = write!(seen, "Sentinel {port} knows {state:?} (replicas, Sentinels); ");
             }
-            let master: Option<String> = ask(self.nodes[0].0, &["INFO", "replication"]).await.ok();
-            ready &= master.is_some_and(|info| info.matches("state=online").count() == 2);
             if ready {
                 return Ok(());
             }

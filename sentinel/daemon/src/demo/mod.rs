@@ -16,6 +16,9 @@ use std::{process::ExitCode, time::Duration};
 use application::Application;
 use deployment::Deployment;
 use report::{Phase, Report};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::terminal::{complain, say};
 use watcher::Watchers;
 
 /// Options of `sentinel demo`.
@@ -52,6 +55,14 @@ pub enum DemoError {
         /// What names another one.
         variable: &'static str,
     },
+    /// A program was named that is not there.
+    #[error("{variable} names {}, which is no program: name another one, or unset it to use the one on PATH", .named.display())]
+    NotThere {
+        /// What named it.
+        variable: &'static str,
+        /// What it says.
+        named: std::path::PathBuf,
+    },
     /// The system refused something.
     #[error("{what}: {source}")]
     System {
@@ -82,47 +93,63 @@ pub fn run(options: &Options) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("sentinel demo: cannot start: {error}");
+            complain!("sentinel demo: cannot start: {error}");
             return ExitCode::FAILURE;
         }
     };
     let outcome = runtime.block_on(async {
         tokio::select! {
+            // With --keep a signal is how it ends, and the table still counts.
+            biased;
             outcome = tell(options) => outcome.map(Some),
-            _ = tokio::signal::ctrl_c() => Ok(None),
+            () = told_to_stop() => Ok(None),
         }
     });
     match outcome {
         Ok(Some(true)) => ExitCode::SUCCESS,
         Ok(Some(false)) => ExitCode::FAILURE,
         Ok(None) => {
-            eprintln!("stopped");
+            complain!("stopped");
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("sentinel demo: {error}");
+            complain!("sentinel demo: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
+/// Ctrl-C, a polite kill, or the end of the terminal: none of them must leave the deployment running.
+async fn told_to_stop() {
+    tokio::select! {
+        () = arrival(SignalKind::interrupt()) => {}
+        () = arrival(SignalKind::terminate()) => {}
+        () = arrival(SignalKind::hangup()) => {}
+    }
+}
+
+/// The next signal of a kind; never, where the system does not let it be waited for.
+async fn arrival(kind: SignalKind) {
+    match signal(kind) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(_) => std::future::pending().await,
+    }
+}
+
 async fn tell(options: &Options) -> Result<bool, DemoError> {
     let name = if options.reference { "redis-sentinel" } else { "sentinel" };
-    let mut deployment = Deployment::start(options.reference, options.down_after)?;
-    println!("Started one master, two replicas and three Sentinels ({name}), down-after {} ms:", options.down_after);
+    let mut deployment = Deployment::start(options.reference, options.down_after).await?;
+    say!("Started one master, two replicas and three Sentinels ({name}), down-after {} ms:", options.down_after);
     deployment.print_addresses();
     deployment.wait_until_discovered().await?;
-    println!("All of them know each other.");
+    say!("All of them know each other.");
 
     let application = Application::start(&deployment).await?;
     application.wait_for_writes(200).await;
-    println!(
-        "An application writes numbered values through the SDK; {} are acknowledged.\n",
-        application.acknowledged()
-    );
+    say!("An application writes numbered values through the SDK; {} are acknowledged.\n", application.acknowledged());
 
     let watchers = Watchers::start(&deployment).await?;
-    println!("     ms  who         what");
+    say!("     ms  who         what");
     let killed_at = deployment.kill_master();
     let mut report = Report::new(killed_at, options.down_after);
     report.line(killed_at, "demo", "SIGKILL to the master");
@@ -143,7 +170,7 @@ async fn tell(options: &Options) -> Result<bool, DemoError> {
     }
     if options.keep {
         deployment.print_invitation();
-        let _ = tokio::signal::ctrl_c().await;
+        told_to_stop().await;
     }
     Ok(report.all_held())
 }

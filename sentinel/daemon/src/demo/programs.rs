@@ -12,25 +12,30 @@ use super::DemoError;
 
 /// The redis-server or valkey-server to use.
 pub(super) fn server() -> Result<PathBuf, DemoError> {
-    named("REDIS_SERVER").or_else(|| on_path("redis-server")).or_else(|| on_path("valkey-server")).ok_or(
-        DemoError::Missing {
-            program: "redis-server or valkey-server",
-            package: "redis-server",
-            variable: "REDIS_SERVER",
-        },
-    )
+    found("REDIS_SERVER", ["redis-server", "valkey-server"], "redis-server")
 }
 
 /// The redis-sentinel to compare with.
 pub(super) fn reference() -> Result<PathBuf, DemoError> {
-    named("REDIS_SENTINEL")
-        .or_else(|| on_path("redis-sentinel"))
-        .or_else(|| on_path("valkey-sentinel"))
-        .ok_or(DemoError::Missing { program: "redis-sentinel", package: "redis-sentinel", variable: "REDIS_SENTINEL" })
+    found("REDIS_SENTINEL", ["redis-sentinel", "valkey-sentinel"], "redis-sentinel")
 }
 
-fn named(variable: &str) -> Option<PathBuf> {
-    env::var_os(variable).map(PathBuf::from).filter(|path| path.is_file())
+/// What a variable names, which must be there then; else the first of the programs that is on the PATH.
+fn found(variable: &'static str, programs: [&'static str; 2], package: &'static str) -> Result<PathBuf, DemoError> {
+    match env::var_os(variable).map(PathBuf::from) {
+        Some(named) if named.is_file() => Ok(named),
+        // A bare name is looked for, as scripts/install-redis does.
+        Some(named) => named
+            .to_str()
+            .filter(|name| !name.contains('/'))
+            .and_then(on_path)
+            .ok_or(DemoError::NotThere { variable, named }),
+        None => programs.iter().find_map(|program| on_path(program)).ok_or(DemoError::Missing {
+            program: programs[0],
+            package,
+            variable,
+        }),
+    }
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{application::Writes, watcher::Seen};
+use crate::terminal::say;
 
 /// A step of the failover, in the order of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,7 +69,7 @@ impl Report {
 
     /// One line: when, who, what.
     pub(super) fn line(&self, at: Instant, who: &str, what: &str) {
-        println!("{:>7.0}  {who:<11} {what}", millis(at.saturating_duration_since(self.killed_at)));
+        say!("{:>7.0}  {who:<11} {what}", millis(at.saturating_duration_since(self.killed_at)));
     }
 
     /// A phase is reached, for the first time or not.
@@ -156,27 +157,27 @@ impl Report {
     }
 
     pub(super) fn print_table(&self) {
-        println!("\n{:<50} {:>12}", "step", "ms from kill");
+        say!("\n{:<50} {:>12}", "step", "ms from kill");
         for (phase, _, text) in PHASES {
-            println!("{text:<50} {:>12}", shown(self.since_kill(phase)));
+            say!("{text:<50} {:>12}", shown(self.since_kill(phase)));
         }
-        println!("\n{:<50} {:>12}", "figure", "value");
-        println!("{:<50} {:>12}", "down-after, ms", self.down_after);
+        say!("\n{:<50} {:>12}", "figure", "value");
+        say!("{:<50} {:>12}", "down-after, ms", self.down_after);
         let failover = shown(self.between(Phase::QuorumDown, Phase::FirstWrite));
-        println!("{:<50} {failover:>12}", "from the quorum to the first write, ms");
-        println!(
+        say!("{:<50} {failover:>12}", "from the quorum to the first write, ms");
+        say!(
             "{:<50} {:>12}",
             "from the old master's answer to its demotion, ms",
             shown(self.between(Phase::OldMasterAnswers, Phase::OldMasterFenced))
         );
-        println!("{:<50} {:>12.0}", "longest gap between two acknowledged writes, ms", millis(self.writes.longest_gap));
-        println!("{:<50} {:>12}", "writes acknowledged", self.writes.acknowledged);
-        println!("{:<50} {:>12}", "acknowledged writes lost", self.writes.lost.len());
+        say!("{:<50} {:>12.0}", "longest gap between two acknowledged writes, ms", millis(self.writes.longest_gap));
+        say!("{:<50} {:>12}", "writes acknowledged", self.writes.acknowledged);
+        say!("{:<50} {:>12}", "acknowledged writes lost", self.writes.lost.len());
         for failure in self.failures() {
-            println!("FAILED: {failure}");
+            say!("FAILED: {failure}");
         }
         if self.all_held() {
-            println!("\nAll of it held.");
+            say!("\nAll of it held.");
         }
     }
 
@@ -195,7 +196,7 @@ impl Report {
             "acknowledged_writes_lost": self.writes.lost.len(),
             "failures": self.failures(),
         });
-        println!("{value:#}");
+        say!("{value:#}");
     }
 }
 
