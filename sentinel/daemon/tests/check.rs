@@ -88,8 +88,32 @@ fn cases() -> Vec<(String, &'static str, &'static str)> {
             "the Sentinel known at 10.0.0.3:26379 for `m` has the id of this one",
         ),
         (format!("{M}sentinel auth-user m someone\n"), "s.conf:3: sentinel auth-user", "no AUTH is sent"),
-        (M.replace("bind 127.0.0.1", "port 26380"), "s.conf:1: bind", "whoever reaches port 26380"),
-        (M.replace("bind 127.0.0.1", "bind 127.0.0.1 10.1.1.1"), "s.conf:1: bind", "there is no password"),
+        (M.replace("bind 127.0.0.1", "port 26380"), "s.conf: bind", "whoever reaches port 26380"),
+        (M.replace("bind 127.0.0.1", "bind 127.0.0.1 -10.1.1.1"), "s.conf:1: bind", "there is no password"),
+        // What this host does not have.
+        (
+            M.replace("bind 127.0.0.1", "bind 999.1.1.1\nprotected-mode yes"),
+            "s.conf:1: bind",
+            "999.1.1.1 is no address of this host",
+        ),
+        (
+            M.replace("bind 127.0.0.1", "bind 127.0.0.1 203.0.113.9\nprotected-mode yes"),
+            "s.conf:1: bind",
+            "a start fails",
+        ),
+        (
+            format!("{M}bind-source-addr 203.0.113.9\n"),
+            "s.conf:3: bind-source-addr",
+            "no instance can be reached from it",
+        ),
+        (
+            format!("{M}unixsocket /nonexistent/s.sock\n"),
+            "s.conf:3: unixsocket",
+            "there is no folder /nonexistent; create it",
+        ),
+        (format!("{M}unixsocket s.conf\n"), "s.conf:3: unixsocket", "s.conf is no socket; remove it"),
+        (format!("{M}pidfile /nonexistent/s.pid\n"), "s.conf:3: pidfile", "there will be no pid file"),
+        (format!("{M}pidfile /\n"), "s.conf:3: pidfile", "/ is a folder; name a file"),
     ]
 }
 
@@ -136,7 +160,7 @@ fn readable_passwords_are_said_and_named_ones_are_none() {
     let set = |path: &PathBuf, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     for (name, text) in [
         ("s.conf", format!("{M}sentinel auth-pass m topsecret\n")),
-        ("s.toml", "server.bind = ['::1']\nmaster = [{ name = 'm', address = '[::2]:1', quorum = 2, auth-pass = 'topsecret' }]\n".into()),
+        ("s.toml", "server.bind = ['127.0.0.1']\nmaster = [{ name = 'm', address = '[::2]:1', quorum = 2, auth-pass = 'topsecret' }]\n".into()),
     ] {
         let path = folder.file(name, &text);
         set(&path, 0o644);
@@ -157,7 +181,7 @@ fn several_files_are_compared_and_each_is_judged() {
     let folder = Folder::new();
     let id = "a".repeat(40);
     folder.file("one.conf", &format!("{M}sentinel myid {id}\n"));
-    folder.file("two.toml", &format!("server.bind = ['::1']\n[state]\nmyid = '{id}'\n"));
+    folder.file("two.toml", &format!("server.bind = ['127.0.0.1']\n[state]\nmyid = '{id}'\n"));
     folder.file("other.conf", &format!("{M}sentinel myid {}\n", "b".repeat(40)));
     let output = check(&folder, &["one.conf", "two.toml", "other.conf"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");

@@ -155,10 +155,13 @@ fn all_faults_are_told_at_once_and_secrets_are_not() {
 fn what_cannot_be_opened_is_said_in_the_references_words() {
     let folder = Folder::new();
     let error = load(&Source::file("/nonexistent/s.conf")).unwrap_err().to_string();
-    assert_eq!(error, "Fatal error, can't open config file '/nonexistent/s.conf': No such file or directory");
+    let words = "Fatal error, can't open config file '/nonexistent/s.conf': No such file or directory";
+    assert_eq!(error, format!("{words}\nhelp: name a file that this user may read"));
     let path = folder.file("s.conf", "include /nonexistent/more.conf\n");
-    let error = load(&Source::file(path)).unwrap_err().to_string();
-    assert_eq!(error, "Fatal error, can't open config file '/nonexistent/more.conf': No such file or directory");
+    let error = load(&Source::file(&path)).unwrap_err().to_string();
+    let words = "Fatal error, can't open config file '/nonexistent/more.conf': No such file or directory";
+    let help = "help: name a file that this user may read, or remove the line";
+    assert_eq!(error, format!("{words}\n{}:1: include\n    {help}", path.display()));
     let path = folder.file("logs.conf", "logfile /nonexistent/log\n");
     let error = load(&Source::file(path)).unwrap_err().to_string();
     assert!(error.contains("Can't open the log file: No such file or directory"), "{error}");

@@ -22,6 +22,7 @@ use crate::{
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
     serve::{self, Access, ListenError, Listeners, SocketFile},
+    terminal::complain,
     tls::Tls,
 };
 use pid_file::PidFile;
@@ -36,7 +37,10 @@ const LOG_REOPENS_WITHIN: std::time::Duration = std::time::Duration::from_secs(5
 #[non_exhaustive]
 pub enum StartError {
     /// No file was named.
-    #[error("Sentinel needs config file on disk to save state. Exiting...")]
+    #[error(
+        "Sentinel needs config file on disk to save state. Exiting...\nhelp: name it first: `sentinel FILE`; \
+         `sentinel --help` shows what else there is"
+    )]
     NoConfig,
     /// The file cannot be read or written, or says nonsense.
     #[error(transparent)]
@@ -59,8 +63,8 @@ pub enum StartError {
     #[error("Can't open the log file: {0}")]
     Log(std::io::Error),
     /// The configured users cannot be had.
-    #[error(transparent)]
-    Access(#[from] serve::AccessError),
+    #[error("{0}")]
+    Access(String),
     /// There is no room for a single client.
     #[error(transparent)]
     TooFewFiles(#[from] open_files::TooFewFiles),
@@ -115,7 +119,7 @@ pub fn run(launch: &Launch) -> ExitCode {
 fn refuse(error: &StartError, logs: bool, look: log::Format) {
     let lines = match error {
         StartError::Config(error) if error.is_content() => {
-            eprintln!("{}", refusal_of_content(error, look));
+            complain!("{}", refusal_of_content(error, look));
             return;
         }
         StartError::Listen(ListenError::Port { address, port, directive, source }) => vec![
@@ -127,7 +131,15 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
                 "Failed listening on port {port} ({}), aborting.",
                 if *directive == "port" { "TCP" } else { "TLS" }
             ),
-            format!("help: free the port, or change `{directive}` or `bind`"),
+            match source.kind() {
+                std::io::ErrorKind::AddrInUse => {
+                    format!("help: stop the process that has the port (`ss -ltnp` shows it), or change `{directive}`")
+                }
+                std::io::ErrorKind::PermissionDenied => {
+                    format!("help: change `{directive}`: ports below 1024 are for privileged users")
+                }
+                _ => "help: name an address of this host in `bind`; with - before it, it may be absent".to_owned(),
+            },
         ],
         StartError::Tls(fault) => {
             let mut lines: Vec<_> = fault.to_string().lines().map(str::to_owned).collect();
@@ -243,7 +255,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     }
     config.server.max_clients = granted.max_clients;
     let server = &config.server;
-    let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)?;
+    let access = Access::load(&server.acl, config.globals.requirepass.as_ref(), users)
+        .map_err(|error| StartError::Access(places.explained(&error, error.directive(), error.remedy())))?;
     let (tls, warnings) = Tls::load(&server.tls)
         .map_err(|error| StartError::Tls(Box::new(places.fault(error.directive(), error.what(), error.remedy()))))?;
     for warning in &warnings {

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Exit;
+use super::{Exit, host};
 use crate::{
     config::{self, Config, Loaded, Source},
     persist::{Store, Way},
     serve::Access,
+    terminal::{complain, say},
     tls,
 };
 
@@ -22,13 +23,13 @@ pub(super) fn run(files: &[PathBuf], strict: bool) -> Exit {
                 checked.push((file, config));
             }
             Err(faults) => {
-                eprintln!("{}", faults.join("\n"));
+                complain!("{}", faults.join("\n"));
                 wrong = true;
             }
         }
     }
     for text in config::copied_ids(checked.iter().map(|(path, config)| (*path, config))) {
-        println!("warning: {text}");
+        say!("warning: {text}");
         dangerous += 1;
     }
     if wrong || strict && dangerous > 0 { Exit::Failure } else { Exit::Success }
@@ -47,10 +48,11 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
     }
     let access = Access::load(&server.acl, loaded.config.globals.requirepass.as_ref(), None);
     let open = access.as_ref().is_ok_and(Access::is_open);
-    faults.extend(access.err().map(|error| error.to_string()));
+    faults.extend(access.err().map(|error| loaded.places.explained(&error, error.directive(), error.remedy())));
     warnings.extend(config::dangers(&loaded, open).iter().map(ToString::to_string));
 
     let folder = loaded.config.server.dir.clone().unwrap_or_default();
+    warnings.extend(host::missing(&loaded, &folder).iter().map(ToString::to_string));
     match tls::check(&loaded.config.server.tls, &folder) {
         Ok(known) => warnings.extend(known),
         Err(error) => {
@@ -72,12 +74,12 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
         return Err(faults);
     }
     for warning in &warnings {
-        println!("warning: {warning}");
+        say!("warning: {warning}");
     }
     let masters = config.masters.len();
-    println!("{}: ok, {masters} master{}", file.display(), if masters == 1 { "" } else { "s" });
+    say!("{}: ok, {masters} master{}", file.display(), if masters == 1 { "" } else { "s" });
     for master in &config.masters {
-        println!("  {} at {}, quorum {}", master.name, master.addr, master.settings.quorum);
+        say!("  {} at {}, quorum {}", master.name, master.addr, master.settings.quorum);
     }
     Ok((config, warnings.len()))
 }

@@ -4,6 +4,7 @@ mod ask;
 mod check;
 mod convert;
 mod encrypted;
+mod host;
 mod launch;
 mod reply;
 
@@ -12,7 +13,7 @@ use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use self::launch::Launch;
-use crate::{app, demo};
+use crate::{app, demo, terminal::say};
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +227,10 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         }
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut definition(), "sentinel", &mut std::io::stdout());
+            // Into memory: what generates them panics where it cannot write.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut definition(), "sentinel", &mut text);
+            say!("{}", String::from_utf8_lossy(&text).trim_end());
             Exit::Success.into()
         }
     }

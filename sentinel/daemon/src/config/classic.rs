@@ -9,7 +9,7 @@ use super::{
     ConfigError, Source,
     build::{Builder, Directive, Origin},
     directives::{HIDDEN, may_be_hidden},
-    fault::{Fault, Place, Refusal},
+    fault::{Fault, Named, Place, Refusal},
     generic::not_text,
     lexer,
 };
@@ -107,7 +107,7 @@ impl<'a> Reader<'a> {
         }
         let text = hidden.unwrap_or(line).trim_ascii();
         let known = |words: &[String]| hidden.is_none() || may_be_hidden(words);
-        let shown = mask(&String::from_utf8_lossy(text));
+        let shown = mask(&showable(text));
         let refuse = |builder: &mut Builder, refusal: Refusal| {
             builder.faults.push(Fault {
                 place: place.clone(),
@@ -195,8 +195,9 @@ impl<'a> Reader<'a> {
                 self.builder.refuse(directive, Refusal::new(text, "remove one of the include lines"));
                 continue;
             }
-            let bytes =
-                self.builder.files.read(&path).map_err(|error| ConfigError::Open { path: path.clone(), error })?;
+            let named = || Some(Named { place: directive.place.clone(), directive: directive.called.clone() });
+            let unread = |error| ConfigError::Open { path: path.clone(), error, named: named() };
+            let bytes = self.builder.files.read(&path).map_err(unread)?;
             self.open.push(path.clone());
             let outcome = self.file(&path, &bytes, Origin::Included);
             self.open.pop();
@@ -217,6 +218,25 @@ impl<'a> Reader<'a> {
             Vec::new()
         })
     }
+}
+
+/// How much of a line is shown, in characters.
+const SHOWN: usize = 200;
+
+/// A line as a terminal may get it: no control characters, which a file that is something else is full of, and not all of a
+/// long one.
+fn showable(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let mut shown = String::new();
+    for (index, character) in text.chars().enumerate() {
+        match character {
+            _ if index == SHOWN => return shown + " ...",
+            '\t' => shown.push('\t'),
+            character if character.is_control() => shown.extend(character.escape_default()),
+            character => shown.push(character),
+        }
+    }
+    shown
 }
 
 /// A line as it may be shown: what is, or may hold, a password is left out.

@@ -30,6 +30,11 @@ pub enum Place {
     CommandLine,
     /// A secret that came from the environment.
     Environment,
+    /// No line of it: what the file does not say.
+    Whole {
+        /// The file.
+        path: Arc<Path>,
+    },
 }
 
 impl Place {
@@ -37,7 +42,7 @@ impl Place {
     pub const fn line(&self) -> Option<usize> {
         match self {
             Place::File { line, .. } | Place::Stdin { line } => Some(*line),
-            Place::CommandLine | Place::Environment => None,
+            Place::CommandLine | Place::Environment | Place::Whole { .. } => None,
         }
     }
 }
@@ -50,6 +55,7 @@ impl fmt::Display for Place {
             Place::Stdin { line } => write!(f, "standard input:{line}"),
             Place::CommandLine => f.write_str("command line"),
             Place::Environment => f.write_str("environment"),
+            Place::Whole { path } => write!(f, "{}", path.display()),
         }
     }
 }
@@ -100,20 +106,24 @@ impl fmt::Display for Warning {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The file, or one that it names, cannot be read. The text is the reference's.
-    #[error("Fatal error, can't open config file '{}': {}", .path.display(), system_text(.error))]
+    /// The file, or one that it names, cannot be read. The text is the reference's, plus the remedy.
+    #[error(
+        "Fatal error, can't open config file '{}': {}\n{}",
+        .path.display(), system_text(.error), remedy_of_open(.path, .error, .named.as_ref())
+    )]
     Open {
         /// The file.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
+        /// The line that names it; none for the file of the command line.
+        named: Option<Named>,
     },
     /// State could not be kept: the file or its folder is not writable. The text is the reference's, plus the remedy.
     #[error(
         "Sentinel config file {} is not writable: {}. Exiting...\n\
-         help: make the file and its folder writable for this user, or keep what is learnt elsewhere with `state-file` \
-         (TOML) or `sentinel state-config-file PATH`",
-        .path.display(), system_text(.error)
+         help: {}, or keep what is learnt elsewhere with `state-file` (TOML) or `sentinel state-config-file PATH`",
+        .path.display(), system_text(.error), remedy_of_writing(.path, .error)
     )]
     NotWritable {
         /// The file.
@@ -151,6 +161,45 @@ impl ConfigError {
             ConfigError::WithCopy { error, .. } => error.is_content(),
             ConfigError::Open { .. } | ConfigError::NotWritable { .. } => false,
         }
+    }
+}
+
+/// The directive that names a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Where it stands.
+    pub place: Place,
+    /// As its author calls it.
+    pub directive: String,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.directive)
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn remedy_of_open(path: &Path, error: &io::Error, named: Option<&Named>) -> String {
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    match named {
+        Some(named) => format!("{named}\n    help: name a file that this user may read, or remove the line"),
+        // A word without a dot or a slash is hardly a file, and a mistyped command is taken for one.
+        None if missing && !path.to_string_lossy().contains(['.', '/']) => format!(
+            "help: name a file that this user may read; `{}` is no command either: `sentinel --help` lists them",
+            path.display()
+        ),
+        None => "help: name a file that this user may read".to_owned(),
+    }
+}
+
+/// What to do about a file that cannot be written.
+fn remedy_of_writing(path: &Path, error: &io::Error) -> String {
+    match path.parent() {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound => {
+            format!("create the folder {}", folder.display())
+        }
+        _ => "make the file and its folder writable for this user".to_owned(),
     }
 }
 

@@ -8,12 +8,24 @@ use super::{
     Files,
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
-    fault::{Refusal, system_text},
+    fault::{Place, Refusal, system_text},
     lexer,
     model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
     reference, value,
 };
 use crate::serve;
+
+/// What to do with a name that is no generic directive.
+fn unknown(name: &str, place: &Place) -> String {
+    if super::sentinel::is_known(name) {
+        return format!("write `sentinel {name} ...`: it is a directive of Sentinel");
+    }
+    let otherwise = match place {
+        Place::CommandLine => "remove it; an option is `--DIRECTIVE VALUE`, as the file would say it",
+        _ => "remove the line, or put a # before it",
+    };
+    did_you_mean(name, generic_names(), otherwise)
+}
 
 /// As many addresses as the reference binds to.
 const MAX_BIND_ADDRESSES: usize = 16;
@@ -26,10 +38,7 @@ impl Builder {
             return self.generic_from(directive, stem, elsewhere);
         }
         match support(name) {
-            None => Err(Refusal::new(
-                "Bad directive or wrong number of arguments",
-                did_you_mean(name, generic_names(), "remove the line, or put a # before it"),
-            )),
+            None => Err(Refusal::new("Bad directive or wrong number of arguments", unknown(name, &directive.place))),
             Some(Support::DataNode) => Ok(()),
             Some(Support::Built) => self.heeded(name, directive),
             Some(Support::Unbuilt(text)) => {
@@ -275,6 +284,7 @@ fn log_level(word: &str) -> Result<LogLevel, Refusal> {
             ("warning", LogLevel::Warning),
         ],
     )
+    .map_err(|refusal| Refusal { remedy: format!("{}, nothing", refusal.remedy), ..refusal })
 }
 
 fn facility(word: &str) -> Result<SyslogFacility, Refusal> {
@@ -319,19 +329,28 @@ fn source_address(word: &str) -> Result<Option<IpAddr>, Refusal> {
 /// Whether the log could be written. Unlike the reference nothing is created: reading a configuration has no effects.
 fn log_file_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refusal> {
     files.may_append(path).map_err(|error| {
+        let first = match path.parent() {
+            Some(folder) if error.kind() == std::io::ErrorKind::NotFound => {
+                format!("create the folder {}", folder.display())
+            }
+            _ if error.kind() == std::io::ErrorKind::IsADirectory => "name a file".to_owned(),
+            _ => format!("make {} writable for this user", path.display()),
+        };
         Refusal::new(
             format!("Can't open the log file: {}", system_text(&error)),
-            format!("make {} writable for this user, or write `logfile \"\"` for standard output", path.display()),
+            format!("{first}, or write `logfile \"\"` for standard output"),
         )
     })
 }
 
 fn directory_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refusal> {
-    let remedy = || format!("create {}, or name another directory", path.display());
     match files.is_directory(path) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Refusal::new("Not a directory", remedy())),
-        Err(error) => Err(Refusal::new(system_text(&error), remedy())),
+        Ok(false) => Err(Refusal::new("Not a directory", "name a directory")),
+        Err(error) => {
+            let remedy = format!("create {}, or name another directory", path.display());
+            Err(Refusal::new(system_text(&error), remedy))
+        }
     }
 }
 

@@ -19,15 +19,16 @@ use super::{
 /// file or the state is damaged and a good copy lies beside it, the error names that copy.
 pub fn load(source: &Source) -> Result<Loaded, ConfigError> {
     let path = source.directory.join(&source.path);
-    let outcome =
-        source.files.read(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error }).and_then(
-            |bytes| {
-                let truncation = last_good::truncation(&*source.files, &path, &bytes)?;
-                let mut loaded = read(source, &path, &redo::meaning(&bytes))?;
-                loaded.warnings.extend(truncation);
-                Ok(loaded)
-            },
-        );
+    let outcome = source
+        .files
+        .read(&path)
+        .map_err(|error| ConfigError::Open { path: source.path.clone(), error, named: None })
+        .and_then(|bytes| {
+            let truncation = last_good::truncation(&*source.files, &path, &bytes)?;
+            let mut loaded = read(source, &path, &redo::meaning(&bytes))?;
+            loaded.warnings.extend(truncation);
+            Ok(loaded)
+        });
     outcome.map_err(|error| last_good::offer(source, &path, error))
 }
 

@@ -35,7 +35,7 @@ mod wanted;
 pub use convert::{ConvertError, Converted, convert};
 pub use dangers::{copied_ids, dangers};
 pub(crate) use fault::system_text;
-pub use fault::{ConfigError, Fault, Faults, Place, Warning};
+pub use fault::{ConfigError, Fault, Faults, Named, Place, Warning};
 pub(crate) use files::read_file;
 pub use files::{Disk, Files};
 pub use keep::{Keep, UserLines};

@@ -1,10 +1,10 @@
 //! Where each thing was said, for what can be judged only when everything was read.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, path::Path, sync::Arc};
 
 use super::{
     build::Directive,
-    fault::{Fault, Place, Refusal},
+    fault::{Fault, Named, Place, Refusal},
 };
 
 /// The place of the last line of each kind.
@@ -41,11 +41,23 @@ impl Places {
         }
     }
 
-    /// Where something was said: else where the master is named, else the beginning of the file.
-    pub(super) fn of(&self, master: Option<&str>, name: &str) -> Place {
+    /// Where something was said: else where the master is named, else the file as a whole.
+    pub(crate) fn of(&self, master: Option<&str>, name: &str) -> Place {
         let find = |name: &str| self.last.get(&(master.map(str::to_owned), name.to_owned()));
-        let otherwise = || Place::File { path: Arc::clone(&self.file), line: 1, column: None };
+        let otherwise = || Place::Whole { path: Arc::clone(&self.file) };
         find(name).or_else(|| find("monitor")).cloned().unwrap_or_else(otherwise)
+    }
+
+    /// The line that says it, if any does: for a message that shows where a name comes from.
+    pub(crate) fn named(&self, name: &str) -> Option<Named> {
+        let directive = self.lines.get(name)?;
+        Some(Named { place: directive.place.clone(), directive: directive.called.clone() })
+    }
+
+    /// A text that stands for itself, as the reference has it, and below it the line that leads to it and the remedy.
+    pub(crate) fn explained(&self, text: impl Display, name: &str, remedy: &str) -> String {
+        let named = Named { place: self.of(None, name), directive: name.to_owned() };
+        format!("{text}\n{named}\n    help: {remedy}")
     }
 
     /// A fault of something that was said, for whatever is only found when it is used.

@@ -114,6 +114,11 @@ pub(super) fn group(name: &str) -> u8 {
     }
 }
 
+/// Whether there is a `sentinel` directive of that name.
+pub(super) fn is_known(name: &str) -> bool {
+    names().any(|known| known == name)
+}
+
 /// All names, for "did you mean".
 fn names() -> impl Iterator<Item = &'static str> {
     GLOBAL.iter().chain(OF_MASTER).map(|(name, _)| *name).chain(["monitor"])

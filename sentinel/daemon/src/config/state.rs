@@ -109,7 +109,10 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
     let bytes = match builder.files.read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(ConfigError::Open { path: path.to_owned(), error }),
+        Err(error) => {
+            let named = builder.places.named("state-config-file");
+            return Err(ConfigError::Open { path: path.to_owned(), error, named });
+        }
     };
     builder.warnings.extend(last_good::truncation(&*builder.files, path, &bytes)?);
     let bytes = redo::meaning(&bytes);

@@ -55,7 +55,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// The Unix socket cannot be made.
-    #[error("Failed opening Unix socket: {what}: {}; change `unixsocket`, or remove what is at {}", system_text(.source), .path.display())]
+    #[error("Failed opening Unix socket: {what}: {}; change `unixsocket`, or {}", system_text(.source), remedy_of_socket(.path, .source))]
     Local {
         /// Its path.
         path: PathBuf,
@@ -64,6 +64,14 @@ pub enum ListenError {
         /// What the system says.
         source: io::Error,
     },
+}
+
+fn remedy_of_socket(path: &Path, error: &io::Error) -> String {
+    match path.parent() {
+        Some(folder) if error.kind() == io::ErrorKind::NotFound => format!("create the folder {}", folder.display()),
+        _ if error.kind() == io::ErrorKind::PermissionDenied => "make its folder writable for this user".to_owned(),
+        _ => format!("remove what is at {}", path.display()),
+    }
 }
 
 /// The file of a Unix socket.

@@ -54,7 +54,8 @@ pub enum ConvertError {
 /// Converts a configuration to the other form. With `state_file`, what was learnt is to be kept there from now on.
 pub fn convert(source: &Source, state_file: Option<&Path>) -> Result<Converted, ConvertError> {
     let path = source.directory.join(&source.path);
-    let bytes = source.files.read(&path).map_err(|error| ConfigError::Open { path: source.path.clone(), error })?;
+    let unread = |error| ConfigError::Open { path: source.path.clone(), error, named: None };
+    let bytes = source.files.read(&path).map_err(unread)?;
     let bytes = redo::meaning(&bytes);
     let original = load(source)?;
     let to_toml = !is_toml(&path);

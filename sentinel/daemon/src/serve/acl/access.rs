@@ -25,8 +25,31 @@ pub struct Access {
 
 /// Why the configured users cannot be had, so that nothing must be served.
 #[derive(Debug, thiserror::Error)]
-#[error("Aborting Redis startup because of ACL errors: {0}")]
-pub struct AccessError(String);
+#[error("Aborting Redis startup because of ACL errors: {what}")]
+pub struct AccessError {
+    what: String,
+    directive: &'static str,
+}
+
+impl AccessError {
+    fn of_line(what: String) -> Self {
+        AccessError { what, directive: "user" }
+    }
+
+    /// The directive that leads to it.
+    pub fn directive(&self) -> &'static str {
+        self.directive
+    }
+
+    /// What to do.
+    pub fn remedy(&self) -> &'static str {
+        if self.directive == "user" {
+            "put it right: each word behind the name is a rule, such as +sentinel|masters or >password"
+        } else {
+            "name a file that this user may read, in which each line is `user NAME RULE ...`; what is wrong in it is told above"
+        }
+    }
+}
 
 impl Access {
     /// Everybody as `default`, who needs the password of `requirepass` if there is one, and may do everything.
@@ -69,14 +92,15 @@ impl Access {
             let words: Vec<Bytes> = user.rules.iter().map(|rule| Bytes::from(rule.clone())).collect();
             let mut rules = Rules::new(all_channels);
             if user.name.as_bytes() == DEFAULT {
-                rules.apply(b"reset", all_channels).map_err(|error| AccessError(error.to_string()))?;
+                rules.apply(b"reset", all_channels).map_err(|error| AccessError::of_line(error.to_string()))?;
             }
-            let rules = rules.with(&words, all_channels).map_err(|fault| AccessError(fault.text(&user.name)))?;
+            let rules =
+                rules.with(&words, all_channels).map_err(|fault| AccessError::of_line(fault.text(&user.name)))?;
             access.users.insert(Bytes::from(user.name.clone()), rules);
         }
         if let Some(path) = &acl.file {
-            let mut users =
-                file::load(path, all_channels).map_err(|error: FileError| AccessError(error.to_string()))?;
+            let of_file = |error: FileError| AccessError { what: error.to_string(), directive: "aclfile" };
+            let mut users = file::load(path, all_channels).map_err(of_file)?;
             if requirepass.is_some() && !users.contains_key(DEFAULT) {
                 tracing::warn!(
                     "requirepass is ignored beside aclfile, whose users do not include `default`: whoever connects may \
