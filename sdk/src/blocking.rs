@@ -35,7 +35,7 @@ use crate::exclusive::ExclusiveConnection;
 use crate::master::Master;
 use crate::replica::Replica;
 use crate::subscription::Delivery;
-use crate::topology::Topology;
+use crate::topology::{ReplicaState, Topology};
 
 /// See [`crate::SentinelPool`]. Cloning is cheap, and all clones are the same pool.
 #[derive(Debug, Clone)]
@@ -114,6 +114,11 @@ impl SentinelPool {
     /// What the pool knows now.
     pub fn topology(&self) -> Arc<Topology> {
         self.pool.topology().borrow().clone()
+    }
+
+    /// The replicas that the pool has a connection to; see [`crate::SentinelPool::replicas`].
+    pub fn replicas(&self) -> Vec<ReplicaState> {
+        self.pool.replicas()
     }
 
     /// Counts since the pool was made.

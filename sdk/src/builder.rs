@@ -139,7 +139,8 @@ impl Builder {
         self
     }
 
-    /// How long a link to a Sentinel may be silent before it is pinged. Default 1 s.
+    /// How long a link to a Sentinel may be silent before it is pinged, and how often a replica that is read from is asked for its role, which
+    /// also measures its latency. Default 1 s.
     pub fn sentinel_ping_interval(mut self, interval: Duration) -> Self {
         self.config.sentinel_ping = interval;
         self

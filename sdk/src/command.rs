@@ -118,19 +118,19 @@ fn limit(number: Option<f64>, unit: f64) -> Blocking {
     }
 }
 
-fn argument(command: &Cmd, index: usize) -> Option<&[u8]> {
+pub(crate) fn argument(command: &Cmd, index: usize) -> Option<&[u8]> {
     match command.args_iter().nth(index)? {
         Arg::Simple(argument) => Some(argument),
         _ => None,
     }
 }
 
-fn number(command: &Cmd, index: usize) -> Option<f64> {
+pub(crate) fn number(command: &Cmd, index: usize) -> Option<f64> {
     std::str::from_utf8(argument(command, index)?).ok()?.parse().ok()
 }
 
 /// An argument in upper case; a long one is no keyword, and is cut so that no value gets into a message.
-fn word(command: &Cmd, index: usize) -> Option<String> {
+pub(crate) fn word(command: &Cmd, index: usize) -> Option<String> {
     let argument = argument(command, index)?;
     let argument = &argument[..argument.len().min(32)];
     Some(String::from_utf8_lossy(argument).to_ascii_uppercase())

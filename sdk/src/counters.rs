@@ -11,7 +11,7 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)+
         }
 
-        /// Counts since the pool was made, and the numbers of connections and waiters at this instant.
+        /// Counts since the pool was made, and the numbers of connections, waiters and replicas at this instant.
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Statistics {
@@ -22,6 +22,8 @@ macro_rules! counters {
             pub connections_idle: u64,
             /// Callers that wait for a verified master or an exclusive connection.
             pub waiters: u64,
+            /// Replicas that are read from.
+            pub replicas_readable: u64,
         }
 
         impl Counters {
@@ -80,6 +82,7 @@ impl Statistics {
             ("connections_open", "Exclusive connections that are open, checked out or idle.", self.connections_open),
             ("connections_idle", "Exclusive connections that wait in the pool.", self.connections_idle),
             ("waiters", "Callers that wait for a verified master or an exclusive connection.", self.waiters),
+            ("replicas_readable", "Replicas that are read from.", self.replicas_readable),
         ];
         let counters =
             self.counted().map(|(name, meaning, value)| (format!("{name}_total"), "counter", meaning, value));
@@ -112,7 +115,7 @@ mod tests {
 
     #[test]
     fn an_exporter_is_given_every_count() {
-        let statistics = Statistics { commands: 17, waiters: 2, ..Statistics::default() };
+        let statistics = Statistics { commands: 17, replicas_readable: 2, ..Statistics::default() };
         let text = statistics.to_prometheus("my\"master");
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(
@@ -123,7 +126,7 @@ mod tests {
                 "sentinel_sdk_commands_total{master=\"my\\\"master\"} 17",
             ]
         );
-        assert_eq!(lines.last(), Some(&"sentinel_sdk_waiters{master=\"my\\\"master\"} 2"));
+        assert_eq!(lines.last(), Some(&"sentinel_sdk_replicas_readable{master=\"my\\\"master\"} 2"));
         let fields = format!("{statistics:?}").matches(": ").count();
         assert_eq!(lines.len(), fields * 3, "a count is missing");
     }

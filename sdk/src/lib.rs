@@ -63,6 +63,30 @@
 //! write whose answer was lost fails with [`Error::OutcomeUnknown`]; [`Error::find`] gets it out of a [`redis::RedisError`]. An
 //! [`ExclusiveConnection`] never moves: after a switch it fails with [`Switched`].
 
+//!
+//! # Reading from replicas
+//!
+//! [`SentinelPool::replica`] reads from every replica that the Sentinels hold for up, that says itself that its link to the master stands and,
+//! with [`Builder::max_lag`], that is not too far behind. [`Builder::balance`] says which of them each read goes to, and
+//! [`Builder::read_preference`] what happens while there is none.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use sentinel_sdk::{Balance, Builder, ReadPreference};
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Builder::from_url("redis-sentinel://s1,s2,s3?master=mymaster")?
+//!     // Replicas in this zone, as long as there is one: those in others are further away than a millisecond.
+//!     .balance(Balance::LowestLatency { tolerance: Duration::from_millis(1) })
+//!     // None that lacks more than a megabyte of what was written.
+//!     .max_lag(1_000_000)
+//!     // Rather an error than reads at the master.
+//!     .read_preference(ReadPreference::ReplicaOnly)
+//!     .connect()
+//!     .await?;
+//! let mut replica = pool.replica();
+//! # Ok(()) }
+//! ```
+
 mod address;
 pub mod blocking;
 mod builder;
@@ -76,6 +100,7 @@ mod exclusive;
 mod fields;
 mod follow;
 mod generation;
+mod key;
 mod master;
 mod pool;
 mod replica;
@@ -109,4 +134,4 @@ pub use retry::RetryPolicy;
 pub use subscription::{Delivery, Gap, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, rustls};
-pub use topology::{SentinelState, Topology};
+pub use topology::{ReplicaState, SentinelState, Topology};

@@ -19,7 +19,7 @@ use crate::replica::Replica;
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 use crate::subscription::{self, Subscription, Topics};
-use crate::topology::Topology;
+use crate::topology::{ReplicaState, Topology};
 
 /// Connections to the master that a set of Sentinels names, kept on the current one.
 ///
@@ -186,6 +186,12 @@ impl SentinelPool {
         self.owner.0.topology.subscribe()
     }
 
+    /// The replicas that the pool has a connection to, ordered by address, as they are at this instant; none before the first call of
+    /// [`replica`](Self::replica). For monitoring, and to choose a [`Balance`](crate::Balance) by.
+    pub fn replicas(&self) -> Vec<ReplicaState> {
+        self.owner.0.readers.states()
+    }
+
     /// What happens from now on, as a stream that ends with the pool.
     pub fn events(&self) -> Events {
         let shared = &*self.owner.0;
@@ -197,6 +203,8 @@ impl SentinelPool {
         let shared = &*self.owner.0;
         let mut statistics = shared.counters.read();
         statistics.waiters = count(shared.waiters());
+        let readable = shared.readers.states().into_iter().filter(|replica| replica.readable);
+        statistics.replicas_readable = count(readable.count());
         if let Some(generation) = &shared.standing.load().generation {
             let status = generation.exclusive.status();
             statistics.connections_open = count(status.size);

@@ -10,6 +10,7 @@ use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use crate::command::{self, Blocking};
 use crate::dial::Link;
 use crate::error::Error;
+use crate::key::key;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::{NoAnswer, attend};
@@ -30,6 +31,11 @@ pub(crate) trait Request: Sync {
     /// Whether executing it twice is the same as once.
     fn reads_only(&self) -> bool {
         self.commands().all(|command| command::nature(command).idempotent)
+    }
+
+    /// The first key that it names.
+    fn key(&self) -> Option<&[u8]> {
+        self.commands().find_map(key)
     }
 
     /// Whether it may go over a connection that others use, too.

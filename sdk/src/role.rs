@@ -1,5 +1,7 @@
 //! What is the node at the other end of this very connection?
 
+use std::time::{Duration, Instant};
+
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{RedisError, ServerErrorKind, Value};
 
@@ -18,22 +20,35 @@ pub(crate) async fn is_master(connection: &mut MultiplexedConnection, client_nam
     }
 }
 
-/// The same for a replica that is linked to its master: how far it has come, where it may be asked.
+/// What a replica that is linked to its master tells.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Synced {
+    /// How far it has come, where it may be asked.
+    pub(crate) offset: Option<u64>,
+    /// How long it took to answer one question.
+    pub(crate) round_trip: Duration,
+}
+
+/// The same for a replica that is linked to its master.
 pub(crate) async fn synced_replica(
     connection: &mut MultiplexedConnection,
     client_name: Option<&str>,
-) -> Result<Option<u64>, String> {
-    match role(connection, client_name).await? {
-        Value::Array(parts) => judge_replica(&parts),
+) -> Result<Synced, String> {
+    let began = Instant::now();
+    let answer = role(connection, client_name).await?;
+    let round_trip = began.elapsed();
+    let offset = match answer {
+        Value::Array(parts) => judge_replica(&parts)?,
         // Whether it is linked, the Sentinels know.
         Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => {
             match by_greeting(connection).await?.as_str() {
-                "slave" | "replica" => Ok(None),
-                role => Err(format!("it is a {role}")),
+                "slave" | "replica" => None,
+                role => return Err(format!("it is a {role}")),
             }
         }
-        other => Err(brief(&other)),
-    }
+        other => return Err(brief(&other)),
+    };
+    Ok(Synced { offset, round_trip })
 }
 
 /// How far a master has come, as its answer to ROLE tells.

@@ -1,7 +1,7 @@
 //! What a pool knows at one instant.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crate::address::Address;
 
@@ -38,6 +38,23 @@ pub struct SentinelState {
     pub seed: bool,
     /// Whether the subscription to it stands.
     pub connected: bool,
+}
+
+/// One replica that is read from, or would be if it were not too far behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplicaState {
+    /// Where it listens.
+    pub address: Address,
+    /// Whether it is read from: it answers, and is not too far behind the master.
+    pub readable: bool,
+    /// What a question to it takes; see [`Balance::LowestLatency`](crate::Balance::LowestLatency).
+    pub latency: Duration,
+    /// How many bytes of the replication stream it was behind the master when it was asked last; measured only with
+    /// [`Builder::max_lag`](crate::Builder::max_lag), and `None` while no master is at hand or one of the two may not be asked for its role.
+    pub lag: Option<u64>,
+    /// Commands of this pool that it has not answered yet.
+    pub in_flight: usize,
 }
 
 impl Topology {

@@ -1,8 +1,8 @@
 //! The connection to one replica, and the task that keeps it.
 
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
@@ -10,12 +10,15 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::choose::Contender;
+use super::latency::RoundTrips;
 use crate::address::Address;
 use crate::dial::{Ending, Link, no_pushes};
 use crate::event::Event;
 use crate::retry::Backoff;
 use crate::role;
 use crate::shared::Shared;
+use crate::topology::ReplicaState;
 
 /// A replica that failed sits out for this long at first...
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -28,6 +31,9 @@ pub(super) struct Line {
     pub(super) address: Address,
     pub(super) link: Link,
     in_flight: AtomicUsize,
+    measured: Mutex<Measured>,
+    /// In nanoseconds; beside [`Measured`] since every choice looks at it.
+    latency: AtomicU64,
     /// Too far behind the master, as far as that is limited.
     behind: AtomicBool,
     /// A command was refused or not answered: it is not read from before it has proved itself on a new connection.
@@ -35,18 +41,52 @@ pub(super) struct Line {
     failure: Notify,
 }
 
+/// What is found out each time the replica is asked.
+#[derive(Debug, Default)]
+struct Measured {
+    round_trips: RoundTrips,
+    lag: Option<u64>,
+}
+
 impl Line {
     fn new(address: Address, link: Link) -> Self {
-        let (behind, failed) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { address, link, in_flight: AtomicUsize::new(0), behind, failed, failure: Notify::new() }
+        Self {
+            address,
+            link,
+            in_flight: AtomicUsize::new(0),
+            measured: Mutex::default(),
+            latency: AtomicU64::new(0),
+            behind: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            failure: Notify::new(),
+        }
     }
 
     pub(super) fn is_readable(&self) -> bool {
         !self.failed.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) && !self.link.has_ended()
     }
 
-    pub(super) fn load(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+    pub(super) fn contender(&self) -> Contender<'_> {
+        let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
+        Contender { address: &self.address, load: self.in_flight.load(Ordering::Relaxed), latency }
+    }
+
+    pub(super) fn state(&self) -> ReplicaState {
+        let Contender { load, latency, .. } = self.contender();
+        let lag = self.measured().lag;
+        ReplicaState { address: self.address.clone(), readable: self.is_readable(), latency, lag, in_flight: load }
+    }
+
+    fn note(&self, round_trip: Duration, lag: Option<u64>) {
+        let mut measured = self.measured();
+        measured.lag = lag;
+        measured.round_trips.add(round_trip);
+        let latency = measured.round_trips.median().as_nanos().try_into().unwrap_or(u64::MAX);
+        self.latency.store(latency, Ordering::Relaxed);
+    }
+
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a command for as long as the guard lives.
@@ -145,9 +185,12 @@ async fn judge(shared: &Shared, line: &Line, client_name: Option<&str>) -> Resul
             None => None,
         };
         let replica = role::synced_replica(&mut connection, client_name).await?;
-        Ok::<_, String>(master.zip(replica).map(|(master, replica)| master.saturating_sub(replica)))
+        let lag = master.zip(replica.offset).map(|(master, replica)| master.saturating_sub(replica));
+        Ok::<_, String>((lag, replica.round_trip))
     };
-    let lag = timeout(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+    let (lag, round_trip) =
+        timeout(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+    line.note(round_trip, lag);
     // Without a master there is nothing to be behind of.
     let behind = lag.zip(shared.config.max_lag).is_some_and(|(lag, most)| lag > most);
     if line.behind.swap(behind, Ordering::AcqRel) != behind {

@@ -5,6 +5,7 @@
 //! its master.
 
 mod choose;
+mod latency;
 mod line;
 mod readers;
 
@@ -61,7 +62,7 @@ impl Replica {
         let mut tried: Vec<Address> = Vec::new();
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
-            let Some(line) = shared.readers.pick(shared, &tried) else {
+            let Some(line) = shared.readers.pick(shared.config.balance, request.key(), &tried) else {
                 if shared.config.read_preference == ReadPreference::ReplicaPreferred {
                     drop(user);
                     return self.master.run(request).await;
@@ -120,7 +121,7 @@ async fn wait(
     }
     let _waiter = shared.waiter()?;
     let mut changes = shared.readers.changes();
-    if shared.readers.pick(shared, tried).is_some() {
+    if shared.readers.any() {
         return Ok(true);
     }
     tokio::select! {

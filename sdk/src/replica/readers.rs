@@ -8,10 +8,11 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
-use super::choose::choose;
+use super::choose::{Balance, Draw, choose};
 use super::line::{self, Line};
 use crate::address::Address;
 use crate::shared::Shared;
+use crate::topology::ReplicaState;
 
 /// More replicas are not read from: nonsense must not open connections without end.
 pub(crate) const MOST_REPLICAS: usize = 64;
@@ -45,15 +46,27 @@ impl Default for Readers {
 }
 
 impl Readers {
-    /// A line to read over, none of those that were `tried`.
-    pub(super) fn pick(&self, shared: &Shared, tried: &[Address]) -> Option<Arc<Line>> {
+    /// A line to read this key over, if it is one; none of those that were `tried`.
+    pub(super) fn pick(&self, balance: Balance, key: Option<&[u8]>, tried: &[Address]) -> Option<Arc<Line>> {
         let lines = self.lines.load();
         let readable: Vec<_> =
             lines.iter().filter(|line| line.is_readable() && !tried.contains(&line.address)).collect();
-        let loads: Vec<_> = readable.iter().map(|line| line.load()).collect();
+        let contenders: Vec<_> = readable.iter().map(|line| line.contender()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let chosen = choose(shared.config.balance, &loads, turn, fastrand::usize(..))?;
+        let chosen = choose(balance, &contenders, Draw { turn, random: fastrand::usize(..), key })?;
         Some(Arc::clone(readable[chosen]))
+    }
+
+    /// Whether there is a line to read over.
+    pub(super) fn any(&self) -> bool {
+        self.lines.load().iter().any(|line| line.is_readable())
+    }
+
+    /// Every replica to which there is a line, ordered by address.
+    pub(crate) fn states(&self) -> Vec<ReplicaState> {
+        let mut states: Vec<_> = self.lines.load().iter().map(|line| line.state()).collect();
+        states.sort_by(|a, b| a.address.cmp(&b.address));
+        states
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<()> {

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "shared by several test binaries")]
 
 pub(crate) mod deployment;
+pub(crate) mod relay;
 pub(crate) mod scripted;
 
 use std::fmt::Debug;
