@@ -48,6 +48,8 @@ pub struct ReplyDecoder {
     scanned: usize,
     /// A string whose length is known and which has not arrived whole.
     string: Option<(u8, usize)>,
+    /// `buffer` is the rest of memory that a string shares: as long as it is kept, all of that is.
+    shared: bool,
     /// The aggregates that are not complete, outermost first.
     open: Vec<Open>,
     /// What the current value costs so far.
@@ -66,7 +68,15 @@ struct Open {
 impl ReplyDecoder {
     /// A decoder for a new connection. No value may cost more than `max_value_bytes`.
     pub fn new(max_value_bytes: usize) -> Self {
-        Self { buffer: BytesMut::new(), scanned: 0, string: None, open: Vec::new(), charged: 0, max_value_bytes }
+        Self {
+            buffer: BytesMut::new(),
+            scanned: 0,
+            string: None,
+            shared: false,
+            open: Vec::new(),
+            charged: 0,
+            max_value_bytes,
+        }
     }
 
     /// Appends bytes as they arrived.
@@ -85,8 +95,9 @@ impl ReplyDecoder {
         while let Some(value) = self.next_value()? {
             if let Some(whole) = self.place(value) {
                 self.charged = 0;
-                if self.buffer.is_empty() && self.buffer.capacity() > QUIET_CAPACITY {
+                if self.buffer.is_empty() && (self.shared || self.buffer.capacity() > QUIET_CAPACITY) {
                     self.buffer = BytesMut::new();
+                    self.shared = false;
                 }
                 return Ok(Some(whole));
             }
@@ -188,6 +199,7 @@ impl ReplyDecoder {
         self.string = None;
         let bytes = self.buffer.split_to(length).freeze();
         self.buffer.advance(2);
+        self.shared = true;
         match kind {
             b'$' => Ok(Some(Reply::Bulk(bytes))),
             b'!' => Ok(Some(Reply::Error(String::from_utf8_lossy(&bytes).into_owned()))),

@@ -73,6 +73,26 @@ fn nonsense_is_told_from_what_has_not_arrived_yet() {
 }
 
 #[test]
+fn a_string_keeps_no_memory_once_it_is_gone() {
+    let info = [&b"$5000\r\n"[..], &[b'x'; 5000], b"\r\n"].concat();
+    for (what, before, behind) in [("alone", &b""[..], &b""[..]), ("amid others", b"+PONG\r\n", b":1\r\n+PONG\r\n")] {
+        let mut decoder = ReplyDecoder::new(LIMIT);
+        decoder.feed(&[before, &info, behind].concat());
+        let mut strings = Vec::new();
+        while let Some(reply) = decoder.next_reply().unwrap() {
+            if let Reply::Bulk(bytes) = reply {
+                strings.push(bytes);
+            }
+        }
+        assert_eq!(strings.len(), 1, "{what}");
+        assert!(
+            strings[0].is_unique(),
+            "{what}: the decoder, which has nothing to read, shares the memory of the string"
+        );
+    }
+}
+
+#[test]
 fn no_value_costs_more_than_allowed() {
     assert_eq!(decode(&b"*1\r\n".repeat(5_000)), Err(ReplyError::TooDeep));
     assert_eq!(decode(b"$999999999\r\n"), Err(ReplyError::TooBig(LIMIT)));
