@@ -72,7 +72,7 @@ impl Watch<'_> {
         node.link.silence_limit = self.master.settings.down_after / 2;
         let endpoint = self.endpoint(id);
         self.ctx.open_link(&mut node.link, endpoint);
-        self.master.nodes.insert(id, node);
+        self.master.nodes.insert(node);
         id
     }
 

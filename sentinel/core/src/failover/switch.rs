@@ -23,9 +23,8 @@ impl Watch<'_> {
         let Some(Failover { phase: Phase::Recording { replica }, epoch: current, .. }) = self.master.failover else {
             return;
         };
-        if current != epoch || !self.master.nodes.contains_key(&replica) {
-            return;
-        }
+        let promoted = self.master.nodes.get(&replica).filter(|_| current == epoch);
+        let Some(to) = promoted.map(|node| node.addr.clone()) else { return };
         if epoch <= self.master.config_epoch {
             // A newer configuration has come in the meantime: epochs never go back.
             self.end_failover(Event::AbortReplicaTimeout);
@@ -36,7 +35,7 @@ impl Watch<'_> {
             self.ctx.crash();
         }
         self.master_event(Event::StateReconfReplicas);
-        let (from, to) = (self.master.addr().clone(), self.master.nodes[&replica].addr.clone());
+        let from = self.master.addr().clone();
         self.call_client_reconfig(scripts::Role::Leader, &from, &to);
         if !planted(Bug::ReuseConfigEpoch) {
             self.master.config_epoch = epoch;

@@ -9,7 +9,7 @@ use crate::{
     guard::{Lineage, Vacancy},
     settings::MasterSettings,
     snapshot::MasterSnapshot,
-    state::{MasterKey, Names, Node, NodeId, Peer},
+    state::{MasterKey, Names, Node, NodeId, Nodes, Peer},
     time::Instant,
     types::{Epoch, HostPort, MasterName, SentinelId},
 };
@@ -21,7 +21,7 @@ pub(crate) struct Master {
     pub(crate) name: MasterName,
     pub(crate) settings: Arc<MasterSettings>,
     /// All data nodes; the one configured as master is `current`.
-    pub(crate) nodes: BTreeMap<NodeId, Node>,
+    pub(crate) nodes: Nodes,
     pub(crate) current: NodeId,
     /// Further addresses of nodes that are known under another one, as their run ids showed: two interfaces of one host,
     /// or an address that is translated on the way. No resolver knows of these.

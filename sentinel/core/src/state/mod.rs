@@ -5,6 +5,7 @@ mod link;
 mod master;
 mod names;
 mod node;
+mod nodes;
 mod peer;
 
 pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere};
@@ -12,6 +13,7 @@ pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};
 pub(crate) use node::{Node, Reconf};
+pub(crate) use nodes::Nodes;
 pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
 
 /// A monitored master for as long as it is monitored. Never reused.
