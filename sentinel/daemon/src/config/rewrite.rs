@@ -5,7 +5,7 @@
 //! that already says what is wanted keeps its form, and one that names a secret keeps the name. What the reference does
 //! not know is added behind `#@`, where the reference takes it for a comment.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sentinel_core::snapshot::Snapshot;
 
@@ -13,7 +13,7 @@ use super::{
     directives::{HIDDEN, may_be_hidden},
     lexer,
     reference::Reference,
-    wanted::{self, Need, Slot, Wanted},
+    wanted::{self, Need, Slot, Statement, Wanted},
 };
 
 /// Stands before the first line that was appended. The reference's own words, so that it does not add them again.
@@ -42,36 +42,41 @@ enum Kind {
     User(String),
     /// A `sentinel` line of a kind that is written back, in the words in which it would be wanted. `outdated` ones are
     /// rewritten even if they say the right thing, hidden ones stay comments for the reference.
-    Managed { slot: Slot, words: Vec<String>, outdated: bool, hidden: bool },
+    Managed { says: Statement, outdated: bool, hidden: bool },
 }
 
 /// The `sentinel` lines of included files: they are in force without standing in the file that is written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Included {
-    lines: HashMap<Slot, Vec<Vec<String>>>,
+    /// By directive, and by master or the empty name.
+    lines: HashMap<String, HashMap<String, Vec<Statement>>>,
 }
 
 impl Included {
     pub(super) fn new(lines: &[Vec<String>], references: &[Reference]) -> Self {
         let mut included = Included::default();
-        for (slot, words) in lines.iter().filter_map(|words| wanted::recognise(words, references)) {
-            included.lines.entry(slot).or_default().push(words);
+        for says in lines.iter().filter_map(|words| wanted::recognise(words, references)) {
+            let Slot { directive, master } = says.slot();
+            let (directive, master) = (directive.to_owned(), master.unwrap_or_default().to_owned());
+            included.lines.entry(directive).or_default().entry(master).or_default().push(says);
         }
         included
     }
 
     /// Whether they already say this; and whether they say something else, which has to be overruled.
     fn says(&self, wanted: &Wanted) -> Said {
-        match self.lines.get(&wanted.slot) {
+        let Slot { directive, master } = wanted.says.slot();
+        let lines = self.lines.get(directive).and_then(|of| of.get(master.unwrap_or_default()));
+        match lines {
             None => Said::Nothing,
-            Some(lines) if is_list(&wanted.slot) => {
-                if lines.contains(&wanted.words) {
+            Some(lines) if is_list(directive) => {
+                if lines.contains(&wanted.says) {
                     Said::Same
                 } else {
                     Said::Nothing
                 }
             }
-            Some(lines) if lines.last() == Some(&wanted.words) => Said::Same,
+            Some(lines) if lines.last() == Some(&wanted.says) => Said::Same,
             Some(_) => Said::Other,
         }
     }
@@ -85,8 +90,8 @@ enum Said {
 }
 
 /// Whether several lines of this kind may stand for one master.
-fn is_list(slot: &Slot) -> bool {
-    matches!(slot.directive.as_str(), "known-replica" | "known-sentinel" | "rename-command")
+fn is_list(directive: &str) -> bool {
+    matches!(directive, "known-replica" | "known-sentinel" | "rename-command")
 }
 
 impl Text {
@@ -116,36 +121,43 @@ impl Text {
 
     /// Brings the `sentinel` lines to what a snapshot says.
     pub(super) fn update(&mut self, snapshot: &Snapshot, included: &Included) {
-        let wanted = wanted::lines(snapshot);
         let last_include = self.lines.iter().rposition(|line| matches!(line.kind, Kind::Include));
         let mut free = Free::new(&self.lines);
-        let mut settled: Vec<Option<&Wanted>> = vec![None; self.lines.len()];
-        let mut pending = Vec::new();
-
-        // What stands already in the right words stays; only then may other lines of the same kind be reused.
-        for wanted in &wanted {
-            let said = included.says(wanted);
-            let usable = |index: usize| said != Said::Other || last_include.is_none_or(|include| index > include);
-            match free.take_equal(&self.lines, wanted, usable) {
-                Some(index) if wanted.need != Need::Unset || said == Said::Other => settled[index] = Some(wanted),
-                _ => pending.push((wanted, said)),
-            }
-        }
         let mut appended = Vec::new();
-        for (wanted, said) in pending {
-            let usable = |index: usize| said != Said::Other || last_include.is_none_or(|include| index > include);
-            let unset = wanted.need == Need::Unset && said != Said::Other;
-            let reused = if unset { None } else { free.take_any(wanted, said, usable) };
-            match (reused, wanted.need, said) {
-                (Some(index), _, _) => settled[index] = Some(wanted),
-                (None, Need::Always | Need::Extension, Said::Nothing | Said::Other)
-                | (None, Need::WherePresent | Need::Unset | Need::ExtensionWherePresent, Said::Other) => {
-                    appended.push(wanted);
+        for group in wanted::groups(snapshot) {
+            let mut pending = Vec::new();
+            // What stands already in the right words stays; only then may other lines of the same kind be reused.
+            for wanted in &group {
+                let said = included.says(wanted);
+                let usable = |index: usize| said != Said::Other || last_include.is_none_or(|include| index > include);
+                match free.take_equal(wanted, usable) {
+                    Some(index) if wanted.need != Need::Unset || said == Said::Other => free.settle(index, wanted),
+                    _ => pending.push((wanted, said)),
                 }
-                (None, _, _) => {}
+            }
+            for (wanted, said) in pending {
+                let usable = |index: usize| said != Said::Other || last_include.is_none_or(|include| index > include);
+                let unset = wanted.need == Need::Unset && said != Said::Other;
+                let reused = if unset { None } else { free.take_any(wanted, said, usable) };
+                match (reused, wanted.need, said) {
+                    (Some(index), _, _) => free.settle(index, wanted),
+                    (None, Need::Always | Need::Extension, Said::Nothing | Said::Other)
+                    | (None, Need::WherePresent | Need::Unset | Need::ExtensionWherePresent, Said::Other) => {
+                        appended.push(self.line_to_append(wanted));
+                    }
+                    (None, _, _) => {}
+                }
             }
         }
-        self.rebuild(&settled, &appended);
+        let fates = free.fates;
+        self.rebuild(fates, appended);
+    }
+
+    fn line_to_append(&self, wanted: &Wanted) -> Line {
+        match self.references.iter().find(|it| it.means == wanted.says.words) {
+            Some(reference) => Line::naming(wanted, reference),
+            None => Line::of(wanted, wanted.need.is_hidden()),
+        }
     }
 
     /// Brings the `user` lines to what was said of users at run time: names, and whole lines without quotes.
@@ -174,16 +186,14 @@ impl Text {
         lines.extend(appended);
     }
 
-    fn rebuild(&mut self, settled: &[Option<&Wanted>], appended: &[&Wanted]) {
+    fn rebuild(&mut self, fates: Vec<Fate>, appended: Vec<Line>) {
         let mut lines: Vec<Line> = Vec::with_capacity(self.lines.len() + appended.len() + 2);
         let mut after_removal = false;
-        for (line, wanted) in std::mem::take(&mut self.lines).into_iter().zip(settled) {
-            match (&line.kind, wanted) {
-                (Kind::Managed { words, outdated: false, .. }, Some(wanted)) if *words == wanted.words => {
-                    lines.push(line);
-                }
-                (Kind::Managed { hidden, .. }, Some(wanted)) => lines.push(Line::of(wanted, *hidden)),
-                (Kind::Managed { .. }, None) => {
+        for (line, fate) in std::mem::take(&mut self.lines).into_iter().zip(fates) {
+            match (&line.kind, fate) {
+                (Kind::Managed { .. }, Fate::Stays) => lines.push(line),
+                (Kind::Managed { .. }, Fate::Becomes(other)) => lines.push(*other),
+                (Kind::Managed { .. }, Fate::Open | Fate::Goes) => {
                     after_removal = true;
                     continue;
                 }
@@ -194,11 +204,6 @@ impl Text {
             after_removal = false;
         }
         self.lines = lines;
-        let appended = appended.iter().map(|wanted| match self.references.iter().find(|it| it.means == wanted.words) {
-            Some(reference) => Line::naming(wanted, reference),
-            None => Line::of(wanted, wanted.need.is_hidden()),
-        });
-        let appended = appended.collect();
         self.append(appended);
     }
 }
@@ -209,7 +214,7 @@ impl Line {
     }
 
     fn of(wanted: &Wanted, hidden: bool) -> Self {
-        Line::saying(&wanted.words, wanted, hidden)
+        Line::saying(&wanted.says.words, wanted, hidden)
     }
 
     /// A line that names the secret which is wanted.
@@ -219,10 +224,9 @@ impl Line {
 
     fn saying(words: &[String], wanted: &Wanted, hidden: bool) -> Self {
         let words = lexer::join(std::iter::once("sentinel").chain(words.iter().map(String::as_str)));
-        let slot = wanted.slot.clone();
         Line {
             bytes: format!("{}{words}", if hidden { HIDDEN } else { "" }).into_bytes(),
-            kind: Kind::Managed { slot, words: wanted.words.clone(), outdated: false, hidden },
+            kind: Kind::Managed { says: wanted.says.clone(), outdated: false, hidden },
         }
     }
 
@@ -261,50 +265,79 @@ fn kind(bytes: &[u8], references: &[Reference]) -> Kind {
     // Redis 7.0 reads `known-slave`, but then writes a twin that its next start refuses.
     let outdated = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("known-slave"));
     match wanted::recognise(&words, references) {
-        Some((slot, words)) => Kind::Managed { slot, words, outdated, hidden },
+        Some(says) => Kind::Managed { says, outdated, hidden },
         None => Kind::Other,
     }
 }
 
-/// The managed lines that are not yet settled, by their slot, in file order.
-struct Free {
-    by_slot: HashMap<Slot, Vec<usize>>,
-    taken: HashSet<usize>,
+/// What becomes of a line.
+enum Fate {
+    /// That is not known yet. If it stays so, a managed line goes.
+    Open,
+    Goes,
+    Stays,
+    Becomes(Box<Line>),
 }
 
-impl Free {
-    fn new(lines: &[Line]) -> Self {
-        let mut by_slot: HashMap<Slot, Vec<usize>> = HashMap::new();
-        for (index, line) in lines.iter().enumerate() {
-            if let Kind::Managed { slot, .. } = &line.kind {
-                by_slot.entry(slot.clone()).or_default().push(index);
-            }
-        }
-        Free { by_slot, taken: HashSet::new() }
+/// The lines, and what becomes of the managed ones.
+struct Free<'a> {
+    lines: &'a [Line],
+    fates: Vec<Fate>,
+    /// The managed ones, sorted by slot; those of one slot in file order.
+    by_slot: Vec<(Slot<'a>, usize)>,
+}
+
+impl<'a> Free<'a> {
+    fn new(lines: &'a [Line]) -> Self {
+        let mut by_slot: Vec<(Slot<'_>, usize)> = lines
+            .iter()
+            .enumerate()
+            .filter_map(|(index, line)| match &line.kind {
+                Kind::Managed { says, .. } => Some((says.slot(), index)),
+                _ => None,
+            })
+            .collect();
+        by_slot.sort_unstable();
+        let fates = std::iter::repeat_with(|| Fate::Open).take(lines.len()).collect();
+        Free { lines, fates, by_slot }
     }
 
-    fn take_equal(&mut self, lines: &[Line], wanted: &Wanted, usable: impl Fn(usize) -> bool) -> Option<usize> {
-        let equal = |index: &usize| {
-            matches!(&lines[*index].kind, Kind::Managed { words, .. } if *words == wanted.words)
-                && usable(*index)
-                && !self.taken.contains(index)
-        };
-        let index = self.by_slot.get(&wanted.slot)?.iter().copied().find(equal)?;
-        self.taken.insert(index);
+    /// Takes a line that says just what is wanted.
+    fn take_equal(&mut self, wanted: &Wanted, usable: impl Fn(usize) -> bool) -> Option<usize> {
+        let index = self.open(wanted).find(|index| {
+            usable(*index) && matches!(&self.lines[*index].kind, Kind::Managed { says, .. } if *says == wanted.says)
+        })?;
+        self.fates[index] = Fate::Goes;
         Some(index)
     }
 
+    /// Takes any line of the kind that is wanted.
     fn take_any(&mut self, wanted: &Wanted, said: Said, usable: impl Fn(usize) -> bool) -> Option<usize> {
         if said == Said::Same {
             return None;
         }
-        let index = self
-            .by_slot
-            .get(&wanted.slot)?
-            .iter()
-            .copied()
-            .find(|index| usable(*index) && !self.taken.contains(index))?;
-        self.taken.insert(index);
+        let index = self.open(wanted).find(|index| usable(*index))?;
+        self.fates[index] = Fate::Goes;
         Some(index)
+    }
+
+    /// Has a line that was taken say what is wanted.
+    fn settle(&mut self, index: usize, wanted: &Wanted) {
+        self.fates[index] = match &self.lines[index].kind {
+            Kind::Managed { says, outdated: false, .. } if *says == wanted.says => Fate::Stays,
+            Kind::Managed { hidden, .. } => Fate::Becomes(Box::new(Line::of(wanted, *hidden))),
+            _ => Fate::Stays,
+        };
+    }
+
+    /// The lines of the kind that is wanted which are not taken yet.
+    fn open(&self, wanted: &Wanted) -> impl Iterator<Item = usize> {
+        let slot = wanted.says.slot();
+        let first = self.by_slot.partition_point(|(it, _)| *it < slot);
+        self.by_slot[first..]
+            .iter()
+            .take_while(move |(it, _)| *it == slot)
+            .map(|(_, index)| *index)
+            .filter(|index| matches!(self.fates[*index], Fate::Open))
     }
 }

@@ -12,20 +12,34 @@ use super::{
 };
 
 /// What a line is about: two lines with the same slot cannot both stand.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Slot {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Slot<'a> {
     /// The directive under its present name.
-    pub(super) directive: String,
+    pub(super) directive: &'a str,
     /// The master, for directives of one.
-    pub(super) master: Option<String>,
+    pub(super) master: Option<&'a str>,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    /// Everything after the word `sentinel`, with the directive under its present name.
+    pub(super) words: Vec<String>,
+    /// Whether it concerns one master, whose name is the second word.
+    of_master: bool,
+}
+
+impl Statement {
+    pub(super) fn slot(&self) -> Slot<'_> {
+        let word = |at: usize| self.words.get(at).map(String::as_str);
+        Slot { directive: word(0).unwrap_or_default(), master: word(1).filter(|_| self.of_master) }
+    }
 }
 
 /// One line that is to stand in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    pub(super) slot: Slot,
-    /// Everything after the word `sentinel`.
-    pub(super) words: Vec<String>,
+    pub(super) says: Statement,
     pub(super) need: Need,
 }
 
@@ -51,27 +65,26 @@ impl Need {
     }
 }
 
-/// All lines for a snapshot.
-pub(super) fn lines(snapshot: &Snapshot) -> Vec<Wanted> {
-    let mut lines = Vec::new();
-    lines.push(global("myid", snapshot.id.as_str(), Need::Always));
+/// All lines for a snapshot, one group after the other. No slot is in two groups, so that nobody needs to hold the lines
+/// of thousands of masters at once.
+pub(super) fn groups(snapshot: &Snapshot) -> impl Iterator<Item = Vec<Wanted>> {
     let sentinel = settings::of_sentinel(&snapshot.globals);
     let (before, after) = sentinel.split_at(3);
-    lines.extend(before.iter().map(global_setting));
-    for master in &snapshot.masters {
-        of_master(&mut lines, master);
-    }
-    lines.push(global("current-epoch", &snapshot.current_epoch.to_string(), Need::Always));
-    lines.extend(after.iter().map(global_setting));
-    lines
+    let before = std::iter::once(global("myid", snapshot.id.as_str(), Need::Always))
+        .chain(before.iter().map(global_setting))
+        .collect();
+    let after = std::iter::once(global("current-epoch", &snapshot.current_epoch.to_string(), Need::Always))
+        .chain(after.iter().map(global_setting))
+        .collect();
+    std::iter::once(before).chain(snapshot.masters.iter().map(|master| of_master(master))).chain(std::iter::once(after))
 }
 
-fn of_master(lines: &mut Vec<Wanted>, master: &MasterSnapshot) {
+fn of_master(master: &MasterSnapshot) -> Vec<Wanted> {
+    let mut lines = Vec::new();
     let name = master.name.as_str();
     let line = |directive: &str, rest: &[&str], need| {
-        let mut words = vec![directive.to_owned(), name.to_owned()];
-        words.extend(rest.iter().map(|word| (*word).to_owned()));
-        Wanted { slot: Slot { directive: directive.to_owned(), master: Some(name.to_owned()) }, words, need }
+        let words = [directive, name].iter().chain(rest).map(|word| (*word).to_owned()).collect();
+        Wanted { says: Statement { words, of_master: true }, need }
     };
     let addr = |addr: &HostPort| (addr.host.to_string(), addr.port.to_string());
     let (host, port) = addr(&master.addr);
@@ -92,6 +105,7 @@ fn of_master(lines: &mut Vec<Wanted>, master: &MasterSnapshot) {
     for (from, to) in &master.settings.rename_commands {
         lines.push(line("rename-command", &[from, to], Need::Always));
     }
+    lines
 }
 
 fn need(setting: &Setting) -> Need {
@@ -107,11 +121,7 @@ fn need(setting: &Setting) -> Need {
 }
 
 fn global(directive: &str, value: &str, need: Need) -> Wanted {
-    Wanted {
-        slot: Slot { directive: directive.to_owned(), master: None },
-        words: vec![directive.to_owned(), value.to_owned()],
-        need,
-    }
+    Wanted { says: Statement { words: vec![directive.to_owned(), value.to_owned()], of_master: false }, need }
 }
 
 fn global_setting(setting: &Setting) -> Wanted {
@@ -121,7 +131,7 @@ fn global_setting(setting: &Setting) -> Wanted {
 /// A line that stands in a file, in the words in which it would be wanted. None: not a line that is ever written.
 ///
 /// One that names a secret is wanted in the words that hold it.
-pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<(Slot, Vec<String>)> {
+pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<Statement> {
     if let [first, named @ ..] = words
         && first.eq_ignore_ascii_case("sentinel")
         && let Some(reference) = references.iter().find(|reference| is_same(&reference.words, named))
@@ -206,9 +216,9 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<(S
         ("myid" | "sentinel-user" | "sentinel-pass", [_]) => false,
         _ => return None,
     };
-    let slot = Slot { directive: directive.clone(), master: of_master.then(|| arguments[0].clone()) };
     arguments.insert(0, directive);
-    Some((slot, arguments))
+    arguments.shrink_to_fit();
+    Some(Statement { words: arguments, of_master })
 }
 
 /// Whether two lines are the same, whatever the case of the directive.
