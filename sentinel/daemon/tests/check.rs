@@ -271,3 +271,37 @@ fn a_fault_of_tls_in_toml_is_told_with_its_key() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.starts_with("s.toml:6:") && told.contains(": tls.protocols: \"SSLv3\": "), "{told}");
 }
+
+/// Of a certificate that was issued without extensions, as many instructions have it. Nobody else uses them.
+const FIRST_VERSION: [&str; 2] = [
+    "-----BEGIN CERTIFICATE-----
+MIIBFjCBvQIUI//TLVHhoe8x2hLyPosVu09MGNMwCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCdjEwIBcNMjYxMTIyMTI0NDM0WhgPMjEyNjEwMjkxMjQ0MzRaMA0xCzAJ
+BgNVBAMMAnYxMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEIegagsyQMMgB6yAP
+/PlvYF8icttKPFrVE9l2IYHStf5Zq/jwuAkjLmZqysY6ttrKyBt3kUZoMONrVmA4
+ZNnqcjAKBggqhkjOPQQDAgNIADBFAiB34Yry/W2p3Wu5XV4BYx72Q7V/3Wu8gWhI
+mu06EAVWxgIhALXNYe2XbFM2hzElXDVgq/T/MeA0jRzwBuLvE9b7xxiU
+-----END CERTIFICATE-----",
+    "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgmWVSyOMUD3iO4Axu
+3iB2lwQYsU1oVFAoP/0zsYCLOSuhRANCAAQh6BqCzJAwyAHrIA/8+W9gXyJy20o8
+WtUT2XYhgdK1/lmr+PC4CSMuZmrKxjq22srIG3eRRmgw42tWYDhk2epy
+-----END PRIVATE KEY-----",
+];
+
+#[test]
+fn a_certificate_of_the_first_version_is_told_with_what_to_do() {
+    let folder = Folder::new();
+    folder.file("s.crt", FIRST_VERSION[0]);
+    folder.file("s.key", FIRST_VERSION[1]);
+    folder.file(
+        "s.conf",
+        "port 0\nbind 127.0.0.1\ntls-port 41391\ntls-auth-clients no\ntls-cert-file s.crt\ntls-key-file s.key\n",
+    );
+    let output = check(&folder, &["s.conf"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for part in ["s.conf:5: tls-cert-file: ", "is of X.509 version 1", "help: issue it with extensions (version 3)"] {
+        assert!(told.contains(part), "no {part:?} in {told}");
+    }
+}

@@ -2,12 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use tokio_rustls::rustls::{
-    self, ClientConfig, DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use tokio_rustls::rustls::{ClientConfig, crypto::ring};
 
 use super::{
     Identity, TlsError,
@@ -43,11 +38,8 @@ impl Asking {
     /// Reads what is named. Without `--cacert` and `--cacertdir` the authorities of the system are trusted.
     pub(crate) fn config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = Arc::new(ring::default_provider());
-        let verifier: Arc<dyn ServerCertVerifier> = if self.anyone {
-            Arc::new(Anyone(Arc::clone(&provider)))
-        } else {
-            Arc::new(ServerVerifier::new(Arc::new(self.authorities()?), &provider))
-        };
+        let authorities = if self.anyone { None } else { Some(Arc::new(self.authorities()?)) };
+        let verifier = Arc::new(ServerVerifier::new(authorities, &provider));
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| super::no_common_ground(&error, &[]))?
@@ -83,44 +75,5 @@ impl Asking {
                 remedy: "name the authority that issued the Sentinel's certificate, since the system has no list of any",
             }),
         }
-    }
-}
-
-/// Takes any certificate, as long as the other side has its key.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio_rustls::rustls::{AlertDescription as Alert, CertificateError, Error};
 
+use super::error::{ISSUED_WITH_EXTENSIONS, is_of_first_version};
+
 /// Whose handshake it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -138,10 +140,10 @@ fn certificate(error: &CertificateError, side: Side) -> String {
         // The library of certificates has no names of its own for these.
         other => {
             let text = format!("{other:?}");
-            if text.contains("UnsupportedCertVersion") {
-                "its certificate is of X.509 version 1, which is not accepted; issue it with extensions (version 3), such \
-                 as `openssl x509 -req -extfile`"
-                    .to_owned()
+            if is_of_first_version(other) {
+                format!(
+                    "its certificate is of X.509 version 1, which is not accepted; issue it {ISSUED_WITH_EXTENSIONS}"
+                )
             } else if text.contains("CaUsedAsEndEntity") {
                 format!(
                     "its certificate is one of an authority; issue one for it, or list this very certificate in \

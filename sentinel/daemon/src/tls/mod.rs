@@ -314,7 +314,7 @@ fn outgoing_config(
         .with_protocol_versions(&spoken.versions)
         .map_err(|error| no_common_ground(&error, &spoken.versions))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(authorities, &spoken.provider)));
+        .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(Some(authorities), &spoken.provider)));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(Identity { chain, key, certificate_file, key_file }) => {
@@ -340,6 +340,9 @@ fn no_common_ground(error: &rustls::Error, versions: &[&'static SupportedProtoco
 fn unusable(error: rustls::Error, certificate: Named, key: Named) -> TlsError {
     match error {
         rustls::Error::InconsistentKeys(_) => TlsError::Mismatch { key, certificate },
+        rustls::Error::InvalidCertificate(why) if error::is_of_first_version(&why) => {
+            TlsError::FirstVersion { file: certificate }
+        }
         rustls::Error::InvalidCertificate(_) => TlsError::Unusable { file: certificate, why: error.to_string() },
         error => TlsError::Unusable { file: key, why: error.to_string() },
     }
