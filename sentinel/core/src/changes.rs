@@ -273,7 +273,7 @@ impl Watch<'_> {
     fn renew_node_links(&mut self) {
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             let endpoint = self.endpoint(id);
-            if let Some(node) = self.master.nodes.get_mut(&id) {
+            if let Some(node) = self.master.nodes.get_mut(id) {
                 node.link.target =
                     Arc::new(node_target(&self.ctx.id, &self.master.settings, node.link.target.addr.clone()));
                 self.ctx.renew_link(&mut node.link, &endpoint);
@@ -287,7 +287,7 @@ impl Watch<'_> {
         let key = self.master.key;
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             let endpoint = self.endpoint(id);
-            if let Some(node) = self.master.nodes.get_mut(&id) {
+            if let Some(node) = self.master.nodes.get_mut(id) {
                 node.link.ping_period = period;
                 node.link.silence_limit = self.master.settings.down_after / 2;
                 if self.ctx.timers.is_armed(&Timer::Ping(endpoint.clone())) {

@@ -349,7 +349,7 @@ impl Engine {
     fn hello_heard(&mut self, link: LinkId) {
         let now = self.ctx.mono();
         if let Some(Endpoint::Node(key, id)) = self.ctx.owners.get(&link)
-            && let Some(node) = self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id))
+            && let Some(node) = self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(*id))
         {
             node.hello_heard_at = now;
         }
@@ -359,7 +359,7 @@ impl Engine {
         let now = self.ctx.mono();
         match self.ctx.owners.get(&link).cloned() {
             Some(Endpoint::Node(key, id)) => {
-                let Some(node) = self.masters.get_mut(&key).and_then(|master| master.nodes.get_mut(&id)) else {
+                let Some(node) = self.masters.get_mut(&key).and_then(|master| master.nodes.get_mut(id)) else {
                     return;
                 };
                 let Some(asked) = node.link.in_flight.take(request) else { return };
@@ -475,7 +475,7 @@ impl Engine {
     fn with_link(&mut self, endpoint: &Endpoint, rule: impl FnOnce(&mut Context, &mut crate::state::Link)) {
         let link = match endpoint {
             Endpoint::Node(key, id) => {
-                self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(id)).map(|node| &mut node.link)
+                self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(*id)).map(|node| &mut node.link)
             }
             Endpoint::Peer(id) => self.peers.get_mut(id).map(|shared| &mut shared.link),
         };

@@ -18,7 +18,7 @@ impl Master {
             Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) => (*replica, *epoch),
             _ => (self.current, self.config_epoch),
         };
-        let addr = self.nodes.get(&current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());
+        let addr = self.nodes.get(current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());
         let (addr, config_epoch) = match &self.adopting {
             Some(adoption) if adoption.epoch >= config_epoch => (adoption.addr.clone(), adoption.epoch),
             _ => (addr, config_epoch),

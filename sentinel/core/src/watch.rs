@@ -80,7 +80,7 @@ impl Watch<'_> {
     pub(crate) fn remove_node(&mut self, id: NodeId) {
         let endpoint = self.endpoint(id);
         self.master.aliases.retain(|_, kept| *kept != id);
-        if let Some(mut node) = self.master.nodes.remove(&id) {
+        if let Some(mut node) = self.master.nodes.remove(id) {
             self.ctx.drop_link(&mut node.link, &endpoint);
             self.ctx.timers.disarm(&Timer::Info(self.master.key, id));
             self.ctx.timers.disarm(&Timer::NodeDown(self.master.key, id));
@@ -108,14 +108,14 @@ impl Watch<'_> {
 
     /// Sends to a data node of this master.
     pub(crate) fn send_to(&mut self, id: NodeId, asked: Asked, message: Message) -> bool {
-        let Some(node) = self.master.nodes.get_mut(&id) else { return false };
+        let Some(node) = self.master.nodes.get_mut(id) else { return false };
         self.ctx.send(&mut node.link, asked, message)
     }
 
     /// A data node's link came up: PING, INFO and hello at once.
     pub(crate) fn node_up(&mut self, id: NodeId, local: Option<std::net::IpAddr>) {
         let endpoint = self.endpoint(id);
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         node.hello_heard_at = self.ctx.mono();
         self.ctx.link_up(&mut node.link, local, &endpoint);
         self.note_access(id, SIGN_IN, None);
@@ -146,7 +146,7 @@ impl Watch<'_> {
 
     fn node_ponged(&mut self, id: NodeId, reply: &Reply) {
         let endpoint = self.endpoint(id);
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let answer = self.ctx.ping_answered(&mut node.link, reply, &endpoint);
         if answer == PingAnswer::Pong {
             node.rebooted_at = None;
@@ -161,7 +161,7 @@ impl Watch<'_> {
     /// A data node's link broke or could not be opened.
     pub(crate) fn node_lost(&mut self, id: NodeId, fault: &LinkFault) {
         let endpoint = self.endpoint(id);
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let was_up = node.link.is_up();
         let first_failure = !was_up && node.link.attempts == 1;
         self.ctx.link_down(&mut node.link, fault, &endpoint);

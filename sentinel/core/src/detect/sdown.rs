@@ -24,7 +24,7 @@ impl Watch<'_> {
             return;
         }
         // Nobody looks: nothing new can be said of it.
-        if self.master.nodes.get(&id).is_some_and(|node| node.link.starved) {
+        if self.master.nodes.get(id).is_some_and(|node| node.link.starved) {
             return;
         }
         let now = self.ctx.mono();
@@ -47,7 +47,7 @@ impl Watch<'_> {
     /// When the node is down, if nothing changes until then.
     fn down_deadline(&self, id: NodeId) -> Option<Instant> {
         let settings = &self.master.settings;
-        let node = self.master.nodes.get(&id)?;
+        let node = self.master.nodes.get(id)?;
         let is_master = id == self.master.current;
         let silent = node.link.unavailable_since().map(|since| since + settings.down_after);
         let refused = settings.down_on_refused.filter(|limit| node.link.refusals >= limit.get()).map(|_| Instant::ZERO);
@@ -67,7 +67,7 @@ impl Watch<'_> {
 
     fn node_is_down(&mut self, id: NodeId) {
         let now = self.ctx.mono();
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         if node.sdown_since.is_some() {
             return;
         }
@@ -85,7 +85,7 @@ impl Watch<'_> {
     }
 
     fn node_is_available(&mut self, id: NodeId) {
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         if node.sdown_since.take().is_none() {
             return;
         }

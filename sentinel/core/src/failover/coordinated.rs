@@ -139,7 +139,7 @@ impl Watch<'_> {
 
     /// The address of a replica in the master's own words: it compares texts, and may list a name.
     fn address_for_master(&self, replica: NodeId) -> Option<HostPort> {
-        let addr = &self.master.nodes.get(&replica)?.addr;
+        let addr = &self.master.nodes.get(replica)?.addr;
         let listed = self.master.node().info_text.as_ref().map(|text| InfoReport::parse(text).replicas);
         let same = |it: &HostPort| self.ctx.names.same(it, addr);
         Some(listed.unwrap_or_default().into_iter().find(same).unwrap_or_else(|| addr.clone()))
@@ -166,7 +166,7 @@ impl Watch<'_> {
         }
         if !hastens {
             self.ask_info(replica);
-        } else if self.master.nodes.get(&replica).is_some_and(|node| !node.link.awaits(&Asked::Acknowledge)) {
+        } else if self.master.nodes.get(replica).is_some_and(|node| !node.link.awaits(&Asked::Acknowledge)) {
             self.send_to(replica, Asked::Acknowledge, Message::Acknowledge);
         }
         let again = self.ctx.mono() + HANDOVER_POLL;

@@ -28,7 +28,7 @@ impl Watch<'_> {
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
         self.arm_phase(deadline);
         self.send_promotion(replica);
-        if !self.master.nodes.get(&replica).is_some_and(|node| node.link.is_up()) {
+        if !self.master.nodes.get(replica).is_some_and(|node| node.link.is_up()) {
             self.candidate_lost(replica, CandidateLost::Disconnected);
         }
     }
@@ -72,7 +72,7 @@ impl Watch<'_> {
         let waiting = self
             .master
             .nodes
-            .get(&id)
+            .get(id)
             .is_some_and(|node| node.link.in_flight.any(|it| matches!(it, Asked::Promote { .. })));
         let again = sent_at + self.ctx.timing.urgent_info_period;
         if replica == id && !waiting && again <= self.ctx.mono() {

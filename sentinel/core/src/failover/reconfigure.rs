@@ -35,7 +35,7 @@ impl Watch<'_> {
         let places = self.master.settings.parallel_syncs.max(1) as usize;
         let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
         for id in self.master.replica_ids() {
-            let ready = self.master.nodes.get(&id).is_some_and(|n| n.reconf == Reconf::Waiting && n.is_reachable());
+            let ready = self.master.nodes.get(id).is_some_and(|n| n.reconf == Reconf::Waiting && n.is_reachable());
             if taken < places && ready && self.order_to_follow(id) {
                 self.node_event(id, Event::ReconfSent);
                 self.set_reconf(id, Reconf::Sent { at: now });
@@ -43,7 +43,7 @@ impl Watch<'_> {
             }
         }
         let open = |id: &NodeId| {
-            self.master.nodes.get(id).is_some_and(|n| n.reconf != Reconf::Done && n.sdown_since.is_none())
+            self.master.nodes.get(*id).is_some_and(|n| n.reconf != Reconf::Done && n.sdown_since.is_none())
         };
         if self.master.replica_ids().iter().any(open) {
             let next = self.master.replica_ids().into_iter().filter_map(|id| self.reconf_deadline(id)).min();
@@ -87,7 +87,7 @@ impl Watch<'_> {
     }
 
     fn set_reconf(&mut self, id: NodeId, reconf: Reconf) {
-        if let Some(node) = self.master.nodes.get_mut(&id) {
+        if let Some(node) = self.master.nodes.get_mut(id) {
             node.reconf = reconf;
         }
         self.schedule_info(id);
@@ -95,7 +95,7 @@ impl Watch<'_> {
     }
 
     fn reconf_deadline(&self, id: NodeId) -> Option<Instant> {
-        match self.master.nodes.get(&id)?.reconf {
+        match self.master.nodes.get(id)?.reconf {
             Reconf::Sent { at } => Some(at + self.ctx.timing.reconf_timeout),
             Reconf::InProgress { progress_at, .. } => Some(progress_at + SYNC_STALL_LIMIT),
             Reconf::Waiting | Reconf::Done => None,

@@ -70,13 +70,13 @@ impl Watch<'_> {
             Some(Phase::Promoting { replica } | Phase::Confirming { replica, .. }) => *replica,
             _ => return,
         };
-        if self.master.nodes.get(&lost).is_some_and(|node| node.sdown_since.is_some()) {
+        if self.master.nodes.get(lost).is_some_and(|node| node.sdown_since.is_some()) {
             self.candidate_lost(lost, CandidateLost::SubjectivelyDown);
         }
     }
 
     fn give_up_candidate(&mut self, id: NodeId, told: bool, why: CandidateLost) {
-        if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| told) {
+        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| told) {
             // If it comes back as a master, it must not stay one.
             node.former_master = true;
         }

@@ -23,7 +23,7 @@ impl Watch<'_> {
         let Some(Failover { phase: Phase::Recording { replica }, epoch: current, .. }) = self.master.failover else {
             return;
         };
-        let promoted = self.master.nodes.get(&replica).filter(|_| current == epoch);
+        let promoted = self.master.nodes.get(replica).filter(|_| current == epoch);
         let Some(to) = promoted.map(|node| node.addr.clone()) else { return };
         if epoch <= self.master.config_epoch {
             // A newer configuration has come in the meantime: epochs never go back.
@@ -53,7 +53,7 @@ impl Watch<'_> {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
             self.demote(former);
-        } else if nobody_was_master && self.master.nodes.get(&former).is_some_and(Node::is_reachable) {
+        } else if nobody_was_master && self.master.nodes.get(former).is_some_and(Node::is_reachable) {
             // It has handed over: what is left of the order is that its file is written, and its clients ask for the
             // master. Or nobody was the master: whomever it follows, it is the wrong one.
             self.order_to_follow(former);
@@ -139,7 +139,7 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let former = self.master.current;
         let old = self.master.addr().clone();
-        let Some(new_addr) = self.master.nodes.get(&new).map(|node| node.addr.clone()) else { return former };
+        let Some(new_addr) = self.master.nodes.get(new).map(|node| node.addr.clone()) else { return former };
         let name = self.master.name.clone();
         self.ctx.event(Event::SwitchMaster { name, old, new: new_addr });
         self.master.current = new;
@@ -167,19 +167,19 @@ impl Watch<'_> {
             node.source_changed_at = now;
         }
         for id in [former, new] {
-            if let Some(node) = self.master.nodes.get_mut(&id) {
+            if let Some(node) = self.master.nodes.get_mut(id) {
                 node.sdown_since = None;
                 node.rebooted_at = None;
                 node.restart = None;
                 node.link.restart_silence(now);
             }
         }
-        if let Some(node) = self.master.nodes.get_mut(&new) {
+        if let Some(node) = self.master.nodes.get_mut(new) {
             // What it should be. If it says anything else, that is a change, and told as one; until it has spoken nobody
             // is put in his place for its sake.
             node.role = Role::Master;
         }
-        if let Some(node) = self.master.nodes.get_mut(&former) {
+        if let Some(node) = self.master.nodes.get_mut(former) {
             node.former_master = true;
             // Likewise.
             node.role = Role::Replica;

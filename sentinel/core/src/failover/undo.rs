@@ -53,11 +53,11 @@ impl Watch<'_> {
         match role {
             Role::Master => {
                 // It may have taken over in the moment before.
-                let took_over = self.master.nodes.get(&replica).is_some_and(|node| node.role == Role::Master);
+                let took_over = self.master.nodes.get(replica).is_some_and(|node| node.role == Role::Master);
                 self.stay_with_master(replica, why);
                 if took_over {
                     self.demote(replica);
-                } else if let Some(node) = self.master.nodes.get_mut(&replica) {
+                } else if let Some(node) = self.master.nodes.get_mut(replica) {
                     // Should it turn out to be one.
                     node.former_master = true;
                     self.ask_info(replica);
@@ -72,7 +72,7 @@ impl Watch<'_> {
     pub(crate) fn undoing_timed_out(&mut self) {
         let Some(Failover { phase: Phase::Undoing { replica, why, .. }, .. }) = &self.master.failover else { return };
         let (replica, why) = (*replica, why.clone());
-        let is = |id: NodeId, role| self.master.nodes.get(&id).is_some_and(|it| it.is_reachable() && it.role == role);
+        let is = |id: NodeId, role| self.master.nodes.get(id).is_some_and(|it| it.is_reachable() && it.role == role);
         if is(replica, Role::Master) && !is(self.master.current, Role::Master) {
             self.handed_over(replica);
         } else {

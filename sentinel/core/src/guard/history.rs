@@ -75,7 +75,7 @@ impl Lineage {
 impl Watch<'_> {
     /// INFO of a node has come: learn from it if its data are the master's, else see whether they could be.
     pub(crate) fn judge_history(&mut self, id: NodeId) {
-        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         let empty = self.master.emptied || matches!(node.restart, Some(Restart::Unclear | Restart::Empty { .. }));
         let is_master = id == self.master.current && node.role == Role::Master && !empty;
         let linked =
@@ -94,7 +94,7 @@ impl Watch<'_> {
         let ours = self.master.nodes.values().filter(|node| !node.stranger);
         let ours: Vec<HostPort> = ours.map(|node| node.addr.clone()).collect();
         let names = &self.ctx.names;
-        let Some(node) = self.master.nodes.get_mut(&id) else { return false };
+        let Some(node) = self.master.nodes.get_mut(id) else { return false };
         if id == self.master.current {
             return std::mem::replace(&mut node.stranger, false);
         }

@@ -50,7 +50,7 @@ impl Watch<'_> {
     }
 
     fn would_promote(&self, id: NodeId) -> Reply {
-        let addr = self.master.nodes.get(&id).map(|node| node.addr.to_string()).unwrap_or_default();
+        let addr = self.master.nodes.get(id).map(|node| node.addr.to_string()).unwrap_or_default();
         Reply::status(format!("OK {addr} would be promoted"))
     }
 
@@ -81,7 +81,7 @@ impl Watch<'_> {
         let Some(id) = self.master.node_at(addr, &self.ctx.names).filter(|id| *id != self.master.current) else {
             return Some(errors::no_such_replica());
         };
-        if self.master.nodes.get(&id).is_some_and(|node| node.link.is_up()) {
+        if self.master.nodes.get(id).is_some_and(|node| node.link.is_up()) {
             return Some(errors::still_reachable(addr));
         }
         self.node_event(id, Event::ReplicaForgotten);

@@ -20,7 +20,7 @@ impl Engine {
         self.with_master(key, |watch| match refusal {
             Some(error) if !is_denial(SUBSCRIBE, error) => {
                 // Busy, for example. It is asked for again.
-                let Some(addr) = watch.master.nodes.get(&id).map(|node| node.addr.clone()) else { return };
+                let Some(addr) = watch.master.nodes.get(id).map(|node| node.addr.clone()) else { return };
                 let name = watch.master.name.clone();
                 let text = format!("{addr} refuses the subscription to hellos: {error}");
                 watch.ctx.notice(Level::Verbose, Some(&name), text);
@@ -53,7 +53,7 @@ impl Engine {
 impl Watch<'_> {
     /// Notes whether a data node lets us use a command, and tells if that is new.
     pub(crate) fn note_access(&mut self, id: NodeId, command: &'static str, refusal: Option<&str>) {
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let change = node.link.denials.note(command, refusal);
         let told = announced(&mut node.link.denials, command, change);
         if change == Change::Nothing {

@@ -114,7 +114,7 @@ impl Watch<'_> {
             self.ctx.hellos_due.insert(self.master.key);
             return;
         }
-        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         let Some(payload) = self.ctx.hello_over(&node.link, self.master) else { return };
         self.renew_deaf_subscription(id);
         self.send_to(id, Asked::Hello, Message::Hello { payload });
@@ -138,7 +138,7 @@ impl Watch<'_> {
         let endpoint = self.endpoint(id);
         let now = self.ctx.mono();
         let (deaf, old) = (3 * self.ctx.timing.publish_period, self.ctx.timing.min_link_reconnect_period);
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let LinkState::Up { since, .. } = node.link.state else { return };
         if now.since(since) > old && now.since(node.hello_heard_at) > deaf {
             self.ctx.renew_link(&mut node.link, &endpoint);

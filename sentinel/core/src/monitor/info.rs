@@ -21,7 +21,7 @@ use crate::{
 impl Watch<'_> {
     /// Asks a data node for INFO, unless an answer is awaited already.
     pub(crate) fn ask_info(&mut self, id: NodeId) {
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         if !node.link.awaits(&Asked::Info) {
             self.ctx.send(&mut node.link, Asked::Info, Message::Info);
         }
@@ -31,7 +31,7 @@ impl Watch<'_> {
     /// failover, or which has lost its master; ten times a second for one that is being pointed at a new master.
     pub(crate) fn schedule_info(&mut self, id: NodeId) {
         let timing = &self.ctx.timing;
-        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         let is_replica = id != self.master.current;
         let period = if is_replica && node.reconf.is_under_way() {
             timing.reconf_info_period
@@ -76,7 +76,7 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         let mut report = InfoReport::parse(text);
         let is_master = id == self.master.current;
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let listed = std::mem::take(&mut report.replicas);
         let rebooted = matches!((&node.info.run_id, &report.run_id), (Some(old), Some(new)) if old != new);
         report.run_id = report.run_id.take().or_else(|| node.info.run_id.take());
@@ -155,13 +155,13 @@ impl Watch<'_> {
     /// One process answers at two addresses, as its run id shows: a name, and what it resolves to. It stays known
     /// under the older one, or the master's; otherwise it would be told to follow itself. True if this one is gone.
     fn forget_twin(&mut self, id: NodeId) -> bool {
-        let Some(run_id) = self.master.nodes.get(&id).and_then(|node| node.info.run_id.clone()) else { return false };
+        let Some(run_id) = self.master.nodes.get(id).and_then(|node| node.info.run_id.clone()) else { return false };
         let is_twin = |node: &&Node| node.id != id && node.link.is_up() && node.info.run_id.as_ref() == Some(&run_id);
         let Some(twin) = self.master.nodes.values().find(is_twin).map(|node| node.id) else { return false };
         let candidate = self.master.failover.as_ref().and_then(Failover::candidate);
         let kept = [id, twin].into_iter().find(|it| *it == self.master.current || candidate == Some(*it));
         let gone = if kept.unwrap_or_else(|| id.min(twin)) == id { twin } else { id };
-        let addr_of = |id: NodeId| self.master.nodes.get(&id).map(|node| node.addr.clone());
+        let addr_of = |id: NodeId| self.master.nodes.get(id).map(|node| node.addr.clone());
         let kept = if gone == id { twin } else { id };
         let addresses = addr_of(gone).zip(addr_of(kept));
         self.remove_node(gone);
@@ -194,7 +194,7 @@ impl Watch<'_> {
                 }
             }
             Role::Replica if !is_master => {
-                if let Some(node) = self.master.nodes.get_mut(&id) {
+                if let Some(node) = self.master.nodes.get_mut(id) {
                     node.former_master = false;
                 }
                 self.promotion_missing(id);
@@ -229,7 +229,7 @@ impl Watch<'_> {
     /// must have said so for 4 hello periods (8 s) without having been down: it may be another leader's promotion.
     pub(crate) fn consider_fencing(&mut self, id: NodeId) {
         let switching = self.master.failover.as_ref().is_some_and(|failover| !failover.has_switched());
-        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         if id == self.master.current
             || node.role != Role::Master
             || node.info_at.is_none()
@@ -266,13 +266,13 @@ impl Watch<'_> {
 
     /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced.
     pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
-        if self.master.nodes.get(&id).is_some_and(|node| node.stranger) {
+        if self.master.nodes.get(id).is_some_and(|node| node.stranger) {
             return false;
         }
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());
         let omitted = Omitted::default();
         let sent = self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
-        if let Some(node) = self.master.nodes.get_mut(&id).filter(|_| sent) {
+        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| sent) {
             node.ordered_at = Some(now);
         }
         sent
@@ -281,7 +281,7 @@ impl Watch<'_> {
     /// Whether a node was told whom to follow a moment ago. If it has not obeyed, it is told again when the pause is
     /// over: a node that refuses would be told as fast as it answers.
     fn was_ordered_within(&mut self, pause: Duration, id: NodeId) -> bool {
-        let again = self.master.nodes.get(&id).and_then(|node| node.ordered_at).map(|at| at + pause);
+        let again = self.master.nodes.get(id).and_then(|node| node.ordered_at).map(|at| at + pause);
         let Some(again) = again.filter(|at| *at > self.ctx.mono()) else { return false };
         self.look_again_by(id, again);
         true
@@ -294,7 +294,7 @@ impl Watch<'_> {
         let quiet = self.master.settings.failover_timeout;
         let now = self.ctx.mono();
         let in_failover = self.master.failover.is_some() || self.master.adopting.is_some();
-        let Some(node) = self.master.nodes.get(&id) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         if planted(Bug::NeverFix)
             || node.info.source.is_none()
             || node.info.follows(&of, &self.ctx.names)
@@ -320,7 +320,7 @@ impl Watch<'_> {
     fn is_being_pointed(&self, id: NodeId) -> bool {
         self.master
             .nodes
-            .get(&id)
+            .get(id)
             .is_some_and(|node| node.link.in_flight.any(|asked| matches!(asked, Asked::Replicate { .. })))
     }
 
@@ -328,7 +328,7 @@ impl Watch<'_> {
     fn follow_reconfiguration(&mut self, id: NodeId) {
         let now = self.ctx.mono();
         let of = self.master.addr().clone();
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         let progress = node.info.sync_progress.wrapping_add(node.info.offset);
         match node.reconf {
             Reconf::Sent { .. } if node.info.follows(&of, &self.ctx.names) => {
@@ -340,7 +340,7 @@ impl Watch<'_> {
             }
             _ => {}
         }
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         if matches!(node.reconf, Reconf::InProgress { .. })
             && node.info.link_up
             && node.info.follows(&of, &self.ctx.names)
@@ -363,7 +363,7 @@ impl Watch<'_> {
         let Some((info, answers)) = replies.split_last() else { return };
         let denied = of_role_change(omitted, replies).iter().any(|it| it.1.is_some());
         if let Some(error) = first_error(omitted, answers).filter(|_| !denied) {
-            let Some(node) = self.master.nodes.get(&id) else { return };
+            let Some(node) = self.master.nodes.get(id) else { return };
             let text = format!("{} answered to the change of its role: {error}", node.addr);
             let name = self.master.name.clone();
             self.ctx.notice(Level::Warning, Some(&name), text);

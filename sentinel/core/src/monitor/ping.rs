@@ -83,7 +83,7 @@ impl Watch<'_> {
         }
         let endpoint = self.endpoint(id);
         let timer = Timer::Ping(endpoint.clone());
-        let Some(node) = self.master.nodes.get_mut(&id) else { return };
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
         // While an answer is awaited there is none.
         if self.ctx.timers.is_armed(&timer) {
             self.ctx.timers.disarm(&timer);

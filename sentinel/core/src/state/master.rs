@@ -86,11 +86,11 @@ pub(crate) struct Vote {
 impl Master {
     /// The node configured as master.
     pub(crate) fn node(&self) -> &Node {
-        self.nodes.get(&self.current).expect("the current master is always one of the nodes")
+        self.nodes.get(self.current).expect("the current master is always one of the nodes")
     }
 
     pub(crate) fn node_mut(&mut self) -> &mut Node {
-        self.nodes.get_mut(&self.current).expect("the current master is always one of the nodes")
+        self.nodes.get_mut(self.current).expect("the current master is always one of the nodes")
     }
 
     pub(crate) fn addr(&self) -> &HostPort {
@@ -115,7 +115,7 @@ impl Master {
             return self.subject();
         }
         Subject::Replica {
-            addr: self.nodes.get(&id).map_or_else(|| self.addr().clone(), |node| node.addr.clone()),
+            addr: self.nodes.get(id).map_or_else(|| self.addr().clone(), |node| node.addr.clone()),
             master: self.name.clone(),
             master_addr: self.addr().clone(),
         }

@@ -14,12 +14,12 @@ impl Nodes {
         self.0.len()
     }
 
-    pub(crate) fn get(&self, id: &NodeId) -> Option<&Node> {
-        self.place(*id).ok().map(|at| &self.0[at])
+    pub(crate) fn get(&self, id: NodeId) -> Option<&Node> {
+        self.place(id).ok().map(|at| &self.0[at])
     }
 
-    pub(crate) fn get_mut(&mut self, id: &NodeId) -> Option<&mut Node> {
-        self.place(*id).ok().map(|at| &mut self.0[at])
+    pub(crate) fn get_mut(&mut self, id: NodeId) -> Option<&mut Node> {
+        self.place(id).ok().map(|at| &mut self.0[at])
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = &NodeId> {
@@ -47,8 +47,8 @@ impl Nodes {
         }
     }
 
-    pub(crate) fn remove(&mut self, id: &NodeId) -> Option<Node> {
-        self.place(*id).ok().map(|at| self.0.remove(at))
+    pub(crate) fn remove(&mut self, id: NodeId) -> Option<Node> {
+        self.place(id).ok().map(|at| self.0.remove(at))
     }
 
     fn place(&self, id: NodeId) -> Result<usize, usize> {
@@ -89,9 +89,9 @@ mod tests {
         }
         nodes.insert(node(4, 2));
         assert_eq!(nodes.keys().map(|id| id.0).collect::<Vec<_>>(), [2, 4, 7, 9]);
-        assert_eq!(nodes.get(&NodeId(4)).map(|node| node.addr.port), Some(2), "the newer one");
-        assert!(nodes.get(&NodeId(3)).is_none() && nodes.remove(&NodeId(3)).is_none());
-        assert_eq!(nodes.remove(&NodeId(7)).map(|node| node.id), Some(NodeId(7)));
+        assert_eq!(nodes.get(NodeId(4)).map(|node| node.addr.port), Some(2), "the newer one");
+        assert!(nodes.get(NodeId(3)).is_none() && nodes.remove(NodeId(3)).is_none());
+        assert_eq!(nodes.remove(NodeId(7)).map(|node| node.id), Some(NodeId(7)));
         assert_eq!(nodes.values().map(|node| node.id.0).collect::<Vec<_>>(), [2, 4, 9]);
         assert_eq!(nodes.len(), 3);
     }
