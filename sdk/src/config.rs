@@ -53,7 +53,8 @@ pub struct Timeouts {
     /// One command or pipeline, from sending to the answer. Default 5 s. A blocking command on an exclusive connection has this time on top of its own.
     pub command: Duration,
     /// Over a connection to the master that owes an answer nothing comes at all for this time: its role is asked, and so are the Sentinels;
-    /// if there is no answer within `handshake` either, a new connection takes its place. Default 1 s.
+    /// if there is no answer within `handshake` either, a new connection takes its place. A replica to which this happens is not read from
+    /// before it has proved itself on a new connection. Default 1 s.
     pub silence: Duration,
     /// The wait for an exclusive connection. Default 5 s.
     pub wait: Duration,

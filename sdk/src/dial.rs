@@ -20,6 +20,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, Span};
 
 use crate::address::Address;
 use crate::config::Timeouts;
@@ -53,6 +54,8 @@ pub(crate) struct Access {
 #[derive(Debug, Clone)]
 pub(crate) struct Dialer {
     pub(crate) tasks: TaskTracker,
+    /// Around everything that happens in the tasks.
+    pub(crate) span: Span,
     /// Ends every connection at once.
     pub(crate) stop: CancellationToken,
     pub(crate) timeouts: Timeouts,
@@ -86,6 +89,7 @@ impl DialError {
 /// An open connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Link {
+    pub(crate) address: Address,
     pub(crate) connection: MultiplexedConnection,
     pub(crate) pulse: Pulse,
 }
@@ -120,10 +124,10 @@ impl Dialer {
             Ok(_) => self.counters.dials.add_one(),
             Err(_) => self.counters.dials_failed.add_one(),
         }
-        let (link, driver) = opened?;
-        let end = link.pulse.ended.clone().drop_guard();
+        let (connection, pulse, driver) = opened?;
+        let end = pulse.ended.clone().drop_guard();
         let stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        self.spawn(async move {
             let _end = end;
             let cut = async {
                 ending.closed.cancelled().await;
@@ -135,7 +139,12 @@ impl Dialer {
                 () = stop.cancelled() => {}
             }
         });
-        Ok(link)
+        Ok(Link { address: address.clone(), connection, pulse })
+    }
+
+    /// Begins a task that a shutdown joins. It has to end at `stop`.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task.instrument(self.span.clone()));
     }
 
     async fn reach(&self, address: &Address, access: &Access) -> Result<Wire, DialError> {
@@ -150,13 +159,13 @@ impl Dialer {
         self.secured(stream, address, access).await
     }
 
-    /// The connection, and what has to run for as long as it is to last.
+    /// The connection, the signs of its life, and what has to run for as long as it is to last.
     async fn log_in(
         &self,
         stream: Wire,
         access: &Access,
         pushes: Option<impl AsyncPushSender>,
-    ) -> Result<(Link, impl Future<Output = ()> + Send + 'static), DialError> {
+    ) -> Result<(MultiplexedConnection, Pulse, impl Future<Output = ()> + Send + 'static), DialError> {
         // Each command has its own deadline where it is sent: one for all would break blocking commands.
         let mut config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
@@ -176,7 +185,7 @@ impl Dialer {
             reason: format!("login failed: {error}"),
             lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
         })?;
-        Ok((Link { connection, pulse }, driver))
+        Ok((connection, pulse, driver))
     }
 
     /// The stream on which the servers' protocol is spoken.

@@ -74,7 +74,7 @@ impl SentinelPool {
     pub(crate) fn start(config: Config) -> Self {
         let shared = Arc::new(Shared::new(config));
         let follower = Follower::new(shared.clone());
-        shared.dialer.tasks.spawn(follower.run());
+        shared.dialer.spawn(follower.run());
         Self { owner: Arc::new(Owner(shared)) }
     }
 

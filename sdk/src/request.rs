@@ -5,7 +5,8 @@ use std::io;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value};
+use tracing::{Instrument as _, Span};
 
 use crate::command::{self, Blocking};
 use crate::dial::Link;
@@ -31,6 +32,11 @@ pub(crate) trait Request: Sync {
     /// Whether executing it twice is the same as once.
     fn reads_only(&self) -> bool {
         self.commands().all(|command| command::nature(command).idempotent)
+    }
+
+    /// Around all that is done about it.
+    fn span(&self, master: &str) -> Span {
+        tracing::debug_span!("command", name = self.name(), master)
     }
 
     /// The first key that it names.
@@ -130,10 +136,14 @@ pub(crate) async fn exchange<R: Request>(
     let mut connection = link.connection.clone();
     let answer = request.send(&mut connection);
     let answer = attend(&link.pulse, patience.silence, patience.limit, on_silence, answer)
+        .instrument(tracing::debug_span!("attempt", address = %link.address))
         .await
         .unwrap_or_else(|NoAnswer| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
-    if answer.as_ref().is_err_and(RedisError::is_timeout) {
-        shared.counters.timeouts.add_one();
+    if let Err(error) = &answer {
+        tracing::debug!(address = %link.address, %error, "no answer");
+        if error.is_timeout() {
+            shared.counters.timeouts.add_one();
+        }
     }
     answer
 }
@@ -143,9 +153,16 @@ pub(crate) async fn exchange<R: Request>(
 /// A macro, since a trait of this crate could not implement a foreign one for all its handles.
 macro_rules! connection_like {
     ($handle:ty) => {
+        impl $handle {
+            async fn traced<R: $crate::request::Request>(&mut self, request: &R) -> redis::RedisResult<R::Answer> {
+                let span = $crate::request::Request::span(request, &self.owner.0.config.master);
+                tracing::Instrument::instrument(self.run(request), span).await
+            }
+        }
+
         impl redis::aio::ConnectionLike for $handle {
             fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, redis::Value> {
-                Box::pin(async move { self.run(&$crate::request::One(cmd)).await })
+                Box::pin(async move { self.traced(&$crate::request::One(cmd)).await })
             }
 
             fn req_packed_commands<'a>(
@@ -154,7 +171,7 @@ macro_rules! connection_like {
                 offset: usize,
                 count: usize,
             ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
-                Box::pin(async move { self.run(&$crate::request::Many { pipeline, offset, count }).await })
+                Box::pin(async move { self.traced(&$crate::request::Many { pipeline, offset, count }).await })
             }
 
             fn get_db(&self) -> i64 {

@@ -58,6 +58,7 @@ impl Shared {
         let counters = Arc::new(Counters::default());
         let dialer = Dialer {
             tasks: TaskTracker::new(),
+            span: tracing::info_span!(parent: None, "sentinel_pool", master = &*config.master),
             stop: CancellationToken::new(),
             timeouts: config.timeouts,
             counters: counters.clone(),

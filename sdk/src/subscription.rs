@@ -120,8 +120,8 @@ pub(crate) async fn subscribe(owner: Arc<Owner>, topics: Topics) -> Result<Subsc
         Listener { inlet: Inlet { sender, overrun: Arc::clone(&overrun) }, topics, end: end.clone(), shared };
     let deadline = Instant::now() + listener.shared.config.timeouts.wait;
     let first = listener.first(deadline).await?;
-    let tasks = listener.shared.dialer.tasks.clone();
-    tasks.spawn(listener.run(first));
+    let dialer = listener.shared.dialer.clone();
+    dialer.spawn(listener.run(first));
     Ok(Subscription { deliveries, overrun, _end: end.drop_guard(), _owner: owner })
 }
 

@@ -143,7 +143,7 @@ impl Roster {
     pub(super) fn follow(&mut self, address: Address, seed: bool) {
         let ask = Arc::new(Notify::new());
         let stop = self.shared.dialer.stop.child_token();
-        self.shared.dialer.tasks.spawn(sentinel::watch(
+        self.shared.dialer.spawn(sentinel::watch(
             address.clone(),
             self.shared.config.clone(),
             self.shared.dialer.clone(),

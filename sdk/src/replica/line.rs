@@ -28,7 +28,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// An open connection to a replica that is linked to its master.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) address: Address,
     pub(super) link: Link,
     in_flight: AtomicUsize,
     measured: Mutex<Measured>,
@@ -49,9 +48,8 @@ struct Measured {
 }
 
 impl Line {
-    fn new(address: Address, link: Link) -> Self {
+    fn new(link: Link) -> Self {
         Self {
-            address,
             link,
             in_flight: AtomicUsize::new(0),
             measured: Mutex::default(),
@@ -62,19 +60,23 @@ impl Line {
         }
     }
 
+    pub(super) fn address(&self) -> &Address {
+        &self.link.address
+    }
+
     pub(super) fn is_readable(&self) -> bool {
         !self.failed.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) && !self.link.has_ended()
     }
 
     pub(super) fn contender(&self) -> Contender<'_> {
         let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
-        Contender { address: &self.address, load: self.in_flight.load(Ordering::Relaxed), latency }
+        Contender { address: self.address(), load: self.in_flight.load(Ordering::Relaxed), latency }
     }
 
     pub(super) fn state(&self) -> ReplicaState {
         let Contender { load, latency, .. } = self.contender();
         let lag = self.measured().lag;
-        ReplicaState { address: self.address.clone(), readable: self.is_readable(), latency, lag, in_flight: load }
+        ReplicaState { address: self.address().clone(), readable: self.is_readable(), latency, lag, in_flight: load }
     }
 
     fn note(&self, round_trip: Duration, lag: Option<u64>) {
@@ -154,7 +156,7 @@ async fn open(shared: &Shared, address: &Address, stop: &CancellationToken) -> R
     let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
     let access = shared.config.node_access();
     let link = shared.dialer.dial(address, &access, ending, no_pushes()).await.map_err(|error| error.to_string())?;
-    let opened = Arc::new(Line::new(address.clone(), link));
+    let opened = Arc::new(Line::new(link));
     judge(shared, &opened, shared.config.client_name.as_deref()).await?;
     Ok(opened)
 }
@@ -194,7 +196,7 @@ async fn judge(shared: &Shared, line: &Line, client_name: Option<&str>) -> Resul
     // Without a master there is nothing to be behind of.
     let behind = lag.zip(shared.config.max_lag).is_some_and(|(lag, most)| lag > most);
     if line.behind.swap(behind, Ordering::AcqRel) != behind {
-        tracing::debug!(address = %line.address, lag, behind, "replica judged by its lag");
+        tracing::debug!(address = %line.address(), lag, behind, "replica judged by its lag");
         shared.readers.tell();
     }
     Ok(())

@@ -43,7 +43,7 @@ impl Replica {
     pub(crate) fn new(owner: Arc<Owner>) -> Self {
         let shared = &owner.0;
         if !shared.readers.wanted.swap(true, Ordering::AcqRel) {
-            shared.dialer.tasks.spawn(readers::run(shared.clone()));
+            shared.dialer.spawn(readers::run(shared.clone()));
             // Has the Sentinels asked now, and not at the next periodic question.
             shared.doubt.notify_one();
         }
@@ -90,7 +90,7 @@ impl Replica {
                 Verdict::Lost if !repeatable => {
                     line.fail();
                     shared.counters.outcomes_unknown.add_one();
-                    let (command, address) = (request.name(), line.address.clone());
+                    let (command, address) = (request.name(), line.address().clone());
                     return answer.map_err(|source| Error::OutcomeUnknown { command, address, source }.into());
                 }
                 Verdict::Lost => answer,
@@ -99,7 +99,7 @@ impl Replica {
             if Instant::now() >= deadline {
                 return answer;
             }
-            tried.push(line.address.clone());
+            tried.push(line.address().clone());
             last = Some(answer);
         }
     }

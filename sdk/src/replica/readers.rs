@@ -50,7 +50,7 @@ impl Readers {
     pub(super) fn pick(&self, balance: Balance, key: Option<&[u8]>, tried: &[Address]) -> Option<Arc<Line>> {
         let lines = self.lines.load();
         let readable: Vec<_> =
-            lines.iter().filter(|line| line.is_readable() && !tried.contains(&line.address)).collect();
+            lines.iter().filter(|line| line.is_readable() && !tried.contains(line.address())).collect();
         let contenders: Vec<_> = readable.iter().map(|line| line.contender()).collect();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let chosen = choose(balance, &contenders, Draw { turn, random: fastrand::usize(..), key })?;
@@ -78,9 +78,9 @@ impl Readers {
     }
 
     pub(super) fn join(&self, line: &Arc<Line>) {
-        self.troubles().remove(&line.address);
+        self.troubles().remove(line.address());
         self.lines.rcu(|lines| {
-            let others = lines.iter().filter(|other| other.address != line.address).cloned();
+            let others = lines.iter().filter(|other| other.address() != line.address()).cloned();
             others.chain([Arc::clone(line)]).collect::<Vec<_>>()
         });
         self.tell();
@@ -92,7 +92,7 @@ impl Readers {
             Some(trouble) => self.troubles().insert(address.clone(), trouble.to_owned()),
             None => self.troubles().remove(address),
         };
-        self.lines.rcu(|lines| lines.iter().filter(|line| line.address != *address).cloned().collect::<Vec<_>>());
+        self.lines.rcu(|lines| lines.iter().filter(|line| line.address() != address).cloned().collect::<Vec<_>>());
         self.tell();
     }
 
@@ -118,7 +118,7 @@ pub(super) async fn run(shared: Arc<Shared>) {
         for address in &*wanted {
             kept.entry(address.clone()).or_insert_with(|| {
                 let end = stop.child_token();
-                shared.dialer.tasks.spawn(line::keep(shared.clone(), address.clone(), end.clone()));
+                shared.dialer.spawn(line::keep(shared.clone(), address.clone(), end.clone()));
                 end.drop_guard()
             });
         }

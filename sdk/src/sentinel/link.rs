@@ -236,6 +236,7 @@ mod tests {
         let stop = CancellationToken::new();
         let dialer = Dialer {
             tasks: TaskTracker::new(),
+            span: tracing::Span::none(),
             stop: stop.clone(),
             timeouts: config.timeouts,
             counters: Arc::new(Counters::default()),
