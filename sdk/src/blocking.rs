@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use redis::aio::ConnectionLike;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, Value};
 use tokio::runtime::{self, Runtime};
@@ -34,7 +34,6 @@ use crate::error::Error;
 use crate::exclusive::ExclusiveConnection;
 use crate::master::Master;
 use crate::replica::Replica;
-use crate::subscription::Delivery;
 use crate::topology::{ReplicaState, Topology};
 
 /// See [`crate::SentinelPool`]. Cloning is cheap, and all clones are the same pool.
@@ -97,8 +96,7 @@ impl SentinelPool {
     ///
     /// As there.
     pub fn subscribe<C: Into<Vec<u8>>>(&self, channels: impl IntoIterator<Item = C>) -> Result<Subscription, Error> {
-        let inner = self.runtime.block_on(self.pool.subscribe(channels))?;
-        Ok(Subscription { inner, runtime: Arc::clone(&self.runtime) })
+        Ok(self.waiting(self.runtime.block_on(self.pool.subscribe(channels))?))
     }
 
     /// The same for patterns; see [`crate::SentinelPool::psubscribe`].
@@ -107,13 +105,17 @@ impl SentinelPool {
     ///
     /// As there.
     pub fn psubscribe<C: Into<Vec<u8>>>(&self, patterns: impl IntoIterator<Item = C>) -> Result<Subscription, Error> {
-        let inner = self.runtime.block_on(self.pool.psubscribe(patterns))?;
-        Ok(Subscription { inner, runtime: Arc::clone(&self.runtime) })
+        Ok(self.waiting(self.runtime.block_on(self.pool.psubscribe(patterns))?))
     }
 
     /// What the pool knows now.
     pub fn topology(&self) -> Arc<Topology> {
         self.pool.topology().borrow().clone()
+    }
+
+    /// What happens from now on; see [`crate::SentinelPool::events`].
+    pub fn events(&self) -> Events {
+        self.waiting(self.pool.events())
     }
 
     /// The replicas that the pool has a connection to; see [`crate::SentinelPool::replicas`].
@@ -133,6 +135,10 @@ impl SentinelPool {
 
     fn wrap<C>(&self, inner: C) -> Connection<C> {
         Connection { inner, runtime: Arc::clone(&self.runtime) }
+    }
+
+    fn waiting<S>(&self, stream: S) -> Waiting<S> {
+        Waiting { stream, runtime: Arc::clone(&self.runtime) }
     }
 }
 
@@ -197,25 +203,31 @@ impl<C: ConnectionLike> redis::ConnectionLike for Connection<C> {
     }
 }
 
-/// Messages, and gaps where some may be missing; see [`crate::Subscription`]. The iterator waits for the next one, and ends with the pool.
+/// Messages, and gaps where some may be missing; see [`crate::Subscription`].
+pub type Subscription = Waiting<crate::Subscription>;
+
+/// What happens to a pool; see [`crate::Events`].
+pub type Events = Waiting<crate::Events>;
+
+/// A stream of a pool. The iterator waits for the next item, and ends with the pool.
 #[derive(Debug)]
-pub struct Subscription {
-    inner: crate::Subscription,
+pub struct Waiting<S> {
+    stream: S,
     runtime: Arc<Runtime>,
 }
 
-impl Subscription {
-    /// The next delivery, if it comes in time.
-    pub fn next_within(&mut self, time: Duration) -> Option<Delivery> {
-        self.runtime.block_on(async { tokio::time::timeout(time, self.inner.next()).await.ok().flatten() })
+impl<S: Stream + Unpin> Waiting<S> {
+    /// The next item, if it comes in time.
+    pub fn next_within(&mut self, time: Duration) -> Option<S::Item> {
+        self.runtime.block_on(async { tokio::time::timeout(time, self.stream.next()).await.ok().flatten() })
     }
 }
 
-impl Iterator for Subscription {
-    type Item = Delivery;
+impl<S: Stream + Unpin> Iterator for Waiting<S> {
+    type Item = S::Item;
 
-    fn next(&mut self) -> Option<Delivery> {
-        self.runtime.block_on(self.inner.next())
+    fn next(&mut self) -> Option<S::Item> {
+        self.runtime.block_on(self.stream.next())
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use redis::Commands;
 use sentinel_sdk::blocking::SentinelPool;
-use sentinel_sdk::{Delivery, Error, Gap, Master};
+use sentinel_sdk::{Delivery, Error, Event, Gap, Master};
 use support::deployment::{Deployment, MASTER};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -43,9 +43,14 @@ fn a_program_without_a_runtime_follows_a_switch() {
     assert!(matches!(news.next(), Some(Delivery::Message(message)) if message.get_payload_bytes() == b"one"));
     assert!(news.next_within(Duration::from_millis(50)).is_none());
     let before = pool.topology();
+    let mut events = pool.events();
     let _: redis::Value = deployment.sentinels[0].ask(&["SENTINEL", "FAILOVER", MASTER]);
     assert!(matches!(news.next_within(SOON), Some(Delivery::Gap(Gap::Reconnected { .. }))));
-    assert!(pool.topology().generation > before.generation);
+    let after = pool.topology();
+    assert!(after.generation > before.generation);
+    let switched = std::iter::from_fn(|| events.next_within(SOON))
+        .find_map(|event| if let Event::Switched { to, .. } = event { Some(to) } else { None });
+    assert_eq!(switched, after.master);
     let () = master.map(Master::idempotent).set("k", 11).unwrap();
 
     let mut replica = pool.replica();
@@ -58,6 +63,7 @@ fn a_program_without_a_runtime_follows_a_switch() {
     drop(own);
     pool.shutdown(Duration::from_secs(1));
     assert!(news.next().is_none());
+    assert!(events.count() < 100, "what had happened before the end");
     let error = master.set::<_, _, ()>("k", 1).unwrap_err();
     assert!(matches!(Error::find(&error), Some(Error::Shutdown)), "{error}");
 }
