@@ -93,6 +93,12 @@
 //! the replicas, and [`SentinelPool::statistics`] its counts, which [`Statistics::to_prometheus`] writes for an exporter. It tells [`tracing`]
 //! the rest: at `info` what an operator wants to see, in a span `sentinel_pool` with the name of the master; at `debug` a span `command`
 //! around every command or pipeline, with its name but never its arguments, and in it a span `attempt` for each node that was tried.
+//!
+//! # Features and examples
+//!
+//! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`. The `redis` crate is exported as [`redis`], in the version whose
+//! traits the handles implement. Programs without a runtime use [`blocking`]. The folder `examples` has programs to run against a deployment
+//! while its master is taken away.
 
 mod address;
 pub mod blocking;
