@@ -6,16 +6,17 @@
 
 mod bench;
 mod choose;
+mod doubt;
 mod roster;
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
 use self::bench::Bench;
 use self::choose::{Candidate, Known, Voice, agreed_epoch, choose, older_agreement};
@@ -24,7 +25,6 @@ use crate::address::Address;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
-use crate::role;
 use crate::sentinel::Report;
 use crate::shared::{Shared, Standing};
 use crate::topology::Topology;
@@ -302,87 +302,6 @@ impl Follower {
             let address = candidate.address.clone();
             self.shared.emit(Event::CandidateRejected { address, reason });
         }
-    }
-
-    /// A command saw a sign that the node is not the master or cannot be reached: its role is asked on that very connection, and so
-    /// are the Sentinels.
-    fn on_doubt(&mut self) {
-        let Some(link) = &self.link else { return };
-        if !link.doubted.load(Ordering::Acquire) {
-            self.roster.ask_all();
-            if self.check.is_none() {
-                self.check_role();
-            }
-            return;
-        }
-        if self.missing_since.is_none() {
-            self.miss("a command was refused or not answered");
-        }
-        self.check_role();
-        self.consider();
-        self.publish();
-    }
-
-    fn check_role(&mut self) {
-        let Some(link) = &self.link else { return };
-        let mut connection = link.link.connection.clone();
-        let pulse = link.link.pulse.clone();
-        let timeouts = self.shared.config.timeouts;
-        self.check = Some(Box::pin(async move {
-            let mut answer = pin!(role::is_master(&mut connection, None));
-            let began = Instant::now();
-            loop {
-                let reads = pulse.reads();
-                match timeout(timeouts.handshake, &mut answer).await {
-                    Ok(answer) => return answer,
-                    // Other answers come first.
-                    Err(_) if pulse.reads() > reads && began.elapsed() < timeouts.command => {}
-                    Err(_) => return Err(format!("no answer to ROLE within {:?}", began.elapsed())),
-                }
-            }
-        }));
-    }
-
-    fn judge(&mut self, result: Result<(), String>) {
-        self.check = None;
-        let Some(link) = &self.link else { return };
-        match result {
-            Ok(()) => {
-                link.answered();
-                if link.doubted.swap(false, Ordering::AcqRel) {
-                    let address = link.generation.address.clone();
-                    let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-                    self.publish();
-                    self.shared.emit(Event::MasterBack { address, gap });
-                    self.shared.changed.send_replace(());
-                }
-            }
-            Err(reason) => self.lose(&reason),
-        }
-    }
-
-    /// Gives the link up; the generation stays until another master is verified.
-    fn lose(&mut self, reason: &str) {
-        if self.missing_since.is_none() {
-            self.miss(reason);
-        }
-        self.link = None;
-        self.check = None;
-        self.shared.standing.store(Arc::new(Standing { generation: self.generation.clone(), link: None }));
-        self.consider();
-        self.publish();
-    }
-
-    fn miss(&mut self, reason: &str) {
-        self.missing_since = Some(Instant::now());
-        self.shared.counters.masters_lost.add_one();
-        if let Some(generation) = &self.generation {
-            let address = generation.address.clone();
-            tracing::info!(%address, reason, "master lost");
-            self.shared.emit(Event::MasterLost { address, reason: reason.to_owned() });
-        }
-        self.roster.ask_all();
-        self.next_question = Instant::now() + self.pace();
     }
 
     fn refresh(&mut self) {

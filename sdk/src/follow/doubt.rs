@@ -1,0 +1,96 @@
+//! The link in use: doubted, asked for its role, kept or given up.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::Follower;
+use crate::event::Event;
+use crate::role;
+use crate::shared::Standing;
+
+impl Follower {
+    /// A command saw a sign that the node is not the master or cannot be reached: its role is asked on that very connection, and so
+    /// are the Sentinels.
+    pub(super) fn on_doubt(&mut self) {
+        let Some(link) = &self.link else { return };
+        if !link.doubted.load(Ordering::Acquire) {
+            self.roster.ask_all();
+            if self.check.is_none() {
+                self.check_role();
+            }
+            return;
+        }
+        if self.missing_since.is_none() {
+            self.miss("a command was refused or not answered");
+        }
+        self.check_role();
+        self.consider();
+        self.publish();
+    }
+
+    pub(super) fn check_role(&mut self) {
+        let Some(link) = &self.link else { return };
+        let mut connection = link.link.connection.clone();
+        let pulse = link.link.pulse.clone();
+        let timeouts = self.shared.config.timeouts;
+        self.check = Some(Box::pin(async move {
+            let mut answer = pin!(role::is_master(&mut connection, None));
+            let began = Instant::now();
+            loop {
+                let reads = pulse.reads();
+                match timeout(timeouts.handshake, &mut answer).await {
+                    Ok(answer) => return answer,
+                    // Other answers come first.
+                    Err(_) if pulse.reads() > reads && began.elapsed() < timeouts.command => {}
+                    Err(_) => return Err(format!("no answer to ROLE within {:?}", began.elapsed())),
+                }
+            }
+        }));
+    }
+
+    pub(super) fn judge(&mut self, result: Result<(), String>) {
+        self.check = None;
+        let Some(link) = &self.link else { return };
+        match result {
+            Ok(()) => {
+                link.answered();
+                if link.doubted.swap(false, Ordering::AcqRel) {
+                    let address = link.generation.address.clone();
+                    let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+                    self.publish();
+                    self.shared.emit(Event::MasterBack { address, gap });
+                    self.shared.changed.send_replace(());
+                }
+            }
+            Err(reason) => self.lose(&reason),
+        }
+    }
+
+    /// Gives the link up; the generation stays until another master is verified.
+    pub(super) fn lose(&mut self, reason: &str) {
+        if self.missing_since.is_none() {
+            self.miss(reason);
+        }
+        self.link = None;
+        self.check = None;
+        self.shared.standing.store(Arc::new(Standing { generation: self.generation.clone(), link: None }));
+        self.consider();
+        self.publish();
+    }
+
+    fn miss(&mut self, reason: &str) {
+        self.missing_since = Some(Instant::now());
+        self.shared.counters.masters_lost.add_one();
+        if let Some(generation) = &self.generation {
+            let address = generation.address.clone();
+            tracing::info!(%address, reason, "master lost");
+            self.shared.emit(Event::MasterLost { address, reason: reason.to_owned() });
+        }
+        self.roster.ask_all();
+        self.next_question = Instant::now() + self.pace();
+    }
+}
