@@ -169,13 +169,7 @@ async fn a_blocked_exclusive_connection_fails_at_the_switch_and_says_so() {
         let popped = connection.blpop::<_, Option<(String, String)>>("jobs", 0.0).await;
         (popped, connection)
     });
-    eventually(
-        "the connection blocks",
-        PATIENCE,
-        || async { a.ask::<String>(&["INFO", "clients"]).contains("blocked_clients:1").then_some(()) },
-        String::new,
-    )
-    .await;
+    support::somebody_blocks(&a).await;
     sentinel.believe(&b.address(), 2);
     sentinel.push_switch();
     let (popped, connection) =

@@ -82,19 +82,23 @@ async fn no_task_and_no_socket_outlives_the_pool() {
     // A command under way is waited for.
     let pool = SentinelPool::from_url(&url).await.unwrap();
     let mut connection = pool.get().await.unwrap();
-    let blocked = tokio::spawn(async move { connection.blpop::<_, Option<(String, String)>>("jobs", 0.3).await });
+    let blocked = tokio::spawn(async move { connection.blpop::<_, (String, String)>("jobs", 0.0).await });
+    support::somebody_blocks(&a).await;
+    let master = pool.master();
+    let stopping = tokio::spawn(async move { pool.shutdown(PATIENCE).await });
     eventually(
-        "the connection blocks",
+        "new commands are refused",
         PATIENCE,
-        || async { a.ask::<String>(&["INFO", "clients"]).contains("blocked_clients:1").then_some(()) },
+        || async { master.clone().get::<_, Option<u64>>("k").await.err() },
         String::new,
     )
     .await;
-    pool.shutdown(PATIENCE).await;
-    assert_eq!(blocked.await.unwrap().unwrap(), None);
+    let _: u64 = a.ask(&["LPUSH", "jobs", "last"]);
+    assert_eq!(blocked.await.unwrap().unwrap(), ("jobs".to_owned(), "last".to_owned()));
+    stopping.await.unwrap();
     assert_eq!(open_files(), sockets);
     only(alive).await;
-    drop(pool);
+    drop(master);
 
     // A pool that never found a master, with a Sentinel that hangs.
     let hanging = ScriptedSentinel::start(&a.address(), 1).await;

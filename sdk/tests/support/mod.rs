@@ -31,6 +31,13 @@ where
     }
 }
 
+/// Waits until a client of this server is in a command that blocks.
+pub(crate) async fn somebody_blocks(server: &deployment::Server) {
+    let clients = || server.ask::<String>(&["INFO", "clients"]);
+    let blocks = || async { clients().contains("blocked_clients:1").then_some(()) };
+    eventually("a connection blocks", Duration::from_secs(10), blocks, clients).await;
+}
+
 /// Waits for a snapshot of the pool's topology that fits.
 pub(crate) async fn topology(
     pool: &sentinel_sdk::SentinelPool,
