@@ -41,6 +41,14 @@ impl fmt::Debug for Credentials {
 }
 
 /// How long each step may take.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use sentinel_sdk::{SentinelPool, Timeouts};
+/// let mut timeouts = Timeouts::default();
+/// timeouts.command = Duration::from_millis(800);
+/// let builder = SentinelPool::builder().timeouts(timeouts);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timeouts {

@@ -62,6 +62,26 @@
 //! Through [`Master`], a command that the node refused without executing it is repeated, and so is one that only reads. A
 //! write whose answer was lost fails with [`Error::OutcomeUnknown`]; [`Error::find`] gets it out of a [`redis::RedisError`]. An
 //! [`ExclusiveConnection`] never moves: after a switch it fails with [`Switched`].
+//!
+//! ```no_run
+//! # use redis::AsyncCommands;
+//! # use sentinel_sdk::{Error, Master};
+//! # async fn example(mut master: Master) -> redis::RedisResult<()> {
+//! match master.incr::<_, _, u64>("visits", 1).await {
+//!     Ok(visits) => println!("{visits} visits"),
+//!     Err(error) => match Error::find(&error) {
+//!         // Counted once or not at all. Only the caller knows whether counting twice would be worse.
+//!         Some(unknown) if unknown.is_outcome_unknown() => eprintln!("perhaps counted: {unknown}"),
+//!         // Not sent: no master was found in time, too many wait already, the pool was shut down.
+//!         Some(not_sent) => eprintln!("not counted: {not_sent}"),
+//!         // What the server itself said of the command.
+//!         None => return Err(error),
+//!     },
+//! }
+//! // A value that only this caller writes may be written twice.
+//! let () = master.idempotent().set("greeting", "hello").await?;
+//! # Ok(()) }
+//! ```
 
 //!
 //! # Reading from replicas
