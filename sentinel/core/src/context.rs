@@ -12,7 +12,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
-    monitor::{Hello, Read, Written, in_company},
+    monitor::{FirstDials, Hello, Read, Written, in_company},
     notice::Notice,
     output::{Message, Output},
     planted::{Bug, planted},
@@ -42,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) owners: BTreeMap<LinkId, Endpoint>,
     /// Endpoints that are not connected; many of them slow down dialling.
     pub(crate) closed_links: usize,
+    /// Who is to be connected to for the first time.
+    pub(crate) first_dials: FirstDials,
     /// When the log was last told that there is no room for connections.
     pub(crate) starvation_told_at: Option<Instant>,
     pub(crate) durability: Durability,
@@ -153,6 +155,7 @@ impl Context {
             outputs: VecDeque::new(),
             owners: BTreeMap::new(),
             closed_links: 0,
+            first_dials: FirstDials::default(),
             starvation_told_at: None,
             durability: Durability::default(),
             hellos_due: BTreeSet::new(),
@@ -228,6 +231,7 @@ impl Context {
     pub(crate) fn close(&mut self, link: &mut Link) {
         if let Some(id) = link.id() {
             self.owners.remove(&id);
+            self.first_dials.ended(id);
             self.outputs.push_back(Output::Disconnect { link: id });
         }
         link.state = LinkState::Closed;

@@ -285,7 +285,19 @@ impl Engine {
                 self.with_master(key, |watch| watch.ask_peers());
             }
         }
+        self.dial_in_turn();
         self.run_scripts();
+    }
+
+    /// Connects to those that waited for it, as many as may be connected to at a time.
+    fn dial_in_turn(&mut self) {
+        let now = self.ctx.mono();
+        while let Some((key, id)) = self.ctx.first_dials.next(now) {
+            self.with_master(key, |watch| watch.dial_in_turn(id));
+        }
+        if let Some(due) = self.ctx.first_dials.due() {
+            self.ctx.timers.arm_by(Timer::FirstDials, due);
+        }
     }
 
     fn link_up(&mut self, link: LinkId, local: Option<std::net::IpAddr>) {
@@ -468,7 +480,7 @@ impl Engine {
             }
             Timer::TiltEnd => self.leave_tilt(),
             // They are looked at after whatever happened.
-            Timer::Scripts => {}
+            Timer::Scripts | Timer::FirstDials => {}
         }
     }
 

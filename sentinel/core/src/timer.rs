@@ -51,6 +51,8 @@ pub(crate) enum Timer {
     Vacancy(MasterKey),
     /// Go on pointing replicas at the new master.
     Reconfigure(MasterKey),
+    /// Who waits for a first connection may have its turn.
+    FirstDials,
     /// TILT ends.
     TiltEnd,
     /// A script may begin, or has run for too long.

@@ -20,12 +20,18 @@ const DOWN_AFTER: Duration = Duration::from_secs(2);
 /// How long an answer is under way.
 const ROUND_TRIP: Duration = Duration::from_millis(1);
 
+/// The work of opening a connection: one after the other is opened.
+const OPENING: Duration = Duration::from_micros(300);
+
 /// Masters with two replicas each. All answer, a little later.
 struct Field {
     engine: Engine,
     now: Instant,
     /// What is under way, by when it arrives.
     answers: BTreeMap<Instant, Vec<(LinkId, RequestId, Message)>>,
+    /// The connections that are being opened, by when they are open.
+    openings: BTreeMap<Instant, LinkId>,
+    masters: BTreeSet<LinkId>,
     silent: BTreeSet<LinkId>,
     pings: BTreeMap<LinkId, Vec<Instant>>,
     down: Vec<(Instant, String)>,
@@ -59,6 +65,8 @@ impl Field {
             engine: Engine::new(boot, Now { mono: now, wall: WallTime(0) }),
             now,
             answers: BTreeMap::new(),
+            openings: BTreeMap::new(),
+            masters: BTreeSet::new(),
             silent: BTreeSet::new(),
             pings: BTreeMap::new(),
             down: Vec::new(),
@@ -78,17 +86,23 @@ impl Field {
         loop {
             let due = self.engine.next_timeout().unwrap_or(Instant::NEVER);
             let arrival = self.answers.first_key_value().map_or(Instant::NEVER, |(at, _)| *at);
-            let next = due.min(arrival);
+            let opening = self.openings.first_key_value().map_or(Instant::NEVER, |(at, _)| *at);
+            let next = due.min(arrival).min(opening);
             if next > end {
                 self.now = end;
                 return;
             }
             self.now = self.now.max(next);
-            if arrival <= due {
+            if opening <= due.min(arrival) {
+                if let Some((_, link)) = self.openings.pop_first() {
+                    let local = Some([127, 0, 0, 1].into());
+                    self.engine.handle(self.reading(), Input::LinkUp { link, local });
+                }
+            } else if arrival <= due {
                 for (link, request, message) in self.answers.pop_first().into_iter().flat_map(|(_, all)| all) {
                     let reply = match message {
                         Message::Ping => Reply::status("PONG"),
-                        Message::Info => Reply::Bulk(info(link)),
+                        Message::Info => Reply::Bulk(self.info(link)),
                         _ => Reply::Integer(1),
                     };
                     self.engine.handle(self.reading(), Input::Reply { link, request, reply });
@@ -104,11 +118,12 @@ impl Field {
     fn carry_out(&mut self) {
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Connect { link, .. } => {
-                    // Some of them at a time, as connections are made.
-                    self.now = self.now + Duration::from_micros(300);
-                    let local = Some([127, 0, 0, 1].into());
-                    self.engine.handle(self.reading(), Input::LinkUp { link, local });
+                Output::Connect { link, target } => {
+                    let after = self.openings.last_key_value().map_or(self.now, |(at, _)| *at);
+                    self.openings.insert(after + OPENING, link);
+                    if target.addr.host.to_string().ends_with(".1") {
+                        self.masters.insert(link);
+                    }
                 }
                 Output::Send { link, request, message } => {
                     self.writes.insert((self.now, link));
@@ -126,17 +141,17 @@ impl Field {
         }
     }
 
+    fn info(&self, link: LinkId) -> Bytes {
+        let is_master = self.masters.contains(&link);
+        if is_master { "role:master\r\n" } else { "role:slave\r\nmaster_link_status:up\r\n" }.into()
+    }
+
     /// The shortest and the longest time between two PINGs of one instance, in milliseconds.
     fn gaps(&self) -> (u64, u64) {
         let gaps = self.pings.values().flat_map(|at| at.windows(2).map(|pair| pair[1].since(pair[0]).as_micros()));
         let gaps: Vec<u64> = gaps.map(|gap| u64::try_from(gap / 1_000).expect("short")).collect();
         (*gaps.iter().min().expect("several"), *gaps.iter().max().expect("several"))
     }
-}
-
-/// Masters have every third link, as they are dialled in order.
-fn info(link: LinkId) -> Bytes {
-    if link.0.is_multiple_of(3) { "role:master\r\n" } else { "role:slave\r\nmaster_link_status:up\r\n" }.into()
 }
 
 #[test]
@@ -178,4 +193,27 @@ fn one_of_thousands_that_hangs_is_noticed_after_its_next_ping() {
     let [(at, _)] = field.down.as_slice() else { panic!("one is down: {:?}", field.down) };
     let late = at.since(hung);
     assert!(late >= DOWN_AFTER && late <= DOWN_AFTER + Duration::from_millis(1_010), "{late:?}");
+}
+
+#[test]
+fn nobody_is_held_for_down_because_ten_thousand_others_are_connected_to_first() {
+    let mut field = Field::new(4_000);
+    let opening = 12_000 * OPENING;
+    assert!(opening > DOWN_AFTER + Duration::from_secs(1));
+    field.run(opening + Duration::from_millis(100));
+    assert_eq!(field.pings.len(), 12_000, "all are connected to as soon as that can be done");
+    field.run(Duration::from_secs(5));
+    assert!(field.down.is_empty(), "{} are held for down", field.down.len());
+}
+
+#[test]
+fn thousands_that_are_dead_keep_nobody_waiting_for_long() {
+    let mut field = Field::new(700);
+    // Nothing of what was dialled so far is ever heard of again: one in eight.
+    assert_eq!(field.openings.len(), 256);
+    field.openings.clear();
+    field.run(Duration::from_secs(1) + 2_100 * OPENING);
+    assert_eq!(field.pings.len(), 2_100 - 256);
+    field.run(DOWN_AFTER);
+    assert_eq!(field.down.len(), 256, "the dead are");
 }

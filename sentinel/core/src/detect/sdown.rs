@@ -24,7 +24,7 @@ impl Watch<'_> {
             return;
         }
         // Nobody looks: nothing new can be said of it.
-        if self.master.nodes.get(id).is_some_and(|node| node.link.starved) {
+        if self.master.nodes.get(id).is_some_and(|node| !node.link.is_watched()) {
             return;
         }
         let now = self.ctx.mono();
@@ -104,7 +104,7 @@ impl Watch<'_> {
         }
         let now = self.ctx.mono();
         let timer = Timer::PeerDown(self.master.key, id.clone());
-        let Some(shared) = self.peers.get(id).filter(|shared| !shared.link.starved) else { return };
+        let Some(shared) = self.peers.get(id).filter(|shared| shared.link.is_watched()) else { return };
         let deadline = shared.link.unavailable_since().map(|since| since + self.master.settings.down_after);
         let down = deadline.is_some_and(|at| at <= now);
         // As for data nodes: a timer that comes too early is armed anew.

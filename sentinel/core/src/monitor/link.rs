@@ -8,7 +8,7 @@ use crate::{
     input::LinkFault,
     output::{Message, Target, TargetKind},
     settings::{GlobalSettings, MasterSettings},
-    state::{Asked, Link, LinkState},
+    state::{Asked, Link, LinkState, NodeId},
     time::Instant,
     timer::{Endpoint, Timer},
     types::{HostPort, SentinelId},
@@ -67,6 +67,7 @@ impl Context {
         }
         link.heard_at = since;
         self.closed_links = self.closed_links.saturating_sub(1);
+        self.first_dials.ended(id);
         self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
         self.send_ping(link, endpoint);
     }
@@ -76,6 +77,7 @@ impl Context {
     pub(crate) fn link_down(&mut self, link: &mut Link, fault: &LinkFault, endpoint: &Endpoint) {
         if let Some(id) = link.id() {
             self.owners.remove(&id);
+            self.first_dials.ended(id);
         }
         link.refusals = match fault {
             LinkFault::Refused => link.refusals.saturating_add(1),
@@ -145,14 +147,26 @@ impl Context {
         self.arm(Timer::Reconnect(endpoint.clone()), now);
     }
 
-    /// Dials for the first time.
+    /// Dials for the first time. With too many others a data node waits for its turn.
     pub(crate) fn open_link(&mut self, link: &mut Link, endpoint: Endpoint) {
         self.closed_links += 1;
-        self.dial(link, endpoint);
+        let Endpoint::Node(key, id) = endpoint else { return self.dial(link, endpoint) };
+        if self.first_dials.is_full() {
+            link.waits = true;
+            self.first_dials.wait(key, id);
+        } else {
+            self.dial(link, endpoint);
+            if let LinkState::Connecting(dialled) = link.state {
+                self.first_dials.begun(dialled, self.mono());
+            }
+        }
     }
 
     /// Dials, unless the port is 0: such an instance is never connected.
     pub(crate) fn dial(&mut self, link: &mut Link, endpoint: Endpoint) {
+        if std::mem::take(&mut link.waits) {
+            link.restart_silence(self.mono());
+        }
         if link.target.addr.port != 0 && link.state == LinkState::Closed {
             self.connect(link, endpoint);
         }
@@ -209,6 +223,18 @@ impl Context {
 }
 
 impl Watch<'_> {
+    /// It is the turn of a data node that waited for its first connection.
+    pub(crate) fn dial_in_turn(&mut self, id: NodeId) {
+        let endpoint = self.endpoint(id);
+        let Some(node) = self.master.nodes.get_mut(id).filter(|node| node.link.waits) else { return };
+        self.ctx.dial(&mut node.link, endpoint);
+        if let LinkState::Connecting(dialled) = node.link.state {
+            self.ctx.first_dials.begun(dialled, self.ctx.mono());
+        }
+        // From now on its silence counts.
+        self.evaluate_node(id);
+    }
+
     /// Says in the reference's words that an instance cannot be connected to. The reference does so for each of its
     /// two connections and with every attempt, a second apart; here attempts are many, and only the first is told of.
     pub(crate) fn tell_of_failed_connection(&mut self, subject: &Subject, links: &[&str], why: &str) {

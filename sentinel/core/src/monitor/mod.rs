@@ -9,6 +9,7 @@ mod link;
 mod names;
 mod period;
 mod ping;
+mod queue;
 mod report;
 mod signature;
 
@@ -18,4 +19,5 @@ pub(crate) use lately::{Read, Written};
 pub(crate) use link::{node_target, peer_target};
 pub(crate) use period::{PingPeriod, in_company, is_crowd};
 pub(crate) use ping::PingAnswer;
+pub(crate) use queue::FirstDials;
 pub(crate) use report::InfoReport;

@@ -28,6 +28,8 @@ pub(crate) struct Link {
     pub(crate) attempts: u32,
     /// This process had no room for the last attempt: until there is, nothing is known of the instance.
     pub(crate) starved: bool,
+    /// It waits for its first connection, with many others.
+    pub(crate) waits: bool,
     /// Refused connections in a row.
     pub(crate) refusals: u32,
     /// What it does not let us do.
@@ -138,6 +140,7 @@ impl Link {
             denials: Denials::default(),
             told: None,
             starved: false,
+            waits: false,
             in_flight: InFlight::default(),
             vitals: Vitals::new(now),
             ping_period,
@@ -147,6 +150,11 @@ impl Link {
 
     pub(crate) const fn is_up(&self) -> bool {
         matches!(self.state, LinkState::Up { .. })
+    }
+
+    /// Whether its silence says anything: it has been asked, or nobody but itself keeps it from being asked.
+    pub(crate) const fn is_watched(&self) -> bool {
+        !self.starved && !self.waits
     }
 
     /// The connection in use or being dialled.
