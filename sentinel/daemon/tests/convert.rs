@@ -193,7 +193,7 @@ fn includes_become_part_of_it_and_what_is_unknown_there_a_comment() {
     folder.file("more.conf", "# inside\nsentinel monitor m 127.0.0.1 1 1\nloadmodule /x.so\n");
     let first = source(&folder, "s.conf", "include more.conf\nsentinel monitor m 127.0.0.1 2 1\n");
     let result = convert(&first, None).unwrap();
-    assert_eq!(result.left_out, ["loadmodule"]);
+    assert_eq!((result.left_out, result.included), (vec!["loadmodule".to_owned()], vec!["more.conf".to_owned()]));
     assert!(
         result.text.contains("# inside\n") && result.text.contains("# from `include more.conf`:"),
         "{}",
@@ -244,6 +244,26 @@ fn the_program_prints_or_writes_and_never_overwrites() {
     let apart = run(&["s.conf", "-o", "apart.toml", "--state-file", "state.toml"]);
     assert!(apart.status.success(), "{apart:?}");
     assert!(fs::read_to_string(folder.path().join("state.toml")).unwrap().contains("myid"));
+    let beside = run(&["s.conf", "-o", "/nonexistent/t.toml", "--state-file", "other.toml"]);
+    let told = String::from_utf8_lossy(&beside.stderr);
+    assert!(
+        told.contains("/nonexistent/t.toml cannot be written: No such file or directory; create its folder"),
+        "{told}"
+    );
+    assert!(!folder.path().join("other.toml").exists(), "a state without its configuration is left");
+    let exists = run(&["s.conf", "-o", "t.toml", "--state-file", "s.conf"]);
+    let told = String::from_utf8_lossy(&exists.stderr);
+    assert!(told.contains("s.conf exists already; name a file that does not exist yet"), "{told}");
+    assert_eq!(fs::read_to_string(folder.path().join("s.conf")).unwrap(), CLASSIC);
+    let one = run(&["s.conf", "-o", "one", "--state-file", "one"]);
+    assert!(String::from_utf8_lossy(&one.stderr).contains("name one file; name two"), "{one:?}");
+    folder.file("more.conf", "include s.conf\n");
+    let included = run(&["more.conf"]);
+    let told = String::from_utf8_lossy(&included.stderr);
+    assert!(
+        included.status.success() && told.contains("note: what `include s.conf` names is a part of the result"),
+        "{told}"
+    );
     folder.file("wrong.conf", "port x\nrequirepass topsecret x\n");
     let wrong = run(&["wrong.conf"]);
     assert!(wrong.status.code() == Some(1) && !format!("{wrong:?}").contains("topsecret"), "{wrong:?}");

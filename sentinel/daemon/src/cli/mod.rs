@@ -112,8 +112,8 @@ enum Command {
     /// Turn a classic configuration into TOML, or TOML into a classic one, with all comments
     ///
     /// What was learnt (the id, epochs, known replicas and Sentinels) goes to the end of the result: to the [state] section of
-    /// TOML, to `sentinel` lines of a classic file. With --state-file it goes there instead. Exit status: 0 done, 1 it
-    /// does not load, or a file exists already.
+    /// TOML, to `sentinel` lines of a classic file. With --state-file it goes there instead. What the file includes becomes
+    /// a part of the result, since TOML includes nothing. Exit status: 0 done, 1 it does not load, or a file exists already.
     Convert {
         /// The configuration file; one that ends in .toml is TOML
         file: PathBuf,

@@ -28,6 +28,8 @@ pub(super) fn take_main(builder: &mut Builder, path: &Path, bytes: &[u8]) -> Res
 pub(super) enum Line {
     /// A comment with its `#`, or empty.
     Comment(String),
+    /// An `include`, with what it names, and a comment for its place. Its lines come next.
+    Include { name: String, comment: String },
     /// The words of a directive; the first in lower case.
     Directive(Vec<String>),
 }
@@ -169,7 +171,10 @@ impl<'a> Reader<'a> {
         };
         let directive = Directive { words, place, origin, called, shown };
         if directive.words[0] == "include" {
-            self.saw(|| Line::Comment(format!("# from `{}`:", directive.shown)));
+            self.saw(|| Line::Include {
+                name: directive.words.get(1).cloned().unwrap_or_default(),
+                comment: format!("# from `{}`:", directive.shown),
+            });
             return self.include(&directive);
         }
         self.saw(|| Line::Directive(directive.words.clone()));

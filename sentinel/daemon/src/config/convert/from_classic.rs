@@ -10,7 +10,7 @@ use super::{
 const LEARNT: [&str; 7] =
     ["myid", "current-epoch", "config-epoch", "leader-epoch", "known-replica", "known-slave", "known-sentinel"];
 
-/// Reads a text that loads. Included files become part of it.
+/// Reads a text that loads. Included files become part of it, and are named.
 pub(super) fn read(source: &Source, bytes: &[u8]) -> Result<Listing, ConfigError> {
     let mut builder = Builder::new(source);
     let mut listing = Listing::default();
@@ -18,6 +18,11 @@ pub(super) fn read(source: &Source, bytes: &[u8]) -> Result<Listing, ConfigError
     for line in classic::lines(&mut builder, &source.path, bytes)? {
         let words = match line {
             classic::Line::Comment(comment) if is_generated(&comment) => continue,
+            classic::Line::Include { name, comment } => {
+                listing.included.push(name);
+                comments.push(comment);
+                continue;
+            }
             // Where generated lines went, empty ones pile up.
             classic::Line::Comment(comment) => {
                 let again = comment.is_empty() && comments.last().is_none_or(String::is_empty);

@@ -21,6 +21,8 @@ pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     /// Comments below everything.
     pub(super) tail: Vec<String>,
+    /// What `include` lines name. Their own lines are among the entries.
+    pub(super) included: Vec<String>,
 }
 
 impl Listing {

@@ -29,6 +29,8 @@ pub struct Converted {
     pub state: Option<String>,
     /// What could not be said in the other form, and stands there as a comment.
     pub left_out: Vec<String>,
+    /// The files that the original includes: what they say has become a part of the result.
+    pub included: Vec<String>,
 }
 
 /// Why a configuration was not converted.
@@ -42,8 +44,8 @@ pub enum ConvertError {
     #[error("{} is its state file already, and holds for both forms: convert without --state-file", .0.display())]
     HasStateFile(PathBuf),
     /// A state file needs an identity.
-    #[error("it has no `sentinel myid` yet: start it once, or convert without --state-file")]
-    NoIdentity,
+    #[error("{} has no `sentinel myid` yet: start it once, or convert without --state-file", .0.display())]
+    NoIdentity(PathBuf),
     /// A defect: the text would not mean the same.
     #[error(
         "the converted text would not mean the same, so it is withheld ({0}): please report this file, without its passwords"
@@ -70,16 +72,17 @@ pub fn convert(source: &Source, state_file: Option<&Path>) -> Result<Converted, 
     }
     listing.rescue_comments(&String::from_utf8_lossy(&bytes));
 
+    let included = std::mem::take(&mut listing.included);
     let other = Form { source, to_toml };
     let (text, left_out) = other.write(&listing);
     let whole = other.with_state(&text, &original, None)?;
     other.compare(&whole, &original.config)?;
-    let Some(state_file) = state_file else { return Ok(Converted { text: whole, state: None, left_out }) };
+    let Some(state_file) = state_file else { return Ok(Converted { text: whole, state: None, left_out, included }) };
 
     listing.keep_apart(state_file);
     let (text, left_out) = other.write(&listing);
     let state = other.with_state(&text, &original, Some(state_file))?;
-    Ok(Converted { text, state: Some(state), left_out })
+    Ok(Converted { text, state: Some(state), left_out, included })
 }
 
 /// The form to convert to.
@@ -108,7 +111,7 @@ impl Form<'_> {
         }
         let Some(id) = &original.config.id else {
             if apart.is_some() {
-                return Err(ConvertError::NoIdentity);
+                return Err(ConvertError::NoIdentity(self.source.path.clone()));
             }
             return self.without_identity(text, original);
         };
