@@ -338,7 +338,39 @@ fn a_running_one_is_questioned_and_the_exit_status_tells() {
     assert!(text(&without_password.stderr).contains("SENTINEL_PASSWORD"), "{without_password:?}");
     let nobody = run(&["masters", "-p", &free_port().to_string()]);
     assert_eq!(nobody.status.code(), Some(5));
+    assert!(text(&nobody.stderr).contains("Connection refused (does it run there?"), "{nobody:?}");
     assert_eq!(run(&["failover"]).status.code(), Some(2));
+}
+
+#[test]
+fn why_a_question_has_no_answer_is_told_with_the_remedy() {
+    let running = Running::start("sentinel monitor m 127.0.0.1 1 1", &[]);
+    let with_password = |word: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["masters", "-p", &running.port.to_string(), "--timeout", "300"]).env("SENTINEL_PASSWORD", word);
+        let output = command.output().expect("the program can be started");
+        (output.status.code(), text(&output.stderr))
+    };
+
+    // A password where none is needed
+    let (code, told) = with_password("x");
+    assert_eq!(code, Some(4), "{told}");
+    let part = "AUTH <password> called without any password configured";
+    assert!(told.contains(part) && told.contains("unset SENTINEL_PASSWORD"), "{told}");
+
+    // A wrong one
+    let secret = Running::start("requirepass opensesame", &[]);
+    let output = secret.ask(&["masters", "--password", "x"]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(text(&output.stderr).contains("WRONGPASS "), "{output:?}");
+    assert!(text(&output.stderr).contains("(give the password in SENTINEL_PASSWORD)"), "{output:?}");
+
+    // A Sentinel that hangs
+    running.signal(Signal::STOP);
+    let output = running.ask(&["masters", "--timeout", "300"]);
+    running.signal(Signal::CONT);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(text(&output.stderr).contains("no answer within 300 ms (--timeout)"), "{output:?}");
 }
 
 #[test]

@@ -1,13 +1,22 @@
 //! Commands to a running Sentinel.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    time::Duration,
+};
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, RedisError, Value};
+use redis::{RedisError, Value};
 use serde_json::json;
-use tokio_rustls::rustls::ClientConfig;
 
-use super::{Exit, Sentinel, reply};
-use crate::terminal::{complain, say};
+use super::{
+    Exit, Sentinel,
+    conversation::{self, Unanswered},
+    reply,
+};
+use crate::{
+    config::system_text,
+    terminal::{complain, say},
+};
 
 /// `sentinel get-master-addr-by-name`
 pub(super) fn address(sentinel: &Sentinel, name: &str) -> Exit {
@@ -69,69 +78,62 @@ pub(super) fn failover(sentinel: &Sentinel, name: &str) -> Exit {
 
 /// Sends one `SENTINEL` command. A failure was told on standard error.
 fn ask(sentinel: &Sentinel, words: &[&str]) -> Result<Value, Exit> {
-    let mut command = redis::cmd("SENTINEL");
-    command.arg(words);
-    let answer = if sentinel.tls.wanted {
-        let config = sentinel.tls.config().map_err(|error| {
+    let config = match sentinel.tls.wanted.then(|| sentinel.tls.config()).transpose() {
+        Ok(config) => config,
+        Err(error) => {
             complain!("{error}");
-            Exit::Failure
-        })?;
-        encrypted(sentinel, config, command)
-    } else {
-        connect(sentinel).and_then(|mut connection| command.query(&mut connection))
+            return Err(Exit::Failure);
+        }
     };
-    answer.map_err(|error| {
-        let exit = exit(&error);
-        let text = match exit {
-            Exit::Unreachable => error.to_string(),
-            _ => [error.code(), error.detail()].into_iter().flatten().collect::<Vec<_>>().join(" "),
-        };
-        complain!("the Sentinel at {}: {text}{}", place(sentinel), remedy(error.code()));
-        exit
-    })
-}
-
-fn encrypted(sentinel: &Sentinel, config: Arc<ClientConfig>, command: redis::Cmd) -> Result<Value, RedisError> {
     let mut commands = Vec::new();
     if let Some(password) = &sentinel.password {
         let mut login = redis::cmd("AUTH");
         login.arg(sentinel.user.as_deref()).arg(password);
         commands.push(login);
     }
+    let mut command = redis::cmd("SENTINEL");
+    command.arg(words);
     commands.push(command);
     let patience = Duration::from_millis(sentinel.timeout.max(1));
-    super::encrypted::query(config, (&sentinel.host, sentinel.port), &commands, patience)
+    let answer = conversation::query(config, (&sentinel.host, sentinel.port), &commands, patience);
+    answer.map_err(|error| {
+        let (exit, text) = match &error {
+            Unanswered::Refused(error) => refused(error),
+            Unanswered::Garbled(error) => (Exit::Unreachable, error.to_string()),
+            Unanswered::Lost(error) => (Exit::Unreachable, lost(error, patience)),
+        };
+        complain!("the Sentinel at {}: {text}", place(sentinel));
+        exit
+    })
 }
 
-fn connect(sentinel: &Sentinel) -> Result<redis::Connection, RedisError> {
-    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
-    if let Some(user) = &sentinel.user {
-        login = login.set_username(user);
-    }
-    if let Some(password) = &sentinel.password {
-        login = login.set_password(password);
-    }
-    let info: ConnectionInfo = ConnectionAddr::Tcp(sentinel.host.clone(), sentinel.port).into_connection_info()?;
-    let patience = Duration::from_millis(sentinel.timeout.max(1));
-    let connection = Client::open(info.set_redis_settings(login))?.get_connection_with_timeout(patience)?;
-    connection.set_read_timeout(Some(patience))?;
-    Ok(connection)
-}
-
-fn exit(error: &RedisError) -> Exit {
-    match error.code() {
-        Some("ERR") if error.detail().is_some_and(|text| text.starts_with("No such master")) => Exit::UnknownMaster,
-        Some(_) => Exit::Refused,
-        None if error.kind() == redis::ErrorKind::AuthenticationFailed => Exit::Refused,
-        None => Exit::Unreachable,
-    }
-}
-
-fn remedy(code: Option<&str>) -> &'static str {
-    match code {
-        Some("NOAUTH" | "WRONGPASS") => " (give the password in SENTINEL_PASSWORD)",
-        Some("NOGOODSLAVE") => " (no replica is fit to be promoted: see SENTINEL REPLICAS)",
+/// Its own words, and what to do.
+fn refused(error: &RedisError) -> (Exit, String) {
+    let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+    let remedy = match code {
+        "NOAUTH" | "WRONGPASS" => " (give the password in SENTINEL_PASSWORD)",
+        "NOPERM" => " (give another user in SENTINEL_USER, or this one the right to it)",
+        "NOGOODSLAVE" => " (`SENTINEL CANDIDATES` with the master's name says why)",
+        "ERR" if detail.starts_with("unknown command 'SENTINEL'") => " (this is no Sentinel: give its --port)",
+        "ERR" if detail.starts_with("AUTH <password> called without any password") => {
+            " (leave the password out: unset SENTINEL_PASSWORD)"
+        }
         _ => "",
+    };
+    let unknown = code == "ERR" && detail.starts_with("No such master");
+    let exit = if unknown { Exit::UnknownMaster } else { Exit::Refused };
+    (exit, format!("{code} {}{remedy}", detail.trim_end()))
+}
+
+fn lost(error: &io::Error, patience: Duration) -> String {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+            format!("no answer within {} ms (--timeout)", patience.as_millis())
+        }
+        ErrorKind::ConnectionRefused => {
+            format!("{} (does it run there? --host and --port name another place)", system_text(error))
+        }
+        _ => system_text(error),
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod ask;
 mod check;
+mod conversation;
 mod convert;
-mod encrypted;
 mod host;
 mod launch;
 mod reply;

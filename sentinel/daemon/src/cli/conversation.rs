@@ -1,7 +1,7 @@
-//! A command to a Sentinel over TLS.
+//! What a command says to a Sentinel and hears from it, with TLS or without.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Read, Write},
     net::{TcpStream, ToSocketAddrs as _},
     sync::Arc,
     time::{Duration, Instant},
@@ -27,31 +27,58 @@ impl Tls {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The answer is an error.
+    Refused(RedisError),
+    /// What came is no answer, or only a part of one.
+    Garbled(RedisError),
+    /// Nothing came, or no connection.
+    Lost(io::Error),
+}
+
+impl From<io::Error> for Unanswered {
+    fn from(error: io::Error) -> Self {
+        Unanswered::Lost(error)
+    }
+}
+
 /// Sends commands one after the other and returns the last answer. Each must be answered without an error, all together
 /// within `patience`.
 pub(super) fn query(
-    config: Arc<ClientConfig>,
+    config: Option<Arc<ClientConfig>>,
     (host, port): (&str, u16),
     commands: &[Cmd],
     patience: Duration,
-) -> Result<Value, RedisError> {
+) -> Result<Value, Unanswered> {
     let deadline = Instant::now() + patience;
     let stream = connect(host, port, deadline)?;
+    let Some(config) = config else { return converse(&stream, &stream, commands, deadline) };
     // It is neither sent nor compared with the certificate, as with redis-cli.
     let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
     let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(session, stream);
+    let socket = stream.try_clone()?;
+    converse(StreamOwned::new(session, stream), &socket, commands, deadline)
+}
+
+fn converse(
+    mut stream: impl Read + Write,
+    socket: &TcpStream,
+    commands: &[Cmd],
+    deadline: Instant,
+) -> Result<Value, Unanswered> {
     let mut parser = Parser::new();
     let mut answer = Value::Nil;
     for command in commands {
         let left = left(deadline)?;
-        stream.sock.set_read_timeout(Some(left))?;
-        stream.sock.set_write_timeout(Some(left))?;
+        socket.set_read_timeout(Some(left))?;
+        socket.set_write_timeout(Some(left))?;
         stream.write_all(&command.get_packed_command()).and_then(|()| stream.flush()).map_err(failed)?;
         let mut reader = Explained(&mut stream, None);
         answer = match parser.parse_value(&mut reader) {
-            Ok(value) => value.extract_error()?,
-            Err(error) => return Err(reader.1.take().map_or(error, RedisError::from)),
+            Ok(value) => value.extract_error().map_err(Unanswered::Refused)?,
+            Err(error) => return Err(reader.1.take().map_or(Unanswered::Garbled(error), Unanswered::Lost)),
         };
     }
     Ok(answer)
@@ -81,9 +108,9 @@ fn failed(error: io::Error) -> io::Error {
 }
 
 /// Remembers what the parser would put in its own words.
-struct Explained<'a>(&'a mut StreamOwned<ClientConnection, TcpStream>, Option<io::Error>);
+struct Explained<'a, S>(&'a mut S, Option<io::Error>);
 
-impl io::Read for Explained<'_> {
+impl<S: Read> Read for Explained<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.0.read(buffer) {
             Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted) => Err(error),
