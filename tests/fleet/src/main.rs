@@ -7,6 +7,8 @@
     reason = "figures for a table need no 53 bits"
 )]
 
+#[path = "bench/awake.rs"]
+mod awake;
 #[path = "bench/clients.rs"]
 mod clients;
 #[path = "bench/hang.rs"]
@@ -57,12 +59,19 @@ enum Command {
         /// A master and its replicas.
         per_group: usize,
     },
+    /// Keeps a processor awake until standard input ends.
+    #[command(hide = true)]
+    Spin,
 }
 
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Fleet { first, nodes, per_group }) = arguments.command {
-        return sentinel_fleet::worker::run(first, nodes, per_group);
+    match arguments.command {
+        Some(Command::Fleet { first, nodes, per_group }) => {
+            return sentinel_fleet::worker::run(first, nodes, per_group);
+        }
+        Some(Command::Spin) => return awake::spin(),
+        None => {}
     }
     let begun = Instant::now();
     let mut report = Report::new();

@@ -6,6 +6,7 @@ use clap::Args;
 use sentinel_tests::Kind;
 
 use crate::{
+    awake::{self, Awake},
     clients, hang,
     report::{Report, Target},
     scale::{Failure, Stage, Steady},
@@ -47,6 +48,10 @@ pub(crate) struct Options {
     /// Only ours.
     #[arg(long)]
     ours_only: bool,
+    /// Lets processors that have nothing to do sleep. Otherwise all but the floods of clients, which leave no time for it, is
+    /// measured on processors that are kept awake: on a virtual machine its host takes milliseconds to wake one.
+    #[arg(long)]
+    let_sleep: bool,
 }
 
 /// A part of the comparison.
@@ -74,6 +79,7 @@ fn both<T>(options: &Options, mut measure: impl FnMut(Kind) -> io::Result<T>) ->
 pub(crate) fn run(options: &Options, report: &mut Report) -> io::Result<()> {
     let program = std::env::current_exe()?;
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    let awake = if options.let_sleep { None } else { keep_awake(&program, report)? };
     if wanted(Part::Scale) {
         scale(options, &program, report)?;
     }
@@ -89,6 +95,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> io::Result<()> {
         report.add(format!("{what}, median of {HANGS}"), "ms", median.0, median.1, Some(Target::AtMost(1_150.0)));
         report.add(format!("{what}, worst"), "ms", worst.0, worst.1, Some(Target::AtMost(1_300.0)));
     }
+    drop(awake);
     if wanted(Part::Clients) {
         flood(options, &program, report)?;
     }
@@ -97,6 +104,30 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> io::Result<()> {
         report.add("the program, stripped", "MB", Some(ours), reference, Some(Target::AtMost(10.0)));
     }
     Ok(())
+}
+
+/// Keeps the processors awake, and tells what that means here. None: it cannot be done, as is told, too.
+fn keep_awake(program: &Path, report: &mut Report) -> io::Result<Option<Awake>> {
+    let p99 = |times: &Times| times.quantile(0.99).unwrap_or_default();
+    let asleep = p99(&awake::echo()?);
+    match Awake::keep(program) {
+        Ok(awake) => {
+            let kept = p99(&awake::echo()?);
+            report.note(format!(
+                "A byte to another thread and back over loopback, while nothing else happens: {asleep:.2} ms (p99); with \
+                 processes of idle priority that keep the processors awake {kept:.2} ms. All but the floods of clients was \
+                 measured with them."
+            ));
+            Ok(Some(awake))
+        }
+        Err(error) => {
+            report.note(format!(
+                "A byte to another thread and back over loopback, while nothing else happens: {asleep:.2} ms (p99). The \
+                 processors could not be kept awake: {error}."
+            ));
+            Ok(None)
+        }
+    }
 }
 
 /// What one Sentinel showed with some number of masters.
