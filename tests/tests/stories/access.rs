@@ -2,7 +2,7 @@
 
 use sentinel_tests::{DataNode, Deployment, Kind, SentinelProcess, eventually};
 
-use crate::given::{SOON, is_switch, leaders, only_true_of_ours, record_all};
+use crate::given::{SOON, leaders, only_true_of_ours, record_all, wait_until_all_tell_the_switch};
 
 /// The least that redis-sentinel needs on a data node.
 const ON_DATA_NODES: &str = "user watcher on >secret resetchannels &__sentinel__:hello -@all +multi +slaveof +ping +exec \
@@ -168,9 +168,7 @@ fn the_master_dies(kinds: [Kind; 3], leading: Kind) {
 
     // Then the one meant to lead leads, with the votes of the others, and all agree
     let new = deployment.wait_for_switch("mymaster", old.port());
-    for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
-    }
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     deployment.wait_for_one_config_epoch("mymaster");
     assert_eq!(leaders(&events), [leader]);
     group.wait_until_linked(new);

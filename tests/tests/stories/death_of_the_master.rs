@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sentinel_tests::{Deployment, Kind, eventually};
 
-use crate::given::{SOON, is_switch, leaders, record_all};
+use crate::given::{SOON, leaders, record_all, wait_until_all_tell_the_switch};
 
 #[test]
 fn a_killed_master_is_replaced_and_the_application_goes_on() {
@@ -21,8 +21,8 @@ fn a_killed_master_is_replaced_and_the_application_goes_on() {
 
     // Then all Sentinels name one new master, and tell the switch in the words clients know
     let new = deployment.wait_for_switch("mymaster", old.port());
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
         assert_eq!(recorder.count("+switch-master"), 1, "{}", recorder.list());
     }
     // The first epoch, unless all three stood at once and had to stand again.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sentinel_tests::{Deployment, Kind, eventually};
 
-use crate::given::{SOON, is_switch, only_true_of_ours, record_all};
+use crate::given::{SOON, only_true_of_ours, record_all, wait_until_all_tell_the_switch};
 
 #[test]
 fn an_operator_moves_the_master_and_the_old_one_is_demoted_at_once() {
@@ -22,8 +22,8 @@ fn an_operator_moves_the_master_and_the_old_one_is_demoted_at_once() {
     // Then a replica becomes master, all Sentinels name it, and the application writes to it
     let new = deployment.wait_for_switch("mymaster", old.port());
     writer.wait_for_write(new.port(), told, SOON);
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
         assert!(recorder.find("+odown", |_| true).is_none(), "{}", recorder.list());
     }
     let promoted = events[1].wait_for_any("+promoted-slave", SOON);

@@ -12,6 +12,14 @@ pub(crate) fn is_switch(payload: &str, name: &str, from: u16, to: u16) -> bool {
     payload == format!("{name} 127.0.0.1 {from} 127.0.0.1 {to}")
 }
 
+/// Waits until every Sentinel has told that the master moved from one port to another.
+#[track_caller]
+pub(crate) fn wait_until_all_tell_the_switch(recorders: &[EventRecorder], name: &str, from: u16, to: u16) {
+    for recorder in recorders {
+        recorder.wait_for("+switch-master", |payload| is_switch(payload, name, from, to), SOON);
+    }
+}
+
 /// Records the events of every Sentinel, in their order.
 pub(crate) fn record_all(deployment: &Deployment) -> Vec<EventRecorder> {
     deployment.sentinels().iter().map(SentinelProcess::record).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sentinel_tests::{Authority, Deployment, DeploymentBuilder, Kind};
 
-use crate::given::{SOON, is_switch, leaders, record_all};
+use crate::given::{SOON, leaders, record_all, wait_until_all_tell_the_switch};
 
 const ONE_OF_OURS: [Kind; 3] = [Kind::Reference, Kind::Reference, Kind::Ours];
 const TWO_OF_OURS: [Kind; 3] = [Kind::Ours, Kind::Ours, Kind::Reference];
@@ -38,9 +38,7 @@ fn the_master_of_these_dies(deployment: DeploymentBuilder, kinds: [Kind; 3], lea
 
     // Then all agree on the new one, in one configuration epoch, and tell it in the same words
     let new = deployment.wait_for_switch("mymaster", old.port());
-    for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
-    }
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     deployment.wait_for_one_config_epoch("mymaster");
     group.wait_until_linked(new);
 
@@ -75,9 +73,7 @@ fn an_operator_moves_the_master(kinds: [Kind; 3], leading: Kind) {
 
     // Then all agree on the new master, in one configuration epoch
     let new = deployment.wait_for_switch("mymaster", old.port());
-    for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
-    }
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     deployment.wait_for_one_config_epoch("mymaster");
     assert_eq!(leaders(&events), [leader]);
 

@@ -11,7 +11,7 @@ use sentinel_tests::{
 };
 use tempfile::TempDir;
 
-use crate::given::{SOON, is_switch, only_true_of_ours, record_all};
+use crate::given::{SOON, only_true_of_ours, record_all, wait_until_all_tell_the_switch};
 
 #[test]
 fn a_master_dies_where_nothing_but_tls_is_spoken() {
@@ -29,9 +29,7 @@ fn a_master_dies_where_nothing_but_tls_is_spoken() {
 
     // Then another one takes over, and the application goes on
     let new = deployment.wait_for_switch("mymaster", old.port());
-    for recorder in &events {
-        recorder.wait_for("+switch-master", |payload| is_switch(payload, "mymaster", old.port(), new.port()), SOON);
-    }
+    wait_until_all_tell_the_switch(&events, "mymaster", old.port(), new.port());
     writer.wait_for_write(new.port(), killed, SOON);
     group.wait_until_linked(new);
 
