@@ -1,28 +1,21 @@
 //! Users in the configuration and in the ACL file: enforced from the start, kept, and understood by redis-sentinel.
 
+mod config_support;
+
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
-    process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Output, Stdio},
 };
+
+use config_support::{Listening, free_port};
 
 const OURS: &str = env!("CARGO_BIN_EXE_sentinel");
 const REFERENCE: &str = "redis-sentinel";
-const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A Sentinel of either kind. Killed when dropped.
-struct Running {
-    process: Child,
-    port: u16,
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
+/// A Sentinel of either kind.
+struct Running(Listening);
 
 /// Puts a configuration in its place and starts a program with it.
 fn start(program: &str, folder: &Path, lines: &str) -> Running {
@@ -36,30 +29,16 @@ fn start(program: &str, folder: &Path, lines: &str) -> Running {
 }
 
 fn again(program: &str, folder: &Path, port: u16) -> Running {
-    let process = Command::new(program)
-        .arg(folder.join("s.conf"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program}: {error}"));
-    let mut running = Running { process, port };
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(running.process.try_wait().expect("a child").is_none(), "{program} ended:\n{}", log());
-        assert!(Instant::now() < deadline, "{program} does not listen:\n{}", log());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    running
+    let mut command = Command::new(program);
+    command.arg(folder.join("s.conf"));
+    Running(Listening::start(command, port, folder.join("output")))
 }
 
 impl Running {
     /// What comes back for some requests and a last one that ends the connection.
     fn talk(&self, requests: &[&str]) -> String {
         const END: &str = "the-end-of-it";
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("an open port");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let mut stream = self.0.connect();
         let text = format!("{}\r\n{END}\r\n", requests.join("\r\n"));
         stream.write_all(text.as_bytes()).expect("a connection that takes requests");
         let mut answer = String::new();
@@ -70,13 +49,6 @@ impl Running {
             answer += &String::from_utf8_lossy(&bytes[..read]);
         }
         answer
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -115,7 +87,7 @@ fn users_changed_at_run_time_are_kept_and_mean_the_same_to_the_reference() {
     let text = fs::read_to_string(folder.path().join("s.conf")).expect("a configuration");
     assert!(text.contains("# who watches\nuser watch on #"), "{text}");
 
-    let port = ours.port;
+    let port = ours.0.port;
     drop(ours);
     let reference = again(REFERENCE, folder.path(), port);
     assert!(reference.talk(&["AUTH new n", "ROLE"]).starts_with("+OK\r\n*2\r\n"));

@@ -5,69 +5,22 @@ mod config_support;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Command, Stdio},
 };
 
-use config_support::Folder;
+use config_support::{Folder, Listening, free_port};
 use sentineld::config::{Source, load};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
 
-/// A program that is killed when dropped, and its port.
-struct Running {
-    process: Child,
-    port: u16,
-    log: PathBuf,
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
-
-impl Running {
-    fn start(mut command: Command, port: u16, log: PathBuf) -> Self {
-        let output = fs::File::create(&log).expect("a log file");
-        command.stdin(Stdio::null()).stdout(output.try_clone().expect("a second handle")).stderr(output);
-        let process = command.spawn().expect("the program can be started");
-        let mut running = Running { process, port, log };
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let ended = running.process.try_wait().expect("a child can be asked");
-            assert!(ended.is_none() && Instant::now() < deadline, "it does not come up: {ended:?}\n{}", running.said());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        running
-    }
-
-    fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        stream
-    }
-
-    fn set(&self, ms: u64) -> String {
-        let mut stream = self.connect();
-        stream.write_all(set(ms).as_bytes()).expect("it reads");
-        let mut answer = [0; 512];
-        let length = stream.read(&mut answer).expect("it answers");
-        String::from_utf8_lossy(&answer[..length]).into_owned()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// What is answered to a change of that setting.
+fn changed(running: &Listening, ms: u64) -> String {
+    let mut stream = running.connect();
+    stream.write_all(set(ms).as_bytes()).expect("it reads");
+    let mut answer = [0; 512];
+    let length = stream.read(&mut answer).expect("it answers");
+    String::from_utf8_lossy(&answer[..length]).into_owned()
 }
 
 fn set(ms: u64) -> String {
@@ -103,7 +56,7 @@ fn killed_while_it_writes_it_has_what_it_answered_and_nothing_half() {
         for round in 0_u64..8 {
             let mut command = Command::new(PROGRAM);
             command.arg(&path).current_dir(folder.path());
-            let mut running = Running::start(command, port, folder.path().join("log"));
+            let mut running = Listening::start(command, port, folder.path().join("log"));
 
             // One writer asks without waiting for answers, so that there is always something to write.
             let mut stream = running.connect();
@@ -119,8 +72,7 @@ fn killed_while_it_writes_it_has_what_it_answered_and_nothing_half() {
                 assert!(length > 0, "{}", running.said());
                 answers.extend_from_slice(&chunk[..length]);
             }
-            running.process.kill().expect("a child can be killed");
-            running.process.wait().expect("a child can be waited for");
+            running.kill();
             while let Ok(length @ 1..) = stream.read(&mut chunk) {
                 answers.extend_from_slice(&chunk[..length]);
             }
@@ -163,11 +115,11 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         config = config.display()
     );
     let Some(command) = in_own_mounts(&script) else { return };
-    let running = Running::start(command, port, folder.path().join("log"));
+    let running = Listening::start(command, port, folder.path().join("log"));
     let inside = PathBuf::from(format!("/proc/{}/root", running.process.id()))
         .join(folder.path().strip_prefix("/").unwrap())
         .join("small");
-    let refused = running.set(1234);
+    let refused = changed(&running, 1234);
     assert!(refused.starts_with("-ERR"), "{refused}\n{}", running.said());
     assert!(running.said().contains("No space left on device"), "{}", running.said());
     assert_eq!(fs::read_to_string(inside.join("s.conf")).unwrap(), text, "nothing is damaged");
@@ -175,7 +127,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
     assert_eq!(litter.len(), 2, "{litter:?}");
 
     fs::remove_file(inside.join("filler")).unwrap();
-    assert_eq!(running.set(4321), "+OK\r\n", "{}", running.said());
+    assert_eq!(changed(&running, 4321), "+OK\r\n", "{}", running.said());
     let written = fs::read_to_string(inside.join("s.conf")).unwrap();
     assert!(written.contains("down-after-milliseconds m 4321"), "{written}");
 }
@@ -193,8 +145,8 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() {
         let outside = folder.file("outside.conf", text);
         let script = format!("cd {}\n{mounts}\nexec {PROGRAM} in/s.conf", folder.path().display());
         let Some(command) = in_own_mounts(&script) else { return };
-        let mut running = Running::start(command, port, folder.path().join("log"));
-        assert_eq!(running.set(1234), "+OK\r\n", "{}", running.said());
+        let mut running = Listening::start(command, port, folder.path().join("log"));
+        assert_eq!(changed(&running, 1234), "+OK\r\n", "{}", running.said());
         assert!(running.said().contains(&format!("cannot be replaced ({why})")), "{}", running.said());
         assert_eq!(down_after(&folder, &outside), 1234);
         let written = fs::read_to_string(&outside).unwrap();
@@ -207,8 +159,7 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() {
         stream.write_all(requests.as_bytes()).expect("it reads");
         let mut answer = [0; 50];
         stream.read_exact(&mut answer).expect("it answers");
-        running.process.kill().expect("a child can be killed");
-        running.process.wait().expect("a child can be waited for");
+        running.kill();
         let found = down_after(&folder, &outside);
         assert!((2009..2300).contains(&found), "{found}: ten changes were acknowledged");
     }

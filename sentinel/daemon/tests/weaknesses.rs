@@ -5,55 +5,30 @@ mod config_support;
 use std::{
     fs,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use config_support::{Folder, Reference, reference_installed, reference_refusal};
+use config_support::{Folder, Listening, Reference, free_port, reference_installed, reference_refusal};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Our program with a file, on a port of its own.
-struct Ours {
-    process: Child,
-    port: u16,
-}
+struct Ours(Listening);
 
 impl Ours {
     /// Starts it with options, and waits for its first answer.
     fn start(config: &Path, options: &[&str]) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = listener.local_addr().expect("a listener has an address").port();
-        drop(listener);
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sentinel"))
-            .arg(config)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-            .args(options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program can be started");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return Ours { process, port };
-            }
-            if process.try_wait().expect("a child can be asked").is_some() || Instant::now() > deadline {
-                let _ = process.kill();
-                let output = process.wait_with_output().expect("a child can be waited for");
-                panic!("it does not come up with\n{}\n{output:?}", fs::read_to_string(config).unwrap_or_default());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let port = free_port();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+        command.arg(config).args(["--port", &port.to_string(), "--bind", "127.0.0.1"]).args(options);
+        Ours(Listening::start(command, port, config.with_extension("output")))
     }
 
     /// The raw answer.
     fn ask(&self, words: &[&str]) -> String {
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("it listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let mut stream = self.0.connect();
         let coded: Vec<String> = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
         let coded = coded.concat();
         // The answer to a PING behind it marks the end of the other one.
@@ -68,13 +43,6 @@ impl Ours {
         }
         answer.truncate(answer.len() - 7);
         String::from_utf8_lossy(&answer).into_owned()
-    }
-}
-
-impl Drop for Ours {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,5 +1,7 @@
-//! A temporary folder, and the installed redis-sentinel, for the tests of the configuration.
-#![allow(dead_code, reason = "each test program uses its own part")]
+//! A temporary folder, a running program, and the installed redis-sentinel, for the tests of the configuration.
+#![allow(dead_code, unused_imports, reason = "each test program uses its own part")]
+
+mod listening;
 
 use std::{
     fs,
@@ -11,6 +13,8 @@ use std::{
 };
 
 use tempfile::TempDir;
+
+pub(crate) use listening::{Listening, free_port};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
