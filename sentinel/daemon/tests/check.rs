@@ -90,6 +90,8 @@ fn cases() -> Vec<(String, &'static str, &'static str)> {
         (format!("{M}sentinel auth-user m someone\n"), "s.conf:3: sentinel auth-user", "no AUTH is sent"),
         (M.replace("bind 127.0.0.1", "port 26380"), "s.conf: bind", "whoever reaches port 26380"),
         (M.replace("bind 127.0.0.1", "bind 127.0.0.1 -10.1.1.1"), "s.conf:1: bind", "there is no password"),
+        (M.replace("bind 127.0.0.1", "bind"), "s.conf:1: bind", "nothing is listened on: a start fails"),
+        (format!("{M}port 0\n"), "s.conf:3: port", "nothing is listened on: a start fails"),
         // What this host does not have.
         (
             M.replace("bind 127.0.0.1", "bind 999.1.1.1\nprotected-mode yes"),
@@ -143,7 +145,7 @@ fn what_is_sensible_is_not_warned_of() {
         M.replace("bind 127.0.0.1", "protected-mode yes"),
         M.replace("bind 127.0.0.1", "user default off"),
         M.replace("bind 127.0.0.1", "user default on nopass +ping"),
-        M.replace("bind 127.0.0.1", "port 0"),
+        M.replace("bind 127.0.0.1", "port 0\nunixsocket s.sock"),
         M.replace("10.0.0.1", "127.0.0.1"),
         "bind 127.0.0.1\nsentinel monitor a 127.0.0.1 0 1\nsentinel monitor b 127.0.0.1 0 1\n".to_owned(),
     ] {
@@ -261,6 +263,16 @@ fn what_is_wrong_with_tls_is_told_with_its_line_before_and_at_the_start() {
         }
         assert!(started.trim_end().ends_with("Failed to configure TLS. Check logs for more info."), "{started}");
     }
+}
+
+#[test]
+fn an_acl_file_that_is_not_there_is_told_with_its_key_in_toml() {
+    let folder = Folder::new();
+    folder.file("s.toml", "[acl]\naclfile = 'none.acl'\n");
+    let output = check(&folder, &["s.toml"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("s.toml:2:1: acl.aclfile\n    help: name a file that this user may read"), "{told}");
 }
 
 #[test]

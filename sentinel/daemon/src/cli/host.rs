@@ -20,7 +20,13 @@ pub(super) fn missing(loaded: &Loaded, folder: &Path) -> Vec<Warning> {
         let place = loaded.places.of(None, directive);
         warnings.push(Warning { place, directive: directive.to_owned(), text });
     };
-    if config.globals.port != 0 || server.tls.port.is_some() {
+    let ports = config.globals.port != 0 || server.tls.port.is_some();
+    if server.unix_socket.is_none() && !(ports && !server.bind.is_empty()) {
+        let text =
+            "nothing is listened on: a start fails. Write a port or a unixsocket, and an address to bind".to_owned();
+        warn(if ports { "bind" } else { "port" }, text);
+    }
+    if ports {
         for bind in server.bind.iter().filter(|bind| !bind.optional) {
             if let Err(error) = listens(&bind.address) {
                 let text = format!(

@@ -56,7 +56,8 @@ impl Places {
 
     /// A text that stands for itself, as the reference has it, and below it the line that leads to it and the remedy.
     pub(crate) fn explained(&self, text: impl Display, name: &str, remedy: &str) -> String {
-        let named = Named { place: self.of(None, name), directive: name.to_owned() };
+        let otherwise = || Named { place: self.of(None, name), directive: name.to_owned() };
+        let named = self.named(name).unwrap_or_else(otherwise);
         format!("{text}\n{named}\n    help: {remedy}")
     }
 
