@@ -21,7 +21,7 @@ pub(super) fn missing(loaded: &Loaded, folder: &Path) -> Vec<Warning> {
         warnings.push(Warning { place, directive: directive.to_owned(), text });
     };
     let ports = config.globals.port != 0 || server.tls.port.is_some();
-    if server.unix_socket.is_none() && !(ports && !server.bind.is_empty()) {
+    if server.unix_socket.is_none() && (!ports || server.bind.is_empty()) {
         let text =
             "nothing is listened on: a start fails. Write a port or a unixsocket, and an address to bind".to_owned();
         warn(if ports { "bind" } else { "port" }, text);
