@@ -62,7 +62,8 @@ pub struct Timeouts {
     pub command: Duration,
     /// Over a connection to the master that owes an answer nothing comes at all for this time: its role is asked, and so are the Sentinels;
     /// if there is no answer within `handshake` either, a new connection takes its place. A replica to which this happens is not read from
-    /// before it has proved itself on a new connection. Default 1 s.
+    /// before it has proved itself on a new connection, and what it was to read is put to another one as well: choose a longer time where reads
+    /// are usual that keep a server busy for as long. Default 1 s.
     pub silence: Duration,
     /// The wait for an exclusive connection. Default 5 s.
     pub wait: Duration,

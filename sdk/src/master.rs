@@ -39,10 +39,15 @@ impl Master {
         Self { owner: self.owner.clone(), idempotent: true }
     }
 
-    pub(crate) async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
+    async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
+        self.owner.0.counters.commands.add_one();
+        self.carry_out(request).await
+    }
+
+    /// The same for a command that is counted already.
+    pub(crate) async fn carry_out<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         let _user = shared.enter()?;
-        shared.counters.commands.add_one();
         request.check_shareable()?;
         let reads_only = request.reads_only();
         let repeatable = self.idempotent || reads_only;

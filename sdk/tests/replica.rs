@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::AsyncCommands;
-use sentinel_sdk::{Balance, Builder, Error, ReadPreference, Replica, RetryPolicy, SentinelPool};
+use sentinel_sdk::{Balance, Builder, Error, ReadPreference, Replica, RetryPolicy, SentinelPool, Timeouts};
 use support::deployment::{Deployment, MASTER, Server};
 use support::eventually;
-use support::scripted::{Scripted, ScriptedSentinel, array, bulk, greeting, say};
+use support::scripted::{Scripted, ScriptedSentinel, Step, array, bulk, greeting, say};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -134,6 +134,19 @@ fn linked(offset: u64) -> String {
     array(&[bulk("slave"), bulk("a"), ":1\r\n".into(), bulk("connected"), format!(":{offset}\r\n")])
 }
 
+/// What a Sentinel answers that holds these for up and linked.
+fn listed(replicas: &[&Scripted]) -> String {
+    let entries: Vec<_> = replicas
+        .iter()
+        .map(|node| {
+            let port = node.port.to_string();
+            let words = ["ip", "127.0.0.1", "port", &port, "flags", "slave", "master-link-status", "ok"];
+            array(&words.map(bulk))
+        })
+        .collect();
+    array(&entries)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lags_or_loses_its_master_is_left_out_until_it_has_caught_up() {
     let offset = Arc::new(AtomicU64::new(900));
@@ -146,12 +159,7 @@ async fn a_replica_that_lags_or_loses_its_master_is_left_out_until_it_has_caught
     })
     .await;
     let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
-    let entries = [&near, &far].map(|node| {
-        let port = node.port.to_string();
-        let words = ["ip", "127.0.0.1", "port", &port, "flags", "slave", "master-link-status", "ok"];
-        array(&words.map(bulk))
-    });
-    sentinel.instead("SENTINEL REPLICAS", say(array(&entries)));
+    sentinel.instead("SENTINEL REPLICAS", say(listed(&[&near, &far])));
     let pool = SentinelPool::builder()
         .master("mymaster")
         .sentinel(&sentinel.address())
@@ -198,4 +206,50 @@ async fn a_replica_that_lags_or_loses_its_master_is_left_out_until_it_has_caught
     assert!(["near", "far", "master"].contains(&value.as_str()), "{value}");
     read_from(&["far", "near"]).await;
     pool.shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_at_a_replica_that_hangs_does_not_wait_until_it_times_out() {
+    // Given a replica that answers no read any more, and commands that may take an hour
+    let node = |name: &'static str, role: String, hangs: bool| {
+        Scripted::start(move |words| match words[0].as_str() {
+            "ROLE" => say(role.clone()),
+            "GET" if hangs => Step::Hang,
+            "GET" => say(bulk(name)),
+            _ => greeting(words).unwrap_or_else(|| say("-ERR unknown command\r\n")),
+        })
+    };
+    let master = node("master", array(&[bulk("master"), ":1000\r\n".into(), array(&[])]), false).await;
+    let hung = node("hung", linked(1000), true).await;
+    let well = node("well", linked(1000), false).await;
+    let mut timeouts = Timeouts::default();
+    timeouts.command = Duration::from_secs(3600);
+    timeouts.silence = Duration::from_millis(50);
+    for (replicas, answers) in [(vec![&hung, &well], "well"), (vec![&hung], "master")] {
+        let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+        sentinel.instead("SENTINEL REPLICAS", say(listed(&replicas)));
+        let pool = SentinelPool::builder()
+            .master("mymaster")
+            .sentinel(&sentinel.address())
+            .unwrap()
+            .timeouts(timeouts)
+            .balance(Balance::RoundRobin)
+            .connect()
+            .await
+            .unwrap();
+        let mut replica = pool.replica();
+        let all = || async { (pool.statistics().replicas_readable == replicas.len() as u64).then_some(()) };
+        eventually("all are read from", SOON, all, || format!("{:?}", pool.statistics())).await;
+
+        // When it is the turn of that replica, another node answers, and nothing has timed out
+        let mut reads = 0;
+        while pool.statistics().retries == 0 {
+            let value = tokio::time::timeout(SOON, replica.get::<_, String>("k")).await.expect("an answer");
+            assert_eq!(value.unwrap(), answers);
+            reads += 1;
+        }
+        let statistics = pool.statistics();
+        assert_eq!((statistics.commands, statistics.timeouts), (reads, 0), "{statistics:?}");
+        pool.shutdown(Duration::ZERO).await;
+    }
 }

@@ -9,12 +9,16 @@ mod latency;
 mod line;
 mod readers;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::future::{Either, select};
 use redis::RedisResult;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::line::Line;
 use crate::address::Address;
 use crate::error::Error;
 use crate::master::Master;
@@ -30,7 +34,8 @@ pub(crate) use readers::{MOST_REPLICAS, Readers};
 ///
 /// It implements [`redis::aio::ConnectionLike`] as [`Master`] does. What is read may be older than what was written before: replication
 /// is asynchronous. Each command may go to another replica. A read that fails at one is repeated at another; the one that failed sits
-/// out until it has proved itself on a new connection. What is no read is sent, too, and the replica's refusal (READONLY) is the answer.
+/// out until it has proved itself on a new connection. A read at a replica that falls silent ([`Timeouts::silence`](crate::Timeouts::silence)) is
+/// also put to another one, and the first answer counts. What is no read is sent, too, and the replica's refusal (READONLY) is the answer.
 ///
 /// Until the first replica is known, a moment after the first handle was made, the preference decides.
 #[derive(Debug, Clone)]
@@ -53,6 +58,7 @@ impl Replica {
     async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         let user = shared.enter()?;
+        shared.counters.commands.add_one();
         request.check_shareable()?;
         let repeatable = request.reads_only();
         let retry = shared.config.retry;
@@ -62,23 +68,24 @@ impl Replica {
         let mut tried: Vec<Address> = Vec::new();
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
-            let Some(line) = shared.readers.pick(shared.config.balance, request.key(), &tried) else {
+            let Some(line) = self.pick(request, &tried) else {
                 if shared.config.read_preference == ReadPreference::ReplicaPreferred {
                     drop(user);
-                    return self.master.run(request).await;
+                    return self.master.carry_out(request).await;
                 }
                 if !wait(shared, deadline, &mut tried, &mut backoff).await? {
                     return last.unwrap_or_else(|| Err(shared.no_replica(began.elapsed()).into()));
                 }
                 continue;
             };
-            shared.counters.commands.add_one();
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
-            let under_way = line.enter();
-            let answer = exchange(shared, &line.link, request, shared.config.patience(), || line.fail()).await;
-            drop(under_way);
+            tried.push(line.address().clone());
+            let (line, answer) = match self.ask(line, request, repeatable, &mut tried).await {
+                Asked::Replica(line, answer) => (line, answer),
+                Asked::Master(answer) => return answer,
+            };
             let answer = match request.judge(&answer) {
                 Verdict::Answered => return answer,
                 // READONLY: that is what a replica is.
@@ -99,10 +106,78 @@ impl Replica {
             if Instant::now() >= deadline {
                 return answer;
             }
-            tried.push(line.address().clone());
             last = Some(answer);
         }
     }
+
+    fn pick<R: Request>(&self, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
+        let shared = &self.owner.0;
+        shared.readers.pick(shared.config.balance, request.key(), tried)
+    }
+
+    /// Sends a request to a replica. If that falls silent and the request is `repeatable`, it is also sent to where the next one would go, and
+    /// what is answered first counts: new reads avoid a replica that hangs at once, and those under way need not wait until it times out.
+    async fn ask<R: Request>(
+        &self,
+        line: Arc<Line>,
+        request: &R,
+        repeatable: bool,
+        tried: &mut Vec<Address>,
+    ) -> Asked<R::Answer> {
+        let shared = &*self.owner.0;
+        let silent = Notify::new();
+        let mut first = pin!(send(shared, &line, request, || silent.notify_one()));
+        tokio::select! {
+            biased;
+            answer = &mut first => return Asked::Replica(line.clone(), answer),
+            () = silent.notified(), if repeatable => {}
+        }
+        let spare = self.pick(request, tried);
+        if spare.is_none() && shared.config.read_preference != ReadPreference::ReplicaPreferred {
+            return Asked::Replica(line.clone(), first.await);
+        }
+        shared.counters.retries.add_one();
+        let second = async {
+            match &spare {
+                Some(spare) => Asked::Replica(spare.clone(), send(shared, spare, request, || ()).await),
+                None => Asked::Master(self.master.carry_out(request).await),
+            }
+        };
+        tried.extend(spare.iter().map(|spare| spare.address().clone()));
+        let first = async { Asked::Replica(line.clone(), first.await) };
+        match select(pin!(first), pin!(second)).await {
+            Either::Left((asked, second)) if !asked.is_answered(request) => second.await,
+            Either::Right((asked, first)) if !asked.is_answered(request) => first.await,
+            Either::Left((asked, _)) | Either::Right((asked, _)) => asked,
+        }
+    }
+}
+
+/// Who answered, and what; or why there is no answer.
+enum Asked<T> {
+    Replica(Arc<Line>, RedisResult<T>),
+    Master(RedisResult<T>),
+}
+
+impl<T> Asked<T> {
+    fn is_answered<R: Request<Answer = T>>(&self, request: &R) -> bool {
+        let (Self::Replica(_, answer) | Self::Master(answer)) = self;
+        matches!(request.judge(answer), Verdict::Answered)
+    }
+}
+
+async fn send<R: Request>(
+    shared: &Shared,
+    line: &Arc<Line>,
+    request: &R,
+    on_silence: impl Fn(),
+) -> RedisResult<R::Answer> {
+    let _under_way = line.enter();
+    let on_silence = || {
+        line.fail();
+        on_silence();
+    };
+    exchange(shared, &line.link, request, shared.config.patience(), on_silence).await
 }
 
 connection_like!(Replica);
