@@ -147,6 +147,7 @@ fn what_is_sensible_is_not_warned_of() {
         M.replace("bind 127.0.0.1", "user default on nopass +ping"),
         M.replace("bind 127.0.0.1", "port 0\nunixsocket s.sock"),
         M.replace("10.0.0.1", "127.0.0.1"),
+        format!("{M}pidfile /run/made-at-the-start/s.pid\nunixsocket /run/made-at-the-start/s.sock\n"),
         "bind 127.0.0.1\nsentinel monitor a 127.0.0.1 0 1\nsentinel monitor b 127.0.0.1 0 1\n".to_owned(),
     ] {
         let folder = Folder::new();

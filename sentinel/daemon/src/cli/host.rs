@@ -89,6 +89,10 @@ fn file_fits(path: &Path) -> Result<(), String> {
 
 fn folder_exists(path: &Path) -> Result<(), String> {
     let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return Ok(()) };
+    // There a service manager makes the folder at the start, as under Debian's unit.
+    if folder.starts_with("/run") || folder.starts_with("/var/run") {
+        return Ok(());
+    }
     match fs::metadata(folder) {
         Ok(found) if found.is_dir() => Ok(()),
         Ok(_) => Err(format!("{} is no folder; name another path", folder.display())),
