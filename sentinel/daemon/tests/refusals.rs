@@ -91,6 +91,7 @@ const WRONG: &[(&str, &str)] = &[
     ("sentinel announce-ip a b", "write `sentinel announce-ip VALUE`"),
     ("sentinel sentinel-pass", "write `sentinel sentinel-pass VALUE`"),
     ("sentinel state-config-file /", "name a file that this user may read, or remove the line"),
+    ("sentinel state-config-file /nonexistent/state", "create the folder /nonexistent, or name another file"),
     ("sentinel hello-auth-key", "write `sentinel hello-auth-key VALUE`"),
     ("sentinel down-on-refused m x", "write a whole number"),
     ("sentinel lossless-failover m x", "write yes or no"),

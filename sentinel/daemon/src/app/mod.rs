@@ -221,7 +221,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     let server = &config.server;
     let users = keep.user_lines();
     let mut store = Store::new(keep);
-    let way = store.check_writable()?.clone();
+    let way = store.check_writable().map_err(|error| error.naming(places.state_file()))?.clone();
     if server.daemonize && !process::is_background() {
         process::go_into_background().map_err(system("cannot go into the background"))?;
         return Ok(Ready::InBackground);

@@ -60,6 +60,7 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
         }
     }
 
+    let line = loaded.places.state_file();
     let Loaded { config, keep, .. } = loaded;
     let mut store = Store::new(keep);
     match store.check_writable() {
@@ -68,7 +69,7 @@ fn check(file: &Path) -> Result<(Config, usize), Vec<String>> {
             let reason = reason.clone();
             warnings.push(config::written_in_place(store.path(), &reason));
         }
-        Err(error) => faults.push(error.to_string()),
+        Err(error) => faults.push(error.naming(line).to_string()),
     }
     if !faults.is_empty() {
         return Err(faults);

@@ -121,15 +121,16 @@ pub enum ConfigError {
     },
     /// State could not be kept: the file or its folder is not writable. The text is the reference's, plus the remedy.
     #[error(
-        "Sentinel config file {} is not writable: {}. Exiting...\n\
-         help: {}, or keep what is learnt elsewhere with `state-file` (TOML) or `sentinel state-config-file PATH`",
-        .path.display(), system_text(.error), remedy_of_writing(.path, .error)
+        "Sentinel config file {} is not writable: {}. Exiting...\n{}",
+        .path.display(), system_text(.error), remedy_of_writing(.path, .error, .named.as_ref())
     )]
     NotWritable {
         /// The file.
         path: PathBuf,
         /// What the system says.
         error: io::Error,
+        /// The line that names it; none for the configuration itself.
+        named: Option<Named>,
     },
     /// Everything that is wrong in it, at once.
     #[error("{0}")]
@@ -154,6 +155,14 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The same with the line that names the file which cannot be written.
+    pub(crate) fn naming(self, line: Option<Named>) -> Self {
+        match self {
+            ConfigError::NotWritable { path, error, .. } => ConfigError::NotWritable { path, error, named: line },
+            other => other,
+        }
+    }
+
     /// Whether the file could be read and its content is wrong: the reference says that on standard error.
     pub fn is_content(&self) -> bool {
         match self {
@@ -194,12 +203,18 @@ fn remedy_of_open(path: &Path, error: &io::Error, named: Option<&Named>) -> Stri
 }
 
 /// What to do about a file that cannot be written.
-fn remedy_of_writing(path: &Path, error: &io::Error) -> String {
-    match path.parent() {
+fn remedy_of_writing(path: &Path, error: &io::Error, named: Option<&Named>) -> String {
+    let first = match path.parent() {
         Some(folder) if error.kind() == io::ErrorKind::NotFound => {
             format!("create the folder {}", folder.display())
         }
         _ => "make the file and its folder writable for this user".to_owned(),
+    };
+    match named {
+        Some(named) => format!("{named}\n    help: {first}, or name another file"),
+        None => format!(
+            "help: {first}, or keep what is learnt elsewhere with `state-file` (TOML) or `sentinel state-config-file PATH`"
+        ),
     }
 }
 

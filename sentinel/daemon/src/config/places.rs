@@ -48,6 +48,11 @@ impl Places {
         find(name).or_else(|| find("monitor")).cloned().unwrap_or_else(otherwise)
     }
 
+    /// The line that names the file in which what is learnt is kept, if it is not the configuration itself.
+    pub(crate) fn state_file(&self) -> Option<Named> {
+        self.named("state-config-file")
+    }
+
     /// The line that says it, if any does: for a message that shows where a name comes from.
     pub(crate) fn named(&self, name: &str) -> Option<Named> {
         let directive = self.lines.get(name)?;

@@ -132,7 +132,7 @@ impl<D: Disk> Store<D> {
                 self.way = way;
                 Ok(&self.way)
             }
-            Err(error) => Err(ConfigError::NotWritable { path, error }),
+            Err(error) => Err(ConfigError::NotWritable { path, error, named: None }),
         }
     }
 

@@ -40,7 +40,7 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {
-            let named = builder.places.named("state-config-file");
+            let named = builder.places.state_file();
             return Err(ConfigError::Open { path: path.to_owned(), error, named });
         }
     };
