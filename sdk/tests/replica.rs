@@ -225,18 +225,14 @@ async fn a_read_at_a_replica_that_hangs_does_not_wait_until_it_times_out() {
     let mut timeouts = Timeouts::default();
     timeouts.command = Duration::from_secs(3600);
     timeouts.silence = Duration::from_millis(50);
+    let builder = |sentinel: &ScriptedSentinel| {
+        let builder = SentinelPool::builder().master("mymaster").sentinel(&sentinel.address()).unwrap();
+        builder.balance(Balance::RoundRobin)
+    };
     for (replicas, answers) in [(vec![&hung, &well], "well"), (vec![&hung], "master")] {
         let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
         sentinel.instead("SENTINEL REPLICAS", say(listed(&replicas)));
-        let pool = SentinelPool::builder()
-            .master("mymaster")
-            .sentinel(&sentinel.address())
-            .unwrap()
-            .timeouts(timeouts)
-            .balance(Balance::RoundRobin)
-            .connect()
-            .await
-            .unwrap();
+        let pool = builder(&sentinel).timeouts(timeouts).connect().await.unwrap();
         let mut replica = pool.replica();
         let all = || async { (pool.statistics().replicas_readable == replicas.len() as u64).then_some(()) };
         eventually("all are read from", SOON, all, || format!("{:?}", pool.statistics())).await;
@@ -252,4 +248,19 @@ async fn a_read_at_a_replica_that_hangs_does_not_wait_until_it_times_out() {
         assert_eq!((statistics.commands, statistics.timeouts), (reads, 0), "{statistics:?}");
         pool.shutdown(Duration::ZERO).await;
     }
+
+    // But who wants nothing repeated is told that there is no answer
+    let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+    sentinel.instead("SENTINEL REPLICAS", say(listed(&[&hung])));
+    timeouts.command = Duration::from_millis(200);
+    let pool = builder(&sentinel).timeouts(timeouts).retry(RetryPolicy::never()).connect().await.unwrap();
+    let replica = pool.replica();
+    let failed = || {
+        let mut replica = replica.clone();
+        async move { replica.get::<_, String>("k").await.err() }
+    };
+    let error = eventually("a read goes to the replica", SOON, failed, || format!("{:?}", pool.statistics())).await;
+    assert!(error.is_timeout(), "{error}");
+    assert_eq!(pool.statistics().retries, 0);
+    pool.shutdown(Duration::ZERO).await;
 }

@@ -82,7 +82,7 @@ impl Replica {
                 shared.counters.retries.add_one();
             }
             tried.push(line.address().clone());
-            let (line, answer) = match self.ask(line, request, repeatable, &mut tried).await {
+            let (line, answer) = match self.ask(line, request, repeatable.then_some(deadline), &mut tried).await {
                 Asked::Replica(line, answer) => (line, answer),
                 Asked::Master(answer) => return answer,
             };
@@ -115,13 +115,13 @@ impl Replica {
         shared.readers.pick(shared.config.balance, request.key(), tried)
     }
 
-    /// Sends a request to a replica. If that falls silent and the request is `repeatable`, it is also sent to where the next one would go, and
-    /// what is answered first counts: new reads avoid a replica that hangs at once, and those under way need not wait until it times out.
+    /// Sends a request to a replica. If that falls silent before `repeatable_until`, it is also sent to where the next one would go, and what is
+    /// answered first counts: new reads avoid a replica that hangs at once, and those under way need not wait until it times out.
     async fn ask<R: Request>(
         &self,
         line: Arc<Line>,
         request: &R,
-        repeatable: bool,
+        repeatable_until: Option<Instant>,
         tried: &mut Vec<Address>,
     ) -> Asked<R::Answer> {
         let shared = &*self.owner.0;
@@ -130,10 +130,12 @@ impl Replica {
         tokio::select! {
             biased;
             answer = &mut first => return Asked::Replica(line.clone(), answer),
-            () = silent.notified(), if repeatable => {}
+            () = silent.notified() => {}
         }
+        let repeatable = repeatable_until.is_some_and(|until| Instant::now() < until);
         let spare = self.pick(request, tried);
-        if spare.is_none() && shared.config.read_preference != ReadPreference::ReplicaPreferred {
+        let somewhere = spare.is_some() || shared.config.read_preference == ReadPreference::ReplicaPreferred;
+        if !repeatable || !somewhere {
             return Asked::Replica(line.clone(), first.await);
         }
         shared.counters.retries.add_one();
