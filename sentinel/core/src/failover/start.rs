@@ -43,9 +43,25 @@ impl Watch<'_> {
     fn tell_delay(&mut self, pause: Duration) {
         if !std::mem::replace(&mut self.master.delay_told, true) {
             let name = self.master.name.clone();
-            let text =
-                format!("Next failover delay: I will not start a failover of {name} for {} ms", pause.as_millis());
+            let text = format!(
+                "Next failover delay: I will not start a failover of {name} for {} ms ({})",
+                pause.as_millis(),
+                self.reason_of_delay()
+            );
             self.ctx.notice(Level::Warning, Some(&name), text);
+        }
+    }
+
+    /// Who had the last attempt: the next one is left to it for a while.
+    fn reason_of_delay(&self) -> String {
+        let vote = &self.master.vote;
+        match &vote.leader {
+            Some(id) if *id == self.ctx.id => format!("my last attempt, in epoch {}, was not long ago", vote.epoch),
+            Some(id) => {
+                let leader = self.master.peers.get(id).map_or_else(|| id.to_string(), |peer| peer.addr.to_string());
+                format!("{leader} has my vote in epoch {} to do it", vote.epoch)
+            }
+            None => format!("the attempt of epoch {} was not long ago", vote.epoch),
         }
     }
 
