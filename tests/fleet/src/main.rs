@@ -11,6 +11,8 @@
 mod awake;
 #[path = "bench/clients.rs"]
 mod clients;
+#[path = "bench/disk.rs"]
+mod disk;
 #[path = "bench/hang.rs"]
 mod hang;
 #[path = "bench/load.rs"]
