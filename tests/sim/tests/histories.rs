@@ -35,3 +35,15 @@ fn no_rule_is_broken() {
         assert_eq!(outcome.violation, None, "replay with: make sim ARGS='--seed {seed} --log'");
     }
 }
+
+/// Histories that broke a rule once, and what happened there.
+const MENDED: &[(u64, &str)] =
+    &[(7_632, "a stranger took the place of the replica that was just being handed over to")];
+
+#[test]
+fn what_was_mended_stays_mended() {
+    for (seed, what) in MENDED.iter().copied() {
+        let outcome = run(&Scenario::of(seed), Detail::None);
+        assert_eq!(outcome.violation, None, "{what}; replay with: make sim ARGS='--seed {seed} --log'");
+    }
+}

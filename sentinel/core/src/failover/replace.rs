@@ -20,6 +20,8 @@ pub enum CandidateLost {
     Refused,
     /// Its connection is gone, and nothing was sent to it yet.
     Disconnected,
+    /// Another process, with data of another history, has taken its place.
+    Replaced,
 }
 
 impl fmt::Display for CandidateLost {
@@ -28,6 +30,7 @@ impl fmt::Display for CandidateLost {
             CandidateLost::SubjectivelyDown => "#it is subjectively down",
             CandidateLost::Refused => "#it refuses connections",
             CandidateLost::Disconnected => "#its link is down",
+            CandidateLost::Replaced => "#another process with other data has taken its place",
         })
     }
 }
@@ -37,6 +40,13 @@ impl Watch<'_> {
     /// none, it is waited for.
     pub(crate) fn candidate_lost(&mut self, id: NodeId, why: CandidateLost) {
         let Some(failover) = &self.master.failover else { return };
+        if self.is_handed_to(id) && why == CandidateLost::Replaced {
+            // The master is well, and stays. It was to hand over to another process than this one.
+            self.call_off_handover();
+            self.give_up_candidate(id, false, why);
+            self.end_failover(Event::AbortReplicaTimeout);
+            return;
+        }
         let told = match failover.phase {
             Phase::Promoting { replica } if replica == id => false,
             Phase::Confirming { replica, .. } if replica == id => true,
@@ -54,7 +64,15 @@ impl Watch<'_> {
             return;
         }
         let fit = |(node, place): &(&crate::state::Node, Result<usize, _>)| place.is_ok() && node.id != id;
-        let Some(next) = self.candidates().into_iter().find(fit).map(|(node, _)| node.id) else { return };
+        let next = self.candidates().into_iter().find(fit).map(|(node, _)| node.id);
+        let Some(next) = next else {
+            // One that is down may come back. What has taken its place is not it, and must not be taken for it later.
+            if why == CandidateLost::Replaced {
+                self.give_up_candidate(id, told, why);
+                self.end_failover(Event::AbortReplicaTimeout);
+            }
+            return;
+        };
         self.give_up_candidate(id, told, why);
         if told {
             self.node_event(next, Event::SelectedReplica);
@@ -76,7 +94,9 @@ impl Watch<'_> {
     }
 
     fn give_up_candidate(&mut self, id: NodeId, told: bool, why: CandidateLost) {
-        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| told) {
+        // Data of another history are not replaced either.
+        let may_be_a_master = told && why != CandidateLost::Replaced;
+        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| may_be_a_master) {
             // If it comes back as a master, it must not stay one.
             node.former_master = true;
         }

@@ -6,7 +6,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     events::{Event, Level},
-    failover::Failover,
+    failover::{CandidateLost, Failover},
     monitor::InfoReport,
     output::Message,
     planted::{Bug, planted},
@@ -128,7 +128,7 @@ impl Watch<'_> {
         // Before anything is done about it: a rule may want to look again sooner.
         self.schedule_info(id);
         if !self.ctx.in_tilt() {
-            self.act_on_role(id, role, is_master);
+            self.act_on_role(id, role, is_master, rebooted);
         }
         self.selection_answered(id);
     }
@@ -175,7 +175,7 @@ impl Watch<'_> {
         gone == id
     }
 
-    fn act_on_role(&mut self, id: NodeId, role: Role, is_master: bool) {
+    fn act_on_role(&mut self, id: NodeId, role: Role, is_master: bool, rebooted: bool) {
         match role {
             Role::Master if is_master => {
                 self.undoing_master_said(role);
@@ -185,7 +185,11 @@ impl Watch<'_> {
                 }
             }
             Role::Master => {
-                if self.awaits_promotion_of(id) {
+                let replaced = rebooted && self.master.nodes.get(id).is_some_and(|node| node.stranger);
+                if replaced && (self.awaits_promotion_of(id) || self.is_handed_to(id)) {
+                    // Its being a master is none of our doing.
+                    self.candidate_lost(id, CandidateLost::Replaced);
+                } else if self.awaits_promotion_of(id) {
                     self.promotion_acknowledged(id);
                 } else if self.is_handed_to(id) {
                     self.handed_over(id);

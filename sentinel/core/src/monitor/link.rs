@@ -155,10 +155,15 @@ impl Context {
             link.waits = true;
             self.first_dials.wait(key, id);
         } else {
-            self.dial(link, endpoint);
-            if let LinkState::Connecting(dialled) = link.state {
-                self.first_dials.begun(dialled, self.mono());
-            }
+            self.dial_first(link, endpoint);
+        }
+    }
+
+    /// Dials a data node whose turn it is.
+    fn dial_first(&mut self, link: &mut Link, endpoint: Endpoint) {
+        self.dial(link, endpoint);
+        if let LinkState::Connecting(dialled) = link.state {
+            self.first_dials.begun(dialled, self.mono());
         }
     }
 
@@ -227,10 +232,7 @@ impl Watch<'_> {
     pub(crate) fn dial_in_turn(&mut self, id: NodeId) {
         let endpoint = self.endpoint(id);
         let Some(node) = self.master.nodes.get_mut(id).filter(|node| node.link.waits) else { return };
-        self.ctx.dial(&mut node.link, endpoint);
-        if let LinkState::Connecting(dialled) = node.link.state {
-            self.ctx.first_dials.begun(dialled, self.ctx.mono());
-        }
+        self.ctx.dial_first(&mut node.link, endpoint);
         // From now on its silence counts.
         self.evaluate_node(id);
     }
