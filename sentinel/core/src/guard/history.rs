@@ -4,7 +4,9 @@
 //! A departure: the reference takes every node that stands at a known address for what once stood there.
 //!
 //! Every data set carries a replication id, and the one it went on from (`master_replid`, `master_replid2`). All ids
-//! that the master had, as far as this Sentinel has seen, are its lineage; a node that has one of them belongs to it.
+//! that the master had, as far as this Sentinel has seen, are its lineage; a node that has one of them belongs to it, and
+//! whatever ids it goes on with do, too. A former master that was restarted from its file tells a new id and the one it had;
+//! promoted again before it could copy anything, it tells two that no other node has ever had.
 //! Only proof counts against a node. One that tells no id, or has nothing replicated yet (as after a restart without a
 //! file), is judged as in the reference, and so is one that was our master before: a restart gives it a new id.
 
@@ -42,15 +44,16 @@ impl History {
     }
 }
 
-/// The ids that the master had, newest last.
+/// The ids that the master had, and those with which nodes of its history went on, newest last.
 #[derive(Debug, Default)]
 pub(crate) struct Lineage(VecDeque<RunId>);
 
 impl Lineage {
-    /// Ids remembered. Each failover adds one, each restart of the master with new data one.
+    /// Ids remembered. Each failover adds one, each restart of the master with new data one, and each of a former master
+    /// from its file.
     const MAX: usize = 64;
 
-    /// Takes in what a node says whose data are the master's. Whether anything was new.
+    /// Takes in what a node says whose data are of the master's history. Whether anything was new.
     fn learn(&mut self, history: &History) -> bool {
         let mut news = false;
         // The older one first, so that it is forgotten first.
@@ -66,21 +69,28 @@ impl Lineage {
         news
     }
 
+    /// Whether it is certain that a data set goes on from the master's.
+    fn includes(&self, history: &History) -> bool {
+        history.ids().any(|id| self.0.contains(id))
+    }
+
     /// Whether it is certain that a data set is another one.
     fn excludes(&self, history: &History) -> bool {
-        !self.0.is_empty() && history.id.is_some() && !history.ids().any(|id| self.0.contains(id))
+        !self.0.is_empty() && history.id.is_some() && !self.includes(history)
     }
 }
 
 impl Watch<'_> {
-    /// INFO of a node has come: learn from it if its data are the master's, else see whether they could be.
+    /// INFO of a node has come: learn from it if its data are of the master's history, else see whether they could be.
     pub(crate) fn judge_history(&mut self, id: NodeId) {
         let Some(node) = self.master.nodes.get(id) else { return };
         let empty = self.master.emptied || matches!(node.restart, Some(Restart::Unclear | Restart::Empty { .. }));
         let is_master = id == self.master.current && node.role == Role::Master && !empty;
         let linked =
             node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr(), &self.ctx.names);
-        let news = (is_master || linked) && self.master.lineage.learn(&node.info.history);
+        let history = &node.info.history;
+        let belongs = is_master || linked || self.master.lineage.includes(history);
+        let news = belongs && self.master.lineage.learn(history);
         if self.judge_stranger(id) || news {
             // Whoever follows it is judged by that, too.
             for id in self.master.replica_ids() {
@@ -132,6 +142,18 @@ mod tests {
         assert!(!lineage.excludes(&history("0", "0")), "it tells none");
         assert!(lineage.learn(&history("b", "a")));
         assert!(!lineage.excludes(&history("a", "0")), "not resynchronised yet");
+    }
+
+    #[test]
+    fn what_a_node_goes_on_with_belongs_to_it_too() {
+        let mut lineage = Lineage::default();
+        lineage.learn(&history("a", "0"));
+        // Restarted from its file as a master, then promoted once more.
+        assert!(lineage.includes(&history("c", "a")) && lineage.excludes(&history("d", "c")));
+        lineage.learn(&history("c", "a"));
+        assert!(lineage.includes(&history("d", "c")) && !lineage.excludes(&history("d", "c")));
+        assert!(lineage.excludes(&history("e", "f")));
+        assert!(!lineage.includes(&history("0", "0")), "it tells none");
     }
 
     #[test]
