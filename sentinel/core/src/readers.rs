@@ -15,7 +15,9 @@ impl Master {
     /// What is written of this master. While a promotion or a peer's configuration is being recorded, that one already.
     pub(crate) fn durable_form(&self, names: &Names) -> MasterSnapshot {
         let (current, config_epoch) = match &self.failover {
-            Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) => (*replica, *epoch),
+            Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) if *epoch > self.config_epoch => {
+                (*replica, *epoch)
+            }
             _ => (self.current, self.config_epoch),
         };
         let addr = self.nodes.get(current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());

@@ -50,6 +50,32 @@ impl Watch<'_> {
             self.end_failover(Event::AbortNotElected);
         }
     }
+
+    /// A newer configuration with the same master has come: a failover of an older epoch can make none any more, and ends
+    /// here. (One with another master ends every failover, see [`Watch::adopt_switch`].) A departure: the reference goes
+    /// on, promotes its replica beside the new configuration's master, and lets its own configuration epoch go back.
+    pub(crate) fn end_outdated_failover(&mut self) {
+        let Some(failover) = &self.master.failover else { return };
+        if failover.has_switched() || failover.epoch > self.master.config_epoch {
+            return;
+        }
+        if failover.is_electing() {
+            return self.count_votes();
+        }
+        let told = failover.candidate().filter(|_| !failover.has_sent_nothing());
+        let name = self.master.name.clone();
+        let text = format!(
+            "A configuration of epoch {} is in force: the failover of {name} in epoch {} is given up",
+            self.master.config_epoch, failover.epoch
+        );
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        if let Some(node) = told.and_then(|id| self.master.nodes.get_mut(id)) {
+            // If it has become a master, it must not stay one.
+            node.former_master = true;
+        }
+        self.end_failover(if told.is_some() { Event::AbortReplicaTimeout } else { Event::AbortNotElected });
+    }
+
     /// This process stood still. While it did, another Sentinel may have been elected and be at work: an attempt that
     /// has not sent anything to a replica is given up, and begun anew in a new epoch if it is still needed.
     pub(crate) fn give_up_after_stall(&mut self) {

@@ -27,8 +27,7 @@ impl Watch<'_> {
         let Some(to) = promoted.map(|node| node.addr.clone()) else { return };
         if epoch <= self.master.config_epoch {
             // A newer configuration has come in the meantime: epochs never go back.
-            self.end_failover(Event::AbortReplicaTimeout);
-            return;
+            return self.end_outdated_failover();
         }
         self.node_event(replica, Event::PromotedReplica);
         if self.ctx.simulated.crash_after_promotion {
@@ -92,7 +91,7 @@ impl Watch<'_> {
             self.master.config_epoch = epoch;
             self.persist();
             self.changed();
-            return;
+            return self.end_outdated_failover();
         }
         let peer = self.master.subject_of_peer(&from, &from_addr);
         self.ctx.event(Event::ConfigUpdateFrom(peer));

@@ -126,6 +126,7 @@ impl Watch<'_> {
             self.master.config_epoch = hello.config_epoch;
             self.persist_promise();
             self.changed();
+            self.end_outdated_failover();
         } else {
             self.record_switch(Adoption {
                 from: hello.id.clone(),
