@@ -42,7 +42,6 @@ impl Watch<'_> {
         let Some(failover) = &self.master.failover else { return };
         if self.is_handed_to(id) && why == CandidateLost::Replaced {
             // The master is well, and stays. It was to hand over to another process than this one.
-            self.call_off_handover();
             self.give_up_candidate(id, false, why);
             self.end_failover(Event::AbortReplicaTimeout);
             return;

@@ -127,6 +127,10 @@ impl Watch<'_> {
         self.stand_down_if_well();
         // Before anything is done about it: a rule may want to look again sooner.
         self.schedule_info(id);
+        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| role == Role::Replica && !is_master) {
+            // In TILT, too: this is known, and nothing is done about it.
+            node.former_master = false;
+        }
         if !self.ctx.in_tilt() {
             self.act_on_role(id, role, is_master, rebooted);
         }
@@ -198,10 +202,13 @@ impl Watch<'_> {
                 }
             }
             Role::Replica if !is_master => {
-                if let Some(node) = self.master.nodes.get_mut(id) {
-                    node.former_master = false;
+                let stranger = self.master.nodes.get(id).is_some_and(|node| node.stranger);
+                if stranger && (self.awaits_promotion_of(id) || self.is_handed_to(id)) {
+                    // What was chosen is not there any more.
+                    self.candidate_lost(id, CandidateLost::Replaced);
+                } else {
+                    self.promotion_missing(id);
                 }
-                self.promotion_missing(id);
                 self.follow_reconfiguration(id);
                 self.consider_fixing(id);
             }
