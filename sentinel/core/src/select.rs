@@ -7,6 +7,7 @@ use crate::{
     state::{Node, NodeId},
     time::Instant,
     types::{HostPort, RunId},
+    view::Role,
 };
 
 /// What the judgement depends on besides the replicas.
@@ -85,6 +86,8 @@ pub enum Refusal {
     WrongHistory,
     /// The master was restarted without its data, and this one holds none of them any more.
     Emptied,
+    /// It was the master before the present one and has not followed since: what it lacks cannot be told, and `max-lag` is set.
+    LagUnknown,
     /// It lacks more of the replication stream than `max-lag` allows.
     LagsBehind {
         /// Bytes that it lacks of what is known to exist.
@@ -115,6 +118,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
             Refusal::Emptied => f.write_str("it holds none of the data that the master has lost"),
+            Refusal::LagUnknown => f.write_str(
+                "it is a former master and has not followed the present one: what it lacks cannot be told, max-lag is set",
+            ),
             Refusal::LagsBehind { lag, most } => write!(f, "it lacks {lag} bytes, max-lag allows {most}"),
         }
     }
@@ -198,6 +204,11 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     }
     let lag = facts.lag_of(node);
     let max_lag = facts.max_lag.filter(|_| !planted(Bug::IgnoreMaxLag));
+    // It has nothing of what was written since the switch, and its own stream cannot be compared with that: without this
+    // test one that lacks a little is refused, and this one, which lacks more, takes its place.
+    if max_lag.is_some() && node.former_master && node.info.role == Some(Role::Master) {
+        return Some(Refusal::LagUnknown);
+    }
     max_lag.filter(|most| lag > most.get()).map(|most| Refusal::LagsBehind { lag, most })
 }
 
@@ -210,7 +221,6 @@ mod tests {
         settings::{MasterSettings, Timing},
         state::LinkState,
         types::{Quorum, RunId, SentinelId},
-        view::Role,
     };
 
     const NOW: u64 = 100_000;

@@ -44,7 +44,8 @@ pub struct MasterSettings {
     /// Whether, when the configured master is a replica and no node is a master, one is promoted at once, also one whose
     /// link has been down for long. Default no: it is only told, and the reference's slower rule applies.
     pub promote_best_effort: bool,
-    /// Bytes of the replication stream that a candidate may lack. None: any number.
+    /// Bytes of the replication stream that a candidate may lack. None: any number. A former master that has not followed
+    /// the present one is no candidate then: what it lacks cannot be told.
     pub max_lag: Option<NonZeroU64>,
     /// After a switch no automatic failover starts for this long. Zero: at once.
     pub failover_pause: Duration,
