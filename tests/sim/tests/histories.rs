@@ -41,6 +41,12 @@ const MENDED: &[(u64, &str)] = &[
     (2_147, "a former master, promoted before it could copy anything, was taken for a stranger"),
     (2_404, "the same, and applications waited for the only other node to follow it"),
     (2_447, "the same, with a restart of each of two masters"),
+    (2_619, "a failover went on that a newer configuration with the same master had overtaken"),
+    (3_403, "of several replicas one still held what an empty master had lost, with the lowest offset"),
+    (3_608, "max-lag refused a replica that lacked a little, and a former master that lacked more was promoted"),
+    (4_045, "a stranger took the place of the replica that was told to be a master, and was told again"),
+    (5_050, "a former master became a replica while its Sentinel looked on in TILT, and then gave way to a stranger"),
+    (5_214, "as in 3403"),
     (7_632, "a stranger took the place of the replica that was just being handed over to"),
 ];
 

@@ -3,29 +3,75 @@ use std::collections::BTreeSet;
 use sentinel_core::events::{Event, Subject};
 
 use super::{Invariant, Observation, Setting, told::Told};
-use crate::{physics::HostId, time::Time};
+use crate::{packet::InfoFacts, physics::HostId, time::Time};
+
+/// Who has told that a group's master came back without its data, while others hold them; and which of these have lost
+/// them since, as far as that Sentinel has been told.
+#[derive(Debug, Default)]
+pub(super) struct Emptying {
+    told: Told,
+    /// Who has told so, of which group, since the last switch.
+    noticed: BTreeSet<(HostId, usize)>,
+}
+
+impl Emptying {
+    /// The empty master of a node's group, if its Sentinel has told of one.
+    fn empty_master(&self, setting: &Setting, sentinel: HostId, node: HostId) -> Option<&(Time, InfoFacts)> {
+        let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
+        let master =
+            self.told.master(setting, sentinel, group).filter(|_| self.noticed.contains(&(sentinel, group)))?;
+        self.told.info(sentinel, master).filter(|(_, master)| master.blank)
+    }
+
+    /// Whether a node has lost its data to an empty master, or has not. None: there is no such master.
+    pub(super) fn has_lost(&self, setting: &Setting, sentinel: HostId, node: HostId) -> Option<bool> {
+        let (_, master) = self.empty_master(setting, sentinel, node)?;
+        let (_, info) = self.told.info(sentinel, node)?;
+        Some(info.keys == 0 || info.replid == master.replid)
+    }
+
+    pub(super) fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) {
+        self.told.observe(now, setting, observation);
+        match observation {
+            Observation::Started { sentinel, .. } => self.noticed.retain(|(by, _)| by != sentinel),
+            Observation::Event { sentinel, event } => match event {
+                Event::EmptyMaster { subject, .. } => {
+                    let group = setting.group_named(subject.master().as_str());
+                    self.noticed.extend(group.map(|group| (*sentinel, group)));
+                }
+                Event::SwitchMaster { name, .. } => {
+                    self.noticed.retain(|it| Some(*it) != setting.group_named(name.as_str()).map(|it| (*sentinel, it)));
+                }
+                Event::ResetMaster(subject) | Event::Unmonitor(subject) => {
+                    let group = setting.group_named(subject.master().as_str());
+                    self.noticed.retain(|it| Some(*it) != group.map(|it| (*sentinel, it)));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
 
 /// Once a Sentinel has told that the master came back without its data, while others hold them, it promotes none that has
 /// lost them by following that master.
 #[derive(Debug, Default)]
 pub(super) struct KeepTheData {
-    told: Told,
-    /// Who has told so, of which group.
-    noticed: BTreeSet<(HostId, usize)>,
+    emptying: Emptying,
 }
 
 impl KeepTheData {
     fn selected(&self, setting: &Setting, sentinel: HostId, node: HostId) -> Result<(), String> {
+        let told = &self.emptying.told;
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
-        let master = self.told.master(setting, sentinel, group).and_then(|master| self.told.info(sentinel, master));
-        let (Some((since, master)), Some((_, info))) = (master, self.told.info(sentinel, node)) else { return Ok(()) };
-        let emptied = info.keys == 0 || info.replid == master.replid;
-        if !self.noticed.contains(&(sentinel, group)) || !master.blank || !emptied {
+        let master = self.emptying.empty_master(setting, sentinel, node);
+        let (Some((since, master)), Some((_, info))) = (master, told.info(sentinel, node)) else { return Ok(()) };
+        if self.emptying.has_lost(setting, sentinel, node) != Some(true) {
             return Ok(());
         }
-        let holder = self.told.infos(setting, sentinel, group).find(|(other, (at, theirs))| {
+        let holder = told.infos(setting, sentinel, group).find(|(other, (at, theirs))| {
             let holds = theirs.replica && theirs.keys > 0 && theirs.replid != master.replid && !theirs.foreign;
-            *other != node && holds && at >= since && !self.told.is_down(sentinel, *other)
+            *other != node && holds && at >= since && !told.is_down(sentinel, *other)
         });
         match holder {
             Some((other, (_, theirs))) => Err(format!(
@@ -43,29 +89,12 @@ impl Invariant for KeepTheData {
     }
 
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
-        self.told.observe(now, setting, observation);
-        match observation {
-            Observation::Started { sentinel, .. } => self.noticed.retain(|(by, _)| by != sentinel),
-            Observation::Event { sentinel, event } => match event {
-                Event::EmptyMaster { subject, .. } => {
-                    let group = setting.group_named(subject.master().as_str());
-                    self.noticed.extend(group.map(|group| (*sentinel, group)));
-                }
-                Event::SwitchMaster { name, .. } => {
-                    self.noticed.retain(|it| Some(*it) != setting.group_named(name.as_str()).map(|it| (*sentinel, it)));
-                }
-                Event::ResetMaster(subject) | Event::Unmonitor(subject) => {
-                    let group = setting.group_named(subject.master().as_str());
-                    self.noticed.retain(|it| Some(*it) != group.map(|it| (*sentinel, it)));
-                }
-                Event::SelectedReplica(Subject::Replica { addr, .. }) => {
-                    if let Some(node) = setting.node_at(addr) {
-                        return self.selected(setting, *sentinel, node);
-                    }
-                }
-                _ => {}
-            },
-            _ => {}
+        self.emptying.observe(now, setting, observation);
+        if let Observation::Event { sentinel, event: Event::SelectedReplica(Subject::Replica { addr, .. }) } =
+            observation
+            && let Some(node) = setting.node_at(addr)
+        {
+            return self.selected(setting, *sentinel, node);
         }
         Ok(())
     }

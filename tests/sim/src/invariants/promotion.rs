@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sentinel_core::events::{Event, Subject};
 use sentinel_resp::Reply;
 
-use super::{Invariant, Observation, Setting, Sort};
+use super::{Invariant, Observation, Setting, Sort, emptied::Emptying};
 use crate::{
     packet::InfoFacts,
     physics::HostId,
@@ -22,6 +22,7 @@ pub(super) struct FitReplica {
     down: BTreeSet<(HostId, HostId)>,
     /// Who has told that nobody is the master of a group, since the last switch.
     vacant: BTreeSet<(HostId, usize)>,
+    emptying: Emptying,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +81,12 @@ impl FitReplica {
                 && now - at < 4 * SEC
                 && fresh_from.is_some_and(|down| *at >= down);
             last_resort &= !candidate;
+            // While it is being sent the nothing that an empty master has, one that still holds the data shows the offset 1.
+            // One that has taken over that nothing shows a greater one, of another stream, and is no candidate.
+            let lost = |node| self.emptying.has_lost(setting, sentinel, node);
+            if lost(node) == Some(false) && lost(*other) == Some(true) {
+                continue;
+            }
             if candidate && info.synced && theirs.priority == info.priority && theirs.offset > info.offset {
                 return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
             }
@@ -129,6 +136,7 @@ impl Invariant for FitReplica {
     }
 
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
+        self.emptying.observe(now, setting, observation);
         match observation {
             Observation::Started { sentinel, .. } => {
                 self.known.retain(|(of, _), _| of != sentinel);
