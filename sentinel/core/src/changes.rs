@@ -8,7 +8,7 @@ use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
     engine::Engine,
     events::Event,
-    guard::Vacancy,
+    guard::{Holdings, Vacancy},
     input::ClientId,
     monitor::{PingPeriod, node_target, peer_target},
     settings::MasterSettings,
@@ -339,6 +339,7 @@ impl Watch<'_> {
         node.script_kill_sent = false;
         node.info.run_id = None;
         node.restart = None;
+        node.info.holdings = Holdings::default();
         node.link.restart_silence(now);
         self.ctx.renew_link(&mut node.link, &endpoint);
         self.ctx.arm(Timer::Hello(self.master.key), now + self.ctx.timing.publish_period);

@@ -47,6 +47,7 @@ const MENDED: &[(u64, &str)] = &[
     (4_045, "a stranger took the place of the replica that was told to be a master, and was told again"),
     (5_050, "a former master became a replica while its Sentinel looked on in TILT, and then gave way to a stranger"),
     (5_214, "as in 3403"),
+    (6_921, "a wiped master with an append-only file was written to, and promoted for what it had then"),
     (7_632, "a stranger took the place of the replica that was just being handed over to"),
 ];
 

@@ -36,6 +36,8 @@ pub(crate) struct Holdings {
     loaded: Option<u64>,
     /// `aof_enabled`
     append_only: Option<bool>,
+    /// An earlier INFO of the same process proved that it began with nothing.
+    seen_empty: bool,
 }
 
 impl Holdings {
@@ -67,6 +69,9 @@ impl Holdings {
 
     /// Whether it is certain that nothing was there when the process began. None: it may still be loading.
     pub(crate) fn began_empty(&self) -> Option<bool> {
+        if self.seen_empty {
+            return Some(true);
+        }
         if self.loading {
             return None;
         }
@@ -75,6 +80,11 @@ impl Holdings {
             && self.loaded == Some(0)
             && self.changes.is_some_and(|changes| keys <= changes);
         Some(self.loaded.unwrap_or(0) == 0 && (keys == 0 || all_are_new))
+    }
+
+    /// That it began with nothing is known from an earlier INFO of the same process.
+    pub(crate) const fn was_seen_empty(&mut self) {
+        self.seen_empty = true;
     }
 
     /// The keys it is certain to hold.

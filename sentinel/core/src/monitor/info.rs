@@ -91,6 +91,9 @@ impl Watch<'_> {
         if planted(Bug::PromoteOnOldInfo) && node.info.offset > 1 {
             report.offset = node.info.offset;
         }
+        if !rebooted {
+            report.remember_beginning(&node.info);
+        }
         let news = report.news_since(&node.info);
         node.info = report;
         node.info_text = Some(Arc::clone(text));

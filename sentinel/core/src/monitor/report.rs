@@ -121,7 +121,19 @@ impl InfoReport {
     /// Whether this is a master that began without data, and that nobody has followed since: what keys it has, if any, are
     /// none of its group's. Only proof counts.
     pub(crate) fn is_empty_master(&self) -> bool {
-        self.role == Some(Role::Master) && self.offset <= 1 && self.holdings.began_empty() == Some(true)
+        self.is_unfollowed_master() && self.holdings.began_empty() == Some(true)
+    }
+
+    /// Takes over what an earlier report of the same process proved. With an append-only file later ones do not: what was
+    /// written might as well have been loaded.
+    pub(crate) fn remember_beginning(&mut self, before: &Self) {
+        if self.is_unfollowed_master() && before.is_empty_master() {
+            self.holdings.was_seen_empty();
+        }
+    }
+
+    fn is_unfollowed_master(&self) -> bool {
+        self.role == Some(Role::Master) && self.offset <= 1
     }
 
     /// What differs from an earlier report, apart from what grows by itself. None: nothing.
@@ -237,5 +249,28 @@ mod tests {
         };
         assert!(InfoReport::parse(&text(0)).never_synced());
         assert!(!InfoReport::parse(&text(5000)).never_synced());
+    }
+
+    #[test]
+    fn that_a_master_began_with_nothing_is_remembered_while_it_is_one_that_nobody_follows() {
+        let mut last = InfoReport::default();
+        let mut told = |rebooted: bool, role: &str, offset: u64, keys: u64| {
+            let mut report = InfoReport::parse(&format!(
+                "role:{role}\r\nmaster_repl_offset:{offset}\r\nslave_repl_offset:{offset}\r\naof_enabled:1\r\n\
+                 rdb_changes_since_last_save:{keys}\r\nrdb_last_load_keys_loaded:0\r\n# Keyspace\r\n{}",
+                if keys > 0 { format!("db0:keys={keys},expires=0\r\n") } else { String::new() }
+            ));
+            if !rebooted {
+                report.remember_beginning(&last);
+            }
+            last = report;
+            last.is_empty_master()
+        };
+        assert!(!told(false, "master", 0, 40), "they may have been loaded");
+        assert!(told(true, "master", 0, 0));
+        assert!(told(false, "master", 0, 40) && told(false, "master", 0, 41), "it began with none");
+        assert!(!told(true, "master", 0, 40), "another process");
+        assert!(told(true, "master", 0, 0));
+        assert!(!told(false, "slave", 0, 40) && !told(false, "master", 0, 40), "it may have got others");
     }
 }
