@@ -106,7 +106,8 @@ impl Watch<'_> {
     pub(crate) fn win_election(&mut self) {
         let Some(failover) = &self.master.failover else { return };
         let down_since = self.master.node().sdown_since.filter(|_| !failover.is_forced());
-        let fresh_from = down_since.unwrap_or(failover.started_at);
+        // Of an empty master's replicas each may have lost its data since it told of them: all are asked again.
+        let fresh_from = if self.master.emptied { self.ctx.mono() } else { down_since.unwrap_or(failover.started_at) };
         self.master.lost_elections = 0;
         self.master_event(Event::ElectedLeader);
         if self.ctx.simulated.crash_after_election {
