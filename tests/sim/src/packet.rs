@@ -46,6 +46,11 @@ pub struct InfoFacts {
     pub replid: u64,
     /// Whether it is a master that was restarted without its data.
     pub blank: bool,
+    /// Which start of the node it was.
+    pub life: u32,
+    /// Whether it proved that this start was one without data: nothing was loaded, and all keys are new, if there are any. What
+    /// an append-only file brings back counts as new, and what was saved since does not.
+    pub shows_empty_start: bool,
     /// Whom it followed, if its link there was up.
     pub linked_to: Option<HostPort>,
 }

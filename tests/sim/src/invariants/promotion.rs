@@ -30,6 +30,21 @@ struct Known {
     linked: bool,
     ponged_at: Option<Time>,
     info: Option<(Time, InfoFacts)>,
+    /// Its start that it has proved to be one without data, while it is a master that nobody has followed since.
+    empty_start: Option<u32>,
+}
+
+impl Known {
+    fn read(&mut self, now: Time, facts: &InfoFacts) {
+        let unfollowed = !facts.replica && facts.offset <= 1;
+        if !unfollowed || self.empty_start.is_some_and(|life| life != facts.life) {
+            self.empty_start = None;
+        }
+        if unfollowed && facts.shows_empty_start {
+            self.empty_start = Some(facts.life);
+        }
+        self.info = Some((now, facts.clone()));
+    }
 }
 
 impl FitReplica {
@@ -50,8 +65,10 @@ impl FitReplica {
             return fail("its priority is 0".to_owned());
         }
         // An empty master that was demoted shows an offset, and a replication id, as one does that was restarted with its
-        // data: of those that are left it may be the last resort.
-        let mut last_resort = info.offset > 1;
+        // data: of those that are left it may be the last resort. So may one that shows keys which it may have loaded, to
+        // a Sentinel that has not seen it without any.
+        let may_have_loaded = !info.replica && info.keys > 0 && known.empty_start.is_none();
+        let mut last_resort = info.offset > 1 || may_have_loaded;
         if !info.synced && !last_resort {
             return fail("it has never had the data".to_owned());
         }
@@ -95,6 +112,12 @@ impl FitReplica {
             return fail("it has never had the data, and another has".to_owned());
         }
         Ok(())
+    }
+
+    fn forget(&mut self, sentinel: HostId, which: impl Fn(HostId) -> bool) {
+        for (_, known) in self.known.iter_mut().filter(|((of, node), _)| *of == sentinel && which(*node)) {
+            known.empty_start = None;
+        }
     }
 
     fn downs(&mut self, now: Time, setting: &Setting, sentinel: HostId, subject: &Subject, is_down: bool) {
@@ -157,7 +180,7 @@ impl Invariant for FitReplica {
                     known.ponged_at = Some(now);
                 }
                 if let Some(facts) = facts {
-                    known.info = Some((now, (*facts).clone()));
+                    known.read(now, facts);
                 }
             }
             Observation::Event { sentinel, event } => match event {
@@ -167,6 +190,7 @@ impl Invariant for FitReplica {
                 Event::ReplicaForgotten(Subject::Replica { addr, .. }) => {
                     if let Some(node) = setting.node_at(addr) {
                         self.down.remove(&(*sentinel, node));
+                        self.forget(*sentinel, |it| it == node);
                     }
                 }
                 Event::NoMaster { subject, .. } => {
@@ -190,6 +214,7 @@ impl Invariant for FitReplica {
                         self.master_down.remove(&(*sentinel, group));
                         let of = |node: HostId| setting.nodes[node].as_ref().is_some_and(|it| it.1 == group);
                         self.down.retain(|(by, node)| by != sentinel || !of(*node));
+                        self.forget(*sentinel, of);
                     }
                 }
                 Event::SelectedReplica(Subject::Replica { addr, .. }) => {

@@ -15,6 +15,7 @@ impl Node {
         let now = physics.now();
         let mut text = String::with_capacity(1_024);
         let port = physics.hosts[self.host].port;
+        let append_only = matches!(self.config.persistence, Persistence::AofAlways | Persistence::AofEverySecond);
         let _ = write!(
             text,
             "# Server\r\nredis_version:7.0.15\r\nredis_mode:standalone\r\nprocess_id:{}\r\nrun_id:{}\r\ntcp_port:{port}\r\n\
@@ -25,7 +26,7 @@ impl Node {
             u8::from(self.is_loading()),
             self.changes(),
             self.loaded_keys(),
-            u8::from(matches!(self.config.persistence, Persistence::AofAlways | Persistence::AofEverySecond)),
+            u8::from(append_only),
         );
         let mut facts = InfoFacts {
             replica: false,
@@ -37,6 +38,10 @@ impl Node {
             keys: self.data.len(),
             replid: self.replid,
             blank: self.blank && self.is_master(),
+            life: self.life,
+            shows_empty_start: !self.is_loading()
+                && self.loaded_keys() == 0
+                && (self.data.is_empty() || !append_only && self.data.len() <= self.changes()),
             linked_to: None,
         };
         if let Some(up) = &self.upstream {
