@@ -51,12 +51,13 @@ impl Watch<'_> {
         }
     }
 
-    /// A newer configuration with the same master has come: a failover of an older epoch can make none any more, and ends
-    /// here. (One with another master ends every failover, see [`Watch::adopt_switch`].) A departure: the reference goes
-    /// on, promotes its replica beside the new configuration's master, and lets its own configuration epoch go back.
+    /// A newer configuration has come: a failover of an older epoch can make none any more, and ends here. (One with another
+    /// master ends every failover once it is in force, see [`Watch::adopt_switch`].) A departure: the reference goes on,
+    /// promotes its replica beside the new configuration's master, and lets its own configuration epoch go back.
     pub(crate) fn end_outdated_failover(&mut self) {
+        let newest = self.newest_configuration();
         let Some(failover) = &self.master.failover else { return };
-        if failover.has_switched() || failover.epoch > self.master.config_epoch {
+        if failover.has_switched() || failover.epoch > newest {
             return;
         }
         if failover.is_electing() {
@@ -65,8 +66,8 @@ impl Watch<'_> {
         let told = failover.candidate().filter(|_| !failover.has_sent_nothing());
         let name = self.master.name.clone();
         let text = format!(
-            "A configuration of epoch {} is in force: the failover of {name} in epoch {} is given up",
-            self.master.config_epoch, failover.epoch
+            "A configuration of epoch {newest} is in force: the failover of {name} in epoch {} is given up",
+            failover.epoch
         );
         self.ctx.notice(Level::Warning, Some(&name), text);
         if let Some(node) = told.and_then(|id| self.master.nodes.get_mut(id)) {

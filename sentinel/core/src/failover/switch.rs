@@ -25,8 +25,9 @@ impl Watch<'_> {
         };
         let promoted = self.master.nodes.get(replica).filter(|_| current == epoch);
         let Some(to) = promoted.map(|node| node.addr.clone()) else { return };
-        if epoch <= self.master.config_epoch {
-            // A newer configuration has come in the meantime: epochs never go back.
+        if epoch <= self.newest_configuration() {
+            // A newer configuration has come in the meantime: epochs never go back. One that is still being written counts,
+            // too: what is made of ours now would be made of a master that is none any more.
             return self.end_outdated_failover();
         }
         self.node_event(replica, Event::PromotedReplica);
@@ -112,6 +113,12 @@ impl Watch<'_> {
         for id in self.master.nodes.keys().copied().collect::<Vec<_>>() {
             self.ask_info(id);
         }
+    }
+
+    /// The epoch of the newest configuration: the one in force, or one that a peer has announced and that is being written.
+    pub(crate) fn newest_configuration(&self) -> Epoch {
+        let adopted = self.master.adopting.as_ref().map(|adoption| adoption.epoch);
+        adopted.map_or(self.master.config_epoch, |epoch| epoch.max(self.master.config_epoch))
     }
 
     /// Whether this Sentinel's own promotion, newer than that configuration, is being written.
