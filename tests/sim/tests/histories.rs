@@ -49,6 +49,9 @@ const MENDED: &[(u64, &str)] = &[
     (5_214, "as in 3403"),
     (6_921, "a wiped master with an append-only file was written to, and promoted for what it had then"),
     (7_632, "a stranger took the place of the replica that was just being handed over to"),
+    (9_117, "a promotion was announced while a newer configuration was being written"),
+    (9_422, "a replica acknowledged what its full disk did not take"),
+    (9_580, "an empty master was written to and restarted, and the replicas that followed it were refused"),
 ];
 
 #[test]

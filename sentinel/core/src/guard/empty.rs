@@ -170,7 +170,11 @@ impl Watch<'_> {
     }
 
     fn look_for_holders(&mut self) {
-        let Some(Restart::Empty { noticed_at }) = self.master.node().restart else { return };
+        let noticed_at = match self.master.node().restart {
+            Some(Restart::Empty { noticed_at }) => noticed_at,
+            Some(Restart::WithData) if self.master.emptied => return self.master_holds_data_again(),
+            _ => return,
+        };
         let history = &self.master.node().info.history.id;
         let holds = |node: &&crate::state::Node| {
             let since = node.info_at.is_some_and(|at| at >= noticed_at);
@@ -197,6 +201,16 @@ impl Watch<'_> {
             }
             _ => {}
         }
+    }
+
+    /// It was started once more, and has loaded something: what its replicas copy from now on is what there is. Held for
+    /// empty still, it would leave nobody to promote when it dies.
+    fn master_holds_data_again(&mut self) {
+        self.master.emptied = false;
+        let (name, keys) = (self.master.name.clone(), self.master.node().info.holdings.keys());
+        let text = format!("The master {name} was started once more, with data: {keys} keys");
+        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.evaluate_node(self.master.current);
     }
 }
 
