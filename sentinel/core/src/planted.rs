@@ -55,6 +55,8 @@ pub enum Bug {
     LeaveNoMaster,
     /// For how long the link of a candidate has been down does not matter, as if nobody were the master.
     PromoteTheLost,
+    /// A replica that an empty master has emptied is a candidate.
+    PromoteTheEmptied,
     /// With `hello-auth-key` unsigned and wrongly signed hellos are believed.
     BelieveTheUnsigned,
 }

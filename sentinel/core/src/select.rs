@@ -193,7 +193,7 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
         return Some(Refusal::StartedEmpty);
     }
     let emptied = |id: &RunId| node.info.history.id.as_ref() == Some(id) || node.info.holdings.keys() == 0;
-    if facts.empty_history.as_ref().is_some_and(emptied) {
+    if facts.empty_history.as_ref().is_some_and(emptied) && !planted(Bug::PromoteTheEmptied) {
         return Some(Refusal::Emptied);
     }
     let down = Duration::from_millis(u64::try_from(node.info.link_down_ms).unwrap_or(0));
