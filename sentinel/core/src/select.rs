@@ -26,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) max_lag: Option<NonZeroU64>,
     /// How far each node of the master's history has come, as it told.
     pub(crate) told: Vec<Told>,
+    /// The configured master is a replica itself, and up to date with this node.
+    pub(crate) master_follows: Option<NodeId>,
 }
 
 /// How far a node had come in its stream at some time.
@@ -206,7 +208,9 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     let max_lag = facts.max_lag.filter(|_| !planted(Bug::IgnoreMaxLag));
     // It has nothing of what was written since the switch, and its own stream cannot be compared with that: without this
     // test one that lacks a little is refused, and this one, which lacks more, takes its place.
-    if max_lag.is_some() && node.former_master && node.info.role == Some(Role::Master) {
+    // Where the present master has become a replica of it, it lacks nothing, and there is nobody else.
+    let lags = node.former_master && node.info.role == Some(Role::Master) && facts.master_follows != Some(node.id);
+    if max_lag.is_some() && lags {
         return Some(Refusal::LagUnknown);
     }
     max_lag.filter(|most| lag > most.get()).map(|most| Refusal::LagsBehind { lag, most })
@@ -240,6 +244,7 @@ mod tests {
             empty_history: None,
             max_lag: None,
             told: Vec::new(),
+            master_follows: None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::{
     state::NodeId,
     time::Instant,
     timer::Timer,
+    view::Role,
     watch::Watch,
 };
 
@@ -208,7 +209,16 @@ impl Watch<'_> {
             empty_history: self.empty_history().cloned(),
             max_lag: self.master.settings.max_lag,
             told: self.offsets_told(),
+            master_follows: self.followed_by_master(),
         }
+    }
+
+    /// Whom the configured master follows, over a link that is up, if it is a replica itself.
+    fn followed_by_master(&self) -> Option<NodeId> {
+        let info = &self.master.node().info;
+        let linked = info.role == Some(Role::Replica) && info.link_up;
+        let source = self.master.replicas().filter(|_| linked).find(|node| info.follows(&node.addr, &self.ctx.names));
+        source.map(|node| node.id)
     }
 
     fn offsets_told(&self) -> Vec<select::Told> {
