@@ -9,7 +9,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use config_support::{Listening, free_port};
+use config_support::Listening;
+use sentinel_tests::free_port;
 
 const OURS: &str = env!("CARGO_BIN_EXE_sentinel");
 const REFERENCE: &str = "redis-sentinel";

@@ -9,7 +9,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-use config_support::{Folder, Listening, free_port};
+use config_support::{Folder, Listening};
+use sentinel_tests::free_port;
 use sentineld::config::{Source, load};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
@@ -121,7 +122,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
         .join("small");
     let refused = changed(&running, 1234);
     assert!(refused.starts_with("-ERR"), "{refused}\n{}", running.said());
-    assert!(running.said().contains("No space left on device"), "{}", running.said());
+    running.says("No space left on device");
     assert_eq!(fs::read_to_string(inside.join("s.conf")).unwrap(), text, "nothing is damaged");
     let litter: Vec<_> = fs::read_dir(&inside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(litter.len(), 2, "{litter:?}");
@@ -147,7 +148,7 @@ fn a_file_that_cannot_be_replaced_is_written_in_place() {
         let Some(command) = in_own_mounts(&script) else { return };
         let mut running = Listening::start(command, port, folder.path().join("log"));
         assert_eq!(changed(&running, 1234), "+OK\r\n", "{}", running.said());
-        assert!(running.said().contains(&format!("cannot be replaced ({why})")), "{}", running.said());
+        running.says(&format!("cannot be replaced ({why})"));
         assert_eq!(down_after(&folder, &outside), 1234);
         let written = fs::read_to_string(&outside).unwrap();
         assert!(written.starts_with(text) && !written.contains("redo"), "{written}");

@@ -12,6 +12,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use sentinel_tests::free_port;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -21,11 +22,6 @@ struct Running {
     process: Child,
     port: u16,
     folder: tempfile::TempDir,
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
 }
 
 /// A folder with a configuration: `lines` and what every test wants.

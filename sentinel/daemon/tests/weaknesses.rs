@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use config_support::{Folder, Listening, Reference, free_port, reference_installed, reference_refusal};
+use config_support::{Folder, Listening, Reference, reference_installed, reference_refusal};
+use sentinel_tests::free_port;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

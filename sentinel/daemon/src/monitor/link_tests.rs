@@ -8,13 +8,14 @@ use std::{
 use rustix::process::Signal;
 use sentinel_core::{LinkFault, Message, Omitted, Target, TargetKind};
 use sentinel_resp::{Limits, Protocol, Reply, RequestDecoder, encode};
+use sentinel_tests::free_port;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
 use super::{
-    testing::{Bench, PATIENCE, RedisServer, free_port, node, with_password},
+    testing::{Bench, PATIENCE, RedisServer, node, with_password},
     wire::Renames,
 };
 

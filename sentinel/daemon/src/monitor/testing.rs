@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -12,6 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use sentinel_core::{Input, LinkId, Message, RequestId, Target, TargetKind, types::Secret};
 use sentinel_resp::Reply;
+use sentinel_tests::free_port;
 
 use super::{
     dial::Dialer,
@@ -94,12 +95,6 @@ impl Drop for RedisServer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A port on loopback that was free a moment ago.
-pub(super) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
 }
 
 /// Where a data node without a password is.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -10,12 +10,6 @@ use std::{
 
 /// More than a start or an answer takes.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A port that nobody has now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-    listener.local_addr().expect("a listener has an address").port()
-}
 
 /// Such a program. Killed when dropped.
 pub(crate) struct Listening {
@@ -44,6 +38,15 @@ impl Listening {
     /// What it printed so far.
     pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.output).unwrap_or_default()
+    }
+
+    /// Waits until it has printed this. What it logs may come later than the answer that it is about.
+    pub(crate) fn says(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.said().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} is not said:\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// A client's connection, which does not wait for an answer for ever.

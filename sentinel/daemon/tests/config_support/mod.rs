@@ -14,7 +14,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub(crate) use listening::{Listening, free_port};
+pub(crate) use listening::Listening;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
