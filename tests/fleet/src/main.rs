@@ -13,6 +13,8 @@ mod awake;
 mod clients;
 #[path = "bench/disk.rs"]
 mod disk;
+#[path = "bench/floor.rs"]
+mod floor;
 #[path = "bench/hang.rs"]
 mod hang;
 #[path = "bench/load.rs"]
@@ -61,6 +63,9 @@ enum Command {
         /// A master and its replicas.
         per_group: usize,
     },
+    /// Answers every question alike until standard input ends.
+    #[command(hide = true)]
+    Floor,
     /// Keeps a processor awake until standard input ends.
     #[command(hide = true)]
     Spin,
@@ -72,6 +77,7 @@ fn main() -> io::Result<()> {
         Some(Command::Fleet { first, nodes, per_group }) => {
             return sentinel_fleet::worker::run(first, nodes, per_group);
         }
+        Some(Command::Floor) => return floor::answer(),
         Some(Command::Spin) => return awake::spin(),
         None => {}
     }

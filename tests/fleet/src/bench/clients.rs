@@ -1,14 +1,15 @@
 //! Floods of clients of one Sentinel that watches one small deployment.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use sentinel_fleet::Fleet;
 use sentinel_tests::Kind;
 
 use crate::{
+    floor::Floor,
     load::{self, Storm},
     stats::{Times, median},
-    subject::Subject,
+    subject::{Subject, Usage},
 };
 
 /// Connections and questions at once, and how they are called.
@@ -50,19 +51,24 @@ pub(crate) struct Load {
     pub(crate) cpu: f64,
 }
 
-/// Measures everything that clients see of each of these, each load lasting `time` in all.
-pub(crate) fn measure(program: &Path, kinds: &[Kind], time: Duration) -> io::Result<Vec<Clients>> {
+/// Measures everything that clients see of each of these, each load lasting `time` in all. Beside them, the loads of a
+/// program that only receives and sends.
+pub(crate) fn measure(program: &Path, kinds: &[Kind], time: Duration) -> io::Result<(Vec<Clients>, Vec<Load>)> {
     let fields = kinds.iter().map(|kind| Field::start(program, *kind)).collect::<io::Result<Vec<_>>>()?;
     std::thread::sleep(Duration::from_secs(2));
     let idle = fields.iter().map(|field| field.subject.resident()).collect::<io::Result<Vec<_>>>()?;
-    let mut loads: Vec<Vec<Load>> = fields.iter().map(|_| Vec::new()).collect();
+    let floor = Floor::start(program)?;
+    let mut servers: Vec<_> = fields.iter().map(|field| (field.subject.pid(), field.subject.addr())).collect();
+    servers.push((floor.pid(), floor.addr));
+    let mut loads: Vec<Vec<Load>> = servers.iter().map(|_| Vec::new()).collect();
     for (_, connections, pipeline) in FORMS {
-        let rounds = in_turn(&fields, ROUNDS, |field| field.load(connections, pipeline, time / ROUNDS as u32))?;
+        let rounds = in_turn(&servers, ROUNDS, |server| load(*server, connections, pipeline, time / ROUNDS as u32))?;
         for (all, rounds) in loads.iter_mut().zip(rounds) {
             let pick = |pick: fn(&Load) -> f64| median(rounds.iter().map(pick));
             all.push(Load { per_second: pick(|it| it.per_second), p99: pick(|it| it.p99), cpu: pick(|it| it.cpu) });
         }
     }
+    let of_floor = loads.pop().unwrap_or_default();
     let storms = in_turn(&fields, STORMS, |field| load::storm(field.subject.addr(), STORM, Duration::from_secs(20)))?;
     let mut outcome = Vec::new();
     for (((field, idle_memory), loads), storms) in fields.iter().zip(idle).zip(loads).zip(storms) {
@@ -77,21 +83,17 @@ pub(crate) fn measure(program: &Path, kinds: &[Kind], time: Duration) -> io::Res
             memory_after: field.subject.resident()?,
         });
     }
-    Ok(outcome)
+    Ok((outcome, of_floor))
 }
 
 /// Does something with each, so often. Gives for each what came of it.
-fn in_turn<T>(
-    fields: &[Field],
-    rounds: usize,
-    mut each: impl FnMut(&Field) -> io::Result<T>,
-) -> io::Result<Vec<Vec<T>>> {
-    let mut outcome: Vec<Vec<T>> = fields.iter().map(|_| Vec::new()).collect();
+fn in_turn<S, T>(servers: &[S], rounds: usize, mut each: impl FnMut(&S) -> io::Result<T>) -> io::Result<Vec<Vec<T>>> {
+    let mut outcome: Vec<Vec<T>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..rounds {
-        for place in 0..fields.len() {
+        for place in 0..servers.len() {
             // Nobody is always the first.
-            let place = (place + round) % fields.len();
-            outcome[place].push(each(&fields[place])?);
+            let place = (place + round) % servers.len();
+            outcome[place].push(each(&servers[place])?);
         }
     }
     Ok(outcome)
@@ -110,15 +112,15 @@ impl Field {
         subject.wait_until_it_acts(Duration::from_secs(60))?;
         Ok(Field { subject, _fleet: fleet })
     }
+}
 
-    fn load(&self, connections: usize, pipeline: usize, time: Duration) -> io::Result<Load> {
-        let before = self.subject.usage()?;
-        let outcome = load::full_speed(self.subject.addr(), connections, pipeline, time)?;
-        let cpu = self.subject.usage()?.cpu - before.cpu;
-        Ok(Load {
-            per_second: outcome.per_second,
-            p99: outcome.times.quantile(0.99).unwrap_or_default(),
-            cpu: cpu / outcome.answers.max(1) as f64,
-        })
-    }
+fn load((pid, addr): (u32, SocketAddr), connections: usize, pipeline: usize, time: Duration) -> io::Result<Load> {
+    let before = Usage::of(pid)?;
+    let outcome = load::full_speed(addr, connections, pipeline, time)?;
+    let cpu = Usage::of(pid)?.cpu - before.cpu;
+    Ok(Load {
+        per_second: outcome.per_second,
+        p99: outcome.times.quantile(0.99).unwrap_or_default(),
+        cpu: cpu / outcome.answers.max(1) as f64,
+    })
 }

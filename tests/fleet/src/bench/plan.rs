@@ -311,7 +311,8 @@ fn flood(options: &Options, program: &Path, report: &mut Report) -> io::Result<(
     eprintln!("floods of clients");
     let kinds = [Kind::Ours, Kind::Reference];
     let kinds = if options.ours_only { &kinds[..1] } else { &kinds[..] };
-    let mut measured = clients::measure(program, kinds, LOAD)?.into_iter();
+    let (measured, floor) = clients::measure(program, kinds, LOAD)?;
+    let mut measured = measured.into_iter();
     let ours = measured.next().ok_or_else(|| io::Error::other("nothing was measured"))?;
     let reference = measured.next();
     let pair = |pick: &dyn Fn(&clients::Clients) -> Option<f64>| (pick(&ours), reference.as_ref().and_then(pick));
@@ -324,6 +325,13 @@ fn flood(options: &Options, program: &Path, report: &mut Report) -> io::Result<(
         report.add(format!("{what}, p99"), "ms", a, b, None);
         let (a, b) = pair(&|it| Some(it.loads[index].cpu));
         report.add(format!("{what}, processor time of an answer"), "µs", a, b, None);
+    }
+    for ((form, ..), least) in clients::FORMS.into_iter().zip(&floor) {
+        report.note(format!(
+            "{form}: a program that only receives and sends the same bytes and does nothing else answers {:.0} a second, at \
+             {:.2} µs of processor time each. That is what the system takes.",
+            least.per_second, least.cpu
+        ));
     }
     let storm = clients::STORM;
     let (a, b) = pair(&|it| Some(it.storm));

@@ -35,6 +35,17 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Of all threads of a process so far.
+    pub(crate) fn of(pid: u32) -> io::Result<Self> {
+        let mut nanos = 0;
+        for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+            // A thread that ends meanwhile is a short one.
+            let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+            nanos += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+        }
+        Ok(Usage { cpu: nanos as f64 / 1e3, at: Micros::now() })
+    }
+
     /// Percent of one core since an earlier reading.
     pub(crate) fn percent_since(&self, earlier: &Usage) -> f64 {
         (self.cpu - earlier.cpu) / self.at.since(earlier.at).max(1) as f64 * 100.0
@@ -63,6 +74,11 @@ impl Subject {
         Ok(Subject { process, _folder: folder, port, started })
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// Where clients connect.
     pub(crate) fn addr(&self) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
@@ -85,13 +101,7 @@ impl Subject {
 
     /// Processor time used so far by all threads.
     pub(crate) fn usage(&self) -> io::Result<Usage> {
-        let mut nanos = 0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.process.pid()))? {
-            // A thread that ends meanwhile is a short one.
-            let text = fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
-            nanos += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(Usage { cpu: nanos as f64 / 1e3, at: Micros::now() })
+        Usage::of(self.process.pid())
     }
 
     /// Resident memory in MB.
