@@ -106,8 +106,10 @@ impl RequestDecoder {
         }
         if self.borrowed {
             self.borrowed = false;
-            let rest = if self.buffer.is_empty() { BytesMut::new() } else { BytesMut::from(&self.buffer[..]) };
-            *room = std::mem::replace(&mut self.buffer, rest);
+            std::mem::swap(&mut self.buffer, room);
+            if !room.is_empty() || self.buffer.capacity() > 0 {
+                self.buffer = BytesMut::from(&room[..]);
+            }
             room.clear();
         } else if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
@@ -123,6 +125,11 @@ impl RequestDecoder {
     pub fn pending(&self) -> usize {
         let held: usize = self.arguments.iter().map(Bytes::len).sum();
         self.buffer.len() + held
+    }
+
+    /// Whether everything that has arrived was used.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.arguments.is_empty()
     }
 
     /// The next complete request, never empty; `None` until more bytes arrive.

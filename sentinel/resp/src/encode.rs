@@ -136,6 +136,10 @@ fn count(kind: u8, count: usize, out: &mut BytesMut) {
 }
 
 fn header(kind: u8, number: i64, out: &mut BytesMut) {
+    if let Ok(digit @ 0..=9) = u8::try_from(number) {
+        out.put_slice(&[kind, b'0' + digit, b'\r', b'\n']);
+        return;
+    }
     // From the back: at most a kind, a sign, nineteen digits, a line end.
     let mut text = [0; 23];
     let mut at = text.len() - 2;

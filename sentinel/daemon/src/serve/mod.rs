@@ -24,7 +24,14 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::Cell, future::Future, io, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
@@ -123,9 +130,9 @@ pub(crate) struct Server {
     stats: Stats,
     shutdown: Notify,
     /// Where sessions read to, one after the other. Empty while one of them executes what it has read.
-    room: Cell<BytesMut>,
+    room: RefCell<BytesMut>,
     /// Where answers are put, lent in the same way until they are sent.
-    answers: Cell<BytesMut>,
+    answers: RefCell<BytesMut>,
     /// When an attack was last told of.
     attack_told: Cell<Option<tokio::time::Instant>>,
 }
@@ -177,8 +184,8 @@ pub async fn run(
         hub: Hub::default(),
         stats: Stats::start(),
         shutdown: Notify::new(),
-        room: Cell::default(),
-        answers: Cell::default(),
+        room: RefCell::default(),
+        answers: RefCell::default(),
         attack_told: Cell::default(),
     });
     let entrances = listeners.into_doors().into_iter().map(Entrance::open).collect::<io::Result<Vec<_>>>()?;

@@ -52,12 +52,16 @@ impl Outbox {
     /// Gives its room back once everything is sent, so that a silent client holds none. What a burst has made large
     /// is left to the system.
     pub(crate) fn give_back(&mut self, room: &mut BytesMut) {
-        if self.length == 0 {
-            let mut tail = std::mem::take(&mut self.tail);
-            if (1..=ROOM).contains(&tail.capacity()) {
-                tail.clear();
-                *room = tail;
-            }
+        if self.length > 0 {
+            return;
+        }
+        self.tail.clear();
+        if (1..=ROOM).contains(&self.tail.capacity()) {
+            // In turn it gets what is left of the other, which is nothing.
+            std::mem::swap(&mut self.tail, room);
+        }
+        if self.tail.capacity() > 0 {
+            self.tail = BytesMut::new();
         }
     }
 
@@ -156,7 +160,9 @@ impl Outbox {
         } else {
             // All of its room is free again.
             self.tail.clear();
-            self.pieces = VecDeque::new();
+            if self.pieces.capacity() > 0 {
+                self.pieces = VecDeque::new();
+            }
         }
     }
 }

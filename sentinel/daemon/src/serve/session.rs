@@ -145,7 +145,7 @@ impl Session<'_> {
 
     /// Whether nothing has arrived that is not executed, and nothing is to be sent.
     fn is_at_rest(&self) -> bool {
-        self.decoder.pending() == 0 && self.client.outbox().borrow().len() == 0
+        self.decoder.is_empty() && self.client.outbox().borrow().len() == 0
     }
 
     /// Takes the answer that the monitor owes. Ready when it was there.
@@ -178,22 +178,19 @@ impl Session<'_> {
             // A socket has nothing inside; an encrypted stream does when its socket is full.
             self.flushed = Pin::new(stream).poll_flush(cx)?.is_ready();
         }
-        let mut room = self.server.answers.take();
-        outbox.give_back(&mut room);
-        self.server.answers.set(room);
+        outbox.give_back(&mut self.server.answers.borrow_mut());
         Ok(outbox.len())
     }
 
     /// Reads what has arrived, into room that all sessions share: a client that is silent costs none.
     fn poll_read(&mut self, cx: &mut Context<'_>, stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Poll<usize>> {
-        let mut room = self.server.room.take();
+        let mut room = self.server.room.borrow_mut();
         room.reserve(ROOM);
-        let read = pin!(stream.read_buf(&mut room)).poll(cx);
+        let read = pin!(stream.read_buf(&mut *room)).poll(cx);
         if !room.is_empty() {
             // Given back as soon as the requests in it are executed, which is next.
             self.decoder.lend(&mut room);
         }
-        self.server.room.set(room);
         match read {
             Poll::Ready(read) => read.map(Poll::Ready),
             Poll::Pending => Ok(Poll::Pending),
@@ -229,13 +226,9 @@ impl Session<'_> {
 
     /// Executes what has arrived, until something has to be waited for.
     fn execute_requests(&mut self, now: Instant, turn: &mut usize) -> Stopped {
-        let mut answers = self.server.answers.take();
-        self.client.outbox().borrow_mut().lend(&mut answers);
-        self.server.answers.set(answers);
+        self.client.outbox().borrow_mut().lend(&mut self.server.answers.borrow_mut());
         let stopped = self.execute_some(now, turn);
-        let mut room = self.server.room.take();
-        self.decoder.give_back(&mut room);
-        self.server.room.set(room);
+        self.decoder.give_back(&mut self.server.room.borrow_mut());
         self.client.update(|state| state.unread = self.decoder.pending());
         stopped
     }
@@ -247,6 +240,9 @@ impl Session<'_> {
             }
             if *turn == 0 {
                 return Stopped::TurnIsOver;
+            }
+            if self.decoder.is_empty() {
+                break;
             }
             if self.answers_at_once() && self.answer_question(now) {
                 *turn -= 1;

@@ -1,6 +1,6 @@
 //! What INFO counts.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use tokio::time::Instant;
 
@@ -25,15 +25,15 @@ pub(crate) struct Counter(Cell<u64>);
 /// One number that only grows, and how fast it does.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    started: Instant,
     total: Cell<u64>,
     rate: Cell<Rate>,
 }
 
 /// How much came in whole seconds since the start.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Rate {
-    second: u64,
+    /// When the present second ends.
+    ends: Instant,
     this: u64,
     last: u64,
 }
@@ -52,7 +52,7 @@ impl Counter {
 
 impl Meter {
     fn start(started: Instant) -> Self {
-        Self { started, total: Cell::default(), rate: Cell::default() }
+        Self { total: Cell::default(), rate: Cell::new(Rate { ends: started + SECOND, this: 0, last: 0 }) }
     }
 
     /// Adds to it.
@@ -73,15 +73,17 @@ impl Meter {
     }
 
     fn rate_at(&self, now: Instant) -> Rate {
-        let second = now.duration_since(self.started).as_secs();
         let rate = self.rate.get();
-        match second.saturating_sub(rate.second) {
-            0 => rate,
-            1 => Rate { second, this: 0, last: rate.this },
-            _ => Rate { second, this: 0, last: 0 },
+        if now < rate.ends {
+            return rate;
         }
+        let since = now.duration_since(rate.ends).as_secs();
+        let last = if since == 0 { rate.this } else { 0 };
+        Rate { ends: rate.ends + Duration::from_secs(since) + SECOND, this: 0, last }
     }
 }
+
+const SECOND: Duration = Duration::from_secs(1);
 
 impl Stats {
     /// Begins to count.
@@ -103,8 +105,6 @@ impl Stats {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
