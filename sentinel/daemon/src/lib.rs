@@ -1,6 +1,7 @@
 //! The daemon around the engine: configuration, links, server, persistence and command line.
 
 pub mod app;
+mod bell;
 pub mod cli;
 pub mod config;
 pub mod demo;

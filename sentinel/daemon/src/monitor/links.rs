@@ -16,9 +16,9 @@ use super::{
     inbox::{Hello, News, Outbox},
     link::{self, Opened, RESUBSCRIBE_PERIOD, Reporter},
     pubsub,
-    ready::{Bell, Ready},
     traffic::{Said, Traffic},
 };
+use crate::bell::{Bell, Ready};
 
 /// How many of those that were up are remembered. More come only from instances that move all the time.
 const MAX_CONNECTED: usize = 100_000;
@@ -34,7 +34,7 @@ pub(super) struct Links {
     lives: u64,
     /// Where a link was up. Their dials may take the last descriptors.
     connected: BTreeSet<HostPort>,
-    ready: Arc<Ready>,
+    ready: Arc<Ready<LinkId>>,
     /// Those that have been read in this round: kept for its memory.
     turn: Vec<LinkId>,
     /// Those with something to write.
@@ -54,7 +54,7 @@ struct Open {
 /// An open link.
 struct Up {
     traffic: Traffic,
-    bell: Arc<Bell>,
+    bell: Arc<Bell<LinkId>>,
     waker: Waker,
     /// Whether it is among those with something to write.
     unwritten: bool,

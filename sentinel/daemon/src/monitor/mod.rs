@@ -10,7 +10,6 @@ mod link;
 mod link_tests;
 mod links;
 mod pubsub;
-mod ready;
 mod resolve;
 mod run;
 #[cfg(test)]

@@ -10,6 +10,7 @@
 mod acl;
 mod client;
 mod command;
+mod crowd;
 mod guest;
 mod listener;
 mod literal;
@@ -28,6 +29,7 @@ use std::{
     cell::{Cell, RefCell},
     future::Future,
     io,
+    os::fd::OwnedFd,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -47,6 +49,7 @@ use tokio::{
 use self::{
     acl::Users,
     client::Client,
+    crowd::Crowd,
     guest::{Address, Entrance, Guest},
     names::Names,
     pubsub::Hub,
@@ -159,7 +162,8 @@ impl Server {
 ///
 /// # Errors
 ///
-/// When the listening sockets cannot be given to the runtime. Afterwards no client can end it.
+/// When the listening sockets cannot be given to the runtime, and when the system tells no more what happens to clients.
+/// No client can cause that.
 pub async fn run(
     listeners: Listeners,
     settings: config::Server,
@@ -189,12 +193,14 @@ pub async fn run(
         attack_told: Cell::default(),
     });
     let entrances = listeners.into_doors().into_iter().map(Entrance::open).collect::<io::Result<Vec<_>>>()?;
+    let (crowd, happenings) = Crowd::new()?;
+    let crowd = Rc::new(crowd);
     let tasks = tokio::task::LocalSet::new();
     tasks
         .run_until(async {
             let mut accepting = JoinSet::new();
             for entrance in entrances {
-                accepting.spawn_local(accept(Rc::clone(&server), entrance));
+                accepting.spawn_local(accept(Rc::clone(&server), Rc::clone(&crowd), entrance));
             }
             let publishing = async {
                 while let Some(event) = events.recv().await {
@@ -203,24 +209,29 @@ pub async fn run(
                 // The monitor is gone; the process will say when to stop.
                 std::future::pending().await
             };
-            let ends: [LocalBoxFuture<'_, Stopped>; 3] = [
-                Box::pin(server.shutdown.notified().map(|()| Stopped::ByClient)),
-                Box::pin(stop.map(|()| Stopped::ByProcess)),
+            // A task of its own, not to be polled with everything else; it may do more in one turn than others.
+            let serving = Rc::clone(&crowd);
+            let serving =
+                tokio::task::spawn_local(tokio::task::unconstrained(async move { serving.serve(happenings).await }));
+            let ends: [LocalBoxFuture<'_, io::Result<Stopped>>; 4] = [
+                Box::pin(server.shutdown.notified().map(|()| Ok(Stopped::ByClient))),
+                Box::pin(stop.map(|()| Ok(Stopped::ByProcess))),
                 Box::pin(publishing),
+                Box::pin(serving.map(|ended| ended.map_err(io::Error::other)?.map(|()| Stopped::ByProcess))),
             ];
             // This future is polled whenever any session is; these are polled only when they themselves are woken.
             let mut ends = FuturesUnordered::from_iter(ends);
-            Ok(ends.next().await.unwrap_or(Stopped::ByProcess))
+            ends.next().await.unwrap_or(Ok(Stopped::ByProcess))
         })
         .await
 }
 
-async fn accept(server: Rc<Server>, entrance: Entrance) {
+async fn accept(server: Rc<Server>, crowd: Rc<Crowd>, entrance: Entrance) {
     loop {
         match entrance.next().await {
             Ok(guest) => {
                 server.stats.connections.add(1);
-                welcome(&server, guest);
+                welcome(&server, &crowd, guest);
             }
             // One that was lost before it was accepted is nobody's problem.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -233,7 +244,7 @@ async fn accept(server: Rc<Server>, entrance: Entrance) {
     }
 }
 
-fn welcome(server: &Rc<Server>, guest: Guest) {
+fn welcome(server: &Rc<Server>, crowd: &Crowd, guest: Guest) {
     tracing::debug!("Accepted {guest}");
     let prepared = guest.tcp().map_or(Ok(()), |stream| listener::prepare(stream, server.settings.tcp_keepalive));
     let (Ok(()), Ok((ends, descriptor))) = (&prepared, guest.ends()) else {
@@ -250,23 +261,26 @@ fn welcome(server: &Rc<Server>, guest: Guest) {
     let limits = server.settings.output_limits;
     let (client, registration) = server.clients.add(|id| Client::new(id, ends, descriptor, &server.users, limits));
     let server = Rc::clone(server);
-    // A task of its own kind for each, so that no client costs the memory that another kind needs.
-    match guest {
-        Guest::Plain(stream, _) => tokio::task::spawn_local(async move {
-            let _registration = registration;
-            session::serve(&server, &client, stream).await;
-        }),
-        Guest::Local(stream, _) => tokio::task::spawn_local(async move {
-            let _registration = registration;
-            session::serve(&server, &client, stream).await;
-        }),
-        Guest::Encrypted(stream, _, tls) => tokio::task::spawn_local(async move {
-            let _registration = registration;
-            if let Some(stream) = tls.accept(stream, &client.peer).await {
-                serve_encrypted(&server, &client, stream).await;
-            }
-        }),
+    let socket = match guest {
+        Guest::Plain(stream, _) => stream.into_std().map(OwnedFd::from),
+        Guest::Local(stream, _) => stream.into_std().map(OwnedFd::from),
+        Guest::Encrypted(stream, _, tls) => {
+            tokio::task::spawn_local(async move {
+                let _registration = registration;
+                if let Some(stream) = tls.accept(stream, &client.peer).await {
+                    serve_encrypted(&server, &client, stream).await;
+                }
+            });
+            return;
+        }
     };
+    let session = |connection| async move {
+        let _registration = registration;
+        session::serve(&server, &client, connection).await;
+    };
+    if let Err(error) = socket.and_then(|socket| crowd.welcome(socket, session)) {
+        tracing::warn!(%error, "cannot serve a client");
+    }
 }
 
 async fn serve_encrypted(server: &Rc<Server>, client: &Rc<Client>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
