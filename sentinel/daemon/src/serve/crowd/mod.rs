@@ -1,9 +1,9 @@
 //! The clients without encryption, watched and served by one task.
 //!
-//! A task of the runtime for each of them costs a tenth of an answer: for every request it is woken, queued and taken
-//! from the queue, and what its socket is ready for is kept and locked elsewhere. Here the sockets have a selector of
-//! their own, which the runtime watches as if it were a socket. When that is ready, all that happened is fetched with one
-//! system call, and each session concerned is polled on the spot.
+//! A task of the runtime for each of them costs 6 % of an answer to one of 1,000: for every request it is woken, queued and
+//! taken from the queue, and what its socket is ready for is kept and locked elsewhere. Here the sockets have a selector
+//! of their own, which the runtime watches as if it were a socket. When that is ready, all that happened is fetched with
+//! one system call, and each session concerned is polled on the spot.
 //!
 //! Whatever else a session waits for (an answer of the monitor, an event to be delivered, a deadline) wakes it
 //! through its waker, as everywhere.
