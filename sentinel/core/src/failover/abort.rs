@@ -66,7 +66,7 @@ impl Watch<'_> {
         let told = failover.candidate().filter(|_| !failover.has_sent_nothing());
         let name = self.master.name.clone();
         let text = format!(
-            "A configuration of epoch {newest} is in force: the failover of {name} in epoch {} is given up",
+            "A configuration of epoch {newest} has come: the failover of {name} in epoch {} is given up",
             failover.epoch
         );
         self.ctx.notice(Level::Warning, Some(&name), text);
