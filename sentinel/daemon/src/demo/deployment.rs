@@ -123,26 +123,44 @@ impl Deployment {
         }
     }
 
-    async fn wait_until_replicated(&self) -> Result<(), DemoError> {
+    /// Waits until both replicas have what the master has now, and go on receiving: a master calls a replica online as soon as
+    /// it has sent it the data, before the replica has loaded them, and a replica that is still loading has no write since.
+    pub(super) async fn wait_until_replicated(&self) -> Result<(), DemoError> {
         let started = Instant::now();
-        loop {
-            let master = ask::<String>(self.nodes[0].0, &["INFO", "replication"]).await.unwrap_or_default();
-            if master.matches("state=online").count() == 2 {
-                return Ok(());
+        let written = loop {
+            let master = replication(self.nodes[0].0).await;
+            if let Some(offset) = offset_of(&master, "master_repl_offset") {
+                break offset;
             }
-            if started.elapsed() > PATIENCE {
-                return Err(self.overdue("the replication of both replicas", master));
+            self.patient(started, "an answer of the master", master).await?;
+        };
+        for (port, _) in &self.nodes[1..] {
+            loop {
+                let replica = replication(*port).await;
+                let received = offset_of(&replica, "slave_repl_offset").is_some_and(|offset| offset >= written);
+                if received && replica.contains("master_link_status:up") {
+                    break;
+                }
+                self.patient(started, "the replication of both replicas", replica).await?;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        Ok(())
+    }
+
+    /// A pause before the next look; an error when there has been enough of them.
+    async fn patient(&self, since: Instant, what: &str, seen: String) -> Result<(), DemoError> {
+        if since.elapsed() > PATIENCE {
+            return Err(self.overdue(what, seen));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(())
     }
 
     /// Waits until every Sentinel knows two replicas and two other Sentinels.
     pub(super) async fn wait_until_discovered(&self) -> Result<(), DemoError> {
         let started = Instant::now();
-        let mut seen;
         loop {
-            seen = String::new();
+            let mut seen = String::new();
             let mut ready = true;
             for (port, _) in &self.sentinels {
                 let state = Self::known_by(*port).await;
@@ -152,10 +170,7 @@ impl Deployment {
             if ready {
                 return Ok(());
             }
-            if started.elapsed() > PATIENCE {
-                return Err(self.overdue("the discovery of all instances", seen));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            self.patient(started, "the discovery of all instances", seen).await?;
         }
     }
 
@@ -218,7 +233,7 @@ impl Deployment {
     pub(super) async fn replicas_follow_new_master(&self) -> bool {
         let Some(new) = self.agreed_master().await else { return false };
         for (port, _) in self.nodes[1..].iter().filter(|(port, _)| *port != new) {
-            let info: String = ask(*port, &["INFO", "replication"]).await.unwrap_or_default();
+            let info = replication(*port).await;
             if !(info.contains(&format!("master_port:{new}\r")) && info.contains("master_link_status:up")) {
                 return false;
             }
@@ -233,6 +248,16 @@ async fn role(port: u16) -> Option<(String, Option<u16>)> {
     let role = String::from_redis_value(parts.first()?.clone()).ok()?;
     let of = if role == "slave" { u16::from_redis_value(parts.get(2)?.clone()).ok() } else { None };
     Some((role, of))
+}
+
+/// What it says of its replication; nothing if it does not answer.
+async fn replication(port: u16) -> String {
+    ask(port, &["INFO", "replication"]).await.unwrap_or_default()
+}
+
+/// A replication offset, in bytes.
+fn offset_of(info: &str, field: &str) -> Option<u64> {
+    info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')?.trim_end().parse().ok())
 }
 
 /// One question on a connection of its own.

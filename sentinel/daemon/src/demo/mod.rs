@@ -149,6 +149,8 @@ async fn tell(options: &Options) -> Result<bool, DemoError> {
     say!("An application writes numbered values through the SDK; {} are acknowledged.\n", application.acknowledged());
 
     let watchers = Watchers::start(&deployment).await?;
+    // Replication is asynchronous: what a replica has not received yet, no failover can keep.
+    deployment.wait_until_replicated().await?;
     say!("     ms  who         what");
     let killed_at = deployment.kill_master();
     let mut report = Report::new(killed_at, options.down_after);
