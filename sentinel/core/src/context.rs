@@ -51,6 +51,8 @@ pub(crate) struct Context {
     pub(crate) hellos_due: BTreeSet<MasterKey>,
     /// Masters whose questions to the peers wait for the disk.
     pub(crate) questions_due: BTreeSet<MasterKey>,
+    /// When something of that was said last, and for how many masters at that time.
+    said: (Instant, u32),
     /// While TILT lasts: since when.
     pub(crate) tilt_since: Option<Instant>,
     /// When it was last noticed that the process had stood still.
@@ -134,6 +136,21 @@ pub(crate) enum Pending {
     Adopt { master: MasterKey, epoch: Epoch },
 }
 
+/// What is said of a master once all promises are on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// Hellos to all its instances.
+    Hello,
+    /// Questions to the peers whether they see it down, too.
+    Questions,
+}
+
+/// For how many masters that is said at one time.
+///
+/// When a thousand masters switch together, their hellos all wait for the last promise. Said at once, they would keep this
+/// process from everything else, and their instances from PINGs, for a tenth of a second.
+const SPEECHES_AT_ONCE: u32 = 32;
+
 impl Context {
     pub(crate) fn new(
         now: Now,
@@ -160,6 +177,7 @@ impl Context {
             durability: Durability::default(),
             hellos_due: BTreeSet::new(),
             questions_due: BTreeSet::new(),
+            said: (now.mono, 0),
             tilt_since: None,
             stall_noticed_at: now.mono,
             stale_views: BTreeSet::new(),
@@ -277,6 +295,29 @@ impl Context {
     /// Whether every promise made is on disk.
     pub(crate) fn promises_durable(&self) -> bool {
         self.durability.durable >= self.durability.promised || planted(Bug::HelloBeforeDurable)
+    }
+
+    /// Whether there is something to say that no promise holds back.
+    pub(crate) fn speech_is_due(&self) -> bool {
+        !(self.hellos_due.is_empty() && self.questions_due.is_empty()) && self.promises_durable()
+    }
+
+    /// What is to be said next; nothing while a promise is not on disk, or when enough has been said at this time.
+    pub(crate) fn next_speech(&mut self) -> Option<(MasterKey, Speech)> {
+        if !self.speech_is_due() {
+            return None;
+        }
+        let now = self.mono();
+        let (at, count) = &mut self.said;
+        if *at != now {
+            (*at, *count) = (now, 0);
+        }
+        if *count == SPEECHES_AT_ONCE {
+            return None;
+        }
+        *count += 1;
+        let hello = self.hellos_due.pop_first().map(|key| (key, Speech::Hello));
+        hello.or_else(|| self.questions_due.pop_first().map(|key| (key, Speech::Questions)))
     }
 
     /// Does something now if every promise is on disk, else as soon as it is. Order is kept.

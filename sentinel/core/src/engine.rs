@@ -4,12 +4,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use sentinel_resp::Reply;
 
 use crate::{
-    context::{Context, Pending},
+    context::{Context, Pending, Speech},
     detect::odown::PeerAnswer,
     events::{Event, Level},
     guard::{Lineage, Vacancy},
@@ -129,7 +130,9 @@ impl Engine {
 
     /// When to call [`Engine::handle_timeout`] although nothing happened.
     pub fn next_timeout(&self) -> Option<Instant> {
-        self.ctx.timers.next()
+        // Those that wait for nothing but their turn have it in the next instant.
+        let speech = self.ctx.speech_is_due().then(|| self.ctx.mono() + Duration::from_micros(1));
+        self.ctx.timers.next().into_iter().chain(speech).min()
     }
 
     /// The newest state, to be written. Complete: it covers every [`Output::Persist`] up to its number.
@@ -276,17 +279,19 @@ impl Engine {
                 }
             }
         }
-        let due = !self.ctx.hellos_due.is_empty() || !self.ctx.questions_due.is_empty();
-        if due && self.ctx.promises_durable() {
-            for key in std::mem::take(&mut self.ctx.hellos_due) {
-                self.with_master(key, |watch| watch.say_hello());
-            }
-            for key in std::mem::take(&mut self.ctx.questions_due) {
-                self.with_master(key, |watch| watch.ask_peers());
-            }
-        }
+        self.speak_in_turn();
         self.dial_in_turn();
         self.run_scripts();
+    }
+
+    /// Says what waited for the promises to be on disk, for as many masters as may speak at one time.
+    fn speak_in_turn(&mut self) {
+        while let Some((key, speech)) = self.ctx.next_speech() {
+            self.with_master(key, |watch| match speech {
+                Speech::Hello => watch.say_hello(),
+                Speech::Questions => watch.ask_peers(),
+            });
+        }
     }
 
     /// Connects to those that waited for it, as many as may be connected to at a time.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use sentinel_core::{
-    Boot, Engine, Input, LinkId, MasterSnapshot, Message, Output, RequestId, Snapshot,
+    Boot, Engine, Input, LinkId, MasterSnapshot, Message, Output, RequestId, Seq, Snapshot,
     events::Event,
     settings::{GlobalSettings, MasterSettings, Timing},
     time::{Instant, Now, WallTime},
@@ -38,6 +38,11 @@ struct Field {
     timeouts: usize,
     /// When something was sent over which link: one write each.
     writes: BTreeSet<(Instant, LinkId)>,
+    /// When a hello was said to how many.
+    hellos: BTreeMap<Instant, usize>,
+    /// Nothing is on disk from now on; the newest of what waits for it.
+    disk_hangs: bool,
+    unwritten: Option<Seq>,
 }
 
 impl Field {
@@ -72,6 +77,9 @@ impl Field {
             down: Vec::new(),
             timeouts: 0,
             writes: BTreeSet::new(),
+            hellos: BTreeMap::new(),
+            disk_hangs: false,
+            unwritten: None,
         };
         field.carry_out();
         field
@@ -130,10 +138,14 @@ impl Field {
                     if message == Message::Ping {
                         self.pings.entry(link).or_default().push(self.now);
                     }
+                    if matches!(message, Message::Hello { .. }) {
+                        *self.hellos.entry(self.now).or_default() += 1;
+                    }
                     if !self.silent.contains(&link) {
                         self.answers.entry(self.now + ROUND_TRIP).or_default().push((link, request, message));
                     }
                 }
+                Output::Persist(seq) if self.disk_hangs => self.unwritten = Some(seq),
                 Output::Persist(seq) => self.engine.handle(self.reading(), Input::Persisted(seq)),
                 Output::Event(event @ Event::SubjectivelyDown(_)) => self.down.push((self.now, format!("{event:?}"))),
                 _ => {}
@@ -216,4 +228,25 @@ fn thousands_that_are_dead_keep_nobody_waiting_for_long() {
     assert_eq!(field.pings.len(), 2_100 - 256);
     field.run(DOWN_AFTER);
     assert_eq!(field.down.len(), 256, "the dead are");
+}
+
+#[test]
+fn hellos_that_waited_for_the_disk_are_not_all_said_at_once() {
+    let mut field = Field::new(1_000);
+    field.run(Duration::from_secs(3));
+    // A master dies; the candidacy does not get onto the disk, and no hello may leave before it.
+    field.disk_hangs = true;
+    field.silent.extend(field.masters.first());
+    field.run(DOWN_AFTER + Duration::from_secs(2));
+    let promise = field.unwritten.expect("the candidacy");
+    field.hellos.clear();
+    field.run(Duration::from_secs(3));
+    assert!(field.hellos.is_empty(), "{:?}", field.hellos);
+    // Then it does, and all others speak, each to three instances.
+    field.disk_hangs = false;
+    field.engine.handle(field.reading(), Input::Persisted(promise));
+    field.carry_out();
+    field.run(Duration::from_millis(1));
+    let (said, most) = (field.hellos.values().sum::<usize>(), field.hellos.values().max());
+    assert!((2_990..=3_010).contains(&said) && most <= Some(&100), "{said} hellos, {most:?} of them at once");
 }
