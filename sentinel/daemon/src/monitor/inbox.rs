@@ -8,7 +8,7 @@ use super::link::Opened;
 use crate::persist::Outcome;
 
 /// How many facts are taken before what comes in otherwise has its turn.
-pub(super) const FACTS_AT_ONCE: usize = 256;
+pub(super) const FACTS_AT_ONCE: usize = 64;
 
 /// How many commands of clients are taken before the other facts have their turn.
 pub(super) const ASKS_AT_ONCE: usize = 64;

@@ -43,7 +43,7 @@ const EVENTS_AT_ONCE: usize = 1024;
 
 /// How long what is due may wait until all that has come in is read. The silence of an instance is not judged while its
 /// answer may lie there unread; in a second of work that piles up, PINGs have to go out all the same.
-const LONGEST_BEHIND: Duration = Duration::from_millis(200);
+const LONGEST_BEHIND: Duration = Duration::from_millis(50);
 
 /// How long a log that is not written may hold up a simulated crash.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
@@ -187,6 +187,9 @@ impl Monitor {
                     Err(_) => break,
                 }
             }
+            if let Some(input) = self.writer.tell() {
+                self.engine.handle(now, input);
+            }
             let read = self.links.read(|input| self.engine.handle(now, input));
             for ask in std::iter::from_fn(|| asks.try_recv().ok()).take(ASKS_AT_ONCE) {
                 self.ask(now, ask);
@@ -214,9 +217,11 @@ impl Monitor {
         let view_due = self.engine.view_has_changed().then(|| self.view_at + self.view_period());
         let due = self.engine.next_timeout().into_iter().chain(view_due).min();
         let deadline = due.and_then(|due| self.clock.deadline(due));
+        let more = self.writer.has_more();
         tokio::select! {
             biased;
             fact = inbox.facts.recv() => fact.map_or(Woken::Abandoned, Woken::Told),
+            () = std::future::ready(()), if more => Woken::Ready,
             () = self.links.any_ready() => Woken::Ready,
             Some(ask) = asks.recv() => Woken::Asked(ask),
             Some(hello) = inbox.hellos.recv() => Woken::Greeted(hello),
@@ -234,7 +239,10 @@ impl Monitor {
         let input = match fact {
             Fact::Link { link, life, news } => self.links.input(link, life, news),
             Fact::Resolved(input) | Fact::Script(input) => Some(input),
-            Fact::Written(outcome) => Some(self.writer.written(outcome)),
+            Fact::Written(outcome) => {
+                self.writer.written(outcome, &mut |input| self.engine.handle(now, input));
+                None
+            }
             Fact::Stop => None,
         };
         if let Some(input) = input {

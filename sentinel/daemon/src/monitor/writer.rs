@@ -2,12 +2,18 @@
 
 use std::{io, sync::Arc};
 
-use sentinel_core::{Engine, Input};
+use sentinel_core::{Engine, Input, Seq};
 
 use super::inbox::{Fact, Outbox};
 use crate::persist::{Disk, Outcome, Persister, Store};
 
-/// Hands states to the thread that writes them.
+/// How many states the engine is told to be on disk in one turn of the loop.
+///
+/// One write may hold what a thousand masters wait for: each then stands, is elected, or switches, with a dozen events and
+/// commands. All at once that is a tenth of a second in which no PING goes out.
+const TOLD_AT_ONCE: u64 = 32;
+
+/// Hands states to the thread that writes them, and tells the engine what is on disk, some of it in each turn.
 ///
 /// That thread takes any number of them; here only one is given at a time, so that a disk that hangs costs the memory
 /// of one state.
@@ -15,6 +21,10 @@ pub(super) struct Writer {
     persister: Persister,
     under_way: bool,
     wanted: bool,
+    /// What is on disk, until the engine knows all of it.
+    saved: Option<Seq>,
+    /// What the engine knows.
+    told: Seq,
 }
 
 impl Writer {
@@ -23,7 +33,8 @@ impl Writer {
         let report = move |outcome| {
             outbox.tell(Fact::Written(outcome));
         };
-        Ok(Writer { persister: Persister::spawn(store, report)?, under_way: false, wanted: false })
+        let persister = Persister::spawn(store, report)?;
+        Ok(Writer { persister, under_way: false, wanted: false, saved: None, told: Seq::default() })
     }
 
     /// Remembers that there is something to write.
@@ -31,17 +42,37 @@ impl Writer {
         self.wanted = true;
     }
 
-    /// What the end of a try to write means to the engine.
-    pub(super) fn written(&mut self, outcome: Outcome) -> Input {
+    /// Takes the end of a try to write. What is on disk is told by [`Writer::tell`], a failure at once, behind it.
+    pub(super) fn written(&mut self, outcome: Outcome, tell: &mut impl FnMut(Input)) {
         // A failed one is tried again by the thread itself, until it gets a newer one.
         self.under_way = false;
         match outcome {
             Outcome::Saved(seq) => {
                 tracing::info!("Sentinel new configuration saved on disk");
-                Input::Persisted(seq)
+                self.saved = Some(seq);
             }
-            Outcome::Failed { seq, error } => Input::PersistFailed { seq, error: error.to_string() },
+            Outcome::Failed { seq, error } => {
+                while let Some(input) = self.tell() {
+                    tell(input);
+                }
+                tell(Input::PersistFailed { seq, error: error.to_string() });
+            }
         }
+    }
+
+    /// What the engine is to be told next of what is on disk, as much as is one turn's.
+    pub(super) fn tell(&mut self) -> Option<Input> {
+        let saved = self.saved?;
+        self.told = saved.min(Seq(self.told.0 + TOLD_AT_ONCE));
+        if self.told == saved {
+            self.saved = None;
+        }
+        Some(Input::Persisted(self.told))
+    }
+
+    /// Whether there is more to tell.
+    pub(super) const fn has_more(&self) -> bool {
+        self.saved.is_some()
     }
 
     /// Begins to write the newest state, if that is wanted and none is under way.
@@ -58,5 +89,70 @@ impl Writer {
         self.under_way = false;
         self.write(engine);
         self.persister.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{self, Source},
+        monitor::inbox::inbox,
+        persist::{RealDisk, SaveError, Step},
+    };
+
+    fn given(folder: &std::path::Path) -> Writer {
+        let path = folder.join("s.conf");
+        std::fs::write(&path, "port 1\n").unwrap();
+        let keep = config::load(&Source::file(&path)).unwrap().keep;
+        let (outbox, _inbox) = inbox();
+        Writer::start(Store::on(RealDisk, keep), outbox).unwrap()
+    }
+
+    /// What is told in one turn: up to where it is on disk.
+    fn turn(writer: &mut Writer) -> Option<u64> {
+        writer.tell().map(|input| match input {
+            Input::Persisted(Seq(seq)) => seq,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn what_one_write_holds_is_told_in_several_turns() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = given(folder.path());
+        assert!(!writer.has_more());
+        writer.written(Outcome::Saved(Seq(3)), &mut |input| panic!("{input:?}"));
+        assert_eq!(turn(&mut writer), Some(3));
+        assert!(!writer.has_more());
+        writer.written(Outcome::Saved(Seq(70)), &mut |input| panic!("{input:?}"));
+        assert_eq!(turn(&mut writer), Some(3 + TOLD_AT_ONCE));
+        // The next write has ended meanwhile.
+        writer.written(Outcome::Saved(Seq(71)), &mut |input| panic!("{input:?}"));
+        assert_eq!(turn(&mut writer), Some(3 + 2 * TOLD_AT_ONCE));
+        assert!(writer.has_more());
+        assert_eq!(turn(&mut writer), Some(71));
+        assert_eq!(turn(&mut writer), None);
+        assert!(!writer.has_more());
+        // The same state again, since the try before it failed: that it succeeded is told.
+        writer.written(Outcome::Saved(Seq(71)), &mut |input| panic!("{input:?}"));
+        assert_eq!(turn(&mut writer), Some(71));
+    }
+
+    #[test]
+    fn a_failure_is_told_behind_what_is_on_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = given(folder.path());
+        writer.written(Outcome::Saved(Seq(70)), &mut |input| panic!("{input:?}"));
+        let error = SaveError { path: "s.conf".into(), step: Step::Write, error: io::ErrorKind::StorageFull.into() };
+        let mut told = Vec::new();
+        writer.written(Outcome::Failed { seq: Seq(71), error }, &mut |input| told.push(input));
+        let [Input::Persisted(a), Input::Persisted(b), Input::Persisted(c), Input::PersistFailed { seq, .. }] =
+            &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!((a.0, b.0, c.0, seq.0), (TOLD_AT_ONCE, 2 * TOLD_AT_ONCE, 70, 71));
+        assert!(!writer.has_more());
     }
 }
