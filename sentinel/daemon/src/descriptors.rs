@@ -43,14 +43,41 @@ pub(crate) fn is_kept_from(purpose: Purpose, fresh: RawFd) -> bool {
     limit.is_some_and(|limit| limit > 2 * purpose.leaves() && number >= limit - purpose.leaves())
 }
 
-/// Raises the limit as far as the system lets it be. To be called before anything is connected.
-pub(crate) fn raise_limit() {
-    let before = getrlimit(Resource::Nofile);
-    if before.current == before.maximum {
-        return;
+/// How the limit was raised, to be said when there is a log.
+#[derive(Debug)]
+pub(crate) struct Raised {
+    before: Rlimit,
+    outcome: rustix::io::Result<()>,
+}
+
+impl Raised {
+    /// Says it.
+    pub(crate) fn say(&self) {
+        let Rlimit { current, maximum } = self.before;
+        match self.outcome {
+            Ok(()) => tracing::debug!(?current, ?maximum, "raised the limit of open files"),
+            Err(error) => tracing::warn!(%error, "the limit of open files stays at {current:?}"),
+        }
     }
-    match setrlimit(Resource::Nofile, Rlimit { current: before.maximum, ..before }) {
-        Ok(()) => tracing::debug!(?before.current, ?before.maximum, "raised the limit of open files"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays at {:?}", before.current),
+}
+
+/// Raises the limit as far as the system lets it be. None: it is there already. To be called before anything is connected.
+pub(crate) fn raise_limit() -> Option<Raised> {
+    let before = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: before.maximum, ..before };
+    (before.current != before.maximum).then(|| Raised { outcome: setrlimit(Resource::Nofile, wanted), before })
+}
+
+/// Has the system make room in its table for `count` descriptors. To be called while there is one thread only.
+///
+/// Linux doubles the table when it is full. Where several threads share it, it waits until no processor can still look at
+/// the old one (an RCU grace period): tens of milliseconds, hundreds on a busy machine, in which the thread that connects or
+/// accepts stands still. It is never made smaller, and costs 8 bytes a descriptor.
+pub(crate) fn make_table(count: u64) {
+    let last = getrlimit(Resource::Nofile).current.map_or(count, |limit| limit.min(count)).saturating_sub(1);
+    let Ok(last) = RawFd::try_from(last) else { return };
+    // Refused, it is no worse than before.
+    if let Ok(any) = std::fs::File::open("/dev/null") {
+        drop(rustix::io::fcntl_dupfd_cloexec(&any, last));
     }
 }

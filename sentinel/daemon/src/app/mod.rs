@@ -190,6 +190,10 @@ enum Ready {
     InBackground,
 }
 
+/// How many instances are expected for each master, itself among them. With more of them, the system's table of descriptors
+/// grows when it is full.
+const LINKS_PER_MASTER: u64 = 4;
+
 /// Everything that can fail before anybody sees this Sentinel has succeeded.
 struct Prepared {
     config: Config,
@@ -229,6 +233,10 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     if let Some(path) = &server.dir {
         std::env::set_current_dir(path).map_err(|error| StartError::Dir { path: path.clone(), error })?;
     }
+    // Before the log is there, since it has a thread of its own.
+    let raised = descriptors::raise_limit();
+    let granted = open_files::make_room(server.max_clients);
+    descriptors::make_table(u64::from(server.max_clients) + LINKS_PER_MASTER * config.masters.len() as u64);
     let options = log::Options {
         level: level(server.log.level),
         format: launch.log_format.unwrap_or_default(),
@@ -241,14 +249,16 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     };
     *log = Some(log::start(&options).map_err(StartError::Log)?);
     say_start();
-    descriptors::raise_limit();
+    if let Some(raised) = raised {
+        raised.say();
+    }
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
     if let Way::InPlace(reason) = &way {
         tracing::warn!("{}", config::written_in_place(store.path(), reason));
     }
-    let granted = open_files::make_room(server.max_clients)?;
+    let granted = granted?;
     let all = granted.max_clients == server.max_clients;
     for line in granted.said {
         if all { tracing::info!("{line}") } else { tracing::warn!("{line}") }
