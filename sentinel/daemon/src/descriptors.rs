@@ -43,9 +43,6 @@ pub(crate) fn is_kept_from(purpose: Purpose, fresh: RawFd) -> bool {
     limit.is_some_and(|limit| limit > 2 * purpose.leaves() && number >= limit - purpose.leaves())
 }
 
-/// The largest table that is made beforehand: half a megabyte of the system's memory, whatever `maxclients` says.
-const LARGEST_TABLE: u64 = 65_536;
-
 /// How the limit was raised, to be said when there is a log.
 #[derive(Debug)]
 pub(crate) struct Raised {
@@ -77,7 +74,6 @@ pub(crate) fn raise_limit() -> Option<Raised> {
 /// the old one (an RCU grace period): tens of milliseconds, hundreds on a busy machine, in which the thread that connects or
 /// accepts stands still. It is never made smaller, and costs 8 bytes a descriptor.
 pub(crate) fn make_table(count: u64) {
-    let count = count.min(LARGEST_TABLE);
     let last = getrlimit(Resource::Nofile).current.map_or(count, |limit| limit.min(count)).saturating_sub(1);
     let Ok(last) = RawFd::try_from(last) else { return };
     // Refused, it is no worse than before.
