@@ -94,7 +94,7 @@ async fn at_the_start_a_stale_sentinel_that_answers_first_does_not_decide() {
     let stale = ScriptedSentinel::start(&nodes.b.address(), 1).await;
     let good = ScriptedSentinel::start(&nodes.a.address(), 2).await;
     // Far less than the pool waits for slower Sentinels, far more than it needs to move.
-    good.instead("SUBSCRIBE", Step::Late(Duration::from_millis(25), ScriptedSentinel::subscribed()));
+    good.instead("HELLO", Step::Late(Duration::from_millis(25), "%1\r\n+server\r\n+redis\r\n".to_owned()));
     let pool = builder(&[&stale, &good]).connect().await.unwrap();
     assert_eq!(port(&pool), nodes.a.port);
     assert_eq!(pool.topology().borrow().generation, 1);

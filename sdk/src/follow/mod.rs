@@ -36,9 +36,9 @@ const GATHER: Duration = Duration::from_millis(100);
 const FASTEST_QUESTIONS: Duration = Duration::from_millis(30);
 /// ...and, in an outage that lasts, this often; also while no Sentinel can be reached, though the master can.
 const SLOWEST_QUESTIONS: Duration = Duration::from_secs(1);
-/// While replicas are missed that somebody would read from, the Sentinels are asked this often at first, and ever more rarely, down to
-/// the refresh interval.
-const FASTEST_REPLICA_QUESTIONS: Duration = Duration::from_millis(250);
+/// While replicas are missed that somebody would read from, or a Sentinel that may have moved, the Sentinels are asked this often at first,
+/// and ever more rarely, down to the refresh interval.
+const FASTEST_SEARCH: Duration = Duration::from_millis(250);
 /// While no master is at hand, a rejected candidate is tried again at least this often; while one is, as rarely as the refresh interval.
 const LONGEST_BENCH: Duration = Duration::from_millis(100);
 /// An older configuration is believed only after a majority named it for this long without a master being at hand.
@@ -130,8 +130,10 @@ impl Follower {
     }
 
     fn hear(&mut self, report: Report) {
+        let missed = self.roster.missed_since();
         self.roster.hear(report);
-        if !self.roster.is_connected() {
+        let misses_another = self.roster.missed_since().is_some_and(|since| missed != Some(since));
+        if misses_another || !self.roster.is_connected() {
             self.next_question = self.next_question.min(Instant::now() + self.pace());
         }
         self.look_for_replicas();
@@ -209,7 +211,7 @@ impl Follower {
         if missing_since.elapsed() < OLDER_AFTER {
             return None;
         }
-        older_agreement(voices, self.roster.len(), self.known.as_ref()?)
+        older_agreement(voices, self.roster.count(), self.known.as_ref()?)
     }
 
     fn dial(&mut self, candidate: Candidate) -> Attempt {
@@ -319,9 +321,8 @@ impl Follower {
             None if !self.roster.is_connected() => shortened(SLOWEST_QUESTIONS, 0.3),
             None => {
                 let refresh = self.shared.config.refresh;
-                let pace = self
-                    .replicas_missed_since
-                    .map_or(refresh, |since| (since.elapsed() / 5).max(FASTEST_REPLICA_QUESTIONS).min(refresh));
+                let missed_since = self.replicas_missed_since.max(self.roster.missed_since());
+                let pace = missed_since.map_or(refresh, |since| (since.elapsed() / 5).max(FASTEST_SEARCH).min(refresh));
                 shortened(pace, 0.2)
             }
             Some(since) => {

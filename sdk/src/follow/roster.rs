@@ -1,6 +1,6 @@
 //! The Sentinels that are followed, and what each of them said last.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc};
@@ -26,11 +26,20 @@ pub(super) struct Roster {
     /// The last usable answer of each Sentinel that can be reached.
     views: HashMap<Address, View>,
     first_answer: Option<Instant>,
+    /// Since when one of them is missed that was there before.
+    missed_since: Option<Instant>,
 }
 
 impl Roster {
     pub(super) fn new(shared: Arc<Shared>, reporter: mpsc::Sender<Report>) -> Self {
-        Self { shared, reporter, sentinels: BTreeMap::new(), views: HashMap::new(), first_answer: None }
+        Self {
+            shared,
+            reporter,
+            sentinels: BTreeMap::new(),
+            views: HashMap::new(),
+            first_answer: None,
+            missed_since: None,
+        }
     }
 
     /// Takes in what a Sentinel's task reports.
@@ -50,9 +59,7 @@ impl Roster {
                 self.first_answer.get_or_insert_with(Instant::now);
                 let peers = view.peers.clone();
                 self.views.insert(address.clone(), view);
-                if self.is_double(&address) {
-                    self.forget(&address);
-                }
+                self.drop_doubles(&address);
                 self.learn(peers);
             }
             News::Useless(trouble) => {
@@ -64,11 +71,21 @@ impl Roster {
                 sentinel.trouble = Some(reason.clone());
                 self.views.remove(&address);
                 if std::mem::take(&mut sentinel.connected) {
+                    // The others are told where it is now, should it have moved.
+                    self.missed_since = Some(Instant::now());
                     self.shared.emit(Event::SentinelLost { address: address.clone(), reason });
                 }
                 self.forget_if_gone(&address);
             }
         }
+        if self.missed_since.is_some() && !self.lacks_sentinels() {
+            self.missed_since = None;
+        }
+    }
+
+    /// Since when one of the Sentinels is missed that was there before: the others may tell where it is now.
+    pub(super) fn missed_since(&self) -> Option<Instant> {
+        self.missed_since
     }
 
     /// Puts the question to every Sentinel now.
@@ -80,7 +97,11 @@ impl Roster {
 
     /// What the Sentinels say now.
     pub(super) fn voices(&self) -> Vec<Voice> {
-        self.views.values().map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
+        // Two seeds can be the same Sentinel: it has one voice.
+        let mut ids = BTreeSet::new();
+        let mut first = |view: &&View| view.id.as_ref().is_none_or(|id| ids.insert(id.clone()));
+        let views = self.views.values().filter(|view| first(view));
+        views.map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
     }
 
     /// The replicas of this master that are up and linked, as at least half of the Sentinels see it that name it.
@@ -117,8 +138,18 @@ impl Roster {
         self.first_answer
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.sentinels.len()
+    /// How many Sentinels are known. One that is known by several addresses, since it has moved, is one.
+    pub(super) fn count(&self) -> usize {
+        let ids: BTreeSet<_> = self.sentinels.values().filter_map(|sentinel| sentinel.id.as_ref()).collect();
+        ids.len() + self.sentinels.values().filter(|sentinel| sentinel.id.is_none()).count()
+    }
+
+    /// Whether one of them cannot be reached where it was last.
+    fn lacks_sentinels(&self) -> bool {
+        let lives = |id: &Option<String>| {
+            id.is_some() && self.sentinels.values().any(|sentinel| sentinel.connected && sentinel.id == *id)
+        };
+        self.sentinels.values().any(|sentinel| !sentinel.connected && !lives(&sentinel.id))
     }
 
     pub(super) fn states(&self) -> Vec<SentinelState> {
@@ -158,25 +189,50 @@ impl Roster {
         );
     }
 
+    /// Follows the Sentinels that are named and not followed yet. A known id at a new address is a Sentinel that has moved, unless it is
+    /// there at the known address, too (a seed given by name).
     fn learn(&mut self, peers: Vec<Peer>) {
         for peer in peers {
-            let same_id = |sentinel: &Sentinel| sentinel.id.is_some() && sentinel.id == peer.id;
-            let known = self.sentinels.contains_key(&peer.address) || self.sentinels.values().any(same_id);
-            if !known && self.sentinels.len() < MOST_SENTINELS {
+            let lives = |sentinel: &Sentinel| sentinel.connected && sentinel.id.is_some() && sentinel.id == peer.id;
+            let known = self.sentinels.contains_key(&peer.address) || self.sentinels.values().any(lives);
+            if !known && self.has_room() {
                 tracing::debug!(sentinel = %peer.address, "sentinel learnt");
                 self.follow(peer.address, false);
             }
         }
     }
 
-    /// Whether this learnt address leads to a Sentinel that is followed under another one (a seed given by name).
-    fn is_double(&self, address: &Address) -> bool {
-        let Some(this) = self.sentinels.get(address) else {
-            return false;
+    /// Whether one more may be followed. A learnt one that cannot be reached gives way.
+    fn has_room(&mut self) -> bool {
+        if self.sentinels.len() < MOST_SENTINELS {
+            return true;
+        }
+        let idle = self.sentinels.iter().filter(|(_, sentinel)| !sentinel.seed && sentinel.failures > 0);
+        let longest = idle.max_by_key(|(_, sentinel)| sentinel.failures).map(|(address, _)| address.clone());
+        if let Some(address) = &longest {
+            self.forget(address);
+        }
+        longest.is_some()
+    }
+
+    /// Of several addresses at which the Sentinel that has just answered here is known, one is kept: this one, unless it was learnt and
+    /// another one stands, too. Seeds are never dropped.
+    fn drop_doubles(&mut self, address: &Address) {
+        let Some(this) = self.sentinels.get(address) else { return };
+        let Some(id) = this.id.clone() else { return };
+        let seed = this.seed;
+        let doubles = |sentinels: &BTreeMap<Address, Sentinel>, fits: &dyn Fn(&Sentinel) -> bool| {
+            let others = sentinels.iter().filter(|(other, sentinel)| {
+                *other != address && sentinel.id.as_deref() == Some(id.as_str()) && fits(sentinel)
+            });
+            others.map(|(other, _)| other.clone()).collect::<Vec<_>>()
         };
-        !this.seed
-            && this.id.is_some()
-            && self.sentinels.iter().any(|(other, sentinel)| other != address && sentinel.id == this.id)
+        if !seed && !doubles(&self.sentinels, &|other| other.connected).is_empty() {
+            return self.forget(address);
+        }
+        for other in doubles(&self.sentinels, &|other| !other.seed) {
+            self.forget(&other);
+        }
     }
 
     fn forget_if_gone(&mut self, address: &Address) {

@@ -175,6 +175,9 @@ pub(crate) fn greeting(words: &[String]) -> Option<Step> {
 pub(crate) struct Belief {
     pub(crate) master: String,
     pub(crate) epoch: u64,
+    /// What it calls itself; nothing before Redis 4.
+    pub(crate) id: Option<String>,
+    /// The other Sentinels it knows, as `host:port` or `host:port@id`.
     pub(crate) peers: Vec<String>,
     /// Commands answered with something else than the truth, by their first two words ("PING", "SENTINEL MASTER").
     pub(crate) instead: HashMap<String, Step>,
@@ -193,6 +196,7 @@ impl ScriptedSentinel {
         let belief = Arc::new(Mutex::new(Belief {
             master: master.to_owned(),
             epoch,
+            id: None,
             peers: Vec::new(),
             instead: HashMap::new(),
         }));
@@ -229,12 +233,36 @@ impl ScriptedSentinel {
     pub(crate) fn push_switch(&self) {
         let master = self.belief.lock().unwrap().master.replace(':', " ");
         let payload = format!("mymaster 127.0.0.1 1 {master}");
-        self.server.push(&format!(">3\r\n{}{}{}", bulk("message"), bulk("+switch-master"), bulk(&payload)));
+        self.publish("+switch-master", &payload);
     }
 
-    /// The answer to `SUBSCRIBE +switch-master`.
-    pub(crate) fn subscribed() -> String {
-        format!(">3\r\n{}{}:1\r\n", bulk("subscribe"), bulk("+switch-master"))
+    /// The answer to `SUBSCRIBE`: a confirmation for each channel.
+    pub(crate) fn subscribed(channels: &[String]) -> String {
+        let one = |(index, channel): (usize, &String)| {
+            format!(">3\r\n{}{}:{}\r\n", bulk("subscribe"), bulk(&channel.to_lowercase()), index + 1)
+        };
+        channels.iter().enumerate().map(one).collect()
+    }
+
+    /// With an id of its own, as every Sentinel since Redis 4 has.
+    pub(crate) fn named(self, id: &str) -> Self {
+        self.belief.lock().unwrap().id = Some(id.to_owned());
+        self
+    }
+
+    /// The others that it knows: `host:port@id`.
+    pub(crate) fn knows(&self, peers: &[&Self]) {
+        let mut names = Vec::new();
+        for peer in peers {
+            let id = peer.belief.lock().unwrap().id.clone();
+            names.push(id.map_or_else(|| peer.address(), |id| format!("{}@{id}", peer.address())));
+        }
+        self.belief.lock().unwrap().peers = names;
+    }
+
+    /// Publishes a message about the master.
+    pub(crate) fn publish(&self, channel: &str, payload: &str) {
+        self.server.push(&format!(">3\r\n{}{}{}", bulk("message"), bulk(channel), bulk(payload)));
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -252,10 +280,13 @@ impl Belief {
         if let Some(step) = greeting(words) {
             return step;
         }
+
         let (host, port) = self.master.split_once(':').unwrap();
+        if one == "SUBSCRIBE" {
+            return say(ScriptedSentinel::subscribed(&words[1..]));
+        }
         match two.as_str() {
             "PING" => say("+PONG\r\n"),
-            "SUBSCRIBE +SWITCH-MASTER" => say(ScriptedSentinel::subscribed()),
             "SENTINEL GET-MASTER-ADDR-BY-NAME" => say(array(&[bulk(host), bulk(port)])),
             "SENTINEL MASTER" => {
                 let epoch = self.epoch.to_string();
@@ -263,12 +294,13 @@ impl Belief {
             }
             "SENTINEL SENTINELS" => {
                 let peers = self.peers.iter().map(|peer| {
-                    let (host, port) = peer.split_once(':').unwrap();
-                    array(&[bulk("ip"), bulk(host), bulk("port"), bulk(port), bulk("runid"), bulk(peer)])
+                    let (address, id) = peer.split_once('@').unwrap_or((peer, peer));
+                    let (host, port) = address.split_once(':').unwrap();
+                    array(&[bulk("ip"), bulk(host), bulk("port"), bulk(port), bulk("runid"), bulk(id)])
                 });
                 say(array(&peers.collect::<Vec<_>>()))
             }
-            "SENTINEL MYID" => say("$-1\r\n"),
+            "SENTINEL MYID" => say(self.id.as_deref().map_or_else(|| "$-1\r\n".to_owned(), bulk)),
             _ => say("-ERR unknown command\r\n"),
         }
     }
