@@ -74,8 +74,8 @@ pub enum Event {
         /// What it answered, or why it could not be reached.
         reason: String,
     },
-    /// A reachable majority of the Sentinels keeps naming a configuration older than the one known, while no master was to be had:
-    /// they were set up anew, and are believed.
+    /// All Sentinels name a configuration older than the one known, or more than half of them do so for five seconds: they were set up
+    /// anew, or the one known was not theirs. They are believed.
     EpochReset {
         /// The epoch known before.
         from: u64,

@@ -1,5 +1,6 @@
 //! One master, from the switch to it to the switch away from it.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{Access, Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
-use crate::role;
+use crate::role::{self, History};
 
 /// The life of one master in the pool. Everything that was opened to it ends with it.
 #[derive(Debug)]
@@ -69,12 +70,15 @@ pub(crate) struct MasterLink {
     pub(crate) link: Link,
     /// Set by whoever sees a sign that this is not the master; cleared once ROLE says it is.
     pub(crate) doubted: AtomicBool,
+    /// Whose data its master went on with when it was dialled.
+    pub(crate) history: History,
     timeouts_in_a_row: AtomicU32,
 }
 
 impl MasterLink {
-    pub(crate) fn new(serial: u64, generation: Arc<Generation>, link: Link) -> Self {
-        Self { serial, generation, link, doubted: AtomicBool::new(false), timeouts_in_a_row: AtomicU32::new(0) }
+    pub(crate) fn new(serial: u64, generation: Arc<Generation>, link: Link, history: History) -> Self {
+        let (doubted, timeouts_in_a_row) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { serial, generation, link, doubted, history, timeouts_in_a_row }
     }
 
     /// Whether a command may be sent.
@@ -107,8 +111,17 @@ pub(crate) struct Opener {
 
 impl Opener {
     /// A connection whose other end has just said that it is a master.
-    pub(crate) async fn open(&self, grace: Duration) -> Result<Link, String> {
-        self.verified(&self.access, grace, no_pushes()).await
+    async fn open(&self) -> Result<Link, String> {
+        self.verified(&self.access, Duration::ZERO, no_pushes()).await
+    }
+
+    /// The same for the connection that is shared, and whose data the master goes on with.
+    pub(crate) async fn open_shared(&self, grace: Duration) -> Result<(Link, History), String> {
+        let ending = Ending { closed: self.closed.clone(), grace };
+        let mut link = self.dial(&self.access, ending, no_pushes()).await?;
+        let name = self.client_name.as_deref();
+        let history = self.in_time(role::master_with_history(&mut link.connection, name)).await?;
+        Ok((link, history))
     }
 
     /// The same, for a connection over which messages come.
@@ -126,13 +139,23 @@ impl Opener {
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, String> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let mut link =
-            self.dialer.dial(&self.address, access, ending, pushes).await.map_err(|error| error.to_string())?;
-        let deadline = self.dialer.timeouts.handshake;
-        timeout(deadline, role::is_master(&mut link.connection, self.client_name.as_deref()))
-            .await
-            .map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+        let mut link = self.dial(access, ending, pushes).await?;
+        self.in_time(role::is_master(&mut link.connection, self.client_name.as_deref())).await?;
         Ok(link)
+    }
+
+    async fn dial(
+        &self,
+        access: &Access,
+        ending: Ending,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<Link, String> {
+        self.dialer.dial(&self.address, access, ending, pushes).await.map_err(|error| error.to_string())
+    }
+
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let deadline = self.dialer.timeouts.handshake;
+        timeout(deadline, answer).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))?
     }
 }
 
@@ -152,7 +175,7 @@ impl Manager for Opener {
     type Error = String;
 
     async fn create(&self) -> Result<Exclusive, String> {
-        let link = self.open(Duration::ZERO).await?;
+        let link = self.open().await?;
         Ok(Exclusive { link, spoiled: false, in_transaction: false })
     }
 

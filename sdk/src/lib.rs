@@ -55,7 +55,8 @@
 //! (re)subscription; the periodic question; a broken connection, a refusal such as READONLY, a connection that owes an answer and over
 //! which nothing has come for a second, or several timeouts in a row. A sign
 //! is a hint: the Sentinels are asked, the node they name with the highest configuration epoch is dialled, and it must
-//! say that it is a master on the very connection that is then used. A Sentinel that lags behind or answers nonsense does not move the pool.
+//! say that it is a master on the very connection that is then used. A Sentinel that lags behind or answers nonsense does not move the pool,
+//! and what one alone says does not while the master is well, unless the node goes on with that master's data (`INFO replication`).
 //!
 //! # What happens to commands
 //!

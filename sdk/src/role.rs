@@ -3,21 +3,76 @@
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{RedisError, ServerErrorKind, Value};
+use redis::{RedisError, ServerError, ServerErrorKind, Value};
 
 use crate::fields::{brief, field, number, text};
+
+/// Ids of one history that are remembered: those of the last few promotions.
+const MOST_IDS: usize = 8;
+
+/// The replication ids of a master: that of its data now, and that of the data they go on from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct History(Vec<String>);
+
+impl History {
+    /// Whether it was told: INFO is in the category @dangerous, which many applications may not use.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    pub(crate) fn shares(&self, other: &Self) -> bool {
+        self.0.iter().any(|id| other.0.contains(id))
+    }
+
+    /// Adds what was learnt later of the same data; the oldest are forgotten.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.0.retain(|id| !later.0.contains(id));
+        self.0.extend(later.0);
+        let surplus = self.0.len().saturating_sub(MOST_IDS);
+        self.0.drain(..surplus);
+    }
+
+    fn read(answer: Option<&Value>) -> Self {
+        let ids = answer.and_then(text).unwrap_or_default().lines().filter_map(|line| {
+            let (name, id) = line.split_once(':')?;
+            let id = id.trim();
+            let is_id = id.len() == 40 && id.bytes().any(|digit| digit != b'0');
+            (is_id && matches!(name, "master_replid" | "master_replid2")).then(|| id.to_owned())
+        });
+        Self(ids.take(2).collect())
+    }
+}
 
 /// Names the connection and asks for the role, in one round trip.
 ///
 /// `Err` says what the node is instead, or why it did not answer. The caller sets the deadline.
 pub(crate) async fn is_master(connection: &mut MultiplexedConnection, client_name: Option<&str>) -> Result<(), String> {
-    match role(connection, client_name).await? {
+    let answer = ask(connection, client_name, false).await?.pop().unwrap_or(Value::Nil);
+    judge_master(connection, answer).await
+}
+
+/// The same, and with whose data it goes on.
+pub(crate) async fn master_with_history(
+    connection: &mut MultiplexedConnection,
+    client_name: Option<&str>,
+) -> Result<History, String> {
+    let mut answers = ask(connection, client_name, true).await?;
+    let history = History::read(answers.pop().as_ref());
+    judge_master(connection, answers.pop().unwrap_or(Value::Nil)).await?;
+    Ok(history)
+}
+
+async fn judge_master(connection: &mut MultiplexedConnection, answer: Value) -> Result<(), String> {
+    match answer {
         Value::Array(parts) => judge(parts.first().and_then(text)),
-        Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => {
-            judge(Some(&by_greeting(connection).await?))
-        }
+        Value::ServerError(error) if hides_the_role(&error) => judge(Some(&by_greeting(connection).await?)),
         other => Err(brief(&other)),
     }
+}
+
+/// ROLE may not be asked, or not now: a script that runs for long keeps a master from nothing but answering.
+fn hides_the_role(error: &ServerError) -> bool {
+    matches!(error.kind(), Some(ServerErrorKind::NoPerm)) || error.code() == "BUSY"
 }
 
 /// What a replica that is linked to its master tells.
@@ -35,17 +90,15 @@ pub(crate) async fn synced_replica(
     client_name: Option<&str>,
 ) -> Result<Synced, String> {
     let began = Instant::now();
-    let answer = role(connection, client_name).await?;
+    let answer = ask(connection, client_name, false).await?.pop().unwrap_or(Value::Nil);
     let round_trip = began.elapsed();
     let offset = match answer {
         Value::Array(parts) => judge_replica(&parts)?,
         // Whether it is linked, the Sentinels know.
-        Value::ServerError(error) if error.kind() == Some(ServerErrorKind::NoPerm) => {
-            match by_greeting(connection).await?.as_str() {
-                "slave" | "replica" => None,
-                role => return Err(format!("it is a {role}")),
-            }
-        }
+        Value::ServerError(error) if hides_the_role(&error) => match by_greeting(connection).await?.as_str() {
+            "slave" | "replica" => None,
+            role => return Err(format!("it is a {role}")),
+        },
         other => return Err(brief(&other)),
     };
     Ok(Synced { offset, round_trip })
@@ -58,18 +111,26 @@ pub(crate) fn offset_of_master(answer: &Value) -> Option<u64> {
     parts.get(1).and_then(number)
 }
 
-async fn role(connection: &mut MultiplexedConnection, client_name: Option<&str>) -> Result<Value, String> {
+/// The answers to ROLE and, if it is wanted, to INFO, which come last.
+async fn ask(
+    connection: &mut MultiplexedConnection,
+    client_name: Option<&str>,
+    history: bool,
+) -> Result<Vec<Value>, String> {
     let mut questions = redis::pipe();
     if let Some(name) = client_name {
         questions.cmd("CLIENT").arg("SETNAME").arg(name);
     }
     questions.cmd("ROLE");
-    let mut answers = connection
+    if history {
+        questions.cmd("INFO").arg("replication");
+    }
+    let answers = connection
         .req_packed_commands(&questions, 0, questions.len())
         .await
         .map_err(|error| format!("no answer to ROLE: {error}"))?;
-    // A refused name is not worth a master: only the last answer counts.
-    answers.pop().ok_or_else(|| "no answer to ROLE".to_owned())
+    // A refused name is not worth a master: only the last answers count.
+    Ok(answers)
 }
 
 /// ROLE is in the category @dangerous, which many applications may not use. HELLO without arguments changes nothing,

@@ -225,6 +225,7 @@ async fn a_node_that_does_not_answer_as_a_master_is_rejected_and_the_pool_stays(
     let () = pool.master().set("k", 1).await.unwrap();
     assert_eq!(pool.topology().borrow().config_epoch, 1);
     // The truth with a far lower epoch than the lie is still heard.
+    nodes.b.inherit(&nodes.a);
     good.believe(&nodes.b.address(), 2);
     good.push_switch();
     topology(&pool, "the pool moved", |topology| topology.generation == 2).await;
@@ -245,6 +246,7 @@ async fn sentinels_are_learnt_and_seeds_survive_their_silence() {
     .await;
     assert_eq!(learnt.sentinels.iter().filter(|sentinel| sentinel.seed).count(), 1);
     // A push of the learnt one moves the pool.
+    nodes.b.inherit(&nodes.a);
     seed.instead("HELLO", Step::Close);
     seed.server.cut();
     other.believe(&nodes.b.address(), 2);

@@ -23,12 +23,19 @@ struct Seat {
     until: Instant,
     pause: Duration,
     reason: String,
+    /// It is a master, and too few Sentinels say that it is ours.
+    unproved: bool,
 }
 
 impl Bench {
-    /// Whether this node is to be passed over now.
-    pub(super) fn holds(&self, address: &Address) -> bool {
-        self.seats.get(address).is_some_and(|seat| seat.until > Instant::now())
+    /// Whether this node is to be passed over now. One that only lacked a proof is not, once it needs none.
+    pub(super) fn holds(&self, address: &Address, needs_proof: bool) -> bool {
+        self.seats.get(address).is_some_and(|seat| seat.until > Instant::now() && (needs_proof || !seat.unproved))
+    }
+
+    /// Whether this node was rejected before.
+    pub(super) fn knows(&self, address: &Address) -> bool {
+        self.seats.contains_key(address)
     }
 
     /// When the next one may be tried again.
@@ -41,7 +48,7 @@ impl Bench {
     /// Seats a rejected node, for twice as long as the last time, up to `longest`.
     ///
     /// Returns whether the reason is a new one: repeated at every attempt it would drown all else.
-    pub(super) fn put(&mut self, address: &Address, reason: &str, longest: Duration) -> bool {
+    pub(super) fn put(&mut self, address: &Address, reason: &str, unproved: bool, longest: Duration) -> bool {
         let now = Instant::now();
         let before = self.seats.remove(address);
         if self.seats.len() >= MOST {
@@ -51,7 +58,7 @@ impl Bench {
             }
         }
         let pause = before.as_ref().map_or(FIRST, |seat| (seat.pause * 2).min(longest));
-        let seat = Seat { until: now + shortened(pause, 0.3), pause, reason: reason.to_owned() };
+        let seat = Seat { until: now + shortened(pause, 0.3), pause, reason: reason.to_owned(), unproved };
         self.seats.insert(address.clone(), seat);
         before.is_none_or(|seat| seat.reason != reason)
     }
@@ -74,23 +81,31 @@ mod tests {
         let address: Address = "a:1".parse().unwrap();
         let longest = Duration::from_millis(30);
         let mut bench = Bench::default();
-        assert!(bench.put(&address, "down", longest), "the first reason is news");
+        assert!(bench.put(&address, "down", false, longest), "the first reason is news");
         for upper in [20, 30, 30] {
-            assert!(!bench.put(&address, "down", longest));
-            assert!(bench.holds(&address));
+            assert!(!bench.put(&address, "down", false, longest));
+            assert!(bench.holds(&address, false));
             let end = bench.next_end().unwrap();
             assert!(end <= Instant::now() + Duration::from_millis(upper));
             tokio::time::advance(Duration::from_millis(upper + 1)).await;
-            assert!(!bench.holds(&address));
+            assert!(!bench.holds(&address, false));
         }
-        assert!(bench.put(&address, "a replica", longest), "another reason is news");
+        assert!(bench.put(&address, "a replica", false, longest), "another reason is news");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_lacked_a_proof_is_tried_as_soon_as_it_needs_none() {
+        let address: Address = "a:1".parse().unwrap();
+        let mut bench = Bench::default();
+        bench.put(&address, "foreign", true, Duration::from_secs(1));
+        assert!(bench.holds(&address, true) && !bench.holds(&address, false) && bench.knows(&address));
     }
 
     #[tokio::test]
     async fn the_bench_does_not_grow_without_bound() {
         let mut bench = Bench::default();
         for port in 1..=1000 {
-            bench.put(&Address::new("a", port).unwrap(), "down", Duration::from_secs(1));
+            bench.put(&Address::new("a", port).unwrap(), "down", false, Duration::from_secs(1));
         }
         assert_eq!(bench.seats.len(), MOST);
     }

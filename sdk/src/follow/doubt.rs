@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Follower;
 use crate::event::Event;
-use crate::role;
+use crate::role::{self, History};
 use crate::shared::Standing;
 
 impl Follower {
@@ -38,7 +38,7 @@ impl Follower {
         let pulse = link.link.pulse.clone();
         let timeouts = self.shared.config.timeouts;
         self.check = Some(Box::pin(async move {
-            let mut answer = pin!(role::is_master(&mut connection, None));
+            let mut answer = pin!(role::master_with_history(&mut connection, None));
             let began = Instant::now();
             loop {
                 let reads = pulse.reads();
@@ -52,11 +52,12 @@ impl Follower {
         }));
     }
 
-    pub(super) fn judge(&mut self, result: Result<(), String>) {
+    pub(super) fn judge(&mut self, result: Result<History, String>) {
         self.check = None;
         let Some(link) = &self.link else { return };
         match result {
-            Ok(()) => {
+            Ok(history) => {
+                self.history.add(history);
                 link.answered();
                 if link.doubted.swap(false, Ordering::AcqRel) {
                     let address = link.generation.address.clone();

@@ -4,6 +4,7 @@
 //! question), a broken connection, a doubt raised by a command. A sign never moves the pool by itself: the best candidate is
 //! dialled, asked for its role on the connection that will be kept, and only then installed.
 
+mod attempts;
 mod bench;
 mod choose;
 mod doubt;
@@ -16,15 +17,17 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
+use self::attempts::{Attempts, Dial, Dialled};
 use self::bench::Bench;
-use self::choose::{Candidate, Known, Voice, agreed_epoch, choose, older_agreement};
+use self::choose::{Candidate, Known, Situation, Voice, agreed_epoch};
 use self::roster::Roster;
 use crate::address::Address;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
+use crate::role::{self, History};
 use crate::sentinel::Report;
 use crate::shared::{Shared, Standing};
 use crate::topology::Topology;
@@ -46,13 +49,8 @@ const OLDER_AFTER: Duration = Duration::from_secs(5);
 /// Reports that wait to be heard; the Sentinels' tasks wait for room.
 const REPORTS: usize = 64;
 
-/// Something that ends in a link or a reason why there is none; dropping it abandons the dial.
-type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-struct Attempt {
-    candidate: Candidate,
-    dial: Pending<Result<MasterLink, String>>,
-}
+/// The answer to ROLE that is waited for.
+type Check = Pin<Box<dyn Future<Output = Result<History, String>> + Send>>;
 
 pub(crate) struct Follower {
     shared: Arc<Shared>,
@@ -63,9 +61,13 @@ pub(crate) struct Follower {
     since: Option<SystemTime>,
     link: Option<Arc<MasterLink>>,
     serial: u64,
-    attempt: Option<Attempt>,
+    attempts: Attempts,
     /// ROLE is being asked on the link in use.
-    check: Option<Pending<Result<(), String>>>,
+    check: Option<Check>,
+    /// The ids of the data that the known master has.
+    history: History,
+    /// Which node more than half of all Sentinels name with an older configuration, and since when.
+    older: Option<(Address, Instant)>,
     bench: Bench,
     /// Since when no verified master is at hand.
     missing_since: Option<Instant>,
@@ -89,8 +91,10 @@ impl Follower {
             since: None,
             link: None,
             serial: 0,
-            attempt: None,
+            attempts: Attempts::default(),
             check: None,
+            history: History::default(),
+            older: None,
             bench: Bench::default(),
             missing_since: Some(now),
             next_question: now + FASTEST_QUESTIONS,
@@ -109,7 +113,7 @@ impl Follower {
             tokio::select! {
                 () = stop.cancelled() => break,
                 Some(report) = self.reports.recv() => self.hear(report),
-                result = attempted(&mut self.attempt) => self.conclude(result),
+                (candidate, result) = self.attempts.next() => self.conclude(&candidate, result),
                 result = checked(&mut self.check) => self.judge(result),
                 () = self.shared.doubt.notified() => self.on_doubt(),
                 () = ended(self.link.as_deref()) => self.lose("the connection was closed"),
@@ -167,28 +171,59 @@ impl Follower {
         {
             known.epoch = known.epoch.max(epoch);
         }
-        let Some(candidate) = self.best(&voices) else {
-            self.next_look = self.bench.next_end();
-            return;
-        };
-        if let Some(attempt) = &self.attempt
-            && attempt.candidate.epoch >= candidate.epoch
-        {
-            return;
+        self.note_older(&voices);
+        let ranked = self.ranked(&voices);
+        self.next_look = self.bench.next_end().into_iter().chain(self.older_believed_at()).min();
+        for candidate in &ranked {
+            // A doubted link is being asked already; a second connection to the same node would learn no more.
+            let is_asked = self.link.as_ref().is_some_and(|link| link.generation.address == candidate.address);
+            let is_benched = self.bench.holds(&candidate.address, candidate.needs_proof);
+            if is_asked && !is_benched {
+                break;
+            }
+            if is_benched {
+                continue;
+            }
+            if !self.attempts.is_dialling(&candidate.address) {
+                if !self.attempts.has_room(candidate, &ranked) {
+                    break;
+                }
+                let dial = self.dial(candidate);
+                self.attempts.add(candidate.clone(), dial);
+            }
+            // Who has failed before, or may not be ours, does not hold up the next one.
+            if !self.bench.knows(&candidate.address) && !candidate.needs_proof {
+                break;
+            }
         }
-        // A doubted link is being asked already; a second connection to the same node would learn no more.
-        if let Some(link) = &self.link
-            && link.generation.address == candidate.address
-        {
-            return;
-        }
-        self.attempt = Some(self.dial(candidate));
     }
 
-    fn best(&self, voices: &[Voice]) -> Option<Candidate> {
-        let benched = |candidate: &Candidate| self.bench.holds(&candidate.address);
-        choose(voices, self.known.as_ref(), self.healthy(), benched)
-            .or_else(|| self.older(voices).filter(|candidate| !benched(candidate)))
+    fn ranked(&self, voices: &[Voice]) -> Vec<Candidate> {
+        let older_lasts = self.older.as_ref().is_some_and(|(_, since)| since.elapsed() >= OLDER_AFTER);
+        self.situation(voices, older_lasts).ranked()
+    }
+
+    fn situation<'a>(&'a self, voices: &'a [Voice], older_lasts: bool) -> Situation<'a> {
+        let (known, healthy) = (self.known.as_ref(), self.healthy());
+        Situation { voices, sentinels: self.roster.count(), known, healthy, older_lasts }
+    }
+
+    /// Remembers since when an older configuration is named by most. Others may lag behind a failover for a moment.
+    fn note_older(&mut self, voices: &[Voice]) {
+        let named = self.situation(voices, false).older_majority();
+        let before = self.older.take();
+        self.older = named.map(|address| match before {
+            Some((before, since)) if before == address => (address, since),
+            _ => (address, Instant::now()),
+        });
+        if self.older.is_some() {
+            self.next_question = self.next_question.min(Instant::now() + self.pace());
+        }
+    }
+
+    fn older_believed_at(&self) -> Option<Instant> {
+        let at = self.older.as_ref().map(|(_, since)| *since + OLDER_AFTER);
+        at.filter(|at| *at > Instant::now())
     }
 
     /// Whether enough was heard for a decision: later always, at the start once all have been heard or the first answer is old enough.
@@ -206,15 +241,7 @@ impl Follower {
         false
     }
 
-    fn older(&self, voices: &[Voice]) -> Option<Candidate> {
-        let missing_since = self.missing_since?;
-        if missing_since.elapsed() < OLDER_AFTER {
-            return None;
-        }
-        older_agreement(voices, self.roster.count(), self.known.as_ref()?)
-    }
-
-    fn dial(&mut self, candidate: Candidate) -> Attempt {
+    fn dial(&mut self, candidate: &Candidate) -> Dial {
         self.serial += 1;
         let serial = self.serial;
         let shared = self.shared.clone();
@@ -228,26 +255,80 @@ impl Follower {
         };
         let grace = shared.config.in_flight_grace;
         tracing::debug!(address = %candidate.address, epoch = candidate.epoch, "dialling a candidate");
-        let dial = Box::pin(async move {
-            let link = generation.exclusive.manager().open(grace).await?;
-            Ok(MasterLink::new(serial, generation, link))
-        });
-        Attempt { candidate, dial }
+        let known = self.link.as_ref().filter(|link| candidate.needs_proof && link.usable());
+        let known = known.map(|link| link.link.connection.clone());
+        Box::pin(async move {
+            let opened = generation.exclusive.manager().open_shared(grace);
+            let told = async {
+                let mut connection = known?;
+                let told = role::master_with_history(&mut connection, None);
+                timeout(shared.config.timeouts.question, told).await.ok()?.ok()
+            };
+            let (opened, known) = tokio::join!(opened, told);
+            let (link, history) = opened?;
+            Ok(Dialled { link: MasterLink::new(serial, generation, link, history), known })
+        })
     }
 
-    fn conclude(&mut self, result: Result<MasterLink, String>) {
-        let Some(attempt) = self.attempt.take() else {
-            return;
-        };
+    fn conclude(&mut self, dialled: &Candidate, result: Result<Dialled, String>) {
         match result {
-            // While it was dialled, the doubted master proved itself or the Sentinels changed their mind.
-            Ok(_) if self.healthy() && self.best(&self.roster.voices()).as_ref() != Some(&attempt.candidate) => {}
-            Ok(link) => self.install(&attempt.candidate, link),
-            Err(reason) => self.reject(&attempt.candidate, reason),
+            Ok(Dialled { link, known }) => {
+                self.history.add(known.unwrap_or_default());
+                self.judge_candidate(dialled, link);
+            }
+            Err(reason) => self.reject(dialled, reason, false),
         }
         self.note_troubles();
         self.consider();
         self.publish();
+    }
+
+    /// What the Sentinels say is looked at again: while the node was dialled, the doubted master may have proved itself, or they have
+    /// changed their minds.
+    fn judge_candidate(&mut self, dialled: &Candidate, link: MasterLink) {
+        let ranked = self.ranked(&self.roster.voices());
+        let at = ranked.iter().position(|candidate| candidate.address == dialled.address);
+        let candidate = match at {
+            Some(at) => {
+                let better = |other: &Candidate| {
+                    let fresh = !other.needs_proof && !self.bench.knows(&other.address);
+                    fresh && self.attempts.is_dialling(&other.address)
+                };
+                if ranked[..at].iter().any(better) {
+                    return;
+                }
+                &ranked[at]
+            }
+            // No Sentinel can be reached now: what they said last counts.
+            None if ranked.is_empty() && !self.healthy() && !self.roster.has_views() => dialled,
+            None => return,
+        };
+        if candidate.needs_proof
+            && let Err(reason) = self.prove(candidate, &link.history, &ranked)
+        {
+            return self.reject(candidate, reason.to_owned(), true);
+        }
+        let candidate = candidate.clone();
+        self.install(&candidate, link);
+    }
+
+    /// Whether a node that one Sentinel alone names goes on with the data of the known master.
+    fn prove(&self, candidate: &Candidate, history: &History, ranked: &[Candidate]) -> Result<(), &'static str> {
+        if self.known.is_none() {
+            // At the start there is nothing to compare with; what most name has been tried first.
+            let rejected = |other: &Candidate| other.needs_proof || self.bench.knows(&other.address);
+            let all_rejected = ranked.iter().filter(|other| *other != candidate).all(rejected);
+            return if all_rejected { Ok(()) } else { Err("one sentinel alone names it, and most name another") };
+        }
+        if !history.is_known() || !self.history.is_known() {
+            let reason = "one sentinel alone names it, and INFO does not tell whose data it has";
+            return if self.healthy() { Err(reason) } else { Ok(()) };
+        }
+        if history.shares(&self.history) {
+            Ok(())
+        } else {
+            Err("one sentinel alone names it, and its data are not those of the master known so far")
+        }
     }
 
     fn install(&mut self, candidate: &Candidate, link: MasterLink) {
@@ -264,6 +345,12 @@ impl Follower {
         let epoch = agreed_epoch(&self.roster.voices(), &candidate.address).unwrap_or(candidate.epoch);
         self.known = Some(Known { address: candidate.address.clone(), epoch });
         self.bench.clear();
+        self.attempts.clear();
+        self.older = None;
+        if before.as_ref().is_none_or(|before| before.number != generation.number) {
+            self.history = History::default();
+        }
+        self.history.add(link.history.clone());
         self.check = None;
         self.link = Some(link.clone());
         self.shared.standing.store(Arc::new(Standing { generation: Some(generation.clone()), link: Some(link) }));
@@ -292,17 +379,22 @@ impl Follower {
         // Whoever waits is woken last: by then the snapshot and the event are there.
         self.shared.changed.send_replace(());
         self.replicas_missed_since = None;
+        self.roster.trust(Some(&generation.address));
         self.look_for_replicas();
         self.next_question = Instant::now() + self.pace();
     }
 
-    fn reject(&mut self, candidate: &Candidate, reason: String) {
+    fn reject(&mut self, candidate: &Candidate, reason: String, unproved: bool) {
         self.shared.counters.candidates_rejected.add_one();
         let longest = if self.healthy() { self.shared.config.refresh } else { LONGEST_BENCH };
-        if self.bench.put(&candidate.address, &reason, longest) {
+        if self.bench.put(&candidate.address, &reason, unproved, longest) {
             tracing::info!(address = %candidate.address, %reason, "candidate rejected");
             let address = candidate.address.clone();
             self.shared.emit(Event::CandidateRejected { address, reason });
+        }
+        if self.known.is_none() {
+            // Others may know better.
+            self.roster.trust(None);
         }
     }
 
@@ -318,7 +410,7 @@ impl Follower {
     fn pace(&self) -> Duration {
         match self.missing_since {
             // No switch can be pushed.
-            None if !self.roster.is_connected() => shortened(SLOWEST_QUESTIONS, 0.3),
+            None if !self.roster.is_connected() || self.older.is_some() => shortened(SLOWEST_QUESTIONS, 0.3),
             None => {
                 let refresh = self.shared.config.refresh;
                 let missed_since = self.replicas_missed_since.max(self.roster.missed_since());
@@ -373,14 +465,7 @@ impl Follower {
     }
 }
 
-async fn attempted(attempt: &mut Option<Attempt>) -> Result<MasterLink, String> {
-    match attempt {
-        Some(attempt) => attempt.dial.as_mut().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn checked(check: &mut Option<Pending<Result<(), String>>>) -> Result<(), String> {
+async fn checked(check: &mut Option<Check>) -> Result<History, String> {
     match check {
         Some(check) => check.as_mut().await,
         None => std::future::pending().await,

@@ -28,6 +28,18 @@ pub(super) struct Roster {
     first_answer: Option<Instant>,
     /// Since when one of them is missed that was there before.
     missed_since: Option<Instant>,
+    trust: Trust,
+}
+
+/// From whom other Sentinels are learnt. A foreign one would bring its own, and they would be the majority.
+#[derive(Debug, PartialEq, Eq)]
+enum Trust {
+    /// Nobody, before there was a master to try.
+    Nobody,
+    /// Those that name this master.
+    Naming(Address),
+    /// Everybody: what the first ones named was no master.
+    Everybody,
 }
 
 impl Roster {
@@ -39,6 +51,7 @@ impl Roster {
             views: HashMap::new(),
             first_answer: None,
             missed_since: None,
+            trust: Trust::Nobody,
         }
     }
 
@@ -57,10 +70,9 @@ impl Roster {
                 sentinel.trouble = None;
                 sentinel.id.clone_from(&view.id);
                 self.first_answer.get_or_insert_with(Instant::now);
-                let peers = view.peers.clone();
                 self.views.insert(address.clone(), view);
                 self.drop_doubles(&address);
-                self.learn(peers);
+                self.learn_from(&address);
             }
             News::Useless(trouble) => {
                 sentinel.trouble = Some(trouble);
@@ -187,6 +199,31 @@ impl Roster {
             address,
             Sentinel { seed, connected: false, id: None, trouble: None, heard: false, failures: 0, ask, stop },
         );
+    }
+
+    /// Learns other Sentinels from those that name this master, also from what they said before; `None`: from all.
+    pub(super) fn trust(&mut self, master: Option<&Address>) {
+        self.trust = master.map_or(Trust::Everybody, |master| Trust::Naming(master.clone()));
+        for address in self.views.keys().cloned().collect::<Vec<_>>() {
+            self.learn_from(&address);
+        }
+    }
+
+    fn learn_from(&mut self, address: &Address) {
+        let Some(view) = self.views.get(address) else { return };
+        let is_trusted = match &self.trust {
+            Trust::Nobody => false,
+            Trust::Naming(master) => view.master == *master,
+            Trust::Everybody => true,
+        };
+        if is_trusted {
+            self.learn(view.peers.clone());
+        }
+    }
+
+    /// Whether any Sentinel that can be reached says something of use.
+    pub(super) fn has_views(&self) -> bool {
+        !self.views.is_empty()
     }
 
     /// Follows the Sentinels that are named and not followed yet. A known id at a new address is a Sentinel that has moved, unless it is

@@ -113,6 +113,15 @@ impl Server {
         }
     }
 
+    /// Copies what the other node has, and is a master again: it goes on with that node's data.
+    pub(crate) fn inherit(&self, from: &Self) {
+        let _: String = self.ask(&["REPLICAOF", "127.0.0.1", &from.port.to_string()]);
+        wait("the replica is linked", || {
+            self.try_ask::<String>(&["INFO", "replication"]).is_some_and(|info| info.contains("master_link_status:up"))
+        });
+        let _: String = self.ask(&["REPLICAOF", "NO", "ONE"]);
+    }
+
     /// SIGKILL, and waits until the process is gone.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
