@@ -1,10 +1,11 @@
 //! What must be true some time after everything has healed.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::ask::{self, Opinion};
 use crate::cast::Cast;
-use crate::host::Role;
+use crate::host::{Host, Role};
 
 /// More than a redis-sentinel needs that has lost an election (twice the failover timeout), to demote an old master (10 s) and
 /// to see it in INFO (10 s).
@@ -44,6 +45,7 @@ fn check(cast: &mut Cast) -> Result<String, String> {
             return Err(format!("{name} replicates from {:?}, not from {}", replication.source, opinion.address));
         }
     }
+    every_sentinel_knows_the_others(cast)?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     for writes in cast.writes() {
         writes.read_on().map_err(|error| format!("{}: {error}", writes.application))?;
@@ -52,6 +54,18 @@ fn check(cast: &mut Cast) -> Result<String, String> {
         }
     }
     Ok(opinion.address)
+}
+
+/// Whether each Sentinel knows the others, where they are and nobody else.
+fn every_sentinel_knows_the_others(cast: &Cast) -> Result<(), String> {
+    let all: BTreeSet<String> = cast.of(Role::Sentinel).map(Host::address).collect();
+    for host in cast.of(Role::Sentinel) {
+        let known = ask::other_sentinels(&host.address()).map_err(|error| format!("{}: {error}", host.name))?;
+        if !known.iter().eq(all.iter().filter(|address| **address != host.address())) {
+            return Err(format!("{} at {} knows {known:?} of {all:?}", host.name, host.address()));
+        }
+    }
+    Ok(())
 }
 
 /// What all Sentinels say, if it is the same.

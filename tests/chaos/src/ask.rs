@@ -46,6 +46,12 @@ pub(crate) fn opinion(address: &str) -> RedisResult<Opinion> {
     })
 }
 
+/// Where a Sentinel knows the others.
+pub(crate) fn other_sentinels(address: &str) -> RedisResult<BTreeSet<String>> {
+    let known: Vec<BTreeMap<String, String>> = question(&mut connect(address)?, &["SENTINEL", "SENTINELS", NAME])?;
+    Ok(known.iter().map(|fields| format!("{}:{}", fields["ip"], fields["port"])).collect())
+}
+
 /// Asks a data node for its role.
 pub(crate) fn replication(address: &str) -> RedisResult<Replication> {
     let text: String = question(&mut connect(address)?, &["INFO", "replication"])?;

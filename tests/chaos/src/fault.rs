@@ -47,6 +47,10 @@ pub(crate) enum Fault<V = Victim> {
     LossyEverywhere(u8),
     /// An operator has a Sentinel move the master.
     Failover(HostId),
+    /// A Sentinel is restarted at an address that nobody had, and back at its own at the end.
+    Move(HostId),
+    /// Two Sentinels are restarted, each at the other's address; at the end they change back.
+    Exchange(HostId, HostId),
 }
 
 impl Fault {
@@ -62,7 +66,7 @@ impl Fault {
         let victim = |random: &mut Rng| {
             if random.u8(..10) < 4 { Victim::Master } else { Victim::Host(pick(random, &servers)) }
         };
-        match random.u8(..16) {
+        match random.u8(..18) {
             0 | 1 => Self::Kill(victim(random)),
             2 => Self::Hang(victim(random)),
             3 => Self::FullDisk(victim(random)),
@@ -82,6 +86,11 @@ impl Fault {
                 Self::OneWay(from, to)
             }
             14 => Self::LossyEverywhere(random.u8(2..15)),
+            15 => Self::Move(pick(random, &sentinels)),
+            16 => {
+                let (one, other) = two(random, &sentinels);
+                Self::Exchange(one, other)
+            }
             _ => Self::Failover(pick(random, &sentinels)),
         }
     }
@@ -107,6 +116,8 @@ impl Fault {
             Self::OneWay(from, to) => Fault::OneWay(*from, *to),
             Self::LossyEverywhere(lost) => Fault::LossyEverywhere(*lost),
             Self::Failover(host) => Fault::Failover(*host),
+            Self::Move(host) => Fault::Move(*host),
+            Self::Exchange(one, other) => Fault::Exchange(*one, *other),
         }
     }
 }
@@ -154,6 +165,8 @@ impl Fault<HostId> {
             Self::OneWay(from, to) => format!("{} not heard by {}", name(*from), name(*to)),
             Self::LossyEverywhere(lost) => format!("{lost} % lost everywhere"),
             Self::Failover(host) => format!("SENTINEL FAILOVER at {}", name(*host)),
+            Self::Move(host) => format!("another address for {}", name(*host)),
+            Self::Exchange(one, other) => format!("exchanged addresses of {} and {}", name(*one), name(*other)),
         }
     }
 }
@@ -176,6 +189,8 @@ impl<V> fmt::Display for Fault<V> {
             Self::OneWay(..) => "pair cut one way",
             Self::LossyEverywhere(_) => "loss everywhere",
             Self::Failover(_) => "SENTINEL FAILOVER",
+            Self::Move(_) => "another address",
+            Self::Exchange(..) => "exchanged addresses",
         })
     }
 }
@@ -219,7 +234,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_draws_the_same_faults_and_every_kind_is_drawn() {
-        let hosts = [(0, Role::Data), (1, Role::Data), (2, Role::Sentinel), (3, Role::Application)];
+        let hosts =
+            [(0, Role::Data), (1, Role::Data), (2, Role::Sentinel), (3, Role::Sentinel), (4, Role::Application)];
         let draw = |seed| {
             let mut random = Rng::with_seed(seed);
             (0..400).map(|_| Fault::draw(&mut random, &hosts)).collect::<Vec<_>>()
@@ -227,6 +243,6 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         let kinds: std::collections::BTreeSet<String> = draw(7).iter().map(ToString::to_string).collect();
-        assert_eq!(kinds.len(), 14, "{kinds:?}");
+        assert_eq!(kinds.len(), 16, "{kinds:?}");
     }
 }

@@ -2,13 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::isolate::run;
-use crate::network::{HostId, address_of, namespace};
+use crate::network::{HostId, address_of, give_address, namespace};
 
 /// What a host is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub(crate) struct Host {
     pub(crate) id: HostId,
     pub(crate) role: Role,
     pub(crate) name: String,
+    ip: Ipv4Addr,
     /// Its disk.
     pub(crate) folder: PathBuf,
     /// What its program prints; not on its disk, which may be full.
@@ -47,6 +49,7 @@ impl Host {
             id,
             role,
             name: name.to_owned(),
+            ip: address_of(id),
             folder,
             log,
             program: Vec::new(),
@@ -58,7 +61,19 @@ impl Host {
     /// Where its program answers.
     pub(crate) fn address(&self) -> String {
         let port = if self.role == Role::Data { 6379 } else { 26379 };
-        format!("{}:{port}", address_of(self.id))
+        format!("{}:{port}", self.ip)
+    }
+
+    /// The address it has now.
+    pub(crate) const fn ip(&self) -> Ipv4Addr {
+        self.ip
+    }
+
+    /// Gives it another address. Its program must not run: it would keep connections that nobody reaches.
+    pub(crate) fn move_to(&mut self, ip: Ipv4Addr) -> Result<(), String> {
+        give_address(self.id, ip)?;
+        self.ip = ip;
+        Ok(())
     }
 
     /// Decides what runs here, and starts it.

@@ -1,9 +1,12 @@
 //! Makes a fault happen, and ends it.
 
+use std::net::Ipv4Addr;
+
 use crate::ask;
 use crate::cast::Cast;
 use crate::fault::Fault;
-use crate::network::{self, HostId};
+use crate::host::Role;
+use crate::network::{self, HostId, address_of, other_address_of};
 
 /// Begins what a fault does to hosts. What it does to packets is in the network's rules.
 pub(crate) fn begin(cast: &mut Cast, fault: &Fault<HostId>) -> Result<(), String> {
@@ -20,6 +23,8 @@ pub(crate) fn begin(cast: &mut Cast, fault: &Fault<HostId>) -> Result<(), String
             let address = cast.host(*host).address();
             std::thread::spawn(move || ask::failover(&address));
         }
+        Fault::Move(host) => give_addresses(cast, &[(*host, other_address_of(*host))])?,
+        Fault::Exchange(one, other) => exchange(cast, *one, *other)?,
         Fault::Isolate(_)
         | Fault::Mute(_)
         | Fault::Deafen(_)
@@ -40,15 +45,57 @@ pub(crate) fn end(cast: &mut Cast, fault: &Fault<HostId>) -> Result<(), String> 
         Fault::Hang(host) => cast.host(*host).resume(),
         Fault::FullDisk(host) => cast.host(*host).free_disk(),
         Fault::Slow(host) => network::speed_up(*host),
-        _ => {}
+        Fault::Move(host) => {
+            // An exchange in between may have led somebody else there: then it stays away until everything heals.
+            let home = address_of(*host);
+            if cast.of(Role::Sentinel).all(|other| other.ip() != home) {
+                give_addresses(cast, &[(*host, home)])?;
+            }
+        }
+        Fault::Exchange(one, other) => exchange(cast, *one, *other)?,
+        Fault::Failover(_)
+        | Fault::Isolate(_)
+        | Fault::Mute(_)
+        | Fault::Deafen(_)
+        | Fault::Lossy(..)
+        | Fault::Split(_)
+        | Fault::HalfSplit(_)
+        | Fault::Cut(..)
+        | Fault::OneWay(..)
+        | Fault::LossyEverywhere(_) => {}
     }
     Ok(())
+}
+
+fn exchange(cast: &mut Cast, one: HostId, other: HostId) -> Result<(), String> {
+    let (first, second) = (cast.host(one).ip(), cast.host(other).ip());
+    give_addresses(cast, &[(one, second), (other, first)])
+}
+
+/// Stops these hosts' programs, gives the hosts new addresses, and starts again what ran.
+fn give_addresses(cast: &mut Cast, new: &[(HostId, Ipv4Addr)]) -> Result<(), String> {
+    let mut stopped = Vec::new();
+    for (id, _) in new {
+        let host = cast.host(*id);
+        if host.is_running() {
+            host.kill();
+            stopped.push(*id);
+        }
+    }
+    for (id, ip) in new {
+        cast.host(*id).move_to(*ip)?;
+    }
+    network::forget_neighbours(cast.network().hosts())?;
+    stopped.into_iter().try_for_each(|id| cast.host(id).start())
 }
 
 /// Ends everything, also what nobody has injected: a server that has ended because its disk was full is started again, as a service
 /// supervisor would. The names of those that had ended by themselves.
 pub(crate) fn heal(cast: &mut Cast) -> Result<Vec<String>, String> {
     network::disturb(&[])?;
+    let away = cast.of(Role::Sentinel).filter(|host| host.ip() != address_of(host.id));
+    let away: Vec<_> = away.map(|host| (host.id, address_of(host.id))).collect();
+    give_addresses(cast, &away)?;
     let ids: Vec<HostId> = cast.network().hosts().collect();
     let mut ended = Vec::new();
     for id in ids {

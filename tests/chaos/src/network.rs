@@ -55,7 +55,7 @@ impl Network {
             ip(&["netns", "add", &name])?;
             ip(&["link", "add", &line, "type", "veth", "peer", "name", "eth0", "netns", &name])?;
             ip(&["link", "set", &line, "master", "hub", "up"])?;
-            ip(&["-n", &name, "addr", "add", &format!("{}/24", address_of(host)), "dev", "eth0"])?;
+            give_address(host, address_of(host))?;
             ip(&["-n", &name, "link", "set", "lo", "up"])?;
             ip(&["-n", &name, "link", "set", "eth0", "up"])?;
         }
@@ -94,9 +94,10 @@ pub(crate) fn disturb(rules: &[Rule]) -> Result<(), String> {
                     chain forward {\ntype filter hook forward priority 0; policy accept;\n"
         .to_owned();
     for Rule { from, to, lost } in rules {
-        let (from, to) = (address_of(*from), address_of(*to));
+        // By lines, not by addresses: hosts change those. Only IP is lost, so that neighbours are found.
+        let (from, to) = (line(*from), line(*to));
         let chance = if *lost < 100 { format!("numgen random mod 100 < {lost} ") } else { String::new() };
-        writeln!(text, "ip saddr {from} ip daddr {to} {chance}drop").expect("a String takes all text");
+        writeln!(text, "iifname {from} oifname {to} ether type ip {chance}drop").expect("a String takes all text");
     }
     text.push_str("}\n}\n");
     let mut nft = Command::new("nft")
@@ -116,6 +117,19 @@ pub(crate) fn disturb(rules: &[Rule]) -> Result<(), String> {
     }
 }
 
+/// Gives a host this address instead of the one it has.
+pub(crate) fn give_address(host: HostId, address: Ipv4Addr) -> Result<(), String> {
+    let name = namespace(host);
+    ip(&["-n", &name, "-4", "addr", "flush", "dev", "eth0"])?;
+    ip(&["-n", &name, "addr", "add", &format!("{address}/24"), "dev", "eth0"])
+}
+
+/// Lets every one of so many hosts look up anew who has which address.
+pub(crate) fn forget_neighbours(hosts: impl Iterator<Item = HostId>) -> Result<(), String> {
+    ip(&["neigh", "flush", "dev", "hub"])?;
+    hosts.into_iter().try_for_each(|host| ip(&["-n", &namespace(host), "neigh", "flush", "dev", "eth0"]))
+}
+
 /// Takes all slowness away.
 pub(crate) fn speed_up(host: HostId) {
     // A line that is not slow has no discipline to delete.
@@ -123,9 +137,14 @@ pub(crate) fn speed_up(host: HostId) {
     let _ = run(Command::new("tc").args(["-n", &namespace(host), "qdisc", "del", "dev", "eth0", "root"]));
 }
 
-/// The address of a host. The range is set aside for tests of networks, and is nowhere but in these namespaces.
+/// The address a host has at first. The range is set aside for tests of networks, and is nowhere but in these namespaces.
 pub(crate) fn address_of(host: HostId) -> Ipv4Addr {
     Ipv4Addr::new(198, 18, 77, host + 1)
+}
+
+/// An address that no host has at first, for one that moves.
+pub(crate) fn other_address_of(host: HostId) -> Ipv4Addr {
+    Ipv4Addr::new(198, 18, 77, host + 101)
 }
 
 /// The name of a host's namespace.
