@@ -33,6 +33,7 @@ mod process;
 pub mod programs;
 pub mod redis_py;
 mod sentinel;
+mod skip;
 mod wait;
 mod writer;
 
@@ -45,5 +46,6 @@ pub use prober::{Outcome, Prober};
 pub use process::ServerProcess;
 pub use programs::Kind;
 pub use sentinel::{Fields, SentinelProcess};
+pub use skip::skipped;
 pub use wait::{eventually, never};
 pub use writer::{Acknowledged, Writer, WriterReport};

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use sentinel_tests::{DataNode, Dataset, Deployment, Kind, ServerProcess, eventually, free_port};
+use sentinel_tests::{DataNode, Dataset, Deployment, Kind, ServerProcess, eventually, free_port, skipped};
 use tempfile::TempDir;
 
 use crate::given::{SOON, leaders, only_true_of_ours, record_all};
@@ -127,8 +127,7 @@ fn may_unshare() -> bool {
 #[test]
 fn a_master_whose_name_moves_is_found_at_its_new_address() {
     if !may_unshare() {
-        eprintln!("skipped: this user may not give a process its own /etc/hosts (unshare --mount)");
-        return;
+        return skipped("this user may not give a process its own /etc/hosts (unshare --mount)");
     }
     // Given a Sentinel for which the master's name leads to 127.0.0.2
     let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
