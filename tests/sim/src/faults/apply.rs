@@ -431,12 +431,17 @@ impl World {
         for (sentinel, group) in std::mem::take(&mut self.unmonitored) {
             self.monitor(sentinel, group);
         }
-        // The name of the master may have to be looked up first, and a crash may come before the disk.
+        // The name of the master may have to be looked up first; MONITOR may be answered with an error; a crash may come
+        // before the disk. An operator looks what has become of it.
         let wanted = self.scenario.settings();
         for (sentinel, group) in std::mem::take(&mut self.unset) {
             let name = group_name(group);
+            let known = self.sentinels[sentinel].master_of(&name).is_some();
             let on_disk = self.sentinels[sentinel].durable().masters.iter().find(|it| it.name.as_str() == name);
-            if on_disk.is_none_or(|it| *it.settings != wanted) {
+            let (written, set) = (on_disk.is_some(), on_disk.is_some_and(|it| *it.settings == wanted));
+            if !known && !written {
+                self.monitor(sentinel, group);
+            } else if !set {
                 self.set_all(sentinel, group);
                 self.unset.push((sentinel, group));
             }
