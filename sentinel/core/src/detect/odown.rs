@@ -1,5 +1,7 @@
 //! Objectively down: a quorum of Sentinels holds the master for subjectively down.
 
+use std::time::Duration;
+
 use sentinel_resp::Reply;
 
 use crate::{
@@ -101,7 +103,7 @@ impl Watch<'_> {
         }
         let now = self.ctx.mono();
         let key = self.master.key;
-        let expiry = now + 5 * self.ctx.timing.ask_period;
+        let expiry = now + self.opinions_last();
         let name = self.master.name.clone();
         let Some(peer) = self.master.peers.get_mut(id) else { return };
         let was_down = peer.says_down();
@@ -132,6 +134,20 @@ impl Watch<'_> {
         }
     }
 
+    /// For how long an opinion counts after it was given. The reference: five ask periods.
+    fn opinions_last(&self) -> Duration {
+        5 * self.ctx.timing.ask_period
+    }
+
+    /// How many peers agree that the master is down. The timer that ends an opinion may be late, after a time in which
+    /// this process stood still: such an opinion does not end what stands, but it begins nothing either.
+    fn agreeing(&self) -> usize {
+        let (now, longest) = (self.ctx.mono(), self.opinions_last());
+        let stands = self.master.odown_since.is_some();
+        let counts = |opinion: Opinion| opinion.down && (stands || now.since(opinion.at) <= longest);
+        self.master.peers.values().filter(|peer| peer.opinion.is_some_and(counts)).count()
+    }
+
     /// Looks whether a quorum holds the master for down; if it does, the next step is taken in this same call.
     pub(crate) fn evaluate_odown(&mut self) {
         if self.ctx.in_tilt() {
@@ -139,7 +155,7 @@ impl Watch<'_> {
         }
         let need = self.master.settings.quorum;
         let sdown = self.master.node().sdown_since.is_some();
-        let agreeing = self.master.peers.values().filter(|peer| peer.says_down()).count();
+        let agreeing = self.agreeing();
         let have = u32::try_from(1 + agreeing).unwrap_or(u32::MAX);
         let down = sdown && (have >= need.get() || planted(Bug::IgnoreQuorum));
         match (down, self.master.odown_since) {
