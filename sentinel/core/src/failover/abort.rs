@@ -2,6 +2,7 @@
 
 use crate::{
     events::{Event, Level, Subject},
+    failover::Failover,
     state::Reconf,
     timer::Timer,
     watch::Watch,
@@ -17,6 +18,7 @@ impl Watch<'_> {
     /// Forgets the failover in progress.
     pub(crate) fn clear_failover(&mut self) {
         self.call_off_handover();
+        self.remember_who_was_told();
         self.master.failover = None;
         for node in self.master.nodes.values_mut() {
             node.reconf = Reconf::Waiting;
@@ -63,18 +65,24 @@ impl Watch<'_> {
         if failover.is_electing() {
             return self.count_votes();
         }
-        let told = failover.candidate().filter(|_| !failover.has_sent_nothing());
+        let told = failover.has_told();
         let name = self.master.name.clone();
         let text = format!(
             "A configuration of epoch {newest} has come: the failover of {name} in epoch {} is given up",
             failover.epoch
         );
         self.ctx.notice(Level::Warning, Some(&name), text);
-        if let Some(node) = told.and_then(|id| self.master.nodes.get_mut(id)) {
-            // If it has become a master, it must not stay one.
+        self.end_failover(if told.is_some() { Event::AbortReplicaTimeout } else { Event::AbortNotElected });
+    }
+
+    /// The chosen replica was told to be a master, and the failover ends all the same. It may have become one, or may yet:
+    /// an order that was on its way can arrive much later. Then it must not stay one, also where what it copied meanwhile
+    /// shows ids that nobody else has seen. Another process that has taken its place is left alone.
+    fn remember_who_was_told(&mut self) {
+        let Some(told) = self.master.failover.as_ref().and_then(Failover::has_told) else { return };
+        if let Some(node) = self.master.nodes.get_mut(told).filter(|node| !node.stranger) {
             node.former_master = true;
         }
-        self.end_failover(if told.is_some() { Event::AbortReplicaTimeout } else { Event::AbortNotElected });
     }
 
     /// This process stood still. While it did, another Sentinel may have been elected and be at work: an attempt that

@@ -113,6 +113,11 @@ impl Failover {
         )
     }
 
+    /// The replica that may have been made a master.
+    pub(crate) fn has_told(&self) -> Option<NodeId> {
+        self.candidate().filter(|_| !self.has_sent_nothing())
+    }
+
     /// Whether votes are still being asked for.
     pub(crate) const fn is_electing(&self) -> bool {
         matches!(self.phase, Phase::Registering | Phase::Electing { .. } | Phase::Deferred)

@@ -130,7 +130,10 @@ impl Watch<'_> {
         self.stand_down_if_well();
         // Before anything is done about it: a rule may want to look again sooner.
         self.schedule_info(id);
-        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| role == Role::Replica && !is_master) {
+        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| role == Role::Replica && !is_master)
+            // It may have said so before an order that is still on its way.
+            && !node.link.in_flight.any(|it| matches!(it, Asked::Promote { .. }))
+        {
             // In TILT, too: this is known, and nothing is done about it.
             node.former_master = false;
         }
