@@ -201,6 +201,13 @@ impl Builder {
         self
     }
 
+    /// A replica whose link to its master is broken is still read from for this long: what it answers grows older meanwhile. While a master is
+    /// dead, reads then go on. Default: zero, it is left out as soon as that is noticed.
+    pub fn stale_reads(mut self, longest: Duration) -> Self {
+        self.config.stale_reads = longest;
+        self
+    }
+
     /// Starts the pool without waiting: the first commands wait for the master instead.
     ///
     /// # Errors

@@ -111,6 +111,8 @@ pub(crate) struct Config {
     pub(crate) balance: Balance,
     /// In bytes of the replication stream.
     pub(crate) max_lag: Option<u64>,
+    /// How long a replica is read from that has lost its master.
+    pub(crate) stale_reads: Duration,
 }
 
 impl Default for Config {
@@ -140,6 +142,7 @@ impl Default for Config {
             read_preference: ReadPreference::default(),
             balance: Balance::default(),
             max_lag: None,
+            stale_reads: Duration::ZERO,
         }
     }
 }

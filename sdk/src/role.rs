@@ -75,33 +75,35 @@ fn hides_the_role(error: &ServerError) -> bool {
     matches!(error.kind(), Some(ServerErrorKind::NoPerm)) || error.code() == "BUSY"
 }
 
-/// What a replica that is linked to its master tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Synced {
+/// What a replica tells.
+#[derive(Debug, Clone)]
+pub(crate) struct Replicating {
+    /// The state of its link to the master, if that does not stand.
+    pub(crate) broken: Option<String>,
     /// How far it has come, where it may be asked.
     pub(crate) offset: Option<u64>,
     /// How long it took to answer one question.
     pub(crate) round_trip: Duration,
 }
 
-/// The same for a replica that is linked to its master.
-pub(crate) async fn synced_replica(
+/// The same for a replica.
+pub(crate) async fn replica(
     connection: &mut MultiplexedConnection,
     client_name: Option<&str>,
-) -> Result<Synced, String> {
+) -> Result<Replicating, String> {
     let began = Instant::now();
     let answer = ask(connection, client_name, false).await?.pop().unwrap_or(Value::Nil);
     let round_trip = began.elapsed();
-    let offset = match answer {
+    let (broken, offset) = match answer {
         Value::Array(parts) => judge_replica(&parts)?,
         // Whether it is linked, the Sentinels know.
         Value::ServerError(error) if hides_the_role(&error) => match by_greeting(connection).await?.as_str() {
-            "slave" | "replica" => None,
+            "slave" | "replica" => (None, None),
             role => return Err(format!("it is a {role}")),
         },
         other => return Err(brief(&other)),
     };
-    Ok(Synced { offset, round_trip })
+    Ok(Replicating { broken, offset, round_trip })
 }
 
 /// How far a master has come, as its answer to ROLE tells.
@@ -154,10 +156,13 @@ fn judge(role: Option<&str>) -> Result<(), String> {
     }
 }
 
-fn judge_replica(parts: &[Value]) -> Result<Option<u64>, String> {
+/// The state of a broken link, and how far it has come.
+fn judge_replica(parts: &[Value]) -> Result<(Option<String>, Option<u64>), String> {
     match (parts.first().and_then(text), parts.get(3).and_then(text)) {
-        (Some("slave" | "replica"), Some("connected")) => Ok(parts.get(4).and_then(number)),
-        (Some("slave" | "replica"), Some(state)) => Err(format!("its link to the master is in state `{state}`")),
+        (Some("slave" | "replica"), Some(state)) => {
+            let broken = (state != "connected").then(|| state.to_owned());
+            Ok((broken, parts.get(4).and_then(number)))
+        }
         (Some(role @ ("master" | "primary" | "sentinel")), _) => Err(format!("it is a {role}")),
         _ => Err("ROLE brought nonsense".to_owned()),
     }

@@ -264,3 +264,89 @@ async fn a_read_at_a_replica_that_hangs_does_not_wait_until_it_times_out() {
     assert_eq!(pool.statistics().retries, 0);
     pool.shutdown(Duration::ZERO).await;
 }
+
+/// A deployment of scripted nodes of which the replica says this of its link to the master.
+async fn one_replica(state: impl Fn() -> String + Send + Sync + 'static) -> (Scripted, Scripted, ScriptedSentinel) {
+    let master = node("master", || array(&[bulk("master"), ":1000\r\n".into(), array(&[])])).await;
+    let replica = node("replica", move || {
+        array(&[bulk("slave"), bulk("a"), ":1\r\n".into(), bulk(&state()), ":1000\r\n".into()])
+    })
+    .await;
+    let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+    sentinel.instead("SENTINEL REPLICAS", say(listed(&[&replica])));
+    (master, replica, sentinel)
+}
+
+fn strict(sentinel: &ScriptedSentinel) -> Builder {
+    SentinelPool::builder()
+        .master("mymaster")
+        .sentinel(&sentinel.address())
+        .unwrap()
+        .read_preference(ReadPreference::ReplicaOnly)
+        .retry(RetryPolicy::within(Duration::from_secs(1)))
+        .sentinel_ping_interval(Duration::from_millis(20))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_are_read_from_while_no_sentinel_can_be_reached() {
+    let (_master, _replica, sentinel) = one_replica(|| "connected".to_owned()).await;
+    let pool = strict(&sentinel).connect().await.unwrap();
+    let mut replica = pool.replica();
+    let value: String = replica.get("k").await.unwrap();
+    assert_eq!(value, "replica");
+    // When all Sentinels are gone, which the pool has noticed
+    drop(sentinel);
+    support::topology(&pool, "the loss is noticed", |topology| !topology.sentinels[0].connected).await;
+    // Then the list they gave stays in force
+    for _ in 0..20 {
+        let value: String = replica.get("k").await.unwrap();
+        assert_eq!(value, "replica");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(pool.topology().borrow().replicas.len(), 1);
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_has_lost_its_master_is_read_from_for_as_long_as_is_wanted() {
+    let linked = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let told = linked.clone();
+    let state = move || if told.load(Ordering::SeqCst) { "connected".to_owned() } else { "connect".to_owned() };
+    let (_master, _replica, sentinel) = one_replica(state).await;
+    let longest = Duration::from_millis(500);
+    let pool = strict(&sentinel).stale_reads(longest).connect().await.unwrap();
+    let mut events = pool.events();
+    let mut replica = pool.replica();
+    let _: String = replica.get("k").await.unwrap();
+    linked.store(false, Ordering::SeqCst);
+    let began = Instant::now();
+    let lost = async {
+        loop {
+            match futures::StreamExt::next(&mut events).await {
+                Some(sentinel_sdk::Event::ReplicaLost { reason, .. }) => return reason,
+                Some(_) => {}
+                None => panic!("the events ended"),
+            }
+        }
+    };
+    let reason = tokio::time::timeout(SOON, lost).await.expect("it is left out");
+    assert!(reason.contains("connect"), "{reason}");
+    assert!(began.elapsed() >= longest, "left out after {:?}", began.elapsed());
+    linked.store(true, Ordering::SeqCst);
+    let _: String = eventually("it is back", SOON, || async { replica.clone().get("k").await.ok() }, String::new).await;
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_is_not_listed_any_more_is_told_as_an_event() {
+    let (_master, _replica, sentinel) = one_replica(|| "connected".to_owned()).await;
+    let pool = strict(&sentinel).refresh_interval(Duration::from_millis(20)).connect().await.unwrap();
+    let mut events = pool.events();
+    let _: String = pool.replica().get("k").await.unwrap();
+    sentinel.instead("SENTINEL REPLICAS", say(array(&[])));
+    let lost = async {
+        while !matches!(futures::StreamExt::next(&mut events).await, Some(sentinel_sdk::Event::ReplicaLost { .. })) {}
+    };
+    tokio::time::timeout(SOON, lost).await.expect("nobody was told");
+    pool.shutdown(Duration::ZERO).await;
+}

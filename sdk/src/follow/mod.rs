@@ -434,10 +434,19 @@ impl Follower {
         *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles.join("; ");
     }
 
+    /// The replicas to read from. While no Sentinel can be asked, the last list stays in force.
+    fn replicas(&self) -> Arc<[Address]> {
+        let Some(generation) = &self.generation else { return Arc::default() };
+        let master = &generation.address;
+        self.roster.readable_replicas(master).map_or_else(
+            || self.shared.readers.listed.borrow().iter().filter(|address| *address != master).cloned().collect(),
+            Arc::from,
+        )
+    }
+
     fn publish(&self) {
         let master = self.generation.as_ref().map(|generation| &generation.address);
-        let replicas: Arc<[Address]> =
-            master.map(|master| self.roster.readable_replicas(master)).unwrap_or_default().into();
+        let replicas = self.replicas();
         let topology = Topology {
             name: self.shared.config.master.clone(),
             master: master.cloned(),

@@ -116,23 +116,29 @@ impl Roster {
         views.map(|view| Voice { master: view.master.clone(), epoch: view.epoch }).collect()
     }
 
-    /// The replicas of this master that are up and linked, as at least half of the Sentinels see it that name it.
-    pub(super) fn readable_replicas(&self, master: &Address) -> Vec<Address> {
+    /// The replicas of this master that are up and linked, as at least half of the Sentinels see it that name it; `None`: no Sentinel that
+    /// can be reached names it.
+    pub(super) fn readable_replicas(&self, master: &Address) -> Option<Vec<Address>> {
         let views: Vec<_> = self.views.values().filter(|view| view.master == *master).collect();
+        if views.is_empty() {
+            return None;
+        }
+        // Where stale reads are wanted, the replica itself is asked since when.
+        let stale_reads = !self.shared.config.stale_reads.is_zero();
         let mut said: BTreeMap<&Address, usize> = BTreeMap::new();
         for replica in views.iter().flat_map(|view| &view.replicas) {
-            *said.entry(&replica.address).or_default() += usize::from(replica.readable);
+            *said.entry(&replica.address).or_default() += usize::from(replica.up && (replica.linked || stale_reads));
         }
         let readable =
             |(address, count): &(&Address, usize)| *count * 2 >= views.len() && *count > 0 && *address != master;
-        said.into_iter().filter(readable).map(|(address, _)| address.clone()).take(MOST_REPLICAS).collect()
+        Some(said.into_iter().filter(readable).map(|(address, _)| address.clone()).take(MOST_REPLICAS).collect())
     }
 
     /// Whether more replicas of this master could be read from than can be now: some are not up or not linked, or none is known.
     pub(super) fn lacks_replicas(&self, master: &Address) -> bool {
         let mut said =
             self.views.values().filter(|view| view.master == *master).flat_map(|view| &view.replicas).peekable();
-        said.peek().is_none() || said.any(|replica| !replica.readable)
+        said.peek().is_none() || said.any(|replica| !replica.up || !replica.linked)
     }
 
     /// Whether a link to any Sentinel stands.

@@ -121,13 +121,18 @@ pub(super) async fn keep(shared: Arc<Shared>, address: Address, stop: Cancellati
             () = kept => {}
         }
     }
-    shared.readers.leave(&address, None);
+    if shared.readers.leave(&address, None) && !shared.dialer.stop.is_cancelled() {
+        let reason = "the sentinels do not hold it for readable any more".to_owned();
+        tracing::info!(%address, reason, "replica lost");
+        shared.emit(Event::ReplicaLost { address, reason });
+    }
 }
 
 async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &CancellationToken) {
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut broken = Broken::default();
     loop {
-        let reason = match open(shared, address, stop).await {
+        let reason = match open(shared, address, &mut broken, stop).await {
             Err(reason) => {
                 shared.readers.leave(address, Some(&reason));
                 sleep(backoff.pause()).await;
@@ -137,7 +142,7 @@ async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &Cancellat
                 let since = Instant::now();
                 shared.readers.join(&line);
                 shared.emit(Event::ReplicaFound { address: address.clone() });
-                let reason = attend(shared, &line).await;
+                let reason = attend(shared, &line, &mut broken).await;
                 if since.elapsed() > LONGEST_PAUSE {
                     backoff.reset();
                 }
@@ -151,18 +156,41 @@ async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &Cancellat
     }
 }
 
-async fn open(shared: &Shared, address: &Address, stop: &CancellationToken) -> Result<Arc<Line>, String> {
+/// Since when the replica has had no link to its master.
+#[derive(Default)]
+struct Broken {
+    since: Option<Instant>,
+}
+
+impl Broken {
+    /// `Err`: for longer than it may be.
+    fn note(&mut self, state: Option<&str>, longest: Duration) -> Result<(), String> {
+        let Some(state) = state else {
+            self.since = None;
+            return Ok(());
+        };
+        let lasted = self.since.get_or_insert_with(Instant::now).elapsed();
+        if lasted < longest { Ok(()) } else { Err(format!("its link to the master is in state `{state}`")) }
+    }
+}
+
+async fn open(
+    shared: &Shared,
+    address: &Address,
+    broken: &mut Broken,
+    stop: &CancellationToken,
+) -> Result<Arc<Line>, String> {
     // What is under way when the replica is not to be read from any more still has its time.
     let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
     let access = shared.config.node_access();
     let link = shared.dialer.dial(address, &access, ending, no_pushes()).await.map_err(|error| error.to_string())?;
     let opened = Arc::new(Line::new(link));
-    judge(shared, &opened, shared.config.client_name.as_deref()).await?;
+    judge(shared, &opened, broken, shared.config.client_name.as_deref()).await?;
     Ok(opened)
 }
 
 /// Watches over a line; returns why it is given up.
-async fn attend(shared: &Shared, line: &Line) -> String {
+async fn attend(shared: &Shared, line: &Line, broken: &mut Broken) -> String {
     loop {
         tokio::select! {
             biased;
@@ -170,14 +198,14 @@ async fn attend(shared: &Shared, line: &Line) -> String {
             () = line.failure.notified() => return "a command was refused or not answered".to_owned(),
             () = sleep(shared.config.sentinel_ping) => {}
         }
-        if let Err(reason) = judge(shared, line, None).await {
+        if let Err(reason) = judge(shared, line, broken, None).await {
             return reason;
         }
     }
 }
 
 /// Asks for the role, and how far behind it is; with a name, the connection is given that first.
-async fn judge(shared: &Shared, line: &Line, client_name: Option<&str>) -> Result<(), String> {
+async fn judge(shared: &Shared, line: &Line, broken: &mut Broken, client_name: Option<&str>) -> Result<(), String> {
     let deadline = shared.config.timeouts.handshake;
     let mut connection = line.link.connection.clone();
     let judged = async {
@@ -186,7 +214,8 @@ async fn judge(shared: &Shared, line: &Line, client_name: Option<&str>) -> Resul
             Some(_) => master_offset(shared).await,
             None => None,
         };
-        let replica = role::synced_replica(&mut connection, client_name).await?;
+        let replica = role::replica(&mut connection, client_name).await?;
+        broken.note(replica.broken.as_deref(), shared.config.stale_reads)?;
         let lag = master.zip(replica.offset).map(|(master, replica)| master.saturating_sub(replica));
         Ok::<_, String>((lag, replica.round_trip))
     };

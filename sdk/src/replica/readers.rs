@@ -86,14 +86,16 @@ impl Readers {
         self.tell();
     }
 
-    /// `None`: it is not to be read from any more.
-    pub(super) fn leave(&self, address: &Address, trouble: Option<&str>) {
+    /// `None`: it is not to be read from any more. Returns whether it was.
+    pub(super) fn leave(&self, address: &Address, trouble: Option<&str>) -> bool {
         match trouble {
             Some(trouble) => self.troubles().insert(address.clone(), trouble.to_owned()),
             None => self.troubles().remove(address),
         };
-        self.lines.rcu(|lines| lines.iter().filter(|line| line.address() != address).cloned().collect::<Vec<_>>());
+        let before =
+            self.lines.rcu(|lines| lines.iter().filter(|line| line.address() != address).cloned().collect::<Vec<_>>());
         self.tell();
+        before.iter().any(|line| line.address() == address)
     }
 
     pub(crate) fn causes(&self) -> String {

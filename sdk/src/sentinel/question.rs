@@ -46,8 +46,10 @@ impl View {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Replica {
     pub(crate) address: Address,
-    /// It is up, and linked to the master.
-    pub(crate) readable: bool,
+    /// It can be reached.
+    pub(crate) up: bool,
+    /// It is linked to the master.
+    pub(crate) linked: bool,
 }
 
 /// Another Sentinel.
@@ -147,7 +149,8 @@ fn replicas_of(answer: &Value) -> Vec<Replica> {
             let down = |flag| matches!(flag, "s_down" | "o_down" | "disconnected");
             Some(Replica {
                 address: Address::new(text(field(entry, "ip")?)?, port).ok()?,
-                readable: !word(entry, "flags").split(',').any(down) && word(entry, "master-link-status") == "ok",
+                up: !word(entry, "flags").split(',').any(down),
+                linked: word(entry, "master-link-status") == "ok",
             })
         })
         .take(MOST_REPLICAS)
@@ -224,8 +227,9 @@ mod tests {
         let mut answers = answers();
         answers.push(value(&format!("*{}\r\n{}", entries.len(), entries.concat())));
         let replicas = view(&answers).unwrap().replicas;
-        let readable: Vec<_> = replicas.iter().map(|replica| (replica.address.port(), replica.readable)).collect();
-        assert_eq!(readable, [(1, true), (2, false), (3, false), (4, false)]);
+        let readable: Vec<_> =
+            replicas.iter().map(|replica| (replica.address.port(), replica.up, replica.linked)).collect();
+        assert_eq!(readable, [(1, true, true), (2, true, false), (3, false, true), (4, false, true)]);
         answers[4] = value("-NOPERM no\r\n");
         assert_eq!(view(&answers).unwrap().replicas, []);
     }
