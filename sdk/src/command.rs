@@ -76,6 +76,13 @@ pub(crate) fn pipeline_name(pipeline: &Pipeline) -> String {
     pipeline.cmd_iter().next().map_or_else(|| "(empty pipeline)".to_owned(), name)
 }
 
+/// Whether it executes what somebody else wrote, which can answer with any error after any effect: a script, a function, a module.
+pub(crate) fn runs_code(command: &Cmd) -> bool {
+    let Some(name) = argument(command, 0) else { return false };
+    let scripts: [&[u8]; 6] = [b"EVAL", b"EVALSHA", b"EVAL_RO", b"EVALSHA_RO", b"FCALL", b"FCALL_RO"];
+    name.contains(&b'.') || scripts.iter().any(|script| name.eq_ignore_ascii_case(script))
+}
+
 pub(crate) fn nature(command: &Cmd) -> Nature {
     let name = name(command);
     let name = name.as_str();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use crate::address::Address;
+use crate::reply::{is_verbatim, sign};
 
 /// A setting that makes no sense; nothing was connected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +54,7 @@ pub struct Switched {
     pub to: Option<Address>,
     /// The generation the connection belonged to.
     pub generation: u64,
-    /// Whether a command had been sent and not answered: it may or may not have been executed on the old master.
+    /// Whether a command with an effect had been sent and not answered: it may or may not have been executed on the old master.
     pub in_flight: bool,
 }
 
@@ -134,7 +135,52 @@ pub enum Error {
     },
     /// An error of the `redis` crate, unchanged.
     #[error(transparent)]
-    Redis(#[from] RedisError),
+    Redis(RedisError),
+}
+
+/// What became of a command that brought an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// It was not sent: no master was at hand, too many wait already, a setting is wrong.
+    NotSent,
+    /// It was sent, and refused without being executed.
+    Refused,
+    /// It was sent, and no answer came: it may or may not have been executed, once or, if the caller allowed that, several times.
+    Unknown,
+    /// It was executed, or the server found fault with the command itself; the error is the answer.
+    Answered,
+}
+
+impl Outcome {
+    /// What became of the command that brought this error, whether it is one of this crate's or not.
+    ///
+    /// ```
+    /// # use sentinel_sdk::{Error, Outcome};
+    /// let error: redis::RedisError = Error::Shutdown.into();
+    /// assert_eq!(Outcome::of(&error), Outcome::NotSent);
+    /// ```
+    pub fn of(error: &RedisError) -> Self {
+        if let Some(error) = Error::find(error) {
+            return error.outcome();
+        }
+        match error.kind() {
+            ErrorKind::Io | ErrorKind::Parse => Self::Unknown,
+            ErrorKind::Client | ErrorKind::InvalidClientConfig => Self::NotSent,
+            _ => {
+                let errors = error.clone().into_server_errors().unwrap_or_default();
+                let refused = errors.iter().any(|(_, error)| sign(error).is_some() && is_verbatim(error));
+                if refused { Self::Refused } else { Self::Answered }
+            }
+        }
+    }
+}
+
+impl From<RedisError> for Error {
+    /// Finds this crate's error again in one of the `redis` crate that was made from it.
+    fn from(error: RedisError) -> Self {
+        Self::find(&error).cloned().unwrap_or(Self::Redis(error))
+    }
 }
 
 impl Error {
@@ -154,15 +200,24 @@ impl Error {
 
     /// Whether the command may have been executed although no answer came.
     pub fn is_outcome_unknown(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown { .. } | Self::Switched(Switched { in_flight: true, .. }))
+        self.outcome() == Outcome::Unknown
+    }
+
+    /// What became of the command.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::OutcomeUnknown { .. } | Self::Switched(Switched { in_flight: true, .. }) => Outcome::Unknown,
+            Self::Redis(error) => Outcome::of(error),
+            _ => Outcome::NotSent,
+        }
     }
 
     fn io_kind(&self) -> io::ErrorKind {
         match self {
-            Self::NoMaster { .. }
-            | Self::NoReplica { .. }
-            | Self::PoolExhausted { .. }
-            | Self::TooManyWaiters { .. } => io::ErrorKind::TimedOut,
+            Self::NoMaster { .. } | Self::NoReplica { .. } => io::ErrorKind::TimedOut,
+            // Not the server is late: the caller asks for too much at a time.
+            Self::PoolExhausted { .. } => io::ErrorKind::ResourceBusy,
+            Self::TooManyWaiters { .. } => io::ErrorKind::QuotaExceeded,
             Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
             Self::NotShareable { .. } => io::ErrorKind::Unsupported,
@@ -204,6 +259,44 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(error.to_string().contains("now b:2"), "{error}");
+    }
+
+    #[test]
+    fn the_outcome_survives_every_conversion() {
+        let lost = || Error::OutcomeUnknown {
+            command: "INCR".into(),
+            address: "a:1".parse().unwrap(),
+            source: io::Error::from(io::ErrorKind::BrokenPipe).into(),
+        };
+        let there: RedisError = lost().into();
+        assert_eq!(Outcome::of(&there), Outcome::Unknown);
+        let back: Error = there.into();
+        assert!(matches!(back, Error::OutcomeUnknown { .. }) && back.is_outcome_unknown(), "{back:?}");
+        let again: Error = RedisError::from(back).into();
+        assert_eq!(again.outcome(), Outcome::Unknown);
+        // A cause is a value.
+        assert!(again.source().is_some_and(|source| source.downcast_ref::<RedisError>().is_some()));
+    }
+
+    #[test]
+    fn each_error_tells_the_outcome() {
+        let server = |text: &str| redis::parse_redis_value(text.as_bytes()).unwrap().extract_error().unwrap_err();
+        for (error, outcome) in [
+            (server("-READONLY You can't write against a read only replica.\r\n"), Outcome::Refused),
+            (server("-WRONGTYPE x\r\n"), Outcome::Answered),
+            (io::Error::from(io::ErrorKind::TimedOut).into(), Outcome::Unknown),
+            (Error::TooManyWaiters { limit: 1 }.into(), Outcome::NotSent),
+            (Error::PoolExhausted { size: 1, waited: Duration::ZERO }.into(), Outcome::NotSent),
+        ] {
+            assert_eq!(Outcome::of(&error), outcome, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_caller_asks_too_much_of_is_no_timeout() {
+        for error in [Error::TooManyWaiters { limit: 1 }, Error::PoolExhausted { size: 1, waited: Duration::ZERO }] {
+            assert!(!RedisError::from(error).is_timeout());
+        }
     }
 
     #[test]

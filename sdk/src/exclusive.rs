@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use deadpool::managed::Object;
 use redis::{RedisError, RedisResult};
+use tokio::time::timeout;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::address::Address;
 use crate::command::{self, Blocking};
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
-use crate::reply::Verdict;
+use crate::reply::{Sign, Verdict};
 use crate::request::{Patience, Request, connection_like, exchange};
 use crate::shared::Owner;
 
@@ -54,7 +55,7 @@ impl ExclusiveConnection {
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         shared.counters.commands.add_one();
-        let plan = Plan::of(request, shared.config.patience());
+        let plan = Plan::of(request, shared.config.patience(), self.object.queues);
         if self.generation.closed.is_cancelled() {
             return Err(self.closed(false, &plan));
         }
@@ -75,11 +76,15 @@ impl ExclusiveConnection {
         };
         match request.judge(&answer) {
             Verdict::Answered => {}
-            Verdict::Refused => {
+            Verdict::Refused(sign) => {
                 shared.counters.refusals.add_one();
-                shared.doubt_generation(&self.generation);
+                shared.heed_generation(sign, &self.generation);
+                // Thrown out because of the switch, which says more than the server does.
+                if sign == Sign::NoMaster && plan.blocks {
+                    return Err(self.thrown_out().await);
+                }
             }
-            Verdict::Suspicious => shared.doubt_generation(&self.generation),
+            Verdict::Suspicious(sign) => shared.heed_generation(sign, &self.generation),
             Verdict::Lost => return answer.map_err(|error| self.lost(error, plan)),
         }
         self.object.spoiled = spoiled;
@@ -88,13 +93,26 @@ impl ExclusiveConnection {
             Transaction::Ends => false,
             Transaction::Neither => self.object.in_transaction,
         };
+        self.object.queues = match plan.queueing {
+            Some(queueing) => queueing,
+            None => self.object.queues,
+        };
         answer
+    }
+
+    /// The error of a command that the server gave up blocking, since it is a master no longer. The switch is noticed in a moment.
+    async fn thrown_out(&mut self) -> RedisError {
+        self.object.spoiled = true;
+        let noticed = self.owner.0.config.timeouts.question;
+        let _ = timeout(noticed, self.generation.closed.cancelled()).await;
+        self.generation.switched(false).into()
     }
 
     /// The error after the generation ended.
     fn closed(&self, in_flight: bool, plan: &Plan) -> RedisError {
         let shared = &*self.owner.0;
-        if in_flight && !plan.idempotent {
+        let in_flight = in_flight && !plan.harmless;
+        if in_flight {
             shared.counters.outcomes_unknown.add_one();
         }
         if !shared.dialer.stop.is_cancelled() {
@@ -117,7 +135,7 @@ impl ExclusiveConnection {
         if self.generation.closed.is_cancelled() {
             return self.closed(true, &plan);
         }
-        if plan.idempotent {
+        if plan.harmless {
             return source;
         }
         shared.counters.outcomes_unknown.add_one();
@@ -130,7 +148,11 @@ connection_like!(ExclusiveConnection);
 /// What is expected of one command or pipeline.
 struct Plan {
     name: String,
-    idempotent: bool,
+    /// It has no effect that could be lost: it reads, or concerns the connection alone, or is queued and never executed without EXEC.
+    harmless: bool,
+    blocks: bool,
+    /// Whether commands are queued afterwards, if it changes that.
+    queueing: Option<bool>,
     /// The connection is not what it was afterwards.
     session: bool,
     patience: Patience,
@@ -145,17 +167,29 @@ enum Transaction {
 
 impl Plan {
     /// `usual`: the patience with a command that does not block.
-    fn of<R: Request>(request: &R, usual: Patience) -> Self {
+    /// `queues`: the connection is between MULTI and EXEC.
+    fn of<R: Request>(request: &R, usual: Patience, queues: bool) -> Self {
         let mut plan = Self {
             name: request.name(),
-            idempotent: request.reads_only(),
+            harmless: true,
+            blocks: false,
+            queueing: None,
             session: false,
             patience: usual,
             transaction: Transaction::Neither,
         };
         for command in request.commands() {
             let nature = command::nature(command);
-            match command::name(command).as_str() {
+            let name = command::name(command);
+            match name.as_str() {
+                "MULTI" => plan.queueing = Some(true),
+                "EXEC" | "DISCARD" => plan.queueing = Some(false),
+                _ => {}
+            }
+            let waits_for_exec = plan.queueing.unwrap_or(queues) && !request.is_transaction();
+            plan.harmless &= nature.idempotent || waits_for_exec || (nature.session && name != "EXEC");
+            plan.blocks |= nature.blocking != Blocking::No;
+            match name.as_str() {
                 "WATCH" | "MULTI" => plan.transaction = Transaction::Begins,
                 "EXEC" | "DISCARD" | "UNWATCH" => plan.transaction = Transaction::Ends,
                 _ => plan.session |= nature.session,

@@ -2,20 +2,27 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use redis::ProtocolVersion;
 use redis::aio::AsyncPushSender;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{Access, Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
+use crate::retry::Backoff;
 use crate::role::{self, History};
+
+/// A link that was doubted without reason is not doubted again for this time; it doubles up to 3.2 seconds.
+const FIRST_REST: Duration = Duration::from_millis(100);
+/// Pauses between exclusive connections that cannot be opened.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The life of one master in the pool. Everything that was opened to it ends with it.
 #[derive(Debug)]
@@ -37,6 +44,7 @@ impl Generation {
             access: config.node_access(),
             client_name: config.client_name.clone(),
             closed: closed.clone(),
+            failure: Mutex::default(),
         };
         let exclusive = Pool::builder(opener)
             .max_size(config.max_connections)
@@ -70,6 +78,8 @@ pub(crate) struct MasterLink {
     pub(crate) link: Link,
     /// Set by whoever sees a sign that this is not the master; cleared once ROLE says it is.
     pub(crate) doubted: AtomicBool,
+    /// How often it was doubted without reason, and until when it is not doubted again.
+    cleared: Mutex<(u32, Option<Instant>)>,
     /// Whose data its master went on with when it was dialled.
     pub(crate) history: History,
     timeouts_in_a_row: AtomicU32,
@@ -77,13 +87,25 @@ pub(crate) struct MasterLink {
 
 impl MasterLink {
     pub(crate) fn new(serial: u64, generation: Arc<Generation>, link: Link, history: History) -> Self {
-        let (doubted, timeouts_in_a_row) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { serial, generation, link, doubted, history, timeouts_in_a_row }
+        let (doubted, timeouts_in_a_row, cleared) = (AtomicBool::new(false), AtomicU32::new(0), Mutex::default());
+        Self { serial, generation, link, doubted, cleared, history, timeouts_in_a_row }
     }
 
     /// Whether a command may be sent.
     pub(crate) fn usable(&self) -> bool {
         !self.doubted.load(Ordering::Acquire) && !self.link.has_ended() && !self.generation.closed.is_cancelled()
+    }
+
+    /// Whether a sign may take it out of use until its role was asked. Where signs go on although the role is the right one, they may ever more
+    /// rarely.
+    pub(crate) fn may_be_doubted(&self) -> bool {
+        self.cleared.lock().unwrap_or_else(PoisonError::into_inner).1.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Notes that it was doubted without reason.
+    pub(crate) fn clear(&self) {
+        let mut cleared = self.cleared.lock().unwrap_or_else(PoisonError::into_inner);
+        *cleared = (cleared.0 + 1, Some(Instant::now() + FIRST_REST * 2_u32.pow(cleared.0.min(5))));
     }
 
     /// Counts an answer that did not come; returns how many in a row that makes.
@@ -107,6 +129,15 @@ pub(crate) struct Opener {
     access: Access,
     client_name: Option<String>,
     closed: CancellationToken,
+    /// Why the last exclusive connection could not be opened, and until when none is tried.
+    failure: Mutex<Option<Failure>>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    until: Instant,
+    backoff: Backoff,
 }
 
 impl Opener {
@@ -153,6 +184,19 @@ impl Opener {
         self.dialer.dial(&self.address, access, ending, pushes).await.map_err(|error| error.to_string())
     }
 
+    fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, reason: String) -> String {
+        let mut failure = self.failure();
+        let mut backoff =
+            failure.take().map_or_else(|| Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), |failure| failure.backoff);
+        let until = Instant::now() + backoff.pause();
+        *failure = Some(Failure { reason: reason.clone(), until, backoff });
+        reason
+    }
+
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         let deadline = self.dialer.timeouts.handshake;
         timeout(deadline, answer).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))?
@@ -168,6 +212,8 @@ pub(crate) struct Exclusive {
     pub(crate) spoiled: bool,
     /// Keys are watched or a transaction is open.
     pub(crate) in_transaction: bool,
+    /// Commands are queued until EXEC.
+    pub(crate) queues: bool,
 }
 
 impl Manager for Opener {
@@ -175,8 +221,15 @@ impl Manager for Opener {
     type Error = String;
 
     async fn create(&self) -> Result<Exclusive, String> {
-        let link = self.open().await?;
-        Ok(Exclusive { link, spoiled: false, in_transaction: false })
+        // A node that accepts no more (maxclients) is not asked by every caller anew.
+        if let Some(failure) = &*self.failure()
+            && Instant::now() < failure.until
+        {
+            return Err(failure.reason.clone());
+        }
+        let link = self.open().await.map_err(|reason| self.note(reason))?;
+        *self.failure() = None;
+        Ok(Exclusive { link, spoiled: false, in_transaction: false, queues: false })
     }
 
     async fn recycle(&self, exclusive: &mut Exclusive, _: &Metrics) -> RecycleResult<String> {

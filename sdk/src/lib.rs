@@ -158,7 +158,7 @@ pub use address::Address;
 pub use builder::Builder;
 pub use config::{Credentials, Timeouts};
 pub use counters::Statistics;
-pub use error::{ConfigError, Error, Switched};
+pub use error::{ConfigError, Error, Outcome, Switched};
 pub use event::{Event, Events};
 pub use exclusive::ExclusiveConnection;
 pub use master::Master;

@@ -54,53 +54,59 @@ impl Master {
         let retry = shared.config.retry;
         let deadline = Instant::now() + retry.within;
         let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
-        // What the caller gets if no further attempt brings more.
+        // What the caller gets if no further attempt brings more. An attempt whose answer was lost counts for more than all that follow:
+        // a later refusal does not tell what became of it.
         let mut last: Option<(u64, RedisResult<R::Answer>)> = None;
+        let mut unknown: Option<Error> = None;
+        let settle = |last: RedisResult<R::Answer>, unknown: Option<Error>| match unknown {
+            None => last,
+            Some(error) => {
+                shared.counters.outcomes_unknown.add_one();
+                Err(error.into())
+            }
+        };
         loop {
             let link = match next_link(shared, deadline, last.as_ref().map(|(serial, _)| *serial), &mut backoff).await {
                 Ok(link) => link,
-                Err(error) => return last.map_or_else(|| Err(error.into()), |(_, answer)| answer),
+                Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
             };
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
             let answer = send(shared, &link, request).await;
-            let answer = match request.judge(&answer) {
+            match request.judge(&answer) {
                 Verdict::Answered => {
                     link.answered();
                     return answer;
                 }
-                Verdict::Refused => {
+                Verdict::Refused(sign) => {
                     shared.counters.refusals.add_one();
-                    shared.doubt(&link);
-                    answer
+                    shared.heed(sign, &link);
                 }
-                Verdict::Suspicious => {
-                    shared.doubt(&link);
+                Verdict::Suspicious(sign) => {
+                    shared.heed(sign, &link);
                     if !repeatable {
                         return answer;
                     }
-                    answer
                 }
-                Verdict::Lost if reads_only => answer,
+                Verdict::Lost if reads_only => {}
                 Verdict::Lost => {
-                    let answer = answer.map_err(|source| {
-                        Error::OutcomeUnknown {
+                    if let Err(source) = &answer
+                        && unknown.is_none()
+                    {
+                        unknown = Some(Error::OutcomeUnknown {
                             command: request.name(),
                             address: link.generation.address.clone(),
-                            source,
-                        }
-                        .into()
-                    });
-                    if !repeatable {
-                        shared.counters.outcomes_unknown.add_one();
-                        return answer;
+                            source: source.clone(),
+                        });
                     }
-                    answer
+                    if !repeatable {
+                        return settle(answer, unknown);
+                    }
                 }
-            };
+            }
             if Instant::now() >= deadline {
-                return answer;
+                return settle(answer, unknown);
             }
             last = Some((link.serial, answer));
         }

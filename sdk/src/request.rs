@@ -68,7 +68,7 @@ impl Request for One<'_> {
     }
 
     fn judge(&self, answer: &RedisResult<Value>) -> Verdict {
-        judge(answer)
+        judge(self.0, answer)
     }
 
     fn name(&self) -> String {

@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::replica::Readers;
+use crate::reply::Sign;
 use crate::topology::Topology;
 
 /// Events a slow reader may fall behind.
@@ -124,8 +125,19 @@ impl Shared {
 
     /// Says that the node at the other end may not be the master. No command uses the link until its role was asked again.
     pub(crate) fn doubt(&self, link: &MasterLink) {
-        if !link.doubted.swap(true, Ordering::AcqRel) {
+        if !link.may_be_doubted() {
+            self.suspect(&link.generation);
+        } else if !link.doubted.swap(true, Ordering::AcqRel) {
             self.doubt.notify_one();
+        }
+    }
+
+    /// What a refusal is taken for. A node that lacks something, or loads its data, may well be the master: its role is asked while the link stays
+    /// in use.
+    pub(crate) fn heed(&self, sign: Sign, link: &MasterLink) {
+        match sign {
+            Sign::NoMaster => self.doubt(link),
+            Sign::NotNow => self.suspect(&link.generation),
         }
     }
 
@@ -138,13 +150,13 @@ impl Shared {
         }
     }
 
-    /// Doubts the link of that generation, by a user of another connection of it.
-    pub(crate) fn doubt_generation(&self, generation: &Generation) {
+    /// The same for a refusal over another connection of that generation.
+    pub(crate) fn heed_generation(&self, sign: Sign, generation: &Generation) {
         let standing = self.standing.load();
         if let Some(link) = &standing.link
             && link.generation.number == generation.number
         {
-            self.doubt(link);
+            self.heed(sign, link);
         }
     }
 

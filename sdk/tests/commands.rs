@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use redis::AsyncCommands;
-use sentinel_sdk::{Builder, Error, Event, RetryPolicy, SentinelPool, Timeouts};
+use sentinel_sdk::{Builder, Error, Event, Outcome, RetryPolicy, SentinelPool, Timeouts};
 use support::deployment::Server;
 use support::scripted::{Scripted, ScriptedSentinel, Step, array, bulk, greeting, say};
 use support::{eventually, topology};
@@ -346,5 +346,93 @@ async fn commands_wait_for_the_first_master_and_no_longer_than_allowed() {
     sentinel.belief.lock().unwrap().instead.clear();
     topology(&pool, "the master is verified", |topology| topology.verified).await;
     let () = master.set("k", 1).await.unwrap();
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_that_says_that_it_was_refused_runs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::redis(folder.path(), None, "");
+    let sentinel = ScriptedSentinel::start(&a.address(), 1).await;
+    let pool = builder(&sentinel).retry(RetryPolicy::within(Duration::from_millis(300))).connect().await.unwrap();
+    let mut master = pool.master();
+    for error in ["TRYAGAIN later", "LOADING my things", "CLUSTERDOWN x", "NOREPLICAS for you", "READONLY book"] {
+        let key = error.split(' ').next().unwrap();
+        let script = redis::Script::new("redis.call('INCR', KEYS[1]) return redis.error_reply(ARGV[1])");
+        let failed = script.key(key).arg(error).invoke_async::<()>(&mut master).await.unwrap_err();
+        assert_eq!(failed.code(), Some(key), "{failed}");
+        assert_eq!(a.ask::<u64>(&["GET", key]), 1, "{error}");
+    }
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_became_of_a_lost_attempt_stays_unknown_whatever_follows() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let node = scripted_master({
+        let seen = seen.clone();
+        move |_| match seen.fetch_add(1, Ordering::SeqCst) {
+            0 => Step::Close,
+            _ => say("-READONLY You can't write against a read only replica.\r\n"),
+        }
+    })
+    .await;
+    let sentinel = ScriptedSentinel::start(&node.address(), 1).await;
+    let pool = builder(&sentinel).retry(RetryPolicy::within(Duration::from_millis(300))).connect().await.unwrap();
+    let error = pool.master().idempotent().set::<_, _, ()>("k", 1).await.unwrap_err();
+    assert!(seen.load(Ordering::SeqCst) > 1, "it was repeated");
+    assert_eq!(Outcome::of(&error), Outcome::Unknown, "{error}");
+    assert_eq!(pool.statistics().outcomes_unknown, 1);
+    // The same through `?` into this crate's error.
+    assert!(Error::from(error).is_outcome_unknown());
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_has_no_effect_on_the_data_has_no_unknown_outcome() {
+    let node = scripted_master(|words| match words[0].as_str() {
+        "MULTI" => say("+OK\r\n"),
+        _ => Step::Close,
+    })
+    .await;
+    let sentinel = ScriptedSentinel::start(&node.address(), 1).await;
+    let pool = builder(&sentinel).connect().await.unwrap();
+    let outcome = async |before: &[&str], command: &str| {
+        let mut connection = pool.get().await.unwrap();
+        for command in before {
+            redis::cmd(command).exec_async(&mut connection).await.unwrap();
+        }
+        let error = redis::cmd(command).arg("k").exec_async(&mut connection).await.unwrap_err();
+        Error::from(error)
+    };
+    let watch = outcome(&[], "WATCH").await;
+    assert!(!matches!(watch, Error::OutcomeUnknown { .. }), "{watch}");
+    let queued = outcome(&["MULTI"], "INCR").await;
+    assert!(!matches!(queued, Error::OutcomeUnknown { .. }), "{queued}");
+    let exec = outcome(&["MULTI"], "EXEC").await;
+    assert!(matches!(exec, Error::OutcomeUnknown { .. }), "{exec}");
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_command_that_the_server_throws_out_is_told_of_the_switch() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::redis(folder.path(), None, "");
+    let b = Server::redis(folder.path(), None, "");
+    let sentinel = ScriptedSentinel::start(&a.address(), 1).await;
+    let pool = builder(&sentinel).connect().await.unwrap();
+    let mut connection = pool.get().await.unwrap();
+    let blocked = tokio::spawn(async move { connection.blpop::<_, Option<(String, String)>>("jobs", 0.0).await });
+    support::somebody_blocks(&a).await;
+    sentinel.believe(&b.address(), 2);
+    let _: String = a.ask(&["REPLICAOF", "127.0.0.1", &b.port.to_string()]);
+    let error = tokio::time::timeout(PATIENCE, blocked).await.expect("it blocks on").unwrap().unwrap_err();
+    match Error::find(&error) {
+        Some(Error::Switched(switched)) => {
+            assert!(!switched.in_flight, "it popped nothing");
+            assert_eq!(switched.to.as_ref().map(|to| to.port()), Some(b.port));
+        }
+        other => panic!("{other:?} from {error}"),
+    }
     pool.shutdown(Duration::ZERO).await;
 }

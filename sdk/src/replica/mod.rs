@@ -89,8 +89,8 @@ impl Replica {
             let answer = match request.judge(&answer) {
                 Verdict::Answered => return answer,
                 // READONLY: that is what a replica is.
-                Verdict::Refused | Verdict::Suspicious if !repeatable => return answer,
-                Verdict::Refused | Verdict::Suspicious => {
+                Verdict::Refused(_) | Verdict::Suspicious(_) if !repeatable => return answer,
+                Verdict::Refused(_) | Verdict::Suspicious(_) => {
                     shared.counters.refusals.add_one();
                     answer
                 }
