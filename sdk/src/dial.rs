@@ -182,7 +182,10 @@ impl Dialer {
         .await
         .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?
         .map_err(|error| DialError {
-            reason: format!("login failed: {error}"),
+            reason: match pulse.first_error() {
+                Some(words) => format!("login failed: {words}"),
+                None => format!("login failed: {error}"),
+            },
             lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
         })?;
         Ok((connection, pulse, driver))

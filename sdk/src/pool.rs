@@ -121,7 +121,7 @@ impl SentinelPool {
                 // Opened during a switch, or the pool closed by it: the new generation has what is needed.
                 Ok(_) | Err(PoolError::Closed) => {}
                 Err(PoolError::Backend(reason)) => {
-                    shared.doubt(&link);
+                    shared.suspect(&generation);
                     let pause = backoff.pause();
                     if Instant::now() + pause >= deadline {
                         let address = generation.address.clone();

@@ -2,8 +2,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +15,8 @@ pub(crate) struct Pulse {
     /// Cancelled as soon as the connection is over, for whatever reason.
     pub(crate) ended: CancellationToken,
     reads: Arc<AtomicU64>,
+    /// The error that came first of all.
+    first_error: Arc<OnceLock<String>>,
 }
 
 impl Pulse {
@@ -22,7 +24,24 @@ impl Pulse {
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
+
+    /// The server's own words, if the first thing that came over the connection was an error: it may have no more to say before it closes
+    /// the connection (`-ERR max number of clients reached`).
+    pub(crate) fn first_error(&self) -> Option<&str> {
+        self.first_error.get().map(String::as_str)
+    }
+
+    fn note_first(&self, bytes: &[u8]) {
+        if let Some(rest) = bytes.strip_prefix(b"-") {
+            let line = rest.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let line = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_AN_ERROR)]);
+            let _ = self.first_error.set(line.chars().filter(|c| !c.is_control()).collect());
+        }
+    }
 }
+
+/// So much of an error is kept, in bytes.
+const MOST_OF_AN_ERROR: usize = 200;
 
 /// Passes everything through, and raises a flag at the first end of stream or error.
 ///
@@ -47,6 +66,19 @@ impl<S> Watched<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> Watched<S> {
+    /// What cannot be written to may still hold the reason.
+    fn listen_once<T>(&mut self, written: &io::Result<T>, context: &mut Context<'_>) {
+        if written.is_err() && self.pulse.reads() == 0 {
+            let mut room = [0; MOST_OF_AN_ERROR];
+            let mut buffer = ReadBuf::new(&mut room);
+            if let Poll::Ready(Ok(())) = Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                self.pulse.note_first(buffer.filled());
+            }
+        }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -57,6 +89,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let room = buffer.remaining() > 0;
         let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         if buffer.filled().len() > before {
+            if self.pulse.reads() == 0 {
+                self.pulse.note_first(&buffer.filled()[before..]);
+            }
             self.pulse.reads.fetch_add(1, Ordering::Relaxed);
         } else if room {
             self.pulse.ended.cancel();
@@ -65,9 +100,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let result = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.listen_once(&result, context);
         self.note(result)
     }
 
@@ -86,6 +122,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes));
+        self.listen_once(&result, context);
         self.note(result)
     }
 

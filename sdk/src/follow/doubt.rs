@@ -12,24 +12,40 @@ use crate::event::Event;
 use crate::role::{self, History};
 use crate::shared::Standing;
 
+/// Where the node may well be the right one, it and the Sentinels are asked no more often than this.
+const SUSPICION_PAUSE: Duration = Duration::from_millis(250);
+
 impl Follower {
     /// A command saw a sign that the node is not the master or cannot be reached: its role is asked on that very connection, and so
     /// are the Sentinels.
     pub(super) fn on_doubt(&mut self) {
         let Some(link) = &self.link else { return };
         if !link.doubted.load(Ordering::Acquire) {
-            self.roster.ask_all();
-            if self.check.is_none() {
-                self.check_role();
+            // Many may suspect at a time, and for long.
+            let next = self.suspected_at.map(|at| at + SUSPICION_PAUSE).filter(|next| *next > Instant::now());
+            match next {
+                Some(next) => self.next_question = self.next_question.min(next),
+                None => self.inquire(),
             }
             return;
         }
         if self.missing_since.is_none() {
             self.miss("a command was refused or not answered");
         }
-        self.check_role();
+        if self.check.is_none() {
+            self.check_role();
+        }
         self.consider();
         self.publish();
+    }
+
+    /// Asks the Sentinels, and the link in use for its role.
+    pub(super) fn inquire(&mut self) {
+        self.suspected_at = Some(Instant::now());
+        self.roster.ask_all();
+        if self.check.is_none() {
+            self.check_role();
+        }
     }
 
     pub(super) fn check_role(&mut self) {
@@ -60,6 +76,7 @@ impl Follower {
                 self.history.add(history);
                 link.answered();
                 if link.doubted.swap(false, Ordering::AcqRel) {
+                    link.clear();
                     let address = link.generation.address.clone();
                     let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
                     self.publish();

@@ -68,6 +68,8 @@ pub(crate) struct Follower {
     history: History,
     /// Which node more than half of all Sentinels name with an older configuration, and since when.
     older: Option<(Address, Instant)>,
+    /// When the link was suspected last.
+    suspected_at: Option<Instant>,
     bench: Bench,
     /// Since when no verified master is at hand.
     missing_since: Option<Instant>,
@@ -95,6 +97,7 @@ impl Follower {
             check: None,
             history: History::default(),
             older: None,
+            suspected_at: None,
             bench: Bench::default(),
             missing_since: Some(now),
             next_question: now + FASTEST_QUESTIONS,
@@ -399,10 +402,7 @@ impl Follower {
     }
 
     fn refresh(&mut self) {
-        self.roster.ask_all();
-        if self.check.is_none() {
-            self.check_role();
-        }
+        self.inquire();
         self.next_question = Instant::now() + self.pace();
     }
 
