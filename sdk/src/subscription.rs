@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What comes out of a [`Subscription`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Delivery {
     /// A message that was published.
@@ -120,6 +120,8 @@ pub(crate) async fn subscribe(owner: Arc<Owner>, topics: Topics) -> Result<Subsc
         Listener { inlet: Inlet { sender, overrun: Arc::clone(&overrun) }, topics, end: end.clone(), shared };
     let deadline = Instant::now() + listener.shared.config.timeouts.wait;
     let first = listener.first(deadline).await?;
+    // Nobody has left yet: this end is still here.
+    let _ = first.gate.open(None);
     let dialer = listener.shared.dialer.clone();
     dialer.spawn(listener.run(first));
     Ok(Subscription { deliveries, overrun, _end: end.drop_guard(), _owner: owner })
@@ -150,6 +152,60 @@ impl Inlet {
     }
 }
 
+/// Where the messages of one connection go in: between the gap that tells of it and the next one.
+#[derive(Debug, Clone)]
+struct Gate {
+    inlet: Inlet,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// The subscription does not stand as a whole yet, and the gap before it has not been told: messages wait.
+    Waits(Vec<Msg>),
+    Open,
+    /// Another connection has taken its place. What still comes was missed, or comes twice.
+    Closed,
+}
+
+impl Gate {
+    fn new(inlet: Inlet) -> Self {
+        Self { inlet, state: Arc::new(Mutex::new(State::Waits(Vec::new()))) }
+    }
+
+    fn put(&self, message: Msg) -> Result<(), SendError> {
+        match &mut *self.state() {
+            State::Waits(waiting) if waiting.len() < MESSAGES_KEPT => waiting.push(message),
+            State::Waits(_) => _ = self.inlet.overrun.fetch_add(1, Ordering::AcqRel),
+            State::Open => return self.inlet.put(Delivery::Message(message)),
+            State::Closed => return Err(SendError),
+        }
+        Ok(())
+    }
+
+    /// Lets the messages through, the gap first.
+    fn open(&self, gap: Option<Gap>) -> Result<(), SendError> {
+        let mut state = self.state();
+        if let Some(gap) = gap {
+            self.inlet.put(Delivery::Gap(gap))?;
+        }
+        if let State::Waits(waiting) = std::mem::replace(&mut *state, State::Open) {
+            for message in waiting {
+                self.inlet.put(Delivery::Message(message))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&self) {
+        *self.state() = State::Closed;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Keeps one subscription standing.
 struct Listener {
     inlet: Inlet,
@@ -162,6 +218,7 @@ struct Listener {
 struct Post {
     generation: Arc<Generation>,
     link: Link,
+    gate: Gate,
 }
 
 /// Why a subscription does not stand.
@@ -199,6 +256,7 @@ impl Listener {
     async fn go_on(&self, mut post: Post) {
         loop {
             let reason = self.attend(&mut post).await;
+            post.gate.close();
             let since = Instant::now();
             let from = post.generation.address.clone();
             self.shared.suspect(&post.generation);
@@ -207,7 +265,7 @@ impl Listener {
             let to = post.generation.address.clone();
             tracing::debug!(%from, %to, reason, "subscribed again");
             let gap = Gap::Reconnected { from, to, lasted: since.elapsed(), reason };
-            if self.inlet.put(Delivery::Gap(gap)).is_err() {
+            if post.gate.open(Some(gap)).is_err() {
                 return;
             }
         }
@@ -234,9 +292,10 @@ impl Listener {
 
     async fn open(&self, generation: &Arc<Generation>) -> Result<Post, Trouble> {
         let away = |reason| Trouble { reason, refused: false };
-        let inlet = self.inlet.clone();
+        let gate = Gate::new(self.inlet.clone());
+        let entrance = gate.clone();
         let receive = move |push: PushInfo| -> Result<(), SendError> {
-            Msg::from_push_info(push).map_or(Ok(()), |message| inlet.put(Delivery::Message(message)))
+            Msg::from_push_info(push).map_or(Ok(()), |message| entrance.put(message))
         };
         let mut link = generation.exclusive.manager().listen(receive).await.map_err(away)?;
         let deadline = self.shared.config.timeouts.handshake;
@@ -250,7 +309,7 @@ impl Listener {
             .await
             .map_err(|_| away(format!("no answer to the subscription within {deadline:?}")))?
             .map_err(|error| Trouble { refused: error.code().is_some(), reason: format!("subscription: {error}") })?;
-        Ok(Post { generation: Arc::clone(generation), link })
+        Ok(Post { generation: Arc::clone(generation), link, gate })
     }
 
     /// Looks after a standing subscription; returns why it stands no more.
@@ -308,6 +367,34 @@ mod tests {
         assert_eq!(seen, [100, 200, 2, 500]);
         drop(deliveries);
         assert!(inlet.put(gap(1)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_replaced_brings_nothing_any_more() {
+        let (sender, mut deliveries) = mpsc::channel(16);
+        let inlet = Inlet { sender, overrun: Arc::default() };
+        let message = |text: &str| {
+            let words = ["message", "news", text].map(|word| redis::Value::BulkString(word.as_bytes().to_vec()));
+            Msg::from_owned_value(redis::Value::Array(words.to_vec())).unwrap()
+        };
+        let (old, new) = (Gate::new(inlet.clone()), Gate::new(inlet));
+        old.open(None).unwrap();
+        old.put(message("1")).unwrap();
+        // The old one hangs, and is given up. The new one has messages before its subscription stands as a whole.
+        old.close();
+        new.put(message("3")).unwrap();
+        assert!(old.put(message("2")).is_err());
+        new.open(Some(Gap::Overrun(7))).unwrap();
+        new.put(message("4")).unwrap();
+        assert!(old.put(message("2")).is_err());
+        let mut seen = Vec::new();
+        while let Ok(delivery) = deliveries.try_recv() {
+            seen.push(match delivery {
+                Delivery::Message(message) => message.get_payload().unwrap(),
+                Delivery::Gap(_) => "gap".to_owned(),
+            });
+        }
+        assert_eq!(seen, ["1", "gap", "3", "4"]);
     }
 
     #[tokio::test]

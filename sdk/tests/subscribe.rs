@@ -2,12 +2,15 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
 use redis::AsyncCommands;
 use sentinel_sdk::{Delivery, Error, Gap, SentinelPool, Subscription};
 use support::deployment::{Deployment, MASTER};
+use support::scripted::{Scripted, ScriptedSentinel, Step, array, bulk, greeting, say};
 use support::topology;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -125,4 +128,64 @@ async fn a_channel_that_is_not_permitted_is_an_error_at_once() {
     let () = pool.master().publish("open", "hello").await.unwrap();
     assert_eq!(next_text(&mut open).await, said("open", "hello"));
     pool.shutdown(Duration::from_secs(1)).await;
+}
+
+/// A master at which every connection that subscribes is sent `number` messages at once, together with the confirmation; a PING is answered
+/// unless it hangs.
+async fn talkative(hangs: Arc<AtomicBool>, number: usize) -> Scripted {
+    let round = AtomicUsize::new(0);
+    Scripted::start(move |words| match words[0].as_str() {
+        "ROLE" => say(array(&[bulk("master"), ":0\r\n".to_owned(), "*0\r\n".to_owned()])),
+        "PING" if hangs.load(Ordering::SeqCst) => Step::Hang,
+        "PING" => say("+PONG\r\n"),
+        "SUBSCRIBE" => {
+            let round = round.fetch_add(1, Ordering::SeqCst);
+            let message = |at| format!(">3\r\n{}{}{}", bulk("message"), bulk("news"), bulk(&format!("{round}.{at}")));
+            let messages: String = (0..number).map(message).collect();
+            say(format!(">3\r\n{}{}:1\r\n{messages}", bulk("subscribe"), bulk("news")))
+        }
+        _ => greeting(words).unwrap_or_else(|| say("-ERR unknown command\r\n")),
+    })
+    .await
+}
+
+async fn next_message(subscription: &mut Subscription) -> String {
+    next_text(subscription).await.1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gap_stands_before_the_first_message_of_the_new_connection() {
+    let node = talkative(Arc::default(), 20).await;
+    let sentinel = ScriptedSentinel::start(&node.address(), 1).await;
+    let pool = SentinelPool::builder().master(MASTER).sentinel(&sentinel.address()).unwrap().connect().await.unwrap();
+    let mut news = pool.subscribe(["news"]).await.unwrap();
+    for round in 0..5 {
+        for at in 0..20 {
+            assert_eq!(next_message(&mut news).await, format!("{round}.{at}"));
+        }
+        node.cut();
+        assert!(matches!(next(&mut news).await, Delivery::Gap(Gap::Reconnected { .. })), "round {round}");
+    }
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_falls_silent_is_noticed_by_its_ping() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let node = talkative(Arc::clone(&hangs), 1).await;
+    let sentinel = ScriptedSentinel::start(&node.address(), 1).await;
+    let mut timeouts = sentinel_sdk::Timeouts::default();
+    timeouts.handshake = Duration::from_millis(200);
+    let builder = SentinelPool::builder().master(MASTER).sentinel(&sentinel.address()).unwrap().timeouts(timeouts);
+    let pool = builder.sentinel_ping_interval(Duration::from_millis(20)).connect().await.unwrap();
+    let mut news = pool.subscribe(["news"]).await.unwrap();
+    assert_eq!(next_message(&mut news).await, "0.0");
+    // Nothing but the ping can notice it.
+    hangs.store(true, Ordering::SeqCst);
+    match next(&mut news).await {
+        Delivery::Gap(Gap::Reconnected { reason, .. }) => assert!(reason.contains("PING"), "{reason}"),
+        other => panic!("{other:?} instead of a gap"),
+    }
+    hangs.store(false, Ordering::SeqCst);
+    pool.shutdown(Duration::ZERO).await;
 }
