@@ -8,6 +8,7 @@ use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
     engine::Engine,
     events::Event,
+    failover::Witness,
     guard::{Holdings, Vacancy},
     input::ClientId,
     monitor::{PingPeriod, node_target, peer_target},
@@ -329,6 +330,7 @@ impl Watch<'_> {
         self.master.switched_at = None;
         self.master.emptied = false;
         self.master.vacancy = Vacancy::default();
+        self.master.witness = Witness::default();
         self.master.said.clear();
         self.master.lost_elections = 0;
         self.master.vote.leader = None;
@@ -364,6 +366,7 @@ impl Watch<'_> {
             Timer::Nominate(key),
             Timer::Phase(key),
             Timer::Handover(key),
+            Timer::Witness(key),
             Timer::Vacancy(key),
             Timer::Reconfigure(key),
         ] {

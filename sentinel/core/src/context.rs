@@ -63,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) view_urgent: bool,
     /// Where this Sentinel is to crash, for tests of the others (SENTINEL SIMULATE-FAILURE).
     pub(crate) simulated: SimulatedFailures,
+    /// Addresses that are not a master's any more under some name; under others they may be.
+    pub(crate) left: Vec<HostPort>,
     /// When it was last complained about what.
     pub(crate) complained_at: BTreeMap<Complaint, Instant>,
     /// Scripts that run or wait.
@@ -183,6 +185,7 @@ impl Context {
             stale_views: BTreeSet::new(),
             view_urgent: false,
             simulated: SimulatedFailures::default(),
+            left: Vec::new(),
             complained_at: BTreeMap::new(),
             scripts: scripts::Queue::default(),
             parked: BTreeMap::new(),
@@ -253,8 +256,7 @@ impl Context {
             self.outputs.push_back(Output::Disconnect { link: id });
         }
         link.state = LinkState::Closed;
-        link.in_flight.clear();
-        link.vitals.set_pending(0);
+        link.forget_requests();
     }
 
     /// Sends over a link that is up. False if it is not, or if too much waits on it already.

@@ -13,6 +13,7 @@ use crate::{
     context::{Context, Pending, Speech},
     detect::odown::PeerAnswer,
     events::{Event, Level},
+    failover::Witness,
     guard::{Lineage, Vacancy},
     input::{Input, LinkFault, LinkId, RequestId},
     monitor::sign_in_refusal,
@@ -230,6 +231,7 @@ impl Engine {
             led_switch: false,
             emptied: false,
             vacancy: Vacancy::default(),
+            witness: Witness::default(),
             lineage: Lineage::default(),
             snapshot: None,
         };
@@ -279,9 +281,21 @@ impl Engine {
                 }
             }
         }
+        self.look_under_other_names();
         self.speak_in_turn();
         self.dial_in_turn();
         self.run_scripts();
+    }
+
+    /// A master has moved under one name. Where the same node is the master of another name, that one is looked at.
+    fn look_under_other_names(&mut self) {
+        for addr in std::mem::take(&mut self.ctx.left) {
+            let names = &self.ctx.names;
+            let same = self.masters.values().filter(|master| names.same(master.addr(), &addr));
+            for key in same.map(|master| master.key).collect::<Vec<_>>() {
+                self.with_master(key, |watch| watch.look_at_nodes());
+            }
+        }
     }
 
     /// Says what waited for the promises to be on disk, for as many masters as may speak at one time.
@@ -345,6 +359,7 @@ impl Engine {
                 self.each_user(&id, |watch, id| {
                     watch.evaluate_peer(id);
                     watch.voter_lost(id);
+                    watch.leader_disconnected(id);
                     watch.changed();
                 });
             }
@@ -476,6 +491,9 @@ impl Engine {
             }
             Timer::Handover(key) => {
                 self.with_master(key, |watch| watch.follow_handover());
+            }
+            Timer::Witness(key) => {
+                self.with_master(key, |watch| watch.look_at_handover());
             }
             Timer::Vacancy(key) => {
                 self.with_master(key, |watch| watch.check_vacancy());

@@ -120,6 +120,7 @@ pub enum Event {
     CandidateLost { subject: Subject, why: CandidateLost },
     StateHandOver(Subject),
     HandedOver(Subject),
+    MasterFreed(Subject),
     NotLossless { subject: Subject, why: NotLossless },
     StateSendReplicaofNoOne(Subject),
     StateWaitPromotion(Subject),
@@ -183,6 +184,7 @@ impl Event {
             Event::CandidateLost { .. } => "-selected-slave",
             Event::StateHandOver(_) => "+failover-state-hand-over",
             Event::HandedOver(_) => "+handed-over",
+            Event::MasterFreed(_) => "+master-freed",
             Event::NotLossless { .. } => "-failover-lossless",
             Event::StateSendReplicaofNoOne(_) => "+failover-state-send-slaveof-noone",
             Event::StateWaitPromotion(_) => "+failover-state-wait-promotion",
@@ -285,6 +287,7 @@ impl Event {
             | Event::SelectedReplica(subject)
             | Event::StateHandOver(subject)
             | Event::HandedOver(subject)
+            | Event::MasterFreed(subject)
             | Event::StateSendReplicaofNoOne(subject)
             | Event::StateWaitPromotion(subject)
             | Event::PromotedReplica(subject)

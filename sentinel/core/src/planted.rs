@@ -49,6 +49,8 @@ pub enum Bug {
     IgnoreMaxLag,
     /// `failover-pause` is ignored.
     IgnorePause,
+    /// A handover that nobody leads to its end is left alone.
+    LeaveHandovers,
     /// `empty-master-failover` is ignored.
     FollowTheEmpty,
     /// `promote-best-effort` is ignored.

@@ -9,8 +9,9 @@ use sentinel_resp::Reply;
 /// How an answer begins with which a server throws a transaction away.
 const DISCARDED: &str = "EXECABORT";
 
-/// What is left out of an order, because the node would throw the whole of it away otherwise.
+/// How an order departs from the usual one: what is left out, because the node would throw the whole of it away otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each command of an order is refused or needed by itself")]
 pub struct Omitted {
     /// `MULTI` and `EXEC`: the commands take effect one after the other.
     pub transaction: bool,
@@ -18,6 +19,8 @@ pub struct Omitted {
     pub rewrite: bool,
     /// `CLIENT KILL`: clients keep their connections and find out by themselves.
     pub kill: bool,
+    /// Not left out but added: `FAILOVER ABORT` comes first. A node that is handing over refuses the change otherwise.
+    pub abort_first: bool,
 }
 
 /// One command of an order.
@@ -27,6 +30,8 @@ pub enum Step {
     Discard,
     /// `MULTI`
     Multi,
+    /// `FAILOVER ABORT`
+    Abort,
     /// `SLAVEOF`
     ReplicaOf,
     /// `CONFIG REWRITE`
@@ -47,6 +52,7 @@ impl Omitted {
         let all = [
             (self.transaction, Step::Discard),
             (!self.transaction, Step::Multi),
+            (self.abort_first, Step::Abort),
             (true, Step::ReplicaOf),
             (!self.rewrite, Step::Rewrite),
             (!self.kill, Step::KillNormal),
@@ -84,6 +90,7 @@ impl Omitted {
             transaction: self.transaction || discarded_for(answer(Step::Exec)) != Some(""),
             rewrite: self.rewrite || refused(Step::Rewrite),
             kill: self.kill || refused(Step::KillNormal) || refused(Step::KillPubSub),
+            abort_first: self.abort_first && !refused(Step::Abort),
         };
         (next != self).then_some(next)
     }
@@ -95,6 +102,7 @@ impl Step {
         match self {
             Step::Discard => None,
             Step::Multi => Some("multi"),
+            Step::Abort => Some("failover"),
             Step::ReplicaOf => Some("slaveof"),
             Step::Rewrite => Some("config|rewrite"),
             Step::KillNormal | Step::KillPubSub => Some("client|kill"),
@@ -179,7 +187,7 @@ mod tests {
 
     #[test]
     fn each_attempt_leaves_out_more_so_that_there_are_few() {
-        let least = Omitted { transaction: true, rewrite: true, kill: true };
+        let least = Omitted { transaction: true, rewrite: true, kill: true, abort_first: false };
         assert_eq!(least.steps().collect::<Vec<_>>(), [Step::Discard, Step::ReplicaOf, Step::Info]);
         let replies = [Reply::error("ERR DISCARD without MULTI"), Reply::error("NOPERM"), Reply::text("role:slave")];
         assert_eq!(least.without_the_refused(&replies), None);

@@ -47,6 +47,8 @@ pub(crate) enum Timer {
     Phase(MasterKey),
     /// Ask again whether the replica has taken over.
     Handover(MasterKey),
+    /// Is there a handover that nobody finishes?
+    Witness(MasterKey),
     /// Is still nobody the master?
     Vacancy(MasterKey),
     /// Go on pointing replicas at the new master.

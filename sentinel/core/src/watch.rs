@@ -126,6 +126,7 @@ impl Watch<'_> {
         self.changed();
         self.promotion_link_up(id);
         self.undoing_link_up(id);
+        self.freeing_link_up(id);
     }
 
     /// A data node answered.
@@ -140,7 +141,8 @@ impl Watch<'_> {
             Asked::HandOver => self.handover_answered(reply),
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
             Asked::CallOff => self.call_off_answered(id),
-            Asked::Hello | Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
+            Asked::Hello => self.hello_answered(id),
+            Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
         }
     }
 
@@ -181,6 +183,15 @@ impl Watch<'_> {
         self.candidate_lost(id, if refused { CandidateLost::Refused } else { CandidateLost::Disconnected });
         if was_up {
             self.handover_lost(id);
+        }
+    }
+
+    /// Closes the connection to a data node, and dials anew.
+    pub(crate) fn renew_link_of(&mut self, id: NodeId) {
+        let endpoint = self.endpoint(id);
+        if let Some(node) = self.master.nodes.get_mut(id) {
+            self.ctx.renew_link(&mut node.link, &endpoint);
+            self.changed();
         }
     }
 

@@ -51,6 +51,8 @@ pub struct InfoFacts {
     /// Whether it proved that this start was one without data: nothing was loaded, and all keys are new, if there are any. What
     /// an append-only file brings back counts as new, and what was saved since does not.
     pub shows_empty_start: bool,
+    /// Whether it was handing over (FAILOVER).
+    pub handing_over: bool,
     /// Whom it followed, if its link there was up.
     pub linked_to: Option<HostPort>,
 }

@@ -35,6 +35,10 @@ pub struct World {
     pub(crate) unset: Vec<(HostId, usize)>,
     /// Deaths of masters that must be answered by a failover: by when, of which group, who died when.
     pub(crate) deaths: Vec<Death>,
+    /// Handovers that must have come to their end.
+    pub(crate) handovers: Vec<Orphan>,
+    /// Whom each group's master was last to hand over to.
+    pub(crate) targets: BTreeMap<usize, HostId>,
     /// Events so far.
     pub steps: u64,
 }
@@ -44,6 +48,16 @@ pub struct World {
 pub(crate) struct Death {
     pub(crate) group: usize,
     pub(crate) master: HostId,
+    pub(crate) at: Time,
+    pub(crate) until: Time,
+}
+
+/// A handover that nobody leads any more, with everybody else in good health.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Orphan {
+    pub(crate) group: usize,
+    /// The Sentinel that is lost.
+    pub(crate) lost: HostId,
     pub(crate) at: Time,
     pub(crate) until: Time,
 }
@@ -68,6 +82,8 @@ impl World {
             unmonitored: Vec::new(),
             unset: Vec::new(),
             deaths: Vec::new(),
+            handovers: Vec::new(),
+            targets: BTreeMap::new(),
             steps: 0,
         };
         world.start();
@@ -145,6 +161,31 @@ impl World {
         }
     }
 
+    /// No node may be handing over for long, and the Sentinels must name one that is a master.
+    fn look_for_late_handovers(&mut self) {
+        let now = self.physics.now();
+        let (due, rest): (Vec<_>, _) = std::mem::take(&mut self.handovers).into_iter().partition(|it| it.until <= now);
+        self.handovers = rest;
+        for Orphan { group, lost, at, .. } in due {
+            let rule = "a handover that nobody leads comes to its end in time";
+            let begun = Shown(at);
+            let mut nodes = self.nodes.iter().filter(|node| node.group == group);
+            if let Some(node) = nodes.find(|node| node.handover.is_some()) {
+                let what = format!("node {} is handing over since about {begun}", node.host);
+                self.physics.checks.violate(now, rule, what);
+            }
+            let name = group_name(group);
+            for sentinel in self.sentinels.iter_mut().filter(|it| it.host != lost) {
+                let named = sentinel.master_of(&name).and_then(|(addr, _)| self.physics.host_at(&addr));
+                let is_master = |host: HostId| self.nodes.iter().any(|node| node.host == host && node.is_master());
+                if !named.is_some_and(is_master) {
+                    let what = format!("Sentinel {} names node {named:?}, which is no master", sentinel.host);
+                    self.physics.checks.violate(now, rule, what);
+                }
+            }
+        }
+    }
+
     /// A process that stood still goes on with what has gathered.
     pub(crate) fn resume(&mut self, host: HostId) {
         let inbox = std::mem::take(&mut self.physics.hosts[host].inbox);
@@ -185,6 +226,7 @@ impl World {
             Event::Look => {
                 self.physics.after(SEC, Event::Look);
                 self.look_for_late_failovers();
+                self.look_for_late_handovers();
                 return self.monitor_again();
             }
             other => other,

@@ -71,6 +71,7 @@ bugs! {
     an_epoch_for_two_masters: ReuseConfigEpoch within 20 by "epochs", "configuration epoch";
     a_lag_that_does_not_matter: IgnoreMaxLag within 20 by "max-lag";
     no_pause: IgnorePause within 20 by "failover-pause";
+    a_handover_that_is_left_alone: LeaveHandovers within 100 by "comes to its end";
     an_empty_master_that_is_followed: FollowTheEmpty within 20 by "acted on at once";
     nobody_is_the_master: LeaveNoMaster within 50 by "acted on at once";
     a_candidate_that_lost_its_master: PromoteTheLost within 250 by "is down";

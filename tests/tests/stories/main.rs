@@ -13,6 +13,7 @@ mod examples;
 mod forced_failover;
 mod given;
 mod guards_asked_for;
+mod handover_without_leader;
 mod hostile_hellos;
 mod hostnames;
 mod lossless_switchover;

@@ -80,6 +80,7 @@ impl Watch<'_> {
         if id == self.master.current {
             self.master_went_down();
         } else {
+            self.replica_went_down();
             self.advance_reconfiguration();
         }
     }
@@ -94,6 +95,8 @@ impl Watch<'_> {
         self.changed_urgently();
         if id == self.master.current {
             self.master_came_back();
+        } else {
+            self.note_haste();
         }
     }
 

@@ -128,6 +128,7 @@ impl Watch<'_> {
         } else {
             self.consider_failover();
         }
+        self.expect_result();
     }
 
     /// Makes this Sentinel a candidate in a new epoch. Nobody is told before it is on disk.
@@ -296,6 +297,7 @@ impl Watch<'_> {
         let pause = pause + self.ctx.rng.up_to(pause);
         // Nothing was started, so nothing needs the long pause that follows a failed failover.
         self.master.not_before = self.ctx.mono() + pause;
+        self.postpone_witness(self.master.not_before);
         self.end_candidacy(why);
         self.consider_failover();
     }

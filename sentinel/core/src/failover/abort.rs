@@ -41,7 +41,7 @@ impl Watch<'_> {
     /// reason to call anything off.
     pub(crate) fn stand_down_if_well(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        if failover.is_forced() || self.master.node().sdown_since.is_some() || self.is_perhaps_empty() {
+        if !failover.is_of_dead_master() || self.master.node().sdown_since.is_some() || self.is_perhaps_empty() {
             return;
         }
         if failover.has_sent_nothing() {

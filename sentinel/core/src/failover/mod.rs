@@ -10,7 +10,9 @@ mod replace;
 mod start;
 mod switch;
 mod undo;
+mod witness;
 
 pub use coordinated::NotLossless;
 pub(crate) use phase::{Cause, Failover, Phase};
 pub use replace::CandidateLost;
+pub(crate) use witness::Witness;

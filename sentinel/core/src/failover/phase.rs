@@ -22,6 +22,8 @@ pub(crate) struct Failover {
 pub(crate) enum Cause {
     /// The master is objectively down.
     Down,
+    /// The nodes show a handover that nobody finishes, to this node if it is a known one. The master need not be down.
+    Nodes { to: Option<NodeId> },
     /// Asked for by SENTINEL FAILOVER: the master need not be down, no majority is needed.
     Operator {
         /// The replica asked for.
@@ -63,6 +65,11 @@ pub(crate) enum Phase {
         /// Whether the master has answered: what it says of its role from now on is said after that.
         answered: bool,
     },
+    /// The master was told not to hand over; it is awaited that it is one again.
+    Freeing {
+        /// To whom it was handing over.
+        target: Option<NodeId>,
+    },
     /// A replica is chosen; its link is awaited.
     Promoting { replica: NodeId },
     /// The promotion was sent; the role is awaited.
@@ -78,6 +85,11 @@ pub(crate) enum Phase {
 }
 
 impl Failover {
+    /// Whether the master is down, or was.
+    pub(crate) fn is_of_dead_master(&self) -> bool {
+        self.cause == Cause::Down
+    }
+
     /// Whether an operator asked for it.
     pub(crate) const fn is_forced(&self) -> bool {
         matches!(self.cause, Cause::Operator { .. })
@@ -86,7 +98,7 @@ impl Failover {
     /// The replica asked for, if one was.
     pub(crate) const fn wanted(&self) -> Option<NodeId> {
         match self.cause {
-            Cause::Operator { wanted, .. } => wanted,
+            Cause::Operator { wanted, .. } | Cause::Nodes { to: wanted } => wanted,
             Cause::Down => None,
         }
     }
@@ -141,9 +153,11 @@ impl Failover {
         match self.phase {
             Phase::Registering | Phase::Electing { .. } | Phase::Deferred => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::Requesting { .. } | Phase::HandingOver { .. } | Phase::Undoing { .. } | Phase::Promoting { .. } => {
-                "send_slaveof_noone"
-            }
+            Phase::Requesting { .. }
+            | Phase::HandingOver { .. }
+            | Phase::Undoing { .. }
+            | Phase::Freeing { .. }
+            | Phase::Promoting { .. } => "send_slaveof_noone",
             Phase::Confirming { .. } | Phase::Recording { .. } => "wait_promotion",
             Phase::Reconfiguring => "reconf_slaves",
         }

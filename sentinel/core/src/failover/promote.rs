@@ -37,7 +37,7 @@ impl Watch<'_> {
     /// waits for its next periodic INFO.
     fn send_promotion(&mut self, replica: NodeId) {
         let sent_at = self.ctx.mono();
-        if self.ctx.in_tilt() || !self.order_promotion(replica, Omitted::default()) {
+        if self.ctx.in_tilt() || !self.order_promotion(replica, self.usual_order(replica)) {
             return;
         }
         let first = matches!(self.master.failover, Some(Failover { phase: Phase::Promoting { .. }, .. }));

@@ -5,7 +5,7 @@
 //! former master has everything, but it is no candidate, since it is the one that is to be replaced; the other may have
 //! come back with nothing. A departure: the reference, which does not hand over, aborts one failover after the other.
 
-use crate::{events::Level, role_change::Omitted, state::Node, view::Role, watch::Watch};
+use crate::{events::Level, state::Node, view::Role, watch::Watch};
 
 impl Watch<'_> {
     /// Elected, and no replica fits: if the configured master waits for one of its replicas, it is told to be the master
@@ -26,7 +26,7 @@ impl Watch<'_> {
         );
         let name = self.master.name.clone();
         self.ctx.notice(Level::Warning, Some(&name), text);
-        self.order_promotion(self.master.current, Omitted::default());
+        self.order_promotion(self.master.current, self.usual_order(self.master.current));
     }
 }
 

@@ -115,13 +115,14 @@ impl Watch<'_> {
             self.ctx.crash();
         }
         self.master_event(Event::StateSelectReplica);
-        let waiting: std::collections::BTreeSet<NodeId> = self
+        let mut waiting: std::collections::BTreeSet<NodeId> = self
             .master
             .replicas()
             .filter(|node| node.is_reachable() && node.info.priority != 0)
             .filter(|node| node.info_at.is_none_or(|at| at < fresh_from))
             .map(|node| node.id)
             .collect();
+        waiting.extend(self.witnesses());
         for id in &waiting {
             self.ask_info(*id);
         }
@@ -153,6 +154,9 @@ impl Watch<'_> {
 
     /// Chooses, says why the others were not chosen, and goes on to the promotion.
     pub(crate) fn choose_replica(&mut self) {
+        if self.go_on_from_handover() {
+            return;
+        }
         let judged = select::judge_all(self.master.replicas(), &self.selection_facts());
         let name = self.master.name.clone();
         let mut ranking = Vec::new();
@@ -259,6 +263,7 @@ impl Watch<'_> {
             Phase::Selecting { .. } => self.choose_replica(),
             Phase::Requesting { .. } | Phase::HandingOver { .. } => self.handover_timed_out(),
             Phase::Undoing { .. } => self.undoing_timed_out(),
+            Phase::Freeing { .. } => self.freeing_timed_out(),
             Phase::Promoting { .. } | Phase::Confirming { .. } => self.end_failover(Event::AbortReplicaTimeout),
             Phase::Reconfiguring => self.reconfiguration_timed_out(),
         }
@@ -272,7 +277,7 @@ impl Watch<'_> {
         match self.master.failover.as_ref().map(|failover| &failover.phase) {
             Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
             Some(Phase::HandingOver { .. }) => self.follow_handover(),
-            Some(Phase::Undoing { .. }) => self.ask_info(self.master.current),
+            Some(Phase::Undoing { .. } | Phase::Freeing { .. }) => self.ask_info(self.master.current),
             Some(Phase::Promoting { replica }) => self.promotion_link_up(*replica),
             Some(Phase::Confirming { replica, .. }) => self.ask_info(*replica),
             _ => self.advance_reconfiguration(),

@@ -3,11 +3,11 @@
 use crate::{
     context::Pending,
     events::Event,
-    failover::{Failover, Phase},
+    failover::{Failover, Phase, Witness},
     guard::Vacancy,
     planted::{Bug, planted},
     scripts,
-    state::{Adoption, Node, NodeId, Reconf},
+    state::{Adoption, Asked, Node, NodeId, Reconf},
     timer::Timer,
     types::Epoch,
     view::Role,
@@ -44,6 +44,7 @@ impl Watch<'_> {
         self.enter(Phase::Reconfiguring);
         let deadline = self.ctx.mono() + self.master.settings.failover_timeout;
         let still_a_master = self.master.node().link.is_up() && self.master.node().role == Role::Master;
+        let keeps_all_back = self.master.node().sdown_since.is_some() && self.master.node().link.awaits(&Asked::Hello);
         let nobody_was_master = self.master.node().info.role == Some(Role::Replica);
         let former = self.install_master(replica);
         self.arm_phase(deadline);
@@ -57,6 +58,11 @@ impl Watch<'_> {
             // It has handed over: what is left of the order is that its file is written, and its clients ask for the
             // master. Or nobody was the master: whomever it follows, it is the wrong one.
             self.order_to_follow(former);
+        }
+        if keeps_all_back {
+            // It hangs, and finds the order when it goes on. Or it is handing over to another node, and keeps the order back with what was
+            // published: over a new connection it takes one.
+            self.renew_link_of(former);
         }
         self.advance_reconfiguration();
     }
@@ -147,6 +153,7 @@ impl Watch<'_> {
         let old = self.master.addr().clone();
         let Some(new_addr) = self.master.nodes.get(new).map(|node| node.addr.clone()) else { return former };
         let name = self.master.name.clone();
+        self.ctx.left.push(old.clone());
         self.ctx.event(Event::SwitchMaster { name, old, new: new_addr });
         self.master.current = new;
         self.master.odown_since = None;
@@ -156,7 +163,9 @@ impl Watch<'_> {
         self.master.said.clear();
         self.master.emptied = false;
         self.master.vacancy = Vacancy::default();
+        self.master.witness = Witness::default();
         self.ctx.timers.disarm(&Timer::Vacancy(self.master.key));
+        self.ctx.timers.disarm(&Timer::Witness(self.master.key));
         for peer in self.master.peers.values_mut() {
             // What they thought of the former master says nothing about this one.
             peer.opinion = None;
@@ -197,6 +206,7 @@ impl Watch<'_> {
         for id in replicas {
             self.node_event(id, Event::ReplicaDiscovered);
         }
+        self.note_haste();
         self.evaluate_node(former);
         self.evaluate_node(new);
         self.changed_urgently();

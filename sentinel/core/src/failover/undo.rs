@@ -33,6 +33,7 @@ impl Watch<'_> {
 
     /// The master answered to the order to go on. An error says that there was nothing to call off any more.
     pub(crate) fn call_off_answered(&mut self, id: NodeId) {
+        self.freeing_answered(id);
         if let Some(Failover { phase: Phase::Undoing { answered, replica, .. }, .. }) = &mut self.master.failover
             && id == self.master.current
         {

@@ -70,7 +70,7 @@ impl Lineage {
     }
 
     /// Whether it is certain that a data set goes on from the master's.
-    fn includes(&self, history: &History) -> bool {
+    pub(crate) fn includes(&self, history: &History) -> bool {
         history.ids().any(|id| self.0.contains(id))
     }
 

@@ -119,6 +119,8 @@ impl Watch<'_> {
         master.link.is_up()
             && master.info.role == Some(Role::Replica)
             && master.role == Role::Replica
+            // It is about to follow a master, or to be one again.
+            && !master.info.handover.is_under_way()
             && !self.master.replicas().any(claims)
     }
 

@@ -114,11 +114,35 @@ impl Watch<'_> {
             self.ctx.hellos_due.insert(self.master.key);
             return;
         }
-        let Some(node) = self.master.nodes.get(id) else { return };
+        let Some(node) = self.master.nodes.get(id).filter(|node| !node.keeps_hellos()) else { return };
         let Some(payload) = self.ctx.hello_over(&node.link, self.master) else { return };
         self.renew_deaf_subscription(id);
         self.send_to(id, Asked::Hello, Message::Hello { payload });
         self.ping_along(id);
+    }
+
+    /// A node has taken a hello.
+    pub(crate) fn hello_answered(&mut self, id: NodeId) {
+        if let Some(node) = self.master.nodes.get_mut(id) {
+            node.link.behind_hello = false;
+        }
+    }
+
+    /// A node told INFO: if it was not said hello to because it might have kept it, now it can be.
+    pub(crate) fn say_hello_kept(&mut self, id: NodeId) {
+        let waits = |node: &crate::state::Node| node.link.behind_hello && !node.link.awaits(&Asked::Hello);
+        if self.master.nodes.get(id).is_some_and(waits) {
+            self.say_hello_to_node(id);
+        }
+    }
+
+    /// A connection behind which a hello waits may be replaced early, if the master may be handing over to a node that is out of reach.
+    pub(crate) fn note_haste(&mut self) {
+        let lost = self.master.replicas().any(|node| node.sdown_since.is_some());
+        let current = self.master.current;
+        for node in self.master.nodes.values_mut() {
+            node.link.hasty = lost && node.id == current;
+        }
     }
 
     /// Says hello to one peer directly.

@@ -33,7 +33,9 @@ impl Watch<'_> {
         let timing = &self.ctx.timing;
         let Some(node) = self.master.nodes.get(id) else { return };
         let is_replica = id != self.master.current;
-        let period = if is_replica && node.reconf.is_under_way() {
+        let period = if node.info.handover.is_under_way() {
+            timing.urgent_info_period
+        } else if is_replica && node.reconf.is_under_way() {
             timing.reconf_info_period
         } else if is_replica
             && (self.master.odown_since.is_some()
@@ -126,6 +128,8 @@ impl Watch<'_> {
         self.judge_emptiness(id, rebooted && is_master);
         self.judge_history(id);
         self.judge_vacancy();
+        self.judge_handover();
+        self.note_target_of(id);
         self.evaluate_node(id);
         self.stand_down_if_well();
         // Before anything is done about it: a rule may want to look again sooner.
@@ -139,7 +143,11 @@ impl Watch<'_> {
         }
         if !self.ctx.in_tilt() {
             self.act_on_role(id, role, is_master, rebooted);
+            if is_master {
+                self.freeing_master_said();
+            }
         }
+        self.say_hello_kept(id);
         self.selection_answered(id);
     }
 
@@ -235,7 +243,7 @@ impl Watch<'_> {
     }
 
     /// Whether a majority of all Sentinels announces the configuration that is in force here.
-    fn configuration_confirmed(&self) -> bool {
+    pub(crate) fn configuration_confirmed(&self) -> bool {
         1 + self.announcers(self.master.config_epoch, self.master.addr()) >= self.master.majority()
     }
 
@@ -287,12 +295,18 @@ impl Watch<'_> {
             return false;
         }
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());
-        let omitted = Omitted::default();
+        let omitted = self.usual_order(id);
         let sent = self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
         if let Some(node) = self.master.nodes.get_mut(id).filter(|_| sent) {
             node.ordered_at = Some(now);
         }
         sent
+    }
+
+    /// The whole order; to a node that is handing over it says first not to.
+    pub(crate) fn usual_order(&self, id: NodeId) -> Omitted {
+        let abort_first = self.master.nodes.get(id).is_some_and(|node| node.info.handover.is_under_way());
+        Omitted { abort_first, ..Omitted::default() }
     }
 
     /// Whether a node was told whom to follow a moment ago. If it has not obeyed, it is told again when the pause is
@@ -321,7 +335,8 @@ impl Watch<'_> {
             return;
         }
         let due = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
-        if due >= now {
+        // One that is still handing over to another node would make that one a master when it answers.
+        if due >= now && !self.is_stopped_from_handing_over(id) {
             self.look_again_by(id, due + Duration::from_millis(1));
             return;
         }
@@ -410,7 +425,11 @@ impl Watch<'_> {
 /// where there is nothing to discard.
 fn first_error(omitted: Omitted, replies: &[Reply]) -> Option<&str> {
     omitted.answers(replies).into_iter().find_map(|(step, reply)| match reply {
-        Reply::Error(text) if step != Step::Discard && !text.contains("config file") && !is_consequence(text) => {
+        Reply::Error(text)
+            if !matches!(step, Step::Discard | Step::Abort)
+                && !text.contains("config file")
+                && !is_consequence(text) =>
+        {
             Some(text.as_str())
         }
         _ => None,

@@ -98,8 +98,7 @@ impl Context {
         let was_up = link.is_up();
         let first_failure = !was_up && link.attempts == 1;
         link.state = LinkState::Closed;
-        link.in_flight.clear();
-        link.vitals.set_pending(0);
+        link.forget_requests();
         self.timers.disarm(&Timer::Ping(endpoint.clone()));
         self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
         let denied = matches!(fault, LinkFault::Denied(_));
@@ -193,7 +192,9 @@ impl Context {
         let LinkState::Up { since, .. } = link.state else { return };
         let Some(silent_since) = link.silent_since else { return };
         let quiet_since = silent_since.max(link.heard_at);
-        let due = (since + self.timing.min_link_reconnect_period).max(quiet_since + link.silence_limit);
+        let hurries = link.hasty && !link.behind_hello && link.awaits(&Asked::Hello);
+        let least_age = if hurries { Duration::ZERO } else { self.timing.min_link_reconnect_period };
+        let due = (since + least_age).max(quiet_since + link.silence_limit);
         if due <= self.mono() {
             self.renew_link(link, endpoint);
         } else {

@@ -20,4 +20,4 @@ pub(crate) use link::{node_target, peer_target};
 pub(crate) use period::{PingPeriod, in_company, is_crowd};
 pub(crate) use ping::PingAnswer;
 pub(crate) use queue::FirstDials;
-pub(crate) use report::InfoReport;
+pub(crate) use report::{HandoverState, InfoReport};

@@ -25,10 +25,39 @@ pub(crate) struct InfoReport {
     pub(crate) announced: bool,
     pub(crate) history: History,
     pub(crate) holdings: Holdings,
+    /// `master_failover_state`
+    pub(crate) handover: HandoverState,
     /// Moves while a synchronisation makes progress.
     pub(crate) sync_progress: u64,
     /// The replicas that a master lists.
     pub(crate) replicas: Vec<HostPort>,
+}
+
+/// How far a `FAILOVER` of this node has come, as it says. Servers before 6.2 say nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HandoverState {
+    /// None is under way.
+    #[default]
+    None,
+    /// Writes are paused until the replica has everything.
+    WaitingForSync,
+    /// It follows the replica already, and wants it to take over. Without an answer this lasts for ever.
+    InProgress,
+}
+
+impl HandoverState {
+    fn read(value: &str) -> Self {
+        match value {
+            "waiting-for-sync" => HandoverState::WaitingForSync,
+            "failover-in-progress" => HandoverState::InProgress,
+            _ => HandoverState::None,
+        }
+    }
+
+    /// Whether writes, and what is published, wait.
+    pub(crate) const fn is_under_way(self) -> bool {
+        !matches!(self, HandoverState::None)
+    }
 }
 
 impl Default for InfoReport {
@@ -45,6 +74,7 @@ impl Default for InfoReport {
             announced: true,
             history: History::default(),
             holdings: Holdings::default(),
+            handover: HandoverState::default(),
             sync_progress: 0,
             replicas: Vec::new(),
         }
@@ -73,6 +103,7 @@ impl InfoReport {
                 "repl_backlog_active" => report.history.has_backlog = value == "1",
                 "redis_version" => report.version = version(value),
                 "run_id" => report.run_id = RunId::new(value).ok(),
+                "master_failover_state" => report.handover = HandoverState::read(value),
                 "role" => {
                     report.role = match value {
                         "master" => Some(Role::Master),

@@ -13,6 +13,7 @@ use crate::{
 
 /// A connection to one instance, with what its PINGs have shown.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what is known of a connection are such independent facts")]
 pub(crate) struct Link {
     pub(crate) target: Arc<Target>,
     pub(crate) state: LinkState,
@@ -38,6 +39,11 @@ pub(crate) struct Link {
     pub(crate) told: Option<LinkFault>,
     /// What was sent and not answered.
     pub(crate) in_flight: InFlight,
+    /// The connection before ended while a hello had no answer: the node may keep back what is published, and all behind it.
+    pub(crate) behind_hello: bool,
+    /// A connection that waits behind a hello is replaced however young it is: another node is out of reach, to which this one may be
+    /// handing over.
+    pub(crate) hasty: bool,
     pub(crate) vitals: Arc<Vitals>,
     /// Time between two PINGs.
     pub(crate) ping_period: PingPeriod,
@@ -142,6 +148,8 @@ impl Link {
             starved: false,
             waits: false,
             in_flight: InFlight::default(),
+            behind_hello: false,
+            hasty: false,
             vitals: Vitals::new(now),
             ping_period,
             silence_limit: Duration::from_secs(15),
@@ -155,6 +163,14 @@ impl Link {
     /// Whether its silence says anything: it has been asked, or nobody but itself keeps it from being asked.
     pub(crate) const fn is_watched(&self) -> bool {
         !self.starved && !self.waits
+    }
+
+    /// Since when it is up, if it is.
+    pub(crate) const fn up_since(&self) -> Option<Instant> {
+        match self.state {
+            LinkState::Up { since, .. } => Some(since),
+            _ => None,
+        }
     }
 
     /// The connection in use or being dialled.
@@ -181,6 +197,13 @@ impl Link {
             None if !self.is_up() => Some(self.ok_reply_at),
             None => None,
         }
+    }
+
+    /// None of what was sent will be answered.
+    pub(crate) fn forget_requests(&mut self) {
+        self.behind_hello |= self.awaits(&Asked::Hello);
+        self.in_flight.clear();
+        self.vitals.set_pending(0);
     }
 
     /// Whether a request of this kind waits for its answer.

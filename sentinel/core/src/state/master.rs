@@ -5,7 +5,7 @@ use std::{
 
 use crate::{
     events::Subject,
-    failover::Failover,
+    failover::{Failover, Witness},
     guard::{Lineage, Vacancy},
     settings::MasterSettings,
     snapshot::MasterSnapshot,
@@ -49,6 +49,8 @@ pub(crate) struct Master {
     pub(crate) emptied: bool,
     /// Whether nobody is the master.
     pub(crate) vacancy: Vacancy,
+    /// What the nodes show of a handover that nobody finishes.
+    pub(crate) witness: Witness,
     /// The histories that the master's data had.
     pub(crate) lineage: Lineage,
     /// The durable form, until something in it changes.

@@ -107,6 +107,12 @@ impl Node {
         self.sdown_since.is_none() && self.link.is_up()
     }
 
+    /// Whether it keeps back what is published, or may: it is handing over, or has not told yet over a new connection that it is not.
+    pub(crate) fn keeps_hellos(&self) -> bool {
+        let untold = self.link.up_since().is_some_and(|since| self.info_at.is_none_or(|at| at < since));
+        self.info.handover.is_under_way() || self.link.behind_hello && untold
+    }
+
     /// Takes time that nobody observed out of what is awaited from this node.
     pub(crate) fn forgive(&mut self, stall: Duration) {
         match &mut self.reconf {

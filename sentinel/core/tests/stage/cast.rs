@@ -94,6 +94,8 @@ pub(super) struct Node {
     pub(super) loading: bool,
     pub(super) replid: Option<String>,
     pub(super) replid2: Option<String>,
+    /// Its `master_failover_state`, if it tells one: no order but ABORT is taken then.
+    pub(super) failover: Option<String>,
     /// What a master lists besides the replicas it has.
     pub(super) lists: Vec<String>,
     /// Commands it refuses, and how.
@@ -122,6 +124,7 @@ impl Node {
             loading: false,
             replid: None,
             replid2: None,
+            failover: None,
             lists: Vec::new(),
             refuses: BTreeMap::new(),
             held: Vec::new(),
@@ -265,6 +268,11 @@ impl Cast {
 
     /// `FAILOVER ABORT`
     fn call_off(&mut self, addr: &str) -> Reply {
+        let node = self.node(addr);
+        if node.failover.take().is_some() {
+            node.of = None;
+            return Reply::ok();
+        }
         match self.handover.take_if(|(from, _)| from == addr) {
             Some(_) => Reply::ok(),
             None => Reply::error("ERR No failover in progress."),
@@ -314,24 +322,31 @@ impl Cast {
                 _ => Reply::ok(),
             })
             .collect();
-        let disobeys = node.flaws.contains(&Flaw::Disobeys);
-        let slaveof = if disobeys {
+        let acts = !whole || (!discarded && refused_exec.is_none());
+        if acts && omitted.abort_first {
+            node.failover = None;
+        }
+        let hands_over = node.failover.is_some();
+        let disobeys = node.flaws.contains(&Flaw::Disobeys) || hands_over;
+        let slaveof = if hands_over {
+            Reply::error("ERR REPLICAOF not allowed while failing over.")
+        } else if disobeys {
             Reply::error("NOPERM this user has no permissions to run the 'slaveof' command")
         } else {
             Reply::ok()
         };
-        let acts = !whole || (!discarded && refused_exec.is_none());
         if acts && !disobeys && node.of != of {
             node.of = of;
             node.link_up = !node.flaws.contains(&Flaw::SyncsSlowly);
             node.link_down_for = -1;
         }
         if !whole {
-            answers[1] = slaveof;
+            answers[1 + usize::from(omitted.abort_first)] = slaveof;
         } else if acts {
             let rest =
                 omitted.steps().filter(|step| matches!(step, Step::Rewrite | Step::KillNormal | Step::KillPubSub));
-            let results = std::iter::once(slaveof).chain(rest.map(|_| Reply::ok())).collect();
+            let abort = omitted.abort_first.then(Reply::ok);
+            let results = abort.into_iter().chain([slaveof]).chain(rest.map(|_| Reply::ok())).collect();
             *answers.last_mut().expect("EXEC is the last") = Reply::Array(results);
         }
         answers.push(Reply::text(self.info(addr)));
@@ -389,6 +404,9 @@ impl Cast {
                 write!(text, "slave_repl_offset:{}\r\nslave_priority:{}\r\n", node.offset, node.priority).unwrap();
                 write!(text, "master_sync_read_bytes:{}\r\n", node.sync_bytes).unwrap();
             }
+        }
+        if let Some(state) = &node.failover {
+            write!(text, "master_failover_state:{state}\r\n").unwrap();
         }
         for (field, id) in [("master_replid", &node.replid), ("master_replid2", &node.replid2)] {
             if let Some(id) = id {

@@ -10,7 +10,7 @@
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT finds no room` | connections close, and this process has no descriptors for new ones |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 version keys dirty loading lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 failover version keys dirty loading lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -288,6 +288,7 @@ impl Stage {
                 ("keys", value) => node.keys = Some(number(value)),
                 ("dirty", value) => node.dirty = number(value),
                 ("loading", value) => node.loading = value == "yes",
+                ("failover", value) => node.failover = (value != "none").then(|| value.to_owned()),
                 ("replid", value) => node.replid = Some(value.repeat(40)),
                 ("replid2", value) => node.replid2 = Some(value.repeat(40)),
                 ("run-id", "none") => node.run_id = Some(String::new()),

@@ -183,10 +183,17 @@ fn wire(message: &Message) -> String {
         }
         Message::CallOff => "FAILOVER ABORT".to_owned(),
         Message::Acknowledge => "REPLCONF GETACK *".to_owned(),
-        Message::Promote { omitted } => format!("SLAVEOF NO ONE{}", without(*omitted)),
-        Message::Replicate { of, omitted } => format!("SLAVEOF {} {}{}", of.host, of.port, without(*omitted)),
+        Message::Promote { omitted } => format!("{}SLAVEOF NO ONE{}", first(*omitted), without(*omitted)),
+        Message::Replicate { of, omitted } => {
+            format!("{}SLAVEOF {} {}{}", first(*omitted), of.host, of.port, without(*omitted))
+        }
         Message::ScriptKill => "SCRIPT KILL".to_owned(),
     }
+}
+
+/// What an order begins with.
+const fn first(omitted: Omitted) -> &'static str {
+    if omitted.abort_first { "FAILOVER ABORT, " } else { "" }
 }
 
 /// What an order leaves out.

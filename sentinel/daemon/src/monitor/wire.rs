@@ -125,6 +125,7 @@ fn role_change(slaveof: &Command<'_>, omitted: Omitted) -> Encoded {
         bytes.extend(match step {
             Step::Discard => command("DISCARD").packed(),
             Step::Multi => command("MULTI").packed(),
+            Step::Abort => command("FAILOVER").arg("ABORT").packed(),
             Step::ReplicaOf => slaveof.packed(),
             Step::Rewrite => command("CONFIG").arg("REWRITE").packed(),
             Step::KillNormal => kill("normal"),
@@ -207,9 +208,17 @@ mod tests {
         let encoded = encode(&Message::Replicate { of: addr(), omitted: Omitted::default() }, &Renames::new());
         assert_eq!(words(&encoded.bytes)[1], "SLAVEOF 127.0.0.1 6379");
 
-        let least = encode(&promote(Omitted { transaction: true, rewrite: true, kill: true }), &Renames::new());
+        let least = encode(
+            &promote(Omitted { transaction: true, rewrite: true, kill: true, abort_first: false }),
+            &Renames::new(),
+        );
         assert_eq!(words(&least.bytes), ["DISCARD", "SLAVEOF NO ONE", "INFO"]);
         assert_eq!(least.answers, Answers::Several(3));
+
+        let abort = Omitted { abort_first: true, ..Omitted::default() };
+        let encoded = encode(&Message::Replicate { of: addr(), omitted: abort }, &Renames::new());
+        assert_eq!(words(&encoded.bytes)[..3], ["MULTI", "FAILOVER ABORT", "SLAVEOF 127.0.0.1 6379"]);
+        assert_eq!(encoded.answers, Answers::Several(8));
     }
 
     #[test]

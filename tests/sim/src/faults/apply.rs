@@ -13,7 +13,7 @@ use crate::{
     scenario::group_name,
     sentinel::DiskState,
     time::{MS, SEC, Time},
-    world::{Death, World},
+    world::{Death, Orphan, World},
 };
 
 impl World {
@@ -39,6 +39,17 @@ impl World {
                 Some(host) => Kind::Hang { host },
                 None => return,
             },
+            Kind::HangReplica { group, nth } => match self.replica_of(group, nth) {
+                Some(host) => Kind::Hang { host },
+                None => return,
+            },
+            Kind::Vanish { sentinel, group, nth, with_target } => {
+                self.expect_handover_finished(group, sentinel, until);
+                match self.targets.get(&group).copied().or_else(|| self.replica_of(group, nth)) {
+                    Some(target) if with_target => Kind::Split { hosts: vec![sentinel, target] },
+                    _ => Kind::KillSentinel { sentinel, power: false },
+                }
+            }
             other => other,
         };
         say!(self.physics, "fault {index} begins: {kind:?}");
@@ -79,6 +90,26 @@ impl World {
         }
     }
 
+    /// Somebody types `FAILOVER TO ... FORCE` at a master.
+    fn force_handover(&mut self, index: usize, group: usize, nth: usize) {
+        let (Some(master), Some(replica)) = (self.master_of(group), self.replica_of(group, nth)) else { return };
+        let (to, at) = (self.physics.address(replica), self.node_index(master));
+        if self.physics.hosts[master].hung == 0 {
+            self.nodes[at].type_failover(&mut self.physics, to, 10 * MS);
+            self.expect_handover_finished(group, HostId::MAX, self.scenario.faults[index].until);
+        }
+    }
+
+    /// A handover that nobody leads any more must come to its end while all else is well: a replica that does not answer is
+    /// subjectively down first; or it has taken over, and only has to be named. A Sentinel that is lost itself names nobody.
+    fn expect_handover_finished(&mut self, group: usize, lost: HostId, until: Time) {
+        let now = self.physics.now();
+        let limit = now + self.scenario.down_after * 5 / 4 + 3 * SEC;
+        if self.scenario.calm && limit < until {
+            self.handovers.push(Orphan { group, lost, at: now, until: limit });
+        }
+    }
+
     /// A fault ends.
     pub(crate) fn end(&mut self, index: usize) {
         let Some(kind) = self.in_force.remove(&index) else { return };
@@ -90,7 +121,13 @@ impl World {
     fn act(&mut self, index: usize, kind: &Kind) {
         match kind {
             // These have become others by now.
-            Kind::KillMaster { .. } | Kind::HangMaster { .. } | Kind::KillAllMasters | Kind::Lag { .. } => {}
+            Kind::KillMaster { .. }
+            | Kind::HangMaster { .. }
+            | Kind::HangReplica { .. }
+            | Kind::Vanish { .. }
+            | Kind::KillAllMasters
+            | Kind::Lag { .. } => {}
+            Kind::Forced { group, nth } => self.force_handover(index, *group, *nth),
             Kind::KillNodes { nodes } => {
                 for node in nodes {
                     self.act(index, &Kind::KillNode { node: *node, power: false, wipe: false });
@@ -149,6 +186,7 @@ impl World {
             }
             Kind::FailoverTo { sentinel, group, nth, coordinated } => {
                 if let Some(replica) = self.replica_of(*group, *nth) {
+                    self.targets.insert(*group, replica);
                     let (name, to) = (group_name(*group), Some(self.physics.address(replica)));
                     self.command(*sentinel, Change::FailoverTo { name, to, coordinated: *coordinated, dry_run: false });
                 }
@@ -244,6 +282,9 @@ impl World {
             Kind::KillMaster { .. }
             | Kind::KillAllMasters
             | Kind::HangMaster { .. }
+            | Kind::HangReplica { .. }
+            | Kind::Forced { .. }
+            | Kind::Vanish { .. }
             | Kind::Lag { .. }
             | Kind::Reset { .. }
             | Kind::WallJump { .. }

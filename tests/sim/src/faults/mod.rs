@@ -84,6 +84,12 @@ pub enum Kind {
     FailoverTo { sentinel: HostId, group: usize, nth: usize, coordinated: bool },
     /// SENTINEL FAILOVER at two Sentinels in the same moment.
     TwoFailovers { sentinel: HostId, other: HostId, group: usize },
+    /// A replica of a group, counted from the first, stands still (SIGSTOP).
+    HangReplica { group: usize, nth: usize },
+    /// `FAILOVER TO` a replica with `FORCE`, typed at the master of a group.
+    Forced { group: usize, nth: usize },
+    /// A Sentinel that has just been told to move a master is killed; or it and the replica that was named vanish from the network.
+    Vanish { sentinel: HostId, group: usize, nth: usize, with_target: bool },
     /// SENTINEL RESET
     Forget { sentinel: HostId, group: usize },
     /// SENTINEL FORGET

@@ -18,6 +18,8 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     let mut rng = Rng::new(scenario.seed, "faults");
     let mut faults = if scenario.calm { one_by_one(scenario, &mut rng) } else { chaos(scenario, &mut rng) };
     faults.extend(for_guards(scenario));
+    let last = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
+    faults.extend(for_handovers(scenario, last));
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -42,6 +44,32 @@ fn for_guards(scenario: &Scenario) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Handovers that nobody leads to their end. Drawn by itself: all else is as it would be without.
+fn for_handovers(scenario: &Scenario, last: Time) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "faults for handovers");
+    if scenario.crowd || scenario.old_servers || !rng.permille(300) {
+        return Vec::new();
+    }
+    let begin = if scenario.calm {
+        last + 3 * scenario.failover_timeout + 60 * SEC
+    } else {
+        rng.between(FIRST, LAST - 20 * SEC)
+    };
+    let until = begin + rng.between(15 * SEC, 60 * SEC);
+    let (group, nth) = (rng.index(scenario.groups.len()), rng.index(8));
+    let sentinel = sentinel(scenario, &mut rng);
+    if rng.permille(400) {
+        let hang = Fault { at: begin, until, kind: Kind::HangReplica { group, nth } };
+        return vec![hang, Fault { at: begin + rng.below(3 * SEC), until, kind: Kind::Forced { group, nth } }];
+    }
+    let order = Kind::FailoverTo { sentinel, group, nth, coordinated: rng.permille(300) };
+    let vanish = Kind::Vanish { sentinel, group, nth, with_target: rng.permille(500) };
+    vec![
+        Fault { at: begin, until: begin, kind: order },
+        Fault { at: begin + rng.between(MS, 60 * MS), until, kind: vanish },
+    ]
 }
 
 /// Single faults, with time to recover between them.

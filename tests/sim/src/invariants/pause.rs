@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use sentinel_core::{command::Change, events::Event};
 
-use super::{Invariant, Observation, Setting};
+use super::{Invariant, Observation, Setting, told::Told};
 use crate::{
     physics::HostId,
     time::{SEC, Shown, Time},
@@ -13,6 +13,16 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     switched: BTreeMap<(HostId, usize), Time>,
+    told: Told,
+}
+
+impl Pause {
+    /// Whether the master was a replica, or handing over, when it told INFO last.
+    fn shows_handover(&self, setting: &Setting, sentinel: HostId, group: usize) -> bool {
+        let master = self.told.master(setting, sentinel, group);
+        let info = master.and_then(|master| self.told.info(sentinel, master));
+        info.is_some_and(|(_, facts)| facts.replica || facts.handing_over)
+    }
 }
 
 impl Invariant for Pause {
@@ -22,6 +32,9 @@ impl Invariant for Pause {
 
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         let pause = setting.guards.failover_pause;
+        if pause > 0 {
+            self.told.observe(now, setting, observation);
+        }
         match observation {
             _ if pause == 0 => {}
             Observation::Started { sentinel, .. } => self.switched.retain(|(by, _), _| by != sentinel),
@@ -32,6 +45,9 @@ impl Invariant for Pause {
                 let group = setting.group_named(name.as_str());
                 self.switched.extend(group.map(|group| ((*sentinel, group), now)));
             }
+            // The nodes have moved by themselves, or are about to: that is no failover of a Sentinel's making.
+            Observation::Elected { sentinel, group, forced: false }
+                if self.shows_handover(setting, *sentinel, *group) => {}
             Observation::Elected { sentinel, group, forced: false } => {
                 if let Some(at) = self.switched.get(&(*sentinel, *group)).filter(|at| now < **at + pause) {
                     return Err(format!(

@@ -19,13 +19,15 @@ const TICK: Time = 100 * MS;
 pub(crate) struct Handover {
     to: HostPort,
     until: Time,
+    /// Whether it follows the replica when the time is over, come what may.
+    force: bool,
     /// The replica had everything: this node follows it, and wants it to become the master.
     handing: bool,
 }
 
 impl Node {
-    /// `FAILOVER TO host port TIMEOUT ms`
-    pub(super) fn hand_over(&mut self, physics: &mut Physics, to: HostPort, timeout: Time) -> Reply {
+    /// `FAILOVER TO host port [FORCE] TIMEOUT ms`
+    pub(super) fn hand_over(&mut self, physics: &mut Physics, to: HostPort, timeout: Time, force: bool) -> Reply {
         if self.is_loading() {
             return Reply::error("LOADING Redis is loading the dataset in memory");
         }
@@ -41,7 +43,7 @@ impl Node {
             Some(_) => {}
         }
         say!(physics, "node {} pauses writes and hands over to {to}", self.host);
-        self.handover = Some(Handover { to, until: physics.now() + timeout, handing: false });
+        self.handover = Some(Handover { to, until: physics.now() + timeout, force, handing: false });
         physics.after(TICK, Event::HandoverTick { host: self.host, life: self.life });
         self.look_at_handover(physics);
         Reply::ok()
@@ -54,6 +56,22 @@ impl Node {
         }
         self.abort_handover(physics);
         Reply::ok()
+    }
+
+    /// Somebody types `FAILOVER TO ... FORCE`.
+    pub fn type_failover(&mut self, physics: &mut Physics, to: HostPort, timeout: Time) {
+        if !self.config.old && !self.foreign {
+            let _ = self.hand_over(physics, to, timeout, true);
+        }
+    }
+
+    /// `master_failover_state` in INFO.
+    pub(super) fn handover_state(&self) -> &'static str {
+        match &self.handover {
+            None => "no-failover",
+            Some(handover) if handover.handing => "failover-in-progress",
+            Some(_) => "waiting-for-sync",
+        }
     }
 
     /// Whether SLAVEOF is refused.
@@ -71,7 +89,11 @@ impl Node {
         let Some(handover) = &self.handover else { return };
         physics.after(TICK, Event::HandoverTick { host: self.host, life: self.life });
         if !handover.handing && handover.until <= physics.now() {
-            self.abort_handover(physics);
+            if handover.force {
+                self.begin_handing(physics);
+            } else {
+                self.abort_handover(physics);
+            }
         } else {
             self.look_at_handover(physics);
         }
@@ -79,13 +101,19 @@ impl Node {
 
     /// The replica has come further, or is gone.
     pub(super) fn look_at_handover(&mut self, physics: &mut Physics) {
-        let Some(handover) = &mut self.handover else { return };
+        let Some(handover) = &self.handover else { return };
         let ready = |down: &crate::node::Downstream| down.waiting.is_none() && down.acked == self.offset;
         if !handover.handing && self.downstreams.values().any(|down| down.addr == handover.to && ready(down)) {
-            handover.handing = true;
-            let to = handover.to.clone();
-            self.become_replica(physics, to);
+            self.begin_handing(physics);
         }
+    }
+
+    fn begin_handing(&mut self, physics: &mut Physics) {
+        let Some(handover) = &mut self.handover else { return };
+        handover.handing = true;
+        let to = handover.to.clone();
+        say!(physics, "node {} follows {to}, and wants it to take over", self.host);
+        self.become_replica(physics, to);
     }
 
     /// The other side has become the master.
@@ -125,7 +153,8 @@ impl Node {
             return false;
         }
         let may_replicate = match packet {
-            Packet::Write { .. } => true,
+            // A replica refuses them at once.
+            Packet::Write { .. } => self.is_master(),
             Packet::Request { message, .. } => matches!(message, sentinel_core::Message::Hello { .. }),
             _ => false,
         };

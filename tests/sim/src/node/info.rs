@@ -43,6 +43,7 @@ impl Node {
                 && self.loaded_keys() == 0
                 && (self.data.is_empty() || !append_only && self.data.len() <= self.changes()),
             linked_to: None,
+            handing_over: self.is_handing_over(),
         };
         if let Some(up) = &self.upstream {
             let streaming = matches!(up.sync, Sync::Streaming(_));
@@ -86,8 +87,9 @@ impl Node {
         }
         let _ = write!(
             text,
-            "master_failover_state:no-failover\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040x}\r\n\
+            "master_failover_state:{}\r\nmaster_replid:{:040x}\r\nmaster_replid2:{:040x}\r\n\
              master_repl_offset:{}\r\nsecond_repl_offset:{}\r\nrepl_backlog_active:{}\r\n",
+            self.handover_state(),
             self.replid,
             self.replid2,
             self.offset,

@@ -45,8 +45,10 @@ impl Node {
                 self.publish(physics, &Bytes::copy_from_slice(payload.as_bytes()));
                 answer(physics, conn, request, Reply::Integer(1));
             }
-            Message::Promote { .. } => self.change_role(physics, conn, request, None),
-            Message::Replicate { of, .. } => self.change_role(physics, conn, request, Some(of)),
+            Message::Promote { omitted } => self.change_role(physics, conn, request, None, omitted.abort_first),
+            Message::Replicate { of, omitted } => {
+                self.change_role(physics, conn, request, Some(of), omitted.abort_first);
+            }
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
@@ -55,7 +57,7 @@ impl Node {
             }
             Message::HandOver { to, timeout } => {
                 let timeout = u64::try_from(timeout.as_micros()).unwrap_or(SEC);
-                let reply = self.hand_over(physics, to, timeout);
+                let reply = self.hand_over(physics, to, timeout, false);
                 answer(physics, conn, request, reply);
             }
             Message::CallOff => {
@@ -74,16 +76,30 @@ impl Node {
         }
     }
 
-    /// The transaction: SLAVEOF, CONFIG REWRITE, CLIENT KILL twice; and INFO behind it.
-    fn change_role(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, of: Option<HostPort>) {
+    /// The transaction: FAILOVER ABORT if it is asked for, SLAVEOF, CONFIG REWRITE, CLIENT KILL twice; and INFO behind it.
+    fn change_role(
+        &mut self,
+        physics: &mut Physics,
+        conn: ConnId,
+        request: RequestId,
+        of: Option<HostPort>,
+        abort_first: bool,
+    ) {
         let queued = Reply::status("QUEUED");
         let mut replies = vec![Reply::ok()];
+        if abort_first {
+            replies.push(queued.clone());
+        }
         if self.is_loading() {
             replies.push(Reply::error(LOADING));
             replies.extend([queued.clone(), queued.clone(), queued]);
             replies.push(Reply::error("EXECABORT Transaction discarded because of previous errors."));
         } else {
             replies.extend([queued.clone(), queued.clone(), queued.clone(), queued]);
+            let mut results = Vec::new();
+            if abort_first {
+                results.push(self.call_off(physics));
+            }
             let done = if self.is_handing_over() {
                 Reply::err("REPLICAOF not allowed while failing over.")
             } else {
@@ -92,7 +108,8 @@ impl Node {
             };
             let killed = i64::try_from(self.clients.len()).unwrap_or(0);
             self.kill_clients(physics, conn);
-            replies.push(Reply::Array(vec![done, Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]));
+            results.extend([done, Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]);
+            replies.push(Reply::Array(results));
         }
         let (text, facts) = self.info(physics);
         replies.push(Reply::Bulk(Bytes::from(text)));
