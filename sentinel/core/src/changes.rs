@@ -345,7 +345,7 @@ impl Watch<'_> {
         node.link.restart_silence(now);
         self.ctx.renew_link(&mut node.link, &endpoint);
         self.ctx.arm(Timer::Hello(self.master.key), now + self.ctx.timing.publish_period);
-        self.master.snapshot = None;
+        self.master.snapshot.0 = None;
         self.master_event(Event::ResetMaster);
         self.evaluate_node(current);
         self.changed_urgently();

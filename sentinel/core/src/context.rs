@@ -9,6 +9,7 @@ use std::{
 use sentinel_resp::Reply;
 
 use crate::{
+    canonical::Remembered,
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// Shared by all masters.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Context {
     pub(crate) now: Now,
     pub(crate) id: SentinelId,
@@ -58,7 +59,7 @@ pub(crate) struct Context {
     /// When it was last noticed that the process had stood still.
     pub(crate) stall_noticed_at: Instant,
     /// Masters whose view is out of date.
-    pub(crate) stale_views: BTreeSet<MasterKey>,
+    pub(crate) stale_views: Remembered<BTreeSet<MasterKey>>,
     /// Something clients act on has changed: the view must not wait.
     pub(crate) view_urgent: bool,
     /// Where this Sentinel is to crash, for tests of the others (SENTINEL SIMULATE-FAILURE).
@@ -76,14 +77,14 @@ pub(crate) struct Context {
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
     /// The last hello that was written.
-    pub(crate) hello_written: Option<Written>,
+    pub(crate) hello_written: Remembered<Option<Written>>,
     /// The last hellos that were read.
-    pub(crate) hellos_read: Read,
-    next_id: u64,
+    pub(crate) hellos_read: Remembered<Read>,
+    next_id: Remembered<u64>,
 }
 
 /// What messages of strangers can be wrong about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Complaint {
     /// An implausible epoch.
     Epoch,
@@ -103,7 +104,7 @@ const NOMINATION_WRITES: u32 = 3;
 const MAX_NOMINATION_FACTOR: u32 = 3;
 
 /// What is on disk, and what waits for it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Durability {
     /// The newest state.
     latest: Seq,
@@ -124,7 +125,7 @@ pub(crate) struct Durability {
 }
 
 /// What happens once a state is durable.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) enum Pending {
     /// An event that tells of a promise.
     Event(Event),
@@ -139,7 +140,7 @@ pub(crate) enum Pending {
 }
 
 /// What is said of a master once all promises are on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Speech {
     /// Hellos to all its instances.
     Hello,
@@ -182,7 +183,7 @@ impl Context {
             said: (now.mono, 0),
             tilt_since: None,
             stall_noticed_at: now.mono,
-            stale_views: BTreeSet::new(),
+            stale_views: Remembered::default(),
             view_urgent: false,
             simulated: SimulatedFailures::default(),
             left: Vec::new(),
@@ -191,9 +192,9 @@ impl Context {
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
             unheard: Vec::new(),
-            hello_written: None,
-            hellos_read: Read::default(),
-            next_id: 1,
+            hello_written: Remembered(None),
+            hellos_read: Remembered::default(),
+            next_id: Remembered(1),
         }
     }
 
@@ -211,8 +212,8 @@ impl Context {
     }
 
     const fn fresh(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = self.next_id.0;
+        self.next_id.0 += 1;
         id
     }
 

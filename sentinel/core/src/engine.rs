@@ -10,6 +10,7 @@ use std::{
 use sentinel_resp::Reply;
 
 use crate::{
+    canonical::{Canonical, Remembered},
     context::{Context, Pending, Speech},
     detect::odown::PeerAnswer,
     events::{Event, Level},
@@ -43,14 +44,14 @@ pub struct Boot {
 }
 
 /// The decisions of one Sentinel.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub struct Engine {
     pub(crate) ctx: Context,
     pub(crate) masters: BTreeMap<MasterKey, Master>,
     pub(crate) names: BTreeMap<MasterName, MasterKey>,
     pub(crate) peers: PeerLinks,
-    pub(crate) master_views: MasterViews,
-    pub(crate) view_published: bool,
+    pub(crate) master_views: Remembered<MasterViews>,
+    pub(crate) view_published: Remembered<bool>,
 }
 
 impl Engine {
@@ -69,14 +70,22 @@ impl Engine {
             masters: BTreeMap::new(),
             names: BTreeMap::new(),
             peers: PeerLinks::new(),
-            master_views: MasterViews::default(),
-            view_published: false,
+            master_views: Remembered::default(),
+            view_published: Remembered(false),
         };
         for master in snapshot.masters {
             engine.watch_master(&master);
         }
         engine.run_scripts();
         engine
+    }
+
+    /// From now on every random delay is the shortest. Who looks at all orders in which things may happen needs no chance
+    /// besides.
+    #[must_use]
+    pub const fn without_chance(mut self) -> Self {
+        self.ctx.rng.silence();
+        self
     }
 
     /// Takes one fact.
@@ -142,7 +151,7 @@ impl Engine {
         for key in self.names.values() {
             if let Some(master) = self.masters.get_mut(key) {
                 let snapshot = master.snapshot.take().unwrap_or_else(|| Arc::new(master.durable_form(&self.ctx.names)));
-                master.snapshot = Some(Arc::clone(&snapshot));
+                master.snapshot.0 = Some(Arc::clone(&snapshot));
                 masters.push(snapshot);
             }
         }
@@ -158,7 +167,7 @@ impl Engine {
     /// Whether the view shows something that clients act on (an address, a role, a flag) for the first time: then it
     /// should be published at once. Other changes may wait some milliseconds for company.
     pub const fn view_is_urgent(&self) -> bool {
-        self.ctx.view_urgent || !self.view_published
+        self.ctx.view_urgent || !self.view_published.0
     }
 
     /// Whether the view has changed since it was last taken.
@@ -171,13 +180,13 @@ impl Engine {
         if !self.view_has_changed() {
             return None;
         }
-        for key in std::mem::take(&mut self.ctx.stale_views) {
+        for key in std::mem::take(&mut *self.ctx.stale_views) {
             if let Some(master) = self.masters.get(&key) {
                 self.master_views.insert(Arc::new(master.view(&self.peers)));
             }
         }
         self.ctx.view_urgent = false;
-        self.view_published = true;
+        self.view_published.0 = true;
         Some(Arc::new(View {
             id: self.ctx.id.clone(),
             current_epoch: self.ctx.current_epoch,
@@ -187,8 +196,16 @@ impl Engine {
             simulated: self.ctx.simulated,
             persist_error: self.ctx.durability.error.clone(),
             scripts: self.ctx.scripts.view(),
-            masters: self.master_views.clone(),
+            masters: self.master_views.0.clone(),
         }))
+    }
+
+    /// A hasher that sees this engine as its future sees it: times from the present, numbers and names relatively.
+    ///
+    /// Two engines that feed the same to it act alike from now on, given the same inputs under their own names. Times longer
+    /// ago than `oldest` are not told apart: it must exceed every period in force. Outputs must have been taken before.
+    pub const fn canonical<H: std::hash::Hasher>(&self, inner: H, oldest: Duration) -> Canonical<H> {
+        Canonical::new(inner, self.ctx.mono(), self.ctx.latest_seq(), oldest)
     }
 
     /// How many masters are monitored.
@@ -233,7 +250,7 @@ impl Engine {
             vacancy: Vacancy::default(),
             witness: Witness::default(),
             lineage: Lineage::default(),
-            snapshot: None,
+            snapshot: Remembered(None),
         };
         let mut watch = Watch { ctx: &mut self.ctx, master: &mut master, peers: &mut self.peers };
         watch.master.current = watch.add_first_node(from.addr.clone());

@@ -35,7 +35,7 @@ impl Level {
 }
 
 /// An instance as event payloads name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// `master <name> <ip> <port>`
     Master {
@@ -95,7 +95,7 @@ impl fmt::Display for Subject {
 }
 
 /// One event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each variant is one row of the event table and is named after its channel")]
 pub enum Event {
     Monitor { subject: Subject, quorum: Quorum },

@@ -12,16 +12,18 @@ use crate::{
 };
 
 /// A connection (or a pair of them) to one instance, as the engine names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LinkId(pub u64);
 
 /// One message sent over a link, until it is answered or the link is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
 /// The client session that waits for an answer to a [`Change`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClientId(pub u64);
+
+crate::canonical::relative!(LinkId: Own, RequestId: Own, ClientId: Client);
 
 /// One fact from outside.
 #[derive(Clone, Debug)]
@@ -110,7 +112,7 @@ pub enum Input {
 }
 
 /// Why a link is down.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LinkFault {
     /// The host lives and says that no process listens there.
     Refused,

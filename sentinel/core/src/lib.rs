@@ -4,6 +4,7 @@
 //! [`Engine::next_timeout`] when it wants to be called although nothing happened. The same inputs give the same
 //! outputs, byte for byte.
 
+mod canonical;
 mod changes;
 pub mod command;
 mod context;
@@ -36,6 +37,7 @@ pub mod types;
 pub mod view;
 mod watch;
 
+pub use canonical::Canonical;
 pub use engine::{Boot, Engine};
 pub use failover::{CandidateLost, NotLossless};
 pub use guard::{Emptied, NoMaster, Withheld};

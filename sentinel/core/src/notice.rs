@@ -5,7 +5,7 @@ use std::fmt;
 use crate::events::Level;
 
 /// One line for the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// How important it is.
     pub level: Level,

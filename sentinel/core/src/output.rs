@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One effect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub enum Output {
     /// Open a link. Answered by [`LinkUp`](crate::Input::LinkUp) or [`LinkDown`](crate::Input::LinkDown).
     Connect {
@@ -80,7 +80,7 @@ pub enum Output {
 }
 
 /// Where a link leads and how it is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// The address.
     pub addr: HostPort,
@@ -97,7 +97,7 @@ pub struct Target {
 }
 
 /// What is at the other end of a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetKind {
     /// A master or replica: commands, and a subscription to `__sentinel__:hello`.
     DataNode,
@@ -106,7 +106,7 @@ pub enum TargetKind {
 }
 
 /// A message to an instance. The wire form is the runtime's business.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Message {
     /// `PING`
     Ping,

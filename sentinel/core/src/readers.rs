@@ -87,7 +87,7 @@ impl Master {
         NodeView {
             addr: node.addr.clone(),
             run_id: node.info.run_id.clone(),
-            vitals: Arc::clone(&node.link.vitals),
+            vitals: node.link.vitals.shared(),
             sdown_since: node.sdown_since,
             connected: node.link.is_up(),
             link_refcount: 1,
@@ -108,7 +108,7 @@ fn peer_view(peer: &Peer, link: &Link, users: usize, master: &MasterName) -> Pee
         node: NodeView {
             addr: peer.addr.clone(),
             run_id: None,
-            vitals: Arc::clone(&link.vitals),
+            vitals: link.vitals.shared(),
             sdown_since: peer.sdown_since,
             connected: link.is_up(),
             link_refcount: u32::try_from(users).unwrap_or(u32::MAX),

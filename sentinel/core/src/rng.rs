@@ -3,17 +3,26 @@
 use std::time::Duration;
 
 /// `SplitMix64`: small, seedable, good enough to keep Sentinels from acting in the same instant.
-#[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Rng {
+    state: u64,
+    /// Nothing is drawn any more: every random delay is the shortest.
+    silent: bool,
+}
 
 impl Rng {
     pub(crate) const fn new(seed: u64) -> Self {
-        Rng(seed)
+        Rng { state: seed, silent: false }
+    }
+
+    /// From now on every random delay is the shortest.
+    pub(crate) const fn silence(&mut self) {
+        *self = Rng { state: 0, silent: true };
     }
 
     pub(crate) const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
@@ -21,6 +30,9 @@ impl Rng {
 
     /// A duration from zero up to and including `most`, with microsecond grain.
     pub(crate) fn up_to(&mut self, most: Duration) -> Duration {
+        if self.silent {
+            return Duration::ZERO;
+        }
         let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX - 1);
         Duration::from_micros(self.next() % (micros + 1))
     }
@@ -41,5 +53,8 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
         assert_eq!(Rng::new(1).up_to(Duration::ZERO), Duration::ZERO);
+        let mut silent = Rng::new(7);
+        silent.silence();
+        assert_eq!(silent.up_to(most), Duration::ZERO);
     }
 }

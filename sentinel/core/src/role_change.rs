@@ -10,7 +10,7 @@ use sentinel_resp::Reply;
 const DISCARDED: &str = "EXECABORT";
 
 /// How an order departs from the usual one: what is left out, because the node would throw the whole of it away otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each command of an order is refused or needed by itself")]
 pub struct Omitted {
     /// `MULTI` and `EXEC`: the commands take effect one after the other.

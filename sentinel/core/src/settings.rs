@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The settings of one monitored master.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MasterSettings {
     /// How many Sentinels must agree that the master is down.
     pub quorum: Quorum,
@@ -80,7 +80,7 @@ impl MasterSettings {
 }
 
 /// The settings of the Sentinel itself, as far as decisions depend on them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GlobalSettings {
     /// The port this Sentinel listens on, announced in hellos unless `announce_port` says otherwise.
     pub port: u16,
@@ -126,7 +126,7 @@ impl Default for GlobalSettings {
 
 /// The timing constants. The reference's, as far as SENTINEL DEBUG shows them; the rest belongs to the documented
 /// departures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// INFO to masters and replicas. 10 s.
     pub info_period: Duration,

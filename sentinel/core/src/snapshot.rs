@@ -8,11 +8,13 @@ use crate::{
 };
 
 /// The number of a state. Each change that must become durable raises it by one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
+crate::canonical::relative!(Seq: Seq);
+
 /// Everything that is written to disk, complete, as of one [`Seq`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
     /// This Sentinel's identity.
     pub id: SentinelId,
@@ -25,7 +27,7 @@ pub struct Snapshot {
 }
 
 /// The durable state of one master.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MasterSnapshot {
     /// Its name.
     pub name: MasterName,

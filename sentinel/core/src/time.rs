@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 /// A reading of the monotonic clock, in microseconds since an arbitrary start. All timing is done with it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(u64);
+
+crate::canonical::relative!(Instant: Time);
 
 impl Instant {
     /// The arbitrary start.
@@ -42,7 +44,7 @@ impl std::ops::Add<Duration> for Instant {
 pub struct WallTime(pub u64);
 
 /// Both clocks, read together when an input arrives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Now {
     /// For all timing.
     pub mono: Instant,

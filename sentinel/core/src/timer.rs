@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Whose link a timer is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Endpoint {
     /// A data node of one master.
     Node(MasterKey, NodeId),
@@ -21,7 +21,7 @@ pub(crate) enum Endpoint {
 }
 
 /// A rule that wants to be looked at when its deadline comes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     /// Dial again.
     Reconnect(Endpoint),
@@ -62,7 +62,7 @@ pub(crate) enum Timer {
 }
 
 /// The deadlines in force. Each timer has one at most.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct TimerTable {
     by_time: BTreeSet<(Instant, Timer)>,
     by_timer: BTreeMap<Timer, Instant>,

@@ -96,7 +96,7 @@ pub struct NodeView {
 }
 
 /// The role a data node reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// `role:master`
     Master,
@@ -190,6 +190,48 @@ pub struct Vitals {
     ping_sent: AtomicU64,
     ok_reply: AtomicU64,
     reply: AtomicU64,
+}
+
+/// The vitals of one link, as their engine holds them. A copy of the engine writes its own.
+#[derive(Debug)]
+pub(crate) struct OwnVitals(Arc<Vitals>);
+
+impl OwnVitals {
+    /// A new instance: its silence counts from `now`.
+    pub(crate) fn new(now: Instant) -> Self {
+        OwnVitals(Vitals::new(now))
+    }
+
+    /// For readers.
+    pub(crate) fn shared(&self) -> Arc<Vitals> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl std::ops::Deref for OwnVitals {
+    type Target = Vitals;
+
+    fn deref(&self) -> &Vitals {
+        &self.0
+    }
+}
+
+impl Clone for OwnVitals {
+    fn clone(&self) -> Self {
+        let copy = |of: &AtomicU64| AtomicU64::new(of.load(Relaxed));
+        let Vitals { pending, ping_sent, ok_reply, reply } = &*self.0;
+        OwnVitals(Arc::new(Vitals {
+            pending: AtomicU32::new(pending.load(Relaxed)),
+            ping_sent: copy(ping_sent),
+            ok_reply: copy(ok_reply),
+            reply: copy(reply),
+        }))
+    }
+}
+
+/// Written, and never read back.
+impl std::hash::Hash for OwnVitals {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 impl Vitals {

@@ -36,13 +36,13 @@ impl Watch<'_> {
 
     /// Something durable, but no promise, has changed.
     pub(crate) fn persist(&mut self) {
-        self.master.snapshot = None;
+        self.master.snapshot.0 = None;
         self.ctx.persist();
     }
 
     /// A promise was made: an epoch, a vote, a promotion.
     pub(crate) fn persist_promise(&mut self) {
-        self.master.snapshot = None;
+        self.master.snapshot.0 = None;
         self.ctx.persist_promise();
     }
 

@@ -1,6 +1,9 @@
 //! The value of one reply.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+};
 
 use bytes::Bytes;
 
@@ -43,6 +46,25 @@ pub enum Reply {
     Boolean(bool),
     /// Nothing is sent at all, as for `CLIENT REPLY OFF`.
     NoReply,
+}
+
+/// By the bits of a floating point number.
+impl Hash for Reply {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::mem::discriminant(self).hash(state);
+        match self {
+            Reply::Status(text) => text.hash(state),
+            Reply::Error(text) => text.hash(state),
+            Reply::Integer(number) => number.hash(state),
+            Reply::Bulk(bytes) => bytes.hash(state),
+            Reply::Array(list) | Reply::Set(list) | Reply::Push(list) => list.hash(state),
+            Reply::Map(pairs) => pairs.hash(state),
+            Reply::Verbatim { format, text } => (format, text).hash(state),
+            Reply::Double(number) => number.to_bits().hash(state),
+            Reply::Boolean(is) => is.hash(state),
+            Reply::Null | Reply::NullArray | Reply::NoReply => {}
+        }
+    }
 }
 
 impl Reply {

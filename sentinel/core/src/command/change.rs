@@ -8,7 +8,7 @@ use sentinel_resp::Reply;
 use crate::types::{Epoch, HostPort, Secret, SentinelId};
 
 /// A command for the engine. Its answer comes back as [`Output::Answer`](crate::Output::Answer).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Change {
     /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
     IsMasterDown {
@@ -98,7 +98,7 @@ pub enum Change {
 }
 
 /// At which points of a failover this Sentinel should exit, with status 99. Not saved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SimulatedFailures {
     /// Once it is elected leader.
     pub crash_after_election: bool,
@@ -114,7 +114,7 @@ impl SimulatedFailures {
 }
 
 /// What SENTINEL MONITOR asks for; the words are checked in the reference's order before this exists.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct NewMaster {
     /// Its name.
     pub name: crate::types::MasterName,
@@ -125,7 +125,7 @@ pub struct NewMaster {
 }
 
 /// One option of SENTINEL SET, with the words of its `+set` event.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 pub struct SetOption {
     /// The setting.
     pub setting: MasterSetting,
@@ -134,7 +134,7 @@ pub struct SetOption {
 }
 
 /// One setting of a master.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 #[expect(missing_docs, reason = "each variant is the setting of the same name in `MasterSettings`")]
 pub enum MasterSetting {
     DownAfter(Duration),
@@ -165,7 +165,7 @@ impl MasterSetting {
 }
 
 /// One parameter of SENTINEL CONFIG SET.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Hash)]
 #[expect(missing_docs, reason = "each variant is the setting of the same name in `GlobalSettings`")]
 pub enum GlobalOption {
     ResolveHostnames(bool),
@@ -178,7 +178,7 @@ pub enum GlobalOption {
 }
 
 /// One parameter of SENTINEL DEBUG.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each variant is the constant of the same name in `Timing`")]
 pub enum TimingParameter {
     InfoPeriod,

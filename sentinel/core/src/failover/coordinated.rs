@@ -35,7 +35,7 @@ const HANDOVER_POLL: Duration = Duration::from_millis(2);
 const FIRST_WITH_FAILOVER: (u16, u16) = (6, 2);
 
 /// Why a switchover is not without loss.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotLossless {
     /// The server does not know FAILOVER: Redis before 6.2, or renamed.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A failover that this Sentinel leads, or wants to lead.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Failover {
     /// The epoch of its election, and then of the configuration it makes.
     pub(crate) epoch: Epoch,
@@ -18,7 +18,7 @@ pub(crate) struct Failover {
 }
 
 /// Why there is a failover.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Cause {
     /// The master is objectively down.
     Down,
@@ -34,7 +34,7 @@ pub(crate) enum Cause {
 }
 
 /// How far it has come. Each variant owns what only that phase needs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Phase {
     /// The candidacy is being written.
     Registering,

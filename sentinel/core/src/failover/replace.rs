@@ -11,7 +11,7 @@ use std::fmt;
 use crate::{events::Event, failover::Phase, state::NodeId, watch::Watch};
 
 /// Why the chosen replica is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CandidateLost {
     /// It is subjectively down.

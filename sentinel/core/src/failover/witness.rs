@@ -41,7 +41,7 @@ const STUCK_AFTER: Duration = Duration::from_secs(1);
 const FREEING_LIMIT: Duration = Duration::from_secs(2);
 
 /// What the nodes show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Sight {
     /// The configured master follows this node, which says that it is the master.
     TookOver {
@@ -57,7 +57,7 @@ pub(crate) enum Sight {
 }
 
 /// What is seen of a handover, and what is to be done about it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Witness {
     seen: Option<(Sight, Instant)>,
     /// No election for its sake before this.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What one INFO says about the data set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Holdings {
     /// In all databases. None: the text has no section about it.
     keys: Option<u64>,
@@ -94,7 +94,7 @@ impl Holdings {
 }
 
 /// What became of the master's data when it was started anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Restart {
     /// It may be loading them.
     Unclear,
@@ -105,7 +105,7 @@ pub(crate) enum Restart {
 }
 
 /// Why a master is not what it was.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Emptied {
     /// The keys it has, all of them new.
     pub keys: u64,

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Why no failover is started although the master is objectively down.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Withheld {
     /// The last switch is more recent than `failover-pause` allows.

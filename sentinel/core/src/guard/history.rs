@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What one INFO says about where the data comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct History {
     /// `master_replid`
     pub(crate) id: Option<RunId>,
@@ -45,7 +45,7 @@ impl History {
 }
 
 /// The ids that the master had, and those with which nodes of its history went on, newest last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Lineage(VecDeque<RunId>);
 
 impl Lineage {

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How far it is known that nobody is the master.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Vacancy {
     /// Somebody is, or nothing is known.
     #[default]
@@ -36,7 +36,7 @@ pub(crate) enum Vacancy {
 }
 
 /// Why nobody is the master.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NoMaster {
     /// The configured master follows a node that is a replica itself, or down.

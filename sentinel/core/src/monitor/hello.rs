@@ -23,7 +23,7 @@ use crate::{
 const MAX_PEERS: usize = 256;
 
 /// The eight fields of a hello.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Hello {
     pub(crate) addr: HostPort,
     pub(crate) id: SentinelId,
@@ -70,7 +70,7 @@ impl Context {
             return Some(Arc::clone(&written.text));
         }
         let text = self.compose_hello(link, master)?;
-        self.hello_written = Some(Written { about, text: Arc::clone(&text) });
+        self.hello_written.0 = Some(Written { about, text: Arc::clone(&text) });
         Some(text)
     }
 

@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// The last hello that was written, with all that is in it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) about: About,
     pub(crate) text: Arc<str>,
 }
 
 /// What a hello is made of.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct About {
     pub(crate) master: MasterKey,
     pub(crate) serving: HostPort,
@@ -43,7 +43,7 @@ impl PartialEq for About {
 }
 
 /// The last hellos that were read and found to be in order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Read {
     hellos: VecDeque<(Vec<u8>, Hello)>,
     /// Under which settings: another key asks for other signatures.

@@ -26,7 +26,7 @@ const CROWD_STEP: Duration = Duration::from_millis(10);
 const LEAST_SHIFTED: Duration = Duration::from_millis(100);
 
 /// How often an instance is pinged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PingPeriod {
     /// As long as the budget allows it.
     usual: Duration,

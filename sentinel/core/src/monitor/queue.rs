@@ -21,7 +21,7 @@ const AT_ONCE: usize = 256;
 const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Who is to be connected to for the first time.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct FirstDials {
     waiting: VecDeque<(MasterKey, NodeId)>,
     /// Since when. The oldest has the smallest name.

@@ -8,7 +8,7 @@ use crate::{
 /// What one INFO of a data node says, as far as decisions need it.
 ///
 /// Fields that belong to a replica are read only when `role:slave` came before them, as the reference does.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InfoReport {
     /// The first two numbers of `redis_version`, which Valkey tells, too: that of the Redis it came from.
     pub(crate) version: Option<(u16, u16)>,
@@ -34,7 +34,7 @@ pub(crate) struct InfoReport {
 }
 
 /// How far a `FAILOVER` of this node has come, as it says. Servers before 6.2 say nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum HandoverState {
     /// None is under way.
     #[default]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The part of this Sentinel in a switch, as the client reconfiguration script is told it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// It led the failover.
     Leader,

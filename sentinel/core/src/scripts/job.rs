@@ -10,11 +10,13 @@ use crate::{
 };
 
 /// One call of a script, as the engine names it. All its starts have the same name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 
+crate::canonical::relative!(JobId: Job);
+
 /// How the process of a script ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ScriptEnd {
     /// With this exit status. 0: done. 1: to be tried again. Anything else: failed.
     Exited(i32),
@@ -37,7 +39,7 @@ impl ScriptEnd {
 }
 
 /// Why a script was not started.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ScriptFault {
     /// The file is missing, not executable, or no program. The reference notices that in the child, which exits with
     /// status 2, and so it is reported.
@@ -56,7 +58,7 @@ impl std::fmt::Display for ScriptFault {
 }
 
 /// Which of a master's scripts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     /// `notification-script`
     Notification,
@@ -65,14 +67,14 @@ pub(crate) enum Kind {
 }
 
 /// Calls that begin in order: those of one kind for one master.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Lane {
     pub(crate) master: MasterName,
     pub(crate) kind: Kind,
 }
 
 /// What is to be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Call {
     pub(crate) lane: Lane,
     pub(crate) path: Arc<str>,
@@ -80,7 +82,7 @@ pub(crate) struct Call {
 }
 
 /// A call with its history.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) struct Job {
     pub(super) id: JobId,
     pub(super) call: Call,
@@ -93,7 +95,7 @@ pub(super) struct Job {
     pub(super) phase: Phase,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(super) enum Phase {
     /// To be started at or after this time.
     Waiting { due: Instant },

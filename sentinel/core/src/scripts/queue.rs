@@ -10,16 +10,16 @@ use super::{
     HEAD_START, JobId, MAX_JOBS, MAX_RUNNING, NO_PROCESS_PAUSE, ScriptEnd, ScriptFault,
     job::{Call, Job, Kind, Lane, Next, Phase},
 };
-use crate::{time::Instant, view::ScriptView};
+use crate::{canonical::Remembered, time::Instant, view::ScriptView};
 
 /// All calls that have not come to their last end, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Queue {
     jobs: VecDeque<Job>,
     running: usize,
-    last_id: u64,
+    last_id: Remembered<u64>,
     /// What readers see, until something changes.
-    shown: Option<Arc<[ScriptView]>>,
+    shown: Remembered<Option<Arc<[ScriptView]>>>,
 }
 
 /// A call that will not be started again, and why.
@@ -44,7 +44,7 @@ impl Queue {
     /// When a master has moved on, a failed client reconfiguration for the former move is not tried again: it would
     /// send clients back. A departure, the reference calls it.
     pub(crate) fn push(&mut self, call: Call, now: Instant) -> Vec<GivenUp> {
-        self.shown = None;
+        self.shown.0 = None;
         let mut given_up = Vec::new();
         if call.lane.kind == Kind::ClientReconfig {
             for job in self.jobs.iter_mut().filter(|job| job.call.lane == call.lane) {
@@ -55,9 +55,9 @@ impl Queue {
                 given_up.extend(self.give_up(at));
             }
         }
-        self.last_id += 1;
+        self.last_id.0 += 1;
         self.jobs.push_back(Job {
-            id: JobId(self.last_id),
+            id: JobId(self.last_id.0),
             call,
             starts: 0,
             last: None,
@@ -97,7 +97,7 @@ impl Queue {
             begun.push((job.id, job.call.clone()));
         }
         if !begun.is_empty() {
-            self.shown = None;
+            self.shown.0 = None;
         }
         begun
     }
@@ -107,7 +107,7 @@ impl Queue {
         let Some(job) = self.jobs.iter_mut().find(|job| job.id == id) else { return false };
         let Phase::Starting { since } = job.phase else { return false };
         job.phase = Phase::Running { since, pid, killed: false };
-        self.shown = None;
+        self.shown.0 = None;
         true
     }
 
@@ -186,7 +186,7 @@ impl Queue {
 
     /// Whether readers see something old.
     pub(crate) const fn is_stale(&self) -> bool {
-        self.shown.is_none()
+        self.shown.0.is_none()
     }
 
     /// What readers see.
@@ -212,7 +212,7 @@ impl Queue {
     fn stop_running(&mut self, id: JobId) -> Option<usize> {
         let at = self.jobs.iter().position(|job| job.id == id && job.running_since().is_some())?;
         self.running -= 1;
-        self.shown = None;
+        self.shown.0 = None;
         Some(at)
     }
 

@@ -22,7 +22,7 @@ pub(crate) const SIGN_IN: &str = "auth";
 pub(crate) const SUBSCRIBE: &str = "subscribe";
 
 /// What is refused at present: the error by the ACL rule (without its plus) that would allow it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Denials {
     errors: BTreeMap<&'static str, String>,
     /// Whether that was told.
@@ -30,7 +30,7 @@ pub(crate) struct Denials {
 }
 
 /// What an answer changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Change {
     Nothing,
     /// Something that was allowed, or not tried yet, is refused.

@@ -8,11 +8,11 @@ use crate::{
     state::{Denials, MasterKey},
     time::Instant,
     types::{Epoch, HostPort},
-    view::Vitals,
+    view::OwnVitals,
 };
 
 /// A connection to one instance, with what its PINGs have shown.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "what is known of a connection are such independent facts")]
 pub(crate) struct Link {
     pub(crate) target: Arc<Target>,
@@ -44,7 +44,7 @@ pub(crate) struct Link {
     /// A connection that waits behind a hello is replaced however young it is: another node is out of reach, to which this one may be
     /// handing over.
     pub(crate) hasty: bool,
-    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) vitals: OwnVitals,
     /// Time between two PINGs.
     pub(crate) ping_period: PingPeriod,
     /// An open connection silent for longer than this may be replaced: half of down-after.
@@ -52,7 +52,7 @@ pub(crate) struct Link {
 }
 
 /// How far the connection has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum LinkState {
     /// Nothing under way; a timer dials again.
     Closed,
@@ -63,7 +63,7 @@ pub(crate) enum LinkState {
 }
 
 /// What a request was about, so that its answer is understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asked {
     Ping,
     Info,
@@ -99,7 +99,7 @@ pub(crate) enum Asked {
 /// Requests without an answer, in the order in which they were sent: so are the answers.
 ///
 /// It keeps its memory while it is empty, which it is most of the time. No PING costs an allocation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct InFlight(Vec<(RequestId, Asked)>);
 
 impl InFlight {
@@ -150,7 +150,7 @@ impl Link {
             in_flight: InFlight::default(),
             behind_hello: false,
             hasty: false,
-            vitals: Vitals::new(now),
+            vitals: OwnVitals::new(now),
             ping_period,
             silence_limit: Duration::from_secs(15),
         }

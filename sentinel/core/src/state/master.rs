@@ -4,6 +4,7 @@ use std::{
 };
 
 use crate::{
+    canonical::Remembered,
     events::Subject,
     failover::{Failover, Witness},
     guard::{Lineage, Vacancy},
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// A monitored master with its replicas and the Sentinels that watch it too.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Master {
     pub(crate) key: MasterKey,
     pub(crate) name: MasterName,
@@ -54,11 +55,11 @@ pub(crate) struct Master {
     /// The histories that the master's data had.
     pub(crate) lineage: Lineage,
     /// The durable form, until something in it changes.
-    pub(crate) snapshot: Option<Arc<MasterSnapshot>>,
+    pub(crate) snapshot: Remembered<Option<Arc<MasterSnapshot>>>,
 }
 
 /// Something that is said once for each outage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Said {
     /// That a failover is withheld.
     Withheld,
@@ -67,7 +68,7 @@ pub(crate) enum Said {
 }
 
 /// A configuration that a peer announced: another address, of a newer epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Adoption {
     pub(crate) from: SentinelId,
     pub(crate) from_addr: HostPort,
@@ -76,7 +77,7 @@ pub(crate) struct Adoption {
 }
 
 /// The last vote given for this master. There is no second one in the same epoch, nor in a lower one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Vote {
     /// For whom. None after a restart: the epoch is used, the name is forgotten.
     pub(crate) leader: Option<SentinelId>,

@@ -23,3 +23,5 @@ pub(crate) struct MasterKey(pub(crate) u64);
 /// A data node for as long as it is known. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NodeId(pub(crate) u64);
+
+crate::canonical::relative!(MasterKey: Own, NodeId: Own);

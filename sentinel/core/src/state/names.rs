@@ -19,13 +19,13 @@ const MAX_ASKED: usize = 64;
 const FAILURE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Everything that is known of names.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Names {
     entries: BTreeMap<Arc<str>, Entry>,
     asked: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 struct Entry {
     /// The last good address.
     ip: Option<IpAddr>,
@@ -36,7 +36,7 @@ struct Entry {
 }
 
 /// What is known of a host before something is decided about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Answer {
     /// Its address, or that it has none, is known.
     Known,
@@ -47,7 +47,7 @@ pub(crate) enum Answer {
 }
 
 /// What an answer of the resolver changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Learnt {
     /// Nothing new.
     Nothing,

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A Redis or Valkey process: the master or one of its replicas.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     /// How it is told to others; its link leads to the address as it was given.
@@ -48,7 +48,7 @@ pub(crate) struct Node {
 }
 
 /// How far a replica has come in following a new master.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reconf {
     /// Not part of a failover, or its turn has not come.
     Waiting,

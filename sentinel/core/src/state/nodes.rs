@@ -6,7 +6,7 @@ const FEW: usize = 8;
 /// The data nodes of a master, in the order of their ids.
 ///
 /// A master has a handful: in a tree each would take the room of a leaf, which is eleven nodes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Nodes(Vec<Node>);
 
 impl Nodes {

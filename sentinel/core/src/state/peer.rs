@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Another Sentinel, as it is known for one master.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Peer {
     pub(crate) id: SentinelId,
     /// How it is told to others; its link leads to the address as it was given.
@@ -35,14 +35,14 @@ pub(crate) struct Peer {
 }
 
 /// What a peer thinks of a master.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Opinion {
     pub(crate) down: bool,
     pub(crate) at: Instant,
 }
 
 /// The configuration that a peer announces.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Claim {
     pub(crate) addr: HostPort,
     pub(crate) config_epoch: Epoch,
@@ -72,7 +72,7 @@ impl Peer {
 }
 
 /// The one link to another Sentinel, shared by all masters that know it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct PeerLink {
     pub(crate) link: Link,
     /// The masters that know this Sentinel. Never empty.

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 /// A password. It can be used and written where it already stood, but never printed by accident.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Arc<str>);
 
 impl Secret {
