@@ -92,7 +92,7 @@ impl Engine {
     pub fn handle(&mut self, now: Now, input: Input) {
         self.advance_clock(now);
         match input {
-            Input::LinkUp { link, local } => self.link_up(link, local),
+            Input::LinkUp { link, local, refused_login } => self.link_up(link, local, refused_login.as_deref()),
             Input::LinkDown { link, fault } => self.link_down(link, &fault),
             Input::Reply { link, request, reply } => self.replied(link, request, &reply),
             Input::Hello { link, payload } => {
@@ -336,15 +336,15 @@ impl Engine {
         }
     }
 
-    fn link_up(&mut self, link: LinkId, local: Option<std::net::IpAddr>) {
+    fn link_up(&mut self, link: LinkId, local: Option<IpAddr>, refused_login: Option<&str>) {
         match self.ctx.owners.get(&link).cloned() {
             Some(Endpoint::Node(key, id)) => {
-                self.with_master(key, |watch| watch.node_up(id, local));
+                self.with_master(key, |watch| watch.node_up(id, local, refused_login));
             }
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
-                self.ctx.link_up(&mut shared.link, local, &Endpoint::Peer(id.clone()));
-                self.note_peer_access(&id, SIGN_IN, None);
+                self.ctx.link_up(&mut shared.link, local, refused_login.is_some(), &Endpoint::Peer(id.clone()));
+                self.note_peer_access(&id, SIGN_IN, refused_login);
                 self.each_user(&id, |watch, id| {
                     watch.confirm_peer(id);
                     watch.say_hello_to_peer(id);
@@ -455,7 +455,8 @@ impl Engine {
             | Asked::Acknowledge
             | Asked::Promote { .. }
             | Asked::Replicate { .. }
-            | Asked::ScriptKill => {}
+            | Asked::ScriptKill
+            | Asked::SignIn => {}
         }
     }
 

@@ -28,12 +28,14 @@ crate::canonical::relative!(LinkId: Own, RequestId: Own, ClientId: Client);
 /// One fact from outside.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// A link that was asked for is ready: authenticated, named, subscribed.
+    /// A link that was asked for is ready: authenticated (or used without), named, subscribed.
     LinkUp {
         /// The link.
         link: LinkId,
         /// The own address as this instance sees it: what a hello sent over this link announces.
         local: Option<IpAddr>,
+        /// The error with which the instance refused the login, if it serves this connection all the same.
+        refused_login: Option<String>,
     },
     /// A link could not be opened, or an open one broke. Unanswered requests on it are lost.
     LinkDown {
@@ -118,7 +120,7 @@ pub enum LinkFault {
     Refused,
     /// The host name does not resolve.
     Unresolved(String),
-    /// The instance wants other credentials, or permits too little.
+    /// The instance serves nothing without other credentials, or does not let this host in. It lives.
     Denied(String),
     /// TLS is not agreed on, mostly since one side does not trust the certificate of the other.
     Untrusted(String),

@@ -48,4 +48,5 @@ pub use role_change::{Omitted, Step};
 pub use scripts::{JobId, ScriptEnd, ScriptFault};
 pub use select::Refusal;
 pub use snapshot::{MasterSnapshot, Seq, Snapshot};
+pub use state::login_refusal;
 pub use view::View;

@@ -153,4 +153,11 @@ pub enum Message {
     },
     /// `SCRIPT KILL`
     ScriptKill,
+    /// `AUTH [<user>] <password>`: once more, over a link that is used without the login.
+    SignIn {
+        /// The user, if one was named.
+        user: Option<String>,
+        /// The password.
+        pass: Secret,
+    },
 }

@@ -113,12 +113,12 @@ impl Watch<'_> {
     }
 
     /// A data node's link came up: PING, INFO and hello at once.
-    pub(crate) fn node_up(&mut self, id: NodeId, local: Option<std::net::IpAddr>) {
+    pub(crate) fn node_up(&mut self, id: NodeId, local: Option<std::net::IpAddr>, refused_login: Option<&str>) {
         let endpoint = self.endpoint(id);
         let Some(node) = self.master.nodes.get_mut(id) else { return };
         node.hello_heard_at = self.ctx.mono();
-        self.ctx.link_up(&mut node.link, local, &endpoint);
-        self.note_access(id, SIGN_IN, None);
+        self.ctx.link_up(&mut node.link, local, refused_login.is_some(), &endpoint);
+        self.note_access(id, SIGN_IN, refused_login);
         self.note_access(id, "hello", None);
         self.ask_info(id);
         self.say_hello_to_node(id);
@@ -142,7 +142,7 @@ impl Watch<'_> {
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
             Asked::CallOff => self.call_off_answered(id),
             Asked::Hello => self.hello_answered(id),
-            Asked::ScriptKill | Asked::Opinion { .. } | Asked::Vote { .. } => {}
+            Asked::ScriptKill | Asked::SignIn | Asked::Opinion { .. } | Asked::Vote { .. } => {}
         }
     }
 
@@ -176,6 +176,7 @@ impl Watch<'_> {
         }
         if let Some((command, why)) = sign_in_refusal(fault) {
             self.note_access(id, command, Some(why));
+            self.answered_by_refusing(id);
         }
         self.evaluate_node(id);
         self.selection_lost(id);

@@ -104,7 +104,7 @@ impl Field {
             if opening <= due.min(arrival) {
                 if let Some((_, link)) = self.openings.pop_first() {
                     let local = Some([127, 0, 0, 1].into());
-                    self.engine.handle(self.reading(), Input::LinkUp { link, local });
+                    self.engine.handle(self.reading(), Input::LinkUp { link, local, refused_login: None });
                 }
             } else if arrival <= due {
                 for (link, request, message) in self.answers.pop_first().into_iter().flat_map(|(_, all)| all) {

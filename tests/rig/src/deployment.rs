@@ -39,7 +39,7 @@ impl Deployment {
             Message::Ping => Reply::status("PONG"),
             Message::Info | Message::Acknowledge => self.info(addr),
             Message::Hello { .. } => Reply::Integer(1),
-            Message::ScriptKill | Message::HandOver { .. } | Message::CallOff => Reply::ok(),
+            Message::ScriptKill | Message::SignIn { .. } | Message::HandOver { .. } | Message::CallOff => Reply::ok(),
             Message::IsMasterDown { epoch, candidate, .. } => {
                 let leader = candidate.as_ref().map_or("*", |id| id.as_str());
                 let epoch = if candidate.is_some() { epoch.get() } else { 0 };

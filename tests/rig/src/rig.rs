@@ -139,7 +139,7 @@ impl Rig {
         self.requests.retain(|(of, asked, _)| (*of, *asked) != (link, request));
         self.feed(Input::Reply { link, request, reply });
         let unknown = LinkId(link.0 + 1_000_000);
-        self.feed(Input::LinkUp { link: unknown, local: None });
+        self.feed(Input::LinkUp { link: unknown, local: None, refused_login: None });
         self.feed(Input::LinkDown { link: unknown, fault: LinkFault::Closed });
     }
 
@@ -248,7 +248,7 @@ impl Rig {
 
     fn rise(&mut self, link: LinkId) {
         self.up.insert(link);
-        self.feed(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()) });
+        self.feed(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()), refused_login: None });
     }
 
     fn change(&mut self, change: Change) {

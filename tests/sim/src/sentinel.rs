@@ -266,7 +266,7 @@ impl Sentinel {
                 self.links.insert(link, (conn, true));
                 let local = Some(physics.hosts[self.host].ip.into());
                 physics.observe(&Observation::LinkUp { sentinel: self.host, to: physics.other_end(conn, DIALER) });
-                self.input(physics, Input::LinkUp { link, local });
+                self.input(physics, Input::LinkUp { link, local, refused_login: None });
             }
             Packet::Published(payload) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };

@@ -1,6 +1,8 @@
 //! Users and passwords: what a Sentinel may do on data nodes and at others, and what it says when it may not.
 
-use sentinel_tests::{DataNode, Deployment, Kind, SentinelProcess, eventually};
+use std::time::Duration;
+
+use sentinel_tests::{DataNode, Dataset, Deployment, EventRecorder, Kind, SentinelProcess, eventually, never};
 
 use crate::given::{SOON, leaders, only_true_of_ours, record_all, wait_until_all_tell_the_switch};
 
@@ -136,6 +138,97 @@ fn a_peer_that_wants_another_password_is_said() {
         text if text.ends_with("(remedy: ACL SETUSER peer +publish)") => Ok(()),
         text => Err(text),
     });
+}
+
+/// Nothing of these kinds is told for three times down-after.
+fn nothing_is_told(events: &[EventRecorder], kinds: &[&str]) {
+    never(&format!("none of {kinds:?} is told"), 3 * DOWN_AFTER, || {
+        let told = events.iter().flat_map(|it| kinds.iter().filter(|kind| it.count(kind) > 0));
+        told.map(ToString::to_string).next()
+    });
+}
+
+/// As the deployments here have it.
+const DOWN_AFTER: Duration = Duration::from_secs(1);
+
+const WATCHER: [&str; 8] = ["ACL", "SETUSER", "watcher", "on", ">secret", "allkeys", "allchannels", "+@all"];
+
+#[test]
+fn a_healthy_master_that_does_not_know_the_user_is_not_failed_over() {
+    // Given a user that only the replica has, and Sentinels that are told to be that user
+    let deployment = Deployment::of_ours(3).replicas(1).quorum(2).start();
+    let group = deployment.only_group();
+    let (old, replica) = (group.master(), &group.replicas()[0]);
+    let events = record_all(&deployment);
+    let _: String = replica.command(&WATCHER).unwrap();
+    for sentinel in deployment.sentinels() {
+        let set = ["SENTINEL", "SET", "mymaster", "auth-user", "watcher", "auth-pass", "secret"];
+        let _: String = sentinel.command(&set).unwrap();
+    }
+    if !only_true_of_ours("it does not say that the login is refused") {
+        for sentinel in deployment.sentinels() {
+            wait_for_denial(sentinel, "AUTH: WRONGPASS");
+        }
+    }
+
+    // Then the master, which is open to all, is watched on
+    nothing_is_told(&events, &["+sdown", "+try-failover"]);
+
+    // When it does die, then it is replaced; and when it returns it follows, logged in or not
+    old.kill();
+    let new = deployment.wait_for_switch("mymaster", old.port());
+    assert_eq!(new.port(), replica.port());
+    old.restart(Dataset::Kept);
+    group.wait_until_linked(new);
+}
+
+#[test]
+fn a_master_whose_password_was_changed_is_alive() {
+    if only_true_of_ours("it fails the master over, and cannot demote it") {
+        return;
+    }
+    // Given a master that serves nothing without a password that no Sentinel knows
+    let deployment = Deployment::of_ours(3).replicas(1).quorum(2).start();
+    let master = deployment.only_group().master();
+    let events = record_all(&deployment);
+    let mut client = master.connect().unwrap();
+    let mut tell = |words: &[&str]| redis::cmd(words[0]).arg(&words[1..]).query::<redis::Value>(&mut client).unwrap();
+    tell(&["CONFIG", "SET", "requirepass", "another"]);
+    tell(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    tell(&["CLIENT", "KILL", "TYPE", "pubsub"]);
+    for sentinel in deployment.sentinels() {
+        assert!(wait_for_denial(sentinel, "NOAUTH").contains("remedy: SENTINEL SET mymaster auth-pass <password>"));
+    }
+    // Then it is shown as disconnected, and not down
+    let flags = || deployment.sentinels()[0].master("mymaster").unwrap()["flags"].clone();
+    assert_eq!(flags(), "master,disconnected");
+    nothing_is_told(&events, &["+sdown", "+try-failover"]);
+    // And the password set at run time opens the way
+    for sentinel in deployment.sentinels() {
+        let _: String = sentinel.command(&["SENTINEL", "SET", "mymaster", "auth-pass", "another"]).unwrap();
+        wait_until_allowed(sentinel);
+    }
+    assert_eq!(flags(), "master");
+}
+
+#[test]
+fn a_login_that_peers_do_not_know_yet_costs_no_quorum() {
+    // Given Sentinels of which each is told to log in at the others, where nobody has made that user
+    let deployment = Deployment::of_ours(3).replicas(1).quorum(2).start();
+    let events = record_all(&deployment);
+    for sentinel in deployment.sentinels() {
+        let _: String = sentinel.command(&["SENTINEL", "CONFIG", "SET", "sentinel-user", "peer"]).unwrap();
+        let _: String = sentinel.command(&["SENTINEL", "CONFIG", "SET", "sentinel-pass", "among"]).unwrap();
+    }
+    // Then they go on as before
+    nothing_is_told(&events, &["+sdown"]);
+    for sentinel in deployment.sentinels() {
+        let answer: String = sentinel.command(&["SENTINEL", "CKQUORUM", "mymaster"]).unwrap();
+        assert!(answer.starts_with("OK 3 usable Sentinels"), "{answer}");
+    }
+    let old = deployment.only_group().master();
+    old.kill();
+    deployment.wait_for_switch("mymaster", old.port());
 }
 
 /// A quorum of both kinds in which everybody signs in with a user that may do no more than it must.

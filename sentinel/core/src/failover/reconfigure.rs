@@ -28,8 +28,8 @@ impl Watch<'_> {
                 self.set_reconf(id, Reconf::Done);
             }
         }
-        for node in self.master.nodes.values_mut().filter(|node| node.stranger) {
-            // It is not ours to be pointed anywhere, and so not waited for.
+        for node in self.master.nodes.values_mut().filter(|it| it.stranger || it.link.shut_out || it.is_unfamiliar()) {
+            // It is not ours to be pointed anywhere, or lets nobody do it, and so is not waited for.
             node.reconf = Reconf::Done;
         }
         let places = self.master.settings.parallel_syncs.max(1) as usize;

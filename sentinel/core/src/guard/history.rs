@@ -91,6 +91,9 @@ impl Watch<'_> {
         let history = &node.info.history;
         let belongs = is_master || linked || self.master.lineage.includes(history);
         let news = belongs && self.master.lineage.learn(history);
+        if let Some(node) = self.master.nodes.get_mut(id) {
+            node.familiar.of_lineage = belongs;
+        }
         if self.judge_stranger(id) || news {
             // Whoever follows it is judged by that, too.
             for id in self.master.replica_ids() {

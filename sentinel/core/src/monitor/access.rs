@@ -1,5 +1,7 @@
 //! Telling of what an instance does not let us do, and of the end of it.
 
+use std::time::Duration;
+
 use sentinel_resp::Reply;
 
 use crate::{
@@ -9,6 +11,7 @@ use crate::{
     state::{Asked, Change, Denials, NodeId, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere},
     timer::Endpoint,
     types::SentinelId,
+    view::Role,
     watch::Watch,
 };
 
@@ -87,6 +90,47 @@ impl Watch<'_> {
         }
     }
 }
+
+impl Watch<'_> {
+    /// A data node has answered by not letting us in. It lives, which is all that its silence is counted for.
+    pub(crate) fn answered_by_refusing(&mut self, id: NodeId) {
+        let now = self.ctx.mono();
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
+        node.link.silent_since = Some(now);
+        node.link.heard_at = now;
+        node.link.vitals.set_ping_sent(Some(now));
+        node.link.vitals.set_reply(now);
+        if node.former_master {
+            self.tell_of_closed_door(id);
+        }
+        self.advance_reconfiguration();
+    }
+
+    /// Says, loudly and again each minute, that a node cannot be told whom to follow: if it is a former master, it may
+    /// take writes beside the present one.
+    pub(crate) fn tell_of_closed_door(&mut self, id: NodeId) {
+        let now = self.ctx.mono();
+        let Some(node) = self.master.nodes.get_mut(id) else { return };
+        if node.familiar.told_at.is_some_and(|at| now.since(at) < CLOSED_DOOR_TOLD_EVERY) {
+            return;
+        }
+        node.familiar.told_at = Some(now);
+        let (addr, former) = (node.addr.clone(), node.former_master || node.role == Role::Master);
+        let what = if former { "may take writes beside it" } else { "does not follow it" };
+        let why = node.link.denials.describe(SIGN_IN, &node.link.target, &self.master.name);
+        let text = format!(
+            "WARNING: {addr} does not let this Sentinel log in and is not told to follow {}, the master of {}: it {what}. {}",
+            self.master.addr(),
+            self.master.name,
+            why.unwrap_or_default()
+        );
+        let name = self.master.name.clone();
+        self.ctx.notice(Level::Warning, Some(&name), text);
+    }
+}
+
+/// How often it is said of a node that it does not let us put it in its place.
+const CLOSED_DOOR_TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What signing in came to, if the link could not be opened for that reason.
 pub(crate) fn sign_in_refusal(fault: &LinkFault) -> Option<(&'static str, &str)> {

@@ -98,6 +98,9 @@ impl Watch<'_> {
         }
         let news = report.news_since(&node.info);
         node.info = report;
+        if is_master && role == Role::Master {
+            node.familiar.keys_as_master = Some(node.info.holdings.keys());
+        }
         node.info_text = Some(Arc::clone(text));
         node.info_at = Some(now);
         if role_changed {
@@ -289,9 +292,12 @@ impl Watch<'_> {
         }
     }
 
-    /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced.
+    /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced. Nor one
+    /// that refuses the login and is not known to be of this deployment.
     pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
-        if self.master.nodes.get(id).is_some_and(|node| node.stranger) {
+        let Some(node) = self.master.nodes.get(id).filter(|node| !node.stranger) else { return false };
+        if node.is_unfamiliar() {
+            self.tell_of_closed_door(id);
             return false;
         }
         let (now, of) = (self.ctx.mono(), self.master.addr().clone());

@@ -22,6 +22,9 @@ const RECONNECT_PAUSE_PER_LINK: Duration = Duration::from_millis(2);
 /// The reference's pause between two attempts: the longest ever used here.
 const MAX_RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long after a refused login another one is tried, over the same connection: somebody may have added the user.
+const LOGIN_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// How often the log is told that there is no room for connections.
 const STARVATION_TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -55,13 +58,21 @@ pub(crate) fn peer_target(id: &SentinelId, globals: &GlobalSettings, addr: HostP
 
 impl Context {
     /// A link came up: PING at once, and go on from there.
-    pub(crate) fn link_up(&mut self, link: &mut Link, local: Option<std::net::IpAddr>, endpoint: &Endpoint) {
+    pub(crate) fn link_up(
+        &mut self,
+        link: &mut Link,
+        local: Option<std::net::IpAddr>,
+        login_refused: bool,
+        endpoint: &Endpoint,
+    ) {
         let LinkState::Connecting(id) = link.state else { return };
         let since = self.mono();
         link.state = LinkState::Up { link: id, since, local };
         link.attempts = 0;
         link.refusals = 0;
         link.told = None;
+        link.shut_out = false;
+        link.login_tried_at = login_refused.then_some(since);
         if std::mem::take(&mut link.starved) {
             link.restart_silence(since);
         }
@@ -102,6 +113,7 @@ impl Context {
         self.timers.disarm(&Timer::Ping(endpoint.clone()));
         self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
         let denied = matches!(fault, LinkFault::Denied(_));
+        link.shut_out = denied;
         let distrusted = matches!(fault, LinkFault::Untrusted(_));
         if distrusted && link.told.as_ref() != Some(fault) {
             // What an operator has to put right is told whenever it becomes another thing.
@@ -113,8 +125,12 @@ impl Context {
             // What is denied is told by an event.
             self.notice(Level::Verbose, None, format!("Cannot connect to {}: {fault}", link.target.addr));
         }
-        // Who is not let in fills the log there with every attempt.
-        let pause = if denied || distrusted { MAX_RECONNECT_PAUSE } else { self.reconnect_pause(link.attempts) };
+        let pause = match fault {
+            LinkFault::Untrusted(_) => MAX_RECONNECT_PAUSE,
+            // Who is not let in fills the log there with every attempt; but each shows that the instance lives.
+            LinkFault::Denied(_) => MAX_RECONNECT_PAUSE.min(link.silence_limit / 2),
+            _ => self.reconnect_pause(link.attempts),
+        };
         let at = self.mono() + pause;
         self.arm(Timer::Reconnect(endpoint.clone()), at);
     }
@@ -224,7 +240,20 @@ impl Context {
             link.silent_since = Some(now);
             link.vitals.set_ping_sent(Some(now));
         }
+        self.sign_in_again(link);
         self.check_silence(link, endpoint);
+    }
+
+    /// Tries the login again that was refused, now and then.
+    fn sign_in_again(&mut self, link: &mut Link) {
+        let now = self.mono();
+        let tried = link.login_tried_at.filter(|_| link.denials.refuse_login());
+        let due = tried.is_some_and(|at| now.since(at) >= LOGIN_AGAIN_AFTER);
+        let Some(pass) = link.target.pass.clone().filter(|_| due && !link.awaits(&Asked::SignIn)) else { return };
+        let message = Message::SignIn { user: link.target.user.clone(), pass };
+        if self.send(link, Asked::SignIn, message) {
+            link.login_tried_at = Some(now);
+        }
     }
 }
 

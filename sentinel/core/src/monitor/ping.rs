@@ -7,7 +7,7 @@ use sentinel_resp::Reply;
 use crate::{
     context::Context,
     monitor::{in_company, is_crowd},
-    state::{Link, NodeId},
+    state::{Link, NodeId, is_lack_of_rights},
     time::Instant,
     timer::{Endpoint, Timer},
     watch::Watch,
@@ -22,6 +22,8 @@ pub(crate) enum PingAnswer {
     Acceptable,
     /// `-BUSY`: a script runs for too long.
     Busy,
+    /// Other credentials or more permissions are wanted: a data node is alive, and a peer of no use.
+    Refused,
     /// Anything else: it answers, but is not available.
     Other,
 }
@@ -34,14 +36,23 @@ impl PingAnswer {
                 PingAnswer::Acceptable
             }
             Reply::Error(text) if text.starts_with("BUSY") => PingAnswer::Busy,
+            Reply::Error(text) if is_lack_of_rights(text) => PingAnswer::Refused,
             // A RESP2 connection with a subscription answers an array; ours never subscribes there, a proxy might.
             Reply::Bulk(text) if text.eq_ignore_ascii_case(b"PONG") => PingAnswer::Pong,
             _ => PingAnswer::Other,
         }
     }
 
-    pub(crate) const fn is_acceptable(self) -> bool {
-        matches!(self, PingAnswer::Pong | PingAnswer::Acceptable)
+    /// Whether it makes the instance available.
+    ///
+    /// A departure: a data node that does not let us in is not held for dead. The reference fails a healthy master over
+    /// for a wrong password, and then cannot log in to demote it. Of a peer nothing is had without a login.
+    pub(crate) const fn is_acceptable(self, of: &Endpoint) -> bool {
+        match self {
+            PingAnswer::Pong | PingAnswer::Acceptable => true,
+            PingAnswer::Refused => matches!(of, Endpoint::Node(..)),
+            PingAnswer::Busy | PingAnswer::Other => false,
+        }
     }
 }
 
@@ -62,7 +73,7 @@ impl Context {
         let now = self.mono();
         let answer = PingAnswer::of(reply);
         link.vitals.set_reply(now);
-        if answer.is_acceptable() {
+        if answer.is_acceptable(endpoint) {
             link.silent_since = None;
             link.ok_reply_at = now;
             link.vitals.set_ping_sent(None);
@@ -96,16 +107,23 @@ impl Watch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{state::MasterKey, types::SentinelId};
 
     #[test]
-    fn only_pong_loading_and_masterdown_count_as_available() {
+    fn pong_loading_masterdown_and_of_data_nodes_a_refusal_count_as_available() {
+        let node = Endpoint::Node(MasterKey(1), NodeId(1));
+        let peer = Endpoint::Peer(SentinelId::new(&"a".repeat(40)).unwrap());
         let error = |text: &str| Reply::Error(text.to_owned());
         assert_eq!(PingAnswer::of(&Reply::Status("PONG".into())), PingAnswer::Pong);
-        assert!(PingAnswer::of(&error("LOADING Redis is loading the dataset in memory")).is_acceptable());
-        assert!(PingAnswer::of(&error("MASTERDOWN Link with MASTER is down")).is_acceptable());
+        assert!(PingAnswer::of(&error("LOADING Redis is loading the dataset in memory")).is_acceptable(&peer));
+        assert!(PingAnswer::of(&error("MASTERDOWN Link with MASTER is down")).is_acceptable(&node));
         assert_eq!(PingAnswer::of(&error("BUSY Redis is busy running a script")), PingAnswer::Busy);
-        for other in ["NOAUTH Authentication required.", "NOPERM no", "ERR max number of clients reached"] {
-            assert_eq!(PingAnswer::of(&error(other)), PingAnswer::Other);
+        for refusal in ["NOAUTH Authentication required.", "NOPERM no", "DENIED protected", "WRONGPASS no"] {
+            let answer = PingAnswer::of(&error(refusal));
+            assert_eq!((answer.is_acceptable(&node), answer.is_acceptable(&peer)), (true, false), "{refusal}");
+        }
+        for other in ["ERR max number of clients reached", "BUSY a script", "MISCONF no snapshots"] {
+            assert!(!PingAnswer::of(&error(other)).is_acceptable(&node), "{other}");
         }
     }
 }

@@ -84,6 +84,9 @@ fn judge(node: &Node, facts: &Facts) -> Option<Refusal> {
     if node.stranger {
         return Some(Refusal::WrongHistory);
     }
+    if node.is_unfamiliar() {
+        return Some(Refusal::LoginRefused);
+    }
     if node.info.never_synced() && !planted(Bug::PromoteUnsynced) {
         return Some(Refusal::NeverSynced);
     }

@@ -27,6 +27,8 @@ pub enum Refusal {
     StartedEmpty,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
+    /// It refuses the login, and its data are not known to be of the master's history: it may be another deployment's.
+    LoginRefused,
     /// The master was restarted without its data, and this one holds none of them any more.
     Emptied,
     /// It was the master before the present one and has not followed since: what it lacks cannot be told, and `max-lag` is set.
@@ -60,6 +62,9 @@ impl fmt::Display for Refusal {
                 f.write_str("it was started as a master, without data, and nobody has followed it")
             }
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
+            Refusal::LoginRefused => {
+                f.write_str("it refuses the login, and its data are not known to be of the master's history")
+            }
             Refusal::Emptied => f.write_str("it holds none of the data that the master has lost"),
             Refusal::LagUnknown => f.write_str(
                 "it is a former master and has not followed the present one: what it lacks cannot be told, max-lag is set",

@@ -57,6 +57,11 @@ impl Denials {
         }
     }
 
+    /// Whether the login is refused: what is asked is asked as the user that needs none.
+    pub(crate) fn refuse_login(&self) -> bool {
+        self.errors.contains_key(SIGN_IN)
+    }
+
     /// Whether the denials were told of until now; from now on they are, or are not.
     pub(crate) const fn tell(&mut self, told: bool) -> bool {
         std::mem::replace(&mut self.told, told)
@@ -80,16 +85,30 @@ pub(crate) fn told_elsewhere(command: &str) -> bool {
     ["failover", "replconf"].contains(&command)
 }
 
+/// The error as a refusal of a login. None: a password that nobody asked for does no harm, as with the reference, which
+/// ignores every answer to AUTH. The texts are those of 6.0 and later, and of before.
+pub fn login_refusal(error: &str) -> Option<&str> {
+    let unasked = error.contains("without any password configured") || error.contains("no password is set");
+    (!unasked).then_some(error)
+}
+
 /// The text of an answer that refuses a command for want of a password, a permission, or of the command itself.
 pub(crate) fn refusal<'a>(command: &str, reply: &'a Reply) -> Option<&'a str> {
+    if command == SIGN_IN {
+        return error_of(reply).and_then(login_refusal);
+    }
     error_of(reply).filter(|error| is_denial(command, error))
 }
 
 /// Whether an error is for want of a password or a permission, or because the instance has no command of that name. Old
 /// servers do not know those that are told elsewhere.
 pub(crate) fn is_denial(command: &str, error: &str) -> bool {
+    is_lack_of_rights(error) || (is_unknown(error) && !told_elsewhere(command))
+}
+
+/// Whether an error says that the instance lives, and that other credentials or more permissions are wanted.
+pub(crate) fn is_lack_of_rights(error: &str) -> bool {
     ["NOPERM", "NOAUTH", "WRONGPASS", "DENIED"].iter().any(|code| error.starts_with(code))
-        || (is_unknown(error) && !told_elsewhere(command))
 }
 
 fn is_unknown(error: &str) -> bool {
@@ -118,6 +137,7 @@ impl Asked {
             Asked::Hello => Some("publish"),
             Asked::Opinion { .. } | Asked::Vote { .. } => Some("sentinel|is-master-down-by-addr"),
             Asked::ScriptKill => Some("script|kill"),
+            Asked::SignIn => Some(SIGN_IN),
             Asked::HandOver | Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
             Asked::Acknowledge | Asked::Promote { .. } | Asked::Replicate { .. } => None,

@@ -35,6 +35,10 @@ pub(crate) struct Link {
     pub(crate) refusals: u32,
     /// What it does not let us do.
     pub(crate) denials: Denials,
+    /// When a login was last tried, if the last one was refused.
+    pub(crate) login_tried_at: Option<Instant>,
+    /// The last attempt to connect met somebody who serves nothing without other credentials.
+    pub(crate) shut_out: bool,
     /// The refusal that was told since the link was last up.
     pub(crate) told: Option<LinkFault>,
     /// What was sent and not answered.
@@ -94,6 +98,8 @@ pub(crate) enum Asked {
         omitted: Omitted,
     },
     ScriptKill,
+    /// To log in after all, over a link that is used without.
+    SignIn,
 }
 
 /// Requests without an answer, in the order in which they were sent: so are the answers.
@@ -144,6 +150,8 @@ impl Link {
             attempts: 0,
             refusals: 0,
             denials: Denials::default(),
+            login_tried_at: None,
+            shut_out: false,
             told: None,
             starved: false,
             waits: false,

@@ -8,7 +8,10 @@ mod node;
 mod nodes;
 mod peer;
 
-pub(crate) use access::{Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere};
+pub use access::login_refusal;
+pub(crate) use access::{
+    Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
+};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};

@@ -40,11 +40,24 @@ pub(crate) struct Node {
     pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
     pub(crate) stranger: bool,
+    /// What shows that it belongs to this deployment.
+    pub(crate) familiar: Familiar,
     /// It rebooted then, and has not answered PONG since.
     pub(crate) rebooted_at: Option<Instant>,
     pub(crate) script_kill_sent: bool,
     /// The last hello heard through its subscription, own ones included.
     pub(crate) hello_heard_at: Instant,
+}
+
+/// What shows that a node which refuses the login belongs to this deployment all the same.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Familiar {
+    /// Its data are known to be of the master's history, by what its last INFO says.
+    pub(crate) of_lineage: bool,
+    /// Its keys when it last told of them as the master.
+    pub(crate) keys_as_master: Option<u64>,
+    /// When it was last told that nothing does, and that it is left alone.
+    pub(crate) told_at: Option<Instant>,
 }
 
 /// How far a replica has come in following a new master.
@@ -96,6 +109,7 @@ impl Node {
             former_master: false,
             restart: None,
             stranger: false,
+            familiar: Familiar::default(),
             rebooted_at: None,
             script_kill_sent: false,
             hello_heard_at: now,
@@ -111,6 +125,19 @@ impl Node {
     pub(crate) fn keeps_hellos(&self) -> bool {
         let untold = self.link.up_since().is_some_and(|since| self.info_at.is_none_or(|at| at < since));
         self.info.handover.is_under_way() || self.link.behind_hello && untold
+    }
+
+    /// Whether it may be one that has nothing to do with this deployment: it refuses the login, and nothing shows that
+    /// its data are of the master's history.
+    ///
+    /// A former master that was restarted tells another id. It is known by about as many keys as it had as the master;
+    /// one that came back with nothing has nothing to lose.
+    pub(crate) fn is_unfamiliar(&self) -> bool {
+        let keys = self.info.holdings.keys();
+        let as_before =
+            self.familiar.keys_as_master.is_some_and(|had| had > 0 && had.abs_diff(keys) <= had.max(keys) / 10);
+        let former = self.former_master && (as_before || self.info.is_empty_master());
+        self.link.denials.refuse_login() && !self.familiar.of_lineage && !former
     }
 
     /// Takes time that nobody observed out of what is awaited from this node.

@@ -140,6 +140,8 @@ pub(super) struct Peer {
     /// The vote it gave last: for whom, and in which epoch.
     pub(super) vote: (String, u64),
     pub(super) addr: String,
+    /// Its answer to a login, if it is used without.
+    pub(super) refuses_login: Option<String>,
     held: Vec<Parcel>,
 }
 
@@ -160,6 +162,7 @@ impl Cast {
                     flaws: BTreeSet::new(),
                     vote: ("*".to_owned(), 0),
                     addr: super::script::address(&port.to_string()),
+                    refuses_login: None,
                     held: Vec::new(),
                 },
             )
@@ -210,6 +213,14 @@ impl Cast {
         }
     }
 
+    /// How someone who can be connected to answers to the login.
+    pub(super) fn refused_login(&mut self, addr: &str) -> Option<String> {
+        match self.peer_at(addr) {
+            Some(peer) => peer.refuses_login.clone(),
+            None => self.node(addr).refuses.get("AUTH").cloned(),
+        }
+    }
+
     /// The answer to a request. None: it is kept back.
     pub(super) fn answer(&mut self, addr: &str, message: &Message) -> Option<Reply> {
         match self.peer_at(addr) {
@@ -228,6 +239,7 @@ impl Cast {
             Message::Info => "INFO",
             Message::Hello { .. } => "PUBLISH",
             Message::ScriptKill => "SCRIPT",
+            Message::SignIn { .. } => "AUTH",
             _ => "",
         };
         if let Some(error) = node.refuses.get(command) {
@@ -237,7 +249,7 @@ impl Cast {
             Message::Ping => (!node.flaws.contains(&Flaw::KeepsPing)).then(|| node.ping.clone()),
             Message::Info => (!node.flaws.contains(&Flaw::KeepsInfo)).then(|| Reply::text(self.info(addr))),
             Message::Hello { .. } => Some(Reply::Integer(1)),
-            Message::ScriptKill => Some(Reply::ok()),
+            Message::ScriptKill | Message::SignIn { .. } => Some(Reply::ok()),
             Message::HandOver { to, .. } => Some(self.hand_over(addr, &to.to_string())),
             Message::CallOff => Some(self.call_off(addr)),
             Message::Acknowledge => {
@@ -427,6 +439,7 @@ impl Cast {
 impl Peer {
     fn answer(&mut self, message: &Message) -> Option<Reply> {
         match message {
+            Message::SignIn { .. } => Some(self.refuses_login.clone().map_or_else(Reply::ok, Reply::error)),
             Message::Ping => Some(Reply::status("PONG")),
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::IsMasterDown { candidate: None, .. } => {

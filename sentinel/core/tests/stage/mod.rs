@@ -228,7 +228,8 @@ impl Stage {
                 if let Some(it) = self.links.get_mut(&link) {
                     it.up = true;
                 }
-                self.feed(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()) });
+                let refused_login = self.cast.refused_login(&addr);
+                self.feed(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()), refused_login });
             }
             Life::Dead => {
                 self.links.remove(&link);

@@ -110,6 +110,9 @@ impl Stage {
                 ("max-lag", value) => settings.max_lag = NonZeroU64::new(number(value)),
                 ("failover-pause", value) => settings.failover_pause = time(value),
                 ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
+                ("auth-user", value) => settings.auth_user = Some(value.to_owned()),
+                ("auth-pass", value) => settings.auth_pass = Some(sentinel_core::types::Secret::new(value)),
+                ("sentinel-pass", value) => globals.sentinel_pass = Some(sentinel_core::types::Secret::new(value)),
                 ("replicas", value) => replicas = number(value),
                 ("peers", value) => peers = number(value),
                 ("known", value) => known = value == "yes",
@@ -308,6 +311,7 @@ impl Stage {
                 put(&mut peer.flaws, Flaw::KeepsOpinions, *word == "nothing");
                 self.release(&addr);
             }
+            ["refuses", "AUTH", "with", words @ ..] => peer.refuses_login = Some(words.join(" ")),
             ["votes", "freely"] => put(&mut peer.flaws, Flaw::NeverVotes, false),
             ["votes", "never"] => put(&mut peer.flaws, Flaw::NeverVotes, true),
             ["votes", "late"] => put(&mut peer.flaws, Flaw::KeepsVotes, true),

@@ -165,7 +165,8 @@ const fn kind(message: &Message) -> &'static str {
         | Message::CallOff
         | Message::Promote { .. }
         | Message::Replicate { .. }
-        | Message::ScriptKill => "order",
+        | Message::ScriptKill
+        | Message::SignIn { .. } => "order",
     }
 }
 
@@ -188,6 +189,7 @@ fn wire(message: &Message) -> String {
             format!("{}SLAVEOF {} {}{}", first(*omitted), of.host, of.port, without(*omitted))
         }
         Message::ScriptKill => "SCRIPT KILL".to_owned(),
+        Message::SignIn { user, .. } => format!("AUTH {}", user.as_deref().unwrap_or("default")),
     }
 }
 

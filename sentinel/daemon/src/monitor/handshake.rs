@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use sentinel_core::{LinkFault, Target, TargetKind};
+use sentinel_core::{LinkFault, Target, TargetKind, login_refusal};
 use sentinel_resp::Reply;
 
-use super::{connection::Connection, wire::Command};
+use super::{
+    connection::Connection,
+    wire::{self, Command},
+};
 
 /// How long an instance may take to answer the set-up. One that hangs costs one connection in this time.
 ///
@@ -21,61 +24,89 @@ pub(super) enum Protocol {
     Resp2,
 }
 
+/// A connection that is set up.
+#[derive(Debug)]
+pub(super) struct Greeted {
+    pub(super) protocol: Protocol,
+    /// With what error the login was refused. The connection is used without it.
+    pub(super) refused_login: Option<String>,
+}
+
 /// Sets up the connection that carries commands.
 ///
 /// Data nodes are asked for RESP3 in the same command that authenticates; servers that do not know it are served in
 /// RESP2. Peers get the reference's set-up, since they may be the reference.
-pub(super) async fn commands(connection: &mut Connection, target: &Target) -> Result<Protocol, LinkFault> {
+///
+/// A refused login is no fault while the instance serves this connection all the same, as one whose default user is
+/// open does: the reference goes on, too. Where nothing is served without a login the link is [`LinkFault::Denied`].
+pub(super) async fn commands(connection: &mut Connection, target: &Target) -> Result<Greeted, LinkFault> {
     let name = format!("{}-cmd", target.client_name);
-    if target.kind == TargetKind::DataNode && hello(connection, target, &name).await? {
-        return Ok(Protocol::Resp3);
+    if target.kind == TargetKind::DataNode
+        && let Some(greeted) = hello(connection, target, &name).await?
+    {
+        return Ok(greeted);
     }
-    resp2(connection, target, &name).await?;
-    Ok(Protocol::Resp2)
+    let refused_login = resp2(connection, target, &name).await?;
+    Ok(Greeted { protocol: Protocol::Resp2, refused_login })
 }
 
-/// Sets up a second RESP2 connection, for a subscription.
+/// Sets up a second RESP2 connection, for a subscription. What comes of it shows whether the login was needed.
 pub(super) async fn pubsub(connection: &mut Connection, target: &Target) -> Result<(), LinkFault> {
-    resp2(connection, target, &format!("{}-pubsub", target.client_name)).await
+    resp2(connection, target, &format!("{}-pubsub", target.client_name)).await.map(drop)
 }
 
-/// Asks for RESP3. False: the server does not have it, and the connection is as before.
-async fn hello(connection: &mut Connection, target: &Target, name: &str) -> Result<bool, LinkFault> {
-    let mut command = Command::new(&target.rename_commands, "HELLO").arg("3");
+/// Asks for RESP3. None: the server does not have it, and the connection is as before.
+async fn hello(connection: &mut Connection, target: &Target, name: &str) -> Result<Option<Greeted>, LinkFault> {
+    let command = || Command::new(&target.rename_commands, "HELLO").arg("3");
+    let resp3 = |refused_login| Ok(Some(Greeted { protocol: Protocol::Resp3, refused_login }));
+    let mut refused = None;
     if let Some(pass) = &target.pass {
-        command = command.arg("AUTH").arg(target.user.as_deref().unwrap_or("default")).arg(pass.expose());
+        let user = target.user.as_deref().unwrap_or("default");
+        let with_login = command().arg("AUTH").arg(user).arg(pass.expose());
+        connection.queue(&with_login.arg("SETNAME").arg(name).packed());
+        match answer(connection).await? {
+            Reply::Error(line) if is_shut(&line) => return Err(LinkFault::Denied(line)),
+            Reply::Error(line) if is_temporary(&line) => return Err(LinkFault::Failed(line)),
+            Reply::Error(line) if is_about_login(&line) => refused = Some(line),
+            // Unknown command, unknown protocol version, a proxy that has its own words: RESP2 is understood by all.
+            Reply::Error(_) => return Ok(None),
+            _ => return resp3(None),
+        }
     }
-    connection.queue(&command.arg("SETNAME").arg(name).packed());
+    connection.queue(&command().arg("SETNAME").arg(name).packed());
     match answer(connection).await? {
-        Reply::Error(line) if is_denial(&line) => Err(LinkFault::Denied(line)),
+        Reply::Error(line) if is_shut(&line) || line.starts_with("NOAUTH") => {
+            Err(LinkFault::Denied(refused.unwrap_or(line)))
+        }
         Reply::Error(line) if is_temporary(&line) => Err(LinkFault::Failed(line)),
-        // Unknown command, unknown protocol version, a proxy that has its own words: RESP2 is understood by all.
-        Reply::Error(_) => Ok(false),
-        _ => Ok(true),
+        Reply::Error(_) => Ok(None),
+        _ => resp3(refused),
     }
 }
 
-async fn resp2(connection: &mut Connection, target: &Target, name: &str) -> Result<(), LinkFault> {
-    let command = |name: &str| Command::new(&target.rename_commands, name);
+/// With what error the login was refused, if the connection can be used without it.
+async fn resp2(connection: &mut Connection, target: &Target, name: &str) -> Result<Option<String>, LinkFault> {
     if let Some(pass) = &target.pass {
-        let auth = target.user.iter().fold(command("AUTH"), |auth, user| auth.arg(user));
-        connection.queue(&auth.arg(pass.expose()).packed());
+        connection.queue(&wire::sign_in(target.user.as_deref(), pass, &target.rename_commands));
     }
-    connection.queue(&command("CLIENT").arg("SETNAME").arg(name).packed());
+    let set_name = Command::new(&target.rename_commands, "CLIENT").arg("SETNAME").arg(name);
+    connection.queue(&set_name.packed());
+    let mut refused = None;
     if target.pass.is_some() {
         match answer(connection).await? {
-            // A password that nobody asked for does no harm, as with the reference, which ignores the answer.
-            Reply::Error(line) if wants_no_password(&line) => {}
+            Reply::Error(line) if is_shut(&line) => return Err(LinkFault::Denied(line)),
             Reply::Error(line) if is_temporary(&line) || is_busy(&line) => return Err(LinkFault::Failed(line)),
-            Reply::Error(line) => return Err(LinkFault::Denied(line)),
+            Reply::Error(line) if login_refusal(&line).is_some() => refused = Some(line),
             _ => {}
         }
     }
     match answer(connection).await? {
         Reply::Error(line) if is_temporary(&line) => Err(LinkFault::Failed(line)),
-        Reply::Error(line) if is_denial(&line) && !line.starts_with("NOPERM") => Err(LinkFault::Denied(line)),
+        Reply::Error(line) if is_shut(&line) || line.starts_with("NOAUTH") => {
+            Err(LinkFault::Denied(refused.unwrap_or(line)))
+        }
         // A name is a courtesy to whoever reads CLIENT LIST; a user may lack the permission to give it.
-        _ => Ok(()),
+        _ => Ok(refused),
     }
 }
 
@@ -93,9 +124,14 @@ async fn answer(connection: &mut Connection) -> Result<Reply, LinkFault> {
     }
 }
 
-/// Other credentials are wanted, or this host is not let in.
-fn is_denial(line: &str) -> bool {
-    ["WRONGPASS", "NOAUTH", "NOPERM", "DENIED"].iter().any(|code| line.starts_with(code))
+/// This host is not let in, whatever it says: the connection is closed behind this line.
+fn is_shut(line: &str) -> bool {
+    line.starts_with("DENIED")
+}
+
+/// The answer to a command that is more than a login.
+fn is_about_login(line: &str) -> bool {
+    ["WRONGPASS", "NOAUTH"].iter().any(|code| line.starts_with(code))
 }
 
 /// The server is there but cannot serve this connection now.
@@ -106,9 +142,4 @@ fn is_temporary(line: &str) -> bool {
 /// Before 7.0 a server that runs a script or loads its data does not even authenticate.
 fn is_busy(line: &str) -> bool {
     line.starts_with("BUSY") || line.starts_with("LOADING")
-}
-
-/// The texts of 6.0 and later, and of before.
-fn wants_no_password(line: &str) -> bool {
-    line.contains("without any password configured") || line.contains("no password is set")
 }

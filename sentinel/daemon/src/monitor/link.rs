@@ -7,7 +7,7 @@ use sentinel_core::{LinkFault, LinkId, Target};
 use super::{
     connection::Connection,
     dial::{Dialed, Dialer},
-    handshake::{self, HANDSHAKE_TIMEOUT, Protocol},
+    handshake::{self, Greeted, HANDSHAKE_TIMEOUT, Protocol},
     inbox::{Fact, Hello, News, Outbox},
 };
 
@@ -37,6 +37,8 @@ impl Reporter {
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) protocol: Protocol,
+    /// With what error the login was refused.
+    pub(super) refused_login: Option<String>,
     /// The own address as the instance sees it.
     pub(super) local: Option<std::net::IpAddr>,
 }
@@ -52,8 +54,9 @@ pub(super) async fn open(target: Arc<Target>, dialer: Dialer, reporter: Reporter
 async fn opened(target: &Target, dialer: &Dialer) -> Result<Opened, LinkFault> {
     let Dialed { transport, local } = dialer.dial(&target.addr).await?;
     let mut connection = Connection::new(transport);
-    let protocol = within(HANDSHAKE_TIMEOUT, handshake::commands(&mut connection, target)).await?;
-    Ok(Opened { connection, protocol, local })
+    let greeted = within(HANDSHAKE_TIMEOUT, handshake::commands(&mut connection, target)).await?;
+    let Greeted { protocol, refused_login } = greeted;
+    Ok(Opened { connection, protocol, refused_login, local })
 }
 
 /// Bounds the set-up of a connection.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustix::process::Signal;
-use sentinel_core::{LinkFault, Message, Omitted, Target, TargetKind};
+use sentinel_core::{LinkFault, Message, Omitted, Target, TargetKind, types::Secret};
 use sentinel_resp::{Limits, Protocol, Reply, RequestDecoder, encode};
 use sentinel_tests::free_port;
 use tokio::{
@@ -99,6 +99,25 @@ async fn wrong_credentials_are_denied_with_the_servers_words() {
         let LinkFault::Denied(why) = &fault else { panic!("{link}: {fault:?}") };
         assert!(why.starts_with("WRONGPASS") || why.starts_with("NOAUTH"), "{link}: {why}");
     }
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_leaves_the_link_up_where_the_default_user_is_open() {
+    let server = RedisServer::start(&[]);
+    let mut bench = Bench::new();
+    let node = with_password(node(server.port), Some("watcher"), "secret");
+    for (link, target) in [(1, node.clone()), (2, Target { kind: TargetKind::Peer, ..node })] {
+        bench.connect(link, target);
+        let refused = bench.up_without_login(link).await;
+        assert!(refused.starts_with("WRONGPASS"), "{link}: {refused}");
+        assert_eq!(bench.ask(link, Message::Ping).await, Reply::status("PONG"));
+    }
+    // Tried again when the user is there, over the same connection.
+    let sign_in = || Message::SignIn { user: Some("watcher".to_owned()), pass: Secret::new("secret") };
+    assert!(matches!(bench.ask(1, sign_in()).await, Reply::Error(_)));
+    server.tell("ACL SETUSER watcher on >secret +@all &*");
+    assert_eq!(bench.ask(1, sign_in()).await, Reply::ok());
+    assert!(server.tell("CLIENT LIST").lines().any(|line| line.contains(" user=watcher ") && line.contains(" resp=3")));
 }
 
 #[tokio::test]

@@ -192,10 +192,10 @@ impl Links {
             return None;
         }
         Some(match news {
-            News::Up(opened) => {
-                let local = opened.local;
+            News::Up(mut opened) => {
+                let (local, refused_login) = (opened.local, opened.refused_login.take());
                 self.opened(link, *opened);
-                Input::LinkUp { link, local }
+                Input::LinkUp { link, local, refused_login }
             }
             News::Subscription(refusal) => Input::Subscription { link, refusal },
             News::Resubscribe => {
@@ -217,7 +217,7 @@ impl Links {
         self.lives(link, life).then_some(Input::Hello { link, payload })
     }
 
-    fn opened(&mut self, link: LinkId, Opened { connection, protocol, local: _ }: Opened) {
+    fn opened(&mut self, link: LinkId, Opened { connection, protocol, .. }: Opened) {
         let Some(open) = self.open.get_mut(&link) else { return };
         if self.connected.len() < MAX_CONNECTED {
             self.connected.insert(open.target.addr.clone());

@@ -175,7 +175,17 @@ impl Bench {
 
     pub(super) async fn up(&mut self, id: u64) -> Option<std::net::IpAddr> {
         self.until("LinkUp", |input| match input {
-            Input::LinkUp { link, local } if link.0 == id => Some(*local),
+            Input::LinkUp { link, local, .. } if link.0 == id => Some(*local),
+            Input::LinkDown { link, fault } if link.0 == id => panic!("the link did not come up: {fault}"),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits until the link is used without the login; with the error that refused it.
+    pub(super) async fn up_without_login(&mut self, id: u64) -> String {
+        self.until("LinkUp without a login", |input| match input {
+            Input::LinkUp { link, refused_login: Some(error), .. } if link.0 == id => Some(error.clone()),
             Input::LinkDown { link, fault } if link.0 == id => panic!("the link did not come up: {fault}"),
             _ => None,
         })

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
-use sentinel_core::{Message, Omitted, Step, types::HostPort};
+use sentinel_core::{
+    Message, Omitted, Step,
+    types::{HostPort, Secret},
+};
 
 /// The channel on which Sentinels announce themselves and their configuration.
 pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
@@ -98,6 +101,9 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             &timeout.as_millis().to_string(),
         ])),
         Message::CallOff => one(command("FAILOVER").arg("ABORT")),
+        Message::SignIn { user, pass } => {
+            Encoded { bytes: sign_in(user.as_deref(), pass, renames).into(), answers: Answers::One }
+        }
         Message::Acknowledge => Encoded {
             bytes: [command(REPLCONF).args(["GETACK", "*"]).packed(), command("INFO").packed()].concat().into(),
             answers: Answers::OneUnlessRefused(REPLCONF),
@@ -107,6 +113,11 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             role_change(&command("SLAVEOF").args([&host.to_string(), &port.to_string()]), *omitted)
         }
     }
+}
+
+/// The login. Without a user in the form that servers before 6.0 know, too.
+pub(super) fn sign_in(user: Option<&str>, pass: &Secret, renames: &Renames) -> Vec<u8> {
+    user.into_iter().fold(Command::new(renames, "AUTH"), Command::arg).arg(pass.expose()).packed()
 }
 
 /// The transaction that changes whom a node replicates from, and the INFO that shows what it did.
@@ -176,6 +187,8 @@ mod tests {
                 "FAILOVER TO 127.0.0.1 6379 TIMEOUT 1000".to_owned(),
             ),
             (Message::CallOff, "FAILOVER ABORT".to_owned()),
+            (Message::SignIn { user: None, pass: Secret::new("p w") }, "AUTH p w".to_owned()),
+            (Message::SignIn { user: Some("s".into()), pass: Secret::new("pw") }, "AUTH s pw".to_owned()),
             (ask(None), "SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 *".to_owned()),
             (ask(Some(id.clone())), format!("SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 {id}")),
         ];

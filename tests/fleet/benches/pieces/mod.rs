@@ -133,7 +133,7 @@ impl Field {
             match output {
                 Output::Connect { link, target } if target.kind == TargetKind::DataNode => {
                     self.last = Some(link);
-                    self.take(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()) });
+                    self.take(Input::LinkUp { link, local: Some([127, 0, 0, 1].into()), refused_login: None });
                 }
                 Output::Send { link, request, message } => {
                     let reply = match message {

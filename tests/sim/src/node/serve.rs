@@ -49,6 +49,7 @@ impl Node {
             Message::Replicate { of, omitted } => {
                 self.change_role(physics, conn, request, Some(of), omitted.abort_first);
             }
+            Message::SignIn { .. } => answer(physics, conn, request, Reply::ok()),
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
