@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts test-clients chaos fuzz sim sim-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts test-clients chaos fuzz sim sim-proof sim-coverage
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,8 +64,12 @@ fuzz: ## every fuzz target for SECONDS=60, from the committed corpus (ARGS="info
 SEEDS ?= 2000
 # One build serves both: no bug is planted unless a test says so.
 SIM = --profile sim --package sentinel-sim --features planted-bugs
-sim: ## simulated disasters: SEEDS=1000000 for as long as you like, ARGS="--seed 7 --log" replays one, --shrink finds what it takes
-	$(CARGO) run $(SIM) --bin sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS)) $(ARGS)
+FRESH ?=
+sim: ## simulated disasters: SEEDS=1000000 for as long as you like, FRESH=1000 more that nobody has run, ARGS="--seed 7 --log" replays one, --shrink finds what it takes
+	$(CARGO) run $(SIM) --bin sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS) $(if $(FRESH),--fresh $(FRESH) --drawn-from $$(scripts/tree-hash))) $(ARGS)
 
 sim-proof: ## bugs planted into the engine, each of which the simulation must find
 	$(CARGO) test $(SIM) --test planted_bugs -- --test-threads=2
+
+sim-coverage: ## lines of sentinel-core that SEEDS=2000 histories never reach, file by file
+	@scripts/sim-coverage $(SEEDS)

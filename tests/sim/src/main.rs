@@ -27,6 +27,13 @@ struct Arguments {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     from: u64,
+    /// Run so many more that nobody has run before: consecutive ones, from a first seed that follows from
+    /// `--drawn-from`.
+    #[arg(long, default_value_t = 0, requires = "drawn_from")]
+    fresh: u64,
+    /// What fresh seeds are drawn from: a text that is another one for every state of the source.
+    #[arg(long)]
+    drawn_from: Option<String>,
     /// Replay this seed alone.
     #[arg(long)]
     seed: Option<u64>,
@@ -71,8 +78,26 @@ fn main() -> ExitCode {
     match arguments.seed {
         Some(seed) if arguments.shrink => shrunk(seed),
         Some(seed) => one(seed, &arguments),
-        None => many(&arguments),
+        None => all(&arguments),
     }
+}
+
+/// The seeds asked for, and then the fresh ones, also when one of the former has failed.
+fn all(arguments: &Arguments) -> ExitCode {
+    let mut failed = many(arguments, arguments.from, arguments.seeds);
+    if let Some(text) = arguments.drawn_from.as_ref().filter(|_| arguments.fresh > 0) {
+        let from = sentinel_sim::scenario::fresh_seed(text);
+        let last = from + arguments.fresh - 1;
+        println!(
+            "fresh seeds {from} to {last}, drawn from {text}; the same again: make sim SEEDS={} ARGS='--from {from}'",
+            arguments.fresh
+        );
+        failed.extend(many(arguments, from, arguments.fresh));
+    }
+    for outcome in &failed {
+        tell(outcome, "");
+    }
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn one(seed: u64, arguments: &Arguments) -> ExitCode {
@@ -99,10 +124,10 @@ fn shrunk(seed: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn many(arguments: &Arguments) -> ExitCode {
+fn many(arguments: &Arguments, from: u64, count: u64) -> Vec<Outcome> {
     let started = Instant::now();
-    let next = AtomicU64::new(arguments.from);
-    let end = arguments.from.saturating_add(arguments.seeds);
+    let next = AtomicU64::new(from);
+    let end = from.saturating_add(count);
     let failed: Mutex<Vec<Outcome>> = Mutex::new(Vec::new());
     let sums: Mutex<Sums> = Mutex::new(Sums::default());
     std::thread::scope(|scope| {
@@ -158,7 +183,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         seconds(at(990)),
         seconds(sums.failover_times.last().copied().unwrap_or(0)),
     );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    failed
 }
 
 #[derive(Default)]

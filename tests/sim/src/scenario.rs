@@ -27,6 +27,17 @@ pub fn group_name(group: usize) -> String {
     format!("group{group}")
 }
 
+/// The first of the seeds that are drawn from a text: far away from those that people count from, and with room for as
+/// many as they like behind it. The same text gives the same seed on every machine.
+pub fn fresh_seed(text: &str) -> u64 {
+    const FIRST: u64 = 1_000_000_000;
+    // FNV-1a
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    FIRST + (hash >> 24) * 10_000
+}
+
 /// Everything that a seed decides before the first moment.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent turn that a history may take")]

@@ -1,6 +1,10 @@
 //! Histories follow from their seeds alone. Few here; `make sim SEEDS=n` runs as many as one likes.
 
-use sentinel_sim::{run::run, scenario::Scenario, trace::Detail};
+use sentinel_sim::{
+    run::run,
+    scenario::{Scenario, fresh_seed},
+    trace::Detail,
+};
 
 #[test]
 fn the_same_seed_gives_the_same_history_byte_for_byte() {
@@ -26,6 +30,15 @@ fn a_log_that_is_kept_changes_nothing() {
 #[test]
 fn another_seed_gives_another_history() {
     assert_ne!(run(&Scenario::of(6), Detail::None).digest, run(&Scenario::of(7), Detail::None).digest);
+}
+
+#[test]
+fn fresh_seeds_follow_from_the_text_and_never_overlap_with_those_that_are_counted() {
+    let texts = (0..1_000).map(|n| format!("{n:x}"));
+    let seeds: std::collections::BTreeSet<u64> = texts.map(|text| fresh_seed(&text)).collect();
+    assert_eq!(seeds.len(), 1_000);
+    assert!(seeds.iter().all(|seed| *seed >= 1_000_000_000));
+    assert_eq!(fresh_seed("4b825dc642cb6eb9a060e54bf8d69288fbee4904"), 6_439_647_536_550_000);
 }
 
 #[test]

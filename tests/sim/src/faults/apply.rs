@@ -361,7 +361,16 @@ impl World {
     fn replace(&mut self, index: usize, node: HostId, reigns: bool) {
         let at = self.node_index(node);
         let other = self.nodes[at].is_master() || self.nodes[at].foreign;
-        if other || !self.physics.hosts[node].running || self.physics.hosts[node].hung > 0 {
+        // One that a Sentinel has for the master, although it is none at present, is not a replica that is away: nothing tells
+        // a master that was restarted from another process.
+        let is_named = |snapshot: &sentinel_core::Snapshot| {
+            snapshot.masters.iter().any(|it| self.physics.checks.setting().node_at(&it.addr) == Some(node))
+        };
+        if other
+            || self.sentinels.iter().any(|sentinel| is_named(sentinel.durable()))
+            || !self.physics.hosts[node].running
+            || self.physics.hosts[node].hung > 0
+        {
             return;
         }
         self.nodes[at].stop(&mut self.physics, false, false);

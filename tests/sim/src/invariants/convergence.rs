@@ -1,8 +1,8 @@
 //! After the faults end, within bounded time: all Sentinels agree, there is one master, all replicas follow it, every
-//! application writes again. A master whose replication ids share none with the present one's may stay beside it: see
-//! `history`.
+//! application writes again. A master whose replication ids share none with the present one's may stay beside it, with the
+//! replicas that follow it: see `history`. Writes that wait for these are refused for so long (`min-replicas-to-write`).
 
-use crate::{time::Time, world::World};
+use crate::{node::Node, time::Time, world::World};
 
 /// Why the world has not come to rest.
 pub type Disagreement = String;
@@ -27,13 +27,22 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
         let Some(((master, _), _)) = agreed else { return Err("there are no Sentinels".to_owned()) };
         let at = world.physics.host_at(&master);
         let present = world.nodes.iter().find(|node| Some(node.host) == at);
-        for node in world.nodes.iter().filter(|node| node.group == group) {
+        // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data are not
+        // replaced; `-replid-mismatch` leaves it to the operator.
+        let apart = |node: &Node| {
+            node.group == group && node.is_master() && present.is_some_and(|master| !node.shares_an_id_with(master))
+        };
+        let apart: Vec<_> = world.nodes.iter().filter(|node| apart(node)).map(|node| node.host).collect();
+        let follows_one_apart = |node: &Node| {
+            node.follows().and_then(|(of, _)| world.physics.host_at(of)).is_some_and(|host| apart.contains(&host))
+        };
+        let of_group = || world.nodes.iter().filter(|node| node.group == group);
+        let lacking = of_group().filter(|node| apart.contains(&node.host) || follows_one_apart(node)).count();
+        for node in of_group() {
             let is_it = Some(node.host) == at;
             match node.follows() {
-                None if is_it => {}
-                // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data
-                // are not replaced; `-replid-mismatch` leaves it to the operator.
-                None if present.is_some_and(|master| !node.shares_an_id_with(master)) => {}
+                None if is_it || apart.contains(&node.host) => {}
+                Some(_) if !is_it && follows_one_apart(node) => {}
                 None => return Err(format!("node {} is a master beside {master}", node.host)),
                 Some((of, _)) if is_it => return Err(format!("the master {master} follows {of}")),
                 Some((of, _)) if world.physics.host_at(of) != at => {
@@ -42,6 +51,10 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
                 Some((of, false)) => return Err(format!("node {} has no link to {of}", node.host)),
                 Some(_) => {}
             }
+        }
+        let left = of_group().count() - 1 - lacking;
+        if lacking > 0 && present.is_some_and(|master| master.min_replicas() > left) {
+            continue;
         }
         for app in world.apps.iter().filter(|app| app.group == group) {
             if app.acknowledged.last().is_none_or(|last| last.at <= since) {

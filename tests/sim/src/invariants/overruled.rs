@@ -1,4 +1,4 @@
-//! What a master acknowledges after another one is in force everywhere.
+//! What a master takes, and acknowledges, after another one is in force everywhere.
 
 use std::collections::BTreeSet;
 

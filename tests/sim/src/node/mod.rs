@@ -141,6 +141,9 @@ pub(crate) struct Waiting {
     pub(crate) offset: u64,
     pub(crate) need: usize,
     pub(crate) until: Time,
+    /// Every Sentinel had another master in force when this was taken. When it is acknowledged says nothing: what was sent to
+    /// the next master before that became one is its own.
+    pub(crate) overruled: bool,
 }
 
 /// A Redis node.
@@ -237,6 +240,11 @@ impl Node {
     /// Whether the replication ids that INFO shows of both have one in common.
     pub fn shares_an_id_with(&self, other: &Self) -> bool {
         [self.replid, self.replid2].iter().any(|id| *id != 0 && [other.replid, other.replid2].contains(id))
+    }
+
+    /// min-replicas-to-write
+    pub const fn min_replicas(&self) -> usize {
+        self.config.min_replicas
     }
 
     /// Whom it follows, and whether that link is up.
@@ -376,9 +384,9 @@ impl Node {
         let now = physics.now();
         let (over, rest) = std::mem::take(&mut self.waiting).into_iter().partition(|it| it.until <= now);
         self.waiting = rest;
-        for Waiting { conn, value, offset, .. } in over {
+        for Waiting { conn, value, offset, overruled, .. } in over {
             let replicas = self.replicas_at(offset);
-            self.written(physics, conn, value, replicas);
+            self.written(physics, conn, value, replicas, overruled);
         }
     }
 

@@ -188,18 +188,18 @@ impl Node {
         }
         self.data.push(value);
         self.feed(physics, Item::Write(value, wait > 0));
+        let overruled = physics.checks.overrule(self.group, self.host);
         if wait == 0 {
-            self.written(physics, conn, value, 0);
+            self.written(physics, conn, value, 0, overruled);
         } else {
             let until = now + WAIT;
-            self.waiting.push(Waiting { conn, value, offset: self.offset, need: wait, until });
+            self.waiting.push(Waiting { conn, value, offset: self.offset, need: wait, until, overruled });
         }
     }
 
     /// Tells an application that its value was written.
-    pub(super) fn written(&self, physics: &mut Physics, conn: ConnId, value: u32, replicas: usize) {
+    pub(super) fn written(&self, physics: &mut Physics, conn: ConnId, value: u32, replicas: usize, overruled: bool) {
         let reign = self.reign();
-        let overruled = physics.checks.overrule(self.group, self.host);
         physics.send(conn, LISTENER, Packet::Written { value, replicas, reign, overruled });
     }
 
@@ -234,9 +234,9 @@ impl Node {
         let (done, rest): (Vec<_>, _) =
             std::mem::take(&mut self.waiting).into_iter().partition(|it| self.replicas_at(it.offset) >= it.need);
         self.waiting = rest;
-        for Waiting { conn, value, offset, .. } in done {
+        for Waiting { conn, value, offset, overruled, .. } in done {
             let replicas = self.replicas_at(offset);
-            self.written(physics, conn, value, replicas);
+            self.written(physics, conn, value, replicas, overruled);
         }
     }
 }
