@@ -47,6 +47,7 @@ impl Engine {
             }
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
+            Change::ForgetUnverified { name } => self.forget(&name, |watch| watch.forget_unverified()),
             Change::ForgetReplica { name, addr } => self.forget(&name, |watch| watch.forget_replica(&addr)),
             Change::Monitor(new) => match self.monitor(client, new) {
                 Some(answered) => answered,

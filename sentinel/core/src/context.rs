@@ -13,7 +13,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
-    monitor::{FirstDials, Hello, Read, Written, in_company},
+    monitor::{FirstDials, Hello, OwnId, Read, Written, in_company},
     notice::Notice,
     output::{Message, Output},
     planted::{Bug, planted},
@@ -24,7 +24,7 @@ use crate::{
     state::{Answer, Asked, Link, LinkState, MasterKey, Names, NodeId},
     time::{Instant, Now},
     timer::{Endpoint, Timer, TimerTable},
-    types::{Epoch, Host, HostPort, MasterName, SentinelId},
+    types::{Epoch, Host, HostPort, MasterName, RunId, SentinelId},
 };
 
 /// Shared by all masters.
@@ -32,6 +32,8 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) now: Now,
     pub(crate) id: SentinelId,
+    /// This run of the process, as its INFO tells it.
+    pub(crate) run_id: Option<RunId>,
     pub(crate) globals: Arc<GlobalSettings>,
     pub(crate) names: Names,
     pub(crate) timing: Timing,
@@ -78,6 +80,8 @@ pub(crate) struct Context {
     pub(crate) unheard: Vec<Event>,
     /// The last hello that was written.
     pub(crate) hello_written: Remembered<Option<Written>>,
+    /// What tells our own hellos from those of another process with our id.
+    pub(crate) own_id: OwnId,
     /// The last hellos that were read.
     pub(crate) hellos_read: Remembered<Read>,
     next_id: Remembered<u64>,
@@ -92,10 +96,23 @@ pub(crate) enum Complaint {
     Signature,
     /// A hello that gives a Sentinel another address although it answers at its own.
     Address,
+    /// A hello of a Sentinel that cannot be connected to.
+    Unreachable,
+    /// A hello of one more Sentinel than are remembered.
+    Crowd,
+    /// A hello with our own id that is not ours.
+    OwnId,
 }
 
-/// Least time between two complaints about the same.
-const COMPLAINT_PERIOD: Duration = Duration::from_secs(1);
+impl Complaint {
+    /// Least time between two complaints about the same.
+    const fn period(self) -> Duration {
+        match self {
+            Complaint::Crowd | Complaint::OwnId | Complaint::Unreachable => Duration::from_secs(60),
+            Complaint::Epoch | Complaint::Signature | Complaint::Address => Duration::from_secs(1),
+        }
+    }
+}
 
 /// How many writes long the wait before a self-nomination is, where they are slow.
 const NOMINATION_WRITES: u32 = 3;
@@ -166,6 +183,7 @@ impl Context {
         Context {
             now,
             id,
+            run_id: None,
             globals,
             names: Names::default(),
             timing: *timing,
@@ -193,6 +211,7 @@ impl Context {
             unresolved_masters: Vec::new(),
             unheard: Vec::new(),
             hello_written: Remembered(None),
+            own_id: OwnId::default(),
             hellos_read: Remembered::default(),
             next_id: Remembered(1),
         }
@@ -411,11 +430,11 @@ impl Context {
         self.view_urgent = true;
     }
 
-    /// Says what is wrong with a message that anybody can send, at most once in [`COMPLAINT_PERIOD`]: who floods us must
+    /// Says what is wrong with a message that anybody can send, at most once in [`Complaint::period`]: who floods us must
     /// not flood the log as well.
     pub(crate) fn complain(&mut self, about: Complaint, text: String) {
         let now = self.mono();
-        if self.complained_at.get(&about).is_none_or(|at| now.since(*at) >= COMPLAINT_PERIOD) {
+        if self.complained_at.get(&about).is_none_or(|at| now.since(*at) >= about.period()) {
             self.complained_at.insert(about, now);
             self.notice(Level::Warning, None, text);
         }

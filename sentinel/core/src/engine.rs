@@ -22,10 +22,10 @@ use crate::{
     planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
-    state::{Asked, Master, MasterKey, Names, NodeId, Nodes, PeerLinks, SIGN_IN, Vote, refusal},
+    state::{Asked, Identity, Master, MasterKey, Names, NodeId, Nodes, PeerLinks, SIGN_IN, Vote, refusal},
     time::{Instant, Now},
     timer::{Endpoint, Timer},
-    types::{MasterName, SentinelId},
+    types::{MasterName, RunId, SentinelId},
     view::{MasterViews, Role, View},
     watch::Watch,
 };
@@ -39,6 +39,8 @@ pub struct Boot {
     pub timing: Timing,
     /// Host names that were resolved before the start, so that names are shown as addresses from the first event on.
     pub names: BTreeMap<Arc<str>, IpAddr>,
+    /// The run of this process, as its INFO tells it: by this it recognises itself where it may not ask for the id.
+    pub run_id: Option<RunId>,
     /// For random delays. Different for each process, the same for a repeated history.
     pub seed: u64,
 }
@@ -62,9 +64,11 @@ impl Engine {
             .masters
             .iter()
             .map(|master| master.config_epoch.max(master.leader_epoch))
-            .fold(snapshot.current_epoch, std::cmp::Ord::max);
+            .fold(snapshot.current_epoch, std::cmp::Ord::max)
+            .kept();
         let mut ctx = Context::new(now, snapshot.id, snapshot.globals, &boot.timing, highest, boot.seed);
         ctx.names = Names::new(boot.names);
+        ctx.run_id = boot.run_id;
         let mut engine = Engine {
             ctx,
             masters: BTreeMap::new(),
@@ -194,6 +198,7 @@ impl Engine {
             globals: Arc::clone(&self.ctx.globals),
             timing: self.ctx.timing,
             simulated: self.ctx.simulated,
+            own_id_elsewhere: self.ctx.own_id.elsewhere(),
             persist_error: self.ctx.durability.error.clone(),
             scripts: self.ctx.scripts.view(),
             masters: self.master_views.0.clone(),
@@ -236,8 +241,8 @@ impl Engine {
             aliases: BTreeMap::new(),
             peers: BTreeMap::new(),
             odown_since: None,
-            config_epoch: from.config_epoch,
-            vote: Vote { leader: None, epoch: from.leader_epoch, at: now },
+            config_epoch: from.config_epoch.kept(),
+            vote: Vote { leader: None, epoch: from.leader_epoch.kept(), at: now },
             failover: None,
             adopting: None,
             not_before: now,
@@ -343,11 +348,12 @@ impl Engine {
             }
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
+                shared.identity = Identity::Open;
+                shared.run_id = None;
+                shared.asked_at = self.ctx.mono();
                 self.ctx.link_up(&mut shared.link, local, refused_login.is_some(), &Endpoint::Peer(id.clone()));
                 self.note_peer_access(&id, SIGN_IN, refused_login);
                 self.each_user(&id, |watch, id| {
-                    watch.confirm_peer(id);
-                    watch.say_hello_to_peer(id);
                     watch.evaluate_peer(id);
                     watch.ask_peer(id);
                     watch.request_vote(id);
@@ -385,7 +391,7 @@ impl Engine {
     }
 
     /// Runs a rule for every master that knows a peer.
-    fn each_user(&mut self, id: &SentinelId, mut rule: impl FnMut(&mut Watch<'_>, &SentinelId)) {
+    pub(crate) fn each_user(&mut self, id: &SentinelId, mut rule: impl FnMut(&mut Watch<'_>, &SentinelId)) {
         let Some(users) = self.peers.get(id).map(|shared| &shared.users) else { return };
         let first = users.first().copied();
         // One master is common, and this comes with every PING.
@@ -437,13 +443,15 @@ impl Engine {
                 self.ctx.ping_answered(&mut shared.link, reply, &Endpoint::Peer(id.clone()));
                 self.each_user(id, |watch, id| watch.evaluate_peer(id));
             }
+            Asked::Identity => self.introduced(id, reply),
             Asked::Opinion { master, addr } => {
-                if let Some(answer) = PeerAnswer::read(reply) {
+                if let Some(answer) = PeerAnswer::read(reply).filter(|_| self.speaks(id)) {
                     self.with_master(master, |watch| watch.opinion_received(id, &addr, &answer));
                 }
             }
             Asked::Vote { master, epoch } => {
-                self.with_master(master, |watch| match PeerAnswer::read(reply) {
+                let answer = PeerAnswer::read(reply).filter(|_| self.speaks(id));
+                self.with_master(master, |watch| match answer {
                     Some(answer) => watch.vote_received(id, epoch, &answer),
                     None => watch.voter_lost(id),
                 });

@@ -112,6 +112,8 @@ pub enum Message {
     Ping,
     /// `INFO`
     Info,
+    /// `SENTINEL MYID`, `INFO server`: who are you? Answered with an array of both answers.
+    Identify,
     /// `PUBLISH __sentinel__:hello <payload>`
     Hello {
         /// The eight fields, joined by commas.

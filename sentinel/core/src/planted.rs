@@ -17,6 +17,8 @@ pub enum Bug {
     OneVoteShort,
     /// Known Sentinels are not written: after a restart the majority is over fewer.
     ForgetPeers,
+    /// Whoever answers where a Sentinel is known to be is taken for it.
+    TrustAddresses,
     /// A lower epoch that a peer tells is adopted.
     EpochBack,
     /// A lower configuration epoch that a peer tells is adopted.

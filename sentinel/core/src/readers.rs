@@ -6,7 +6,7 @@ use crate::{
     failover::{Failover, Phase},
     planted::{Bug, planted},
     snapshot::MasterSnapshot,
-    state::{Link, Master, Names, Node, Peer, PeerLinks},
+    state::{Identity, Master, Names, Node, Peer, PeerLink, PeerLinks},
     types::MasterName,
     view::{MasterView, NodeView, PeerView, ReplicaView},
 };
@@ -61,9 +61,7 @@ impl Master {
             peers: self
                 .peers
                 .values()
-                .filter_map(|peer| {
-                    links.get(&peer.id).map(|shared| peer_view(peer, &shared.link, shared.users.len(), &self.name))
-                })
+                .filter_map(|peer| links.get(&peer.id).map(|shared| peer_view(peer, shared, &self.name)))
                 .collect(),
         }
     }
@@ -102,7 +100,8 @@ impl Master {
     }
 }
 
-fn peer_view(peer: &Peer, link: &Link, users: usize, master: &MasterName) -> PeerView {
+fn peer_view(peer: &Peer, shared: &PeerLink, master: &MasterName) -> PeerView {
+    let link = &shared.link;
     PeerView {
         id: peer.id.clone(),
         node: NodeView {
@@ -111,7 +110,7 @@ fn peer_view(peer: &Peer, link: &Link, users: usize, master: &MasterName) -> Pee
             vitals: link.vitals.shared(),
             sdown_since: peer.sdown_since,
             connected: link.is_up(),
-            link_refcount: u32::try_from(users).unwrap_or(u32::MAX),
+            link_refcount: u32::try_from(shared.users.len()).unwrap_or(u32::MAX),
             info_at: None,
             info: None,
             role: crate::view::Role::Master,
@@ -123,5 +122,10 @@ fn peer_view(peer: &Peer, link: &Link, users: usize, master: &MasterName) -> Pee
         master_down: peer.says_down(),
         hello_at: peer.hello_at,
         vote: peer.vote.clone(),
+        impostor: match &shared.identity {
+            Identity::Disproved(impostor) => Some(impostor.to_string().into()),
+            _ => None,
+        },
+        withheld: link.is_up() && shared.identity == Identity::Withheld,
     }
 }

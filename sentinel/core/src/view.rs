@@ -29,6 +29,8 @@ pub struct View {
     pub globals: Arc<GlobalSettings>,
     /// The timing constants in force.
     pub timing: Timing,
+    /// From where another process says hello with our own id, and when it did so last.
+    pub own_id_elsewhere: Option<(HostPort, Instant)>,
     /// Why the last write of the state failed, while it has not succeeded since.
     pub persist_error: Option<Arc<str>>,
     /// Where this Sentinel is to crash (SENTINEL SIMULATE-FAILURE).
@@ -150,6 +152,10 @@ pub struct PeerView {
     pub hello_at: Instant,
     /// The id and epoch of the vote we know of.
     pub vote: Option<(SentinelId, Epoch)>,
+    /// Who was found where it is known to be, if that is somebody else.
+    pub impostor: Option<Arc<str>>,
+    /// Whether it answers, but does not say who it is.
+    pub withheld: bool,
 }
 
 /// One call of a script.

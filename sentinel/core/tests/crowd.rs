@@ -65,7 +65,7 @@ impl Field {
             masters: masters.collect(),
         };
         let now = Instant::from_micros(1_000_003);
-        let boot = Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 1 };
+        let boot = Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), run_id: None, seed: 1 };
         let mut field = Field {
             engine: Engine::new(boot, Now { mono: now, wall: WallTime(0) }),
             now,

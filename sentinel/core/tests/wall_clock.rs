@@ -23,7 +23,7 @@ fn history(wall: fn(u64) -> u64) -> Vec<String> {
         globals: Arc::new(GlobalSettings::default()),
         masters: vec![Arc::new(master)],
     };
-    let boot = Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 7 };
+    let boot = Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), run_id: None, seed: 7 };
     let reading = |micros: u64| Now { mono: Instant::from_micros(micros), wall: WallTime(wall(micros)) };
     let mut engine = Engine::new(boot, reading(0));
     let mut history = Vec::new();

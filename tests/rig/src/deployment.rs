@@ -38,6 +38,10 @@ impl Deployment {
         match message {
             Message::Ping => Reply::status("PONG"),
             Message::Info | Message::Acknowledge => self.info(addr),
+            Message::Identify => {
+                let id = Reply::display(id(if addr.port == 26381 { 'c' } else { 'b' }));
+                Reply::Array(vec![id, self.info(addr)])
+            }
             Message::Hello { .. } => Reply::Integer(1),
             Message::ScriptKill | Message::SignIn { .. } | Message::HandOver { .. } | Message::CallOff => Reply::ok(),
             Message::IsMasterDown { epoch, candidate, .. } => {
@@ -87,7 +91,7 @@ pub(crate) fn boot() -> Boot {
         globals: Arc::new(GlobalSettings::default()),
         masters: vec![Arc::new(master)],
     };
-    Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 7 }
+    Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), run_id: None, seed: 7 }
 }
 
 /// The id of a Sentinel, as text.

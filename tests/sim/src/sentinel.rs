@@ -12,7 +12,7 @@ use sentinel_core::{
     events::Event as CoreEvent,
     settings::Timing,
     time::{Instant, Now, WallTime},
-    types::{Host, HostPort, SentinelId},
+    types::{Host, HostPort, RunId, SentinelId},
 };
 use sentinel_resp::Reply;
 
@@ -121,7 +121,13 @@ impl Sentinel {
         Arc::make_mut(&mut snapshot.globals).port = physics.hosts[self.host].port;
         say!(physics, "sentinel {} starts at epoch {}", self.host, snapshot.current_epoch);
         physics.observe(&Observation::Started { sentinel: self.host, snapshot: &snapshot });
-        let boot = Boot { snapshot, timing: self.timing, names: BTreeMap::new(), seed: self.rng.word() };
+        let boot = Boot {
+            snapshot,
+            timing: self.timing,
+            names: BTreeMap::new(),
+            run_id: RunId::new(&self.run_id()).ok(),
+            seed: self.rng.word(),
+        };
         self.engine = Some(Box::new(Engine::new(boot, self.now(physics))));
         self.drain(physics);
     }
@@ -138,6 +144,11 @@ impl Sentinel {
             physics.observe(&Observation::Durable { sentinel: self.host, snapshot: &self.disk.durable });
         }
         physics.process_ends(self.host, machine_too);
+    }
+
+    /// Names this run of the process.
+    fn run_id(&self) -> String {
+        format!("{:020}{:020}", self.host, self.life)
     }
 
     /// Whether the process runs.
@@ -303,6 +314,11 @@ impl Sentinel {
                 let reply = Reply::status("PONG");
                 return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
             }
+            Message::Identify => {
+                let info = Reply::text(format!("# Server\r\nrun_id:{}\r\n", self.run_id()));
+                let reply = Reply::Array(vec![Reply::display(&self.id), info]);
+                return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
+            }
             Message::Hello { payload } => {
                 if let Some(hello) = Hello::read(&payload) {
                     physics.observe(&Observation::Heard { sentinel: self.host, hello });
@@ -445,7 +461,7 @@ impl Sentinel {
             Output::Send { link, request, message } => {
                 let Some((conn, _)) = self.links.get(&link).copied() else { return };
                 let to = physics.other_end(conn, DIALER);
-                if !matches!(message, Message::Ping | Message::Info | Message::Hello { .. }) {
+                if !matches!(message, Message::Ping | Message::Identify | Message::Info | Message::Hello { .. }) {
                     say!(physics, "sentinel {} to {to}: {message:?}", self.host);
                 }
                 physics.observe(&match &message {

@@ -55,6 +55,7 @@ bugs! {
     votes_of_former_epochs: CountStaleVotes within 100 by "majority", "one leader";
     one_vote_short: OneVoteShort within 20 by "majority", "one leader";
     peers_that_are_not_written: ForgetPeers within 100 by "majority", "one leader";
+    addresses_that_are_trusted: TrustAddresses within 300 by "quorum", "one leader", "within bounded time";
     an_epoch_that_goes_back: EpochBack within 20 by "epochs";
     an_old_configuration: OldConfiguration within 20 by "epochs", "configuration epoch", "within bounded time";
     a_hello_before_the_disk: HelloBeforeDurable within 20 by "durable";

@@ -85,6 +85,7 @@ const FURTHER_USAGE: &[&str] = &[
     "+CANDIDATES <master-name>",
     "+FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
     "+FORGET <master-name> <runid>",
+    "+FORGET <master-name> UNVERIFIED",
     "+FORGET-REPLICA <master-name> <host> <port>",
 ];
 

@@ -10,6 +10,7 @@ mod classic_file;
 mod death_of_the_master;
 mod demo;
 mod examples;
+mod exchanged_addresses;
 mod forced_failover;
 mod given;
 mod guards_asked_for;

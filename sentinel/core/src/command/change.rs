@@ -49,6 +49,11 @@ pub enum Change {
         /// The other Sentinel.
         id: SentinelId,
     },
+    /// `SENTINEL FORGET name UNVERIFIED`
+    ForgetUnverified {
+        /// The master.
+        name: String,
+    },
     /// `SENTINEL FORGET-REPLICA name host port`
     ForgetReplica {
         /// The master.

@@ -6,9 +6,12 @@ use sentinel_resp::Reply;
 use super::{Change, argument, errors, failover};
 use crate::types::SentinelId;
 
-/// `FORGET name id`
+/// `FORGET name id`, `FORGET name UNVERIFIED`
 pub(super) fn sentinel(name: &Bytes, id: &Bytes) -> Result<Change, Reply> {
     let name = argument::known_name(name)?;
+    if id.eq_ignore_ascii_case(b"unverified") {
+        return Ok(Change::ForgetUnverified { name });
+    }
     let id = argument::text(id).and_then(|id| SentinelId::new(id).ok()).ok_or_else(errors::no_such_sentinel)?;
     Ok(Change::Forget { name, id })
 }

@@ -56,7 +56,7 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 9] = [
+const OURS: [&str; 11] = [
     "CANDIDATES <master-name>",
     "    Rank the replicas as a failover would now, or say why one is refused.",
     "FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
@@ -64,6 +64,8 @@ const OURS: [&str; 9] = [
     "    all; with DRYRUN only tell which one it would be.",
     "FORGET <master-name> <runid>",
     "    Forget another Sentinel that cannot be reached any more.",
+    "FORGET <master-name> UNVERIFIED",
+    "    Forget all other Sentinels that have never said who they are and cannot be reached.",
     "FORGET-REPLICA <master-name> <host> <port>",
     "    Forget a replica that cannot be reached any more.",
 ];

@@ -99,6 +99,12 @@ fn peer(peer: &PeerView, down_after: Duration, now: Instant) -> Reply {
     fields.put("voted-leader", leader);
     fields.put("voted-leader-epoch", epoch);
     fields.denied(&peer.node);
+    // What the reference does not have: only while it is not known to be the one that is meant.
+    if let Some(who) = &peer.impostor {
+        fields.put("identity", who);
+    } else if peer.withheld {
+        fields.put("identity", "it does not say who it is");
+    }
     fields.into_reply()
 }
 

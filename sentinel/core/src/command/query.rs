@@ -53,7 +53,7 @@ impl Query {
             Query::Sentinels(name) => about(view, name, |one| instances::peers(one, now)),
             Query::MasterAddress(name) => master_address(view, name),
             Query::MyId => Reply::display(&view.id),
-            Query::CheckQuorum(name) => about(view, name, quorum::check),
+            Query::CheckQuorum(name) => about(view, name, |one| quorum::check(one, view, now)),
             Query::InfoCache(names) => info::cache(view, names, now),
             Query::PendingScripts => scripts::pending(&view.scripts, now),
             Query::ConfigGet(patterns) => config::get(&view.globals, patterns),

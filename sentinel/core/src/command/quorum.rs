@@ -1,14 +1,20 @@
 //! CKQUORUM: could the Sentinels that are usable now agree that a master is down, and authorise a failover?
 
+use std::fmt::Write as _;
+
 use sentinel_resp::Reply;
 
-use crate::view::MasterView;
+use crate::{
+    monitor::TOLD_FOR,
+    time::Instant,
+    view::{MasterView, View},
+};
 
-/// Usable are this Sentinel and every known other one that is not subjectively down; the majority is counted over
-/// all that are known, dead or alive.
-pub(super) fn check(master: &MasterView) -> Reply {
+/// Usable are this Sentinel and every known other one that is not subjectively down, and where it is known to be; the majority is
+/// counted over all that are known, dead or alive.
+pub(super) fn check(master: &MasterView, view: &View, now: Instant) -> Reply {
     let known = master.peers.len() + 1;
-    let down = master.peers.iter().filter(|peer| peer.node.sdown_since.is_some()).count();
+    let down = master.peers.iter().filter(|peer| peer.node.sdown_since.is_some() || peer.impostor.is_some()).count();
     let usable = known - down;
     let quorum = usize::try_from(master.settings.quorum.get()).unwrap_or(usize::MAX);
 
@@ -18,6 +24,14 @@ pub(super) fn check(master: &MasterView) -> Reply {
     }
     if usable < known / 2 + 1 {
         missing.push_str(". Not enough available Sentinels to reach the majority and authorize a failover");
+    }
+    for peer in &master.peers {
+        if let Some(who) = &peer.impostor {
+            let _ = write!(missing, ". {} is not at {}: {who}", peer.id, peer.node.addr);
+        }
+    }
+    if let Some((addr, _)) = view.own_id_elsewhere.as_ref().filter(|(_, at)| now.since(*at) < TOLD_FOR) {
+        let _ = write!(missing, ". Another process uses the id of this Sentinel, at {addr}");
     }
     if missing.is_empty() {
         Reply::status(format!("OK {usable} usable Sentinels. Quorum and failover authorization can be reached"))

@@ -115,6 +115,8 @@ pub(super) fn peer(of: char) -> PeerView {
         master_down: false,
         hello_at: ms(START + 3_500),
         vote: None,
+        impostor: None,
+        withheld: false,
     }
 }
 
@@ -145,6 +147,7 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
         simulated: SimulatedFailures::default(),
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
+        own_id_elsewhere: None,
         persist_error: None,
         scripts: Arc::new([]),
         masters,

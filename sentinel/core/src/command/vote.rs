@@ -9,10 +9,12 @@ use crate::types::{Epoch, Host, HostPort, SentinelId};
 /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
 ///
 /// A host or port that is none is answered as an unknown master. A negative epoch is refused; the reference takes it
-/// as a huge one, after which no vote is possible any more. An id that no Sentinel can have gets an opinion, no vote.
+/// as a huge one, after which no vote is possible any more. One from 2^63 on, which the reference refuses, is taken: elections
+/// do not end there. An id that no Sentinel can have gets an opinion, no vote.
 pub(super) fn parse(host: &Bytes, port: &Bytes, epoch: &Bytes, candidate: &Bytes) -> Result<Change, Reply> {
     let port = argument::integer(port).ok_or_else(errors::not_an_integer)?;
-    let epoch = argument::at_least(0, epoch).map(Epoch::new).ok_or_else(errors::not_an_integer)?;
+    let beyond = || argument::text(epoch)?.parse().ok().filter(|epoch| *epoch >= Epoch::BEYOND_THE_REFERENCE);
+    let epoch = argument::at_least(0, epoch).or_else(beyond).map(Epoch::new).ok_or_else(errors::not_an_integer)?;
     Ok(Change::IsMasterDown {
         addr: address(host, port),
         epoch,
@@ -62,6 +64,11 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_that_the_reference_cannot_read_is_one() {
+        assert_eq!(parsed("127.0.0.1 1 9223372036854775808 *").map(|(_, epoch, _)| epoch), Ok(1 << 63));
+    }
+
+    #[test]
     fn port_and_epoch_must_be_integers_and_the_epoch_not_negative() {
         let error = Err("ERR value is not an integer or out of range".to_owned());
         for line in [
@@ -69,7 +76,7 @@ mod tests {
             "127.0.0.1 01 0 *",
             "127.0.0.1 1 x *",
             "127.0.0.1 1 -1 *",
-            "127.0.0.1 1 9223372036854775808 *",
+            "127.0.0.1 1 18446744073709551616 *",
         ] {
             assert_eq!(parsed(line), error, "{line}");
         }

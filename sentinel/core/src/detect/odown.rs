@@ -31,8 +31,8 @@ impl PeerAnswer {
         let Reply::Integer(down) = down else { return None };
         let Reply::Integer(epoch) = epoch else { return None };
         let leader = leader.as_text()?;
-        // The reference prints an unsigned epoch through a signed integer; a negative one is a poisoned epoch.
-        let vote_epoch = Epoch::new(u64::try_from(*epoch).ok()?);
+        // Printed through a signed integer.
+        let vote_epoch = Epoch::new(epoch.cast_unsigned());
         let vote = if leader == "*" { None } else { Some((SentinelId::new(leader).ok()?, vote_epoch)) };
         Some(PeerAnswer { down: *down == 1, vote, vote_epoch })
     }

@@ -14,7 +14,7 @@ use crate::{
     input::ClientId,
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, MasterKey},
+    state::{Asked, MasterKey, PeerLink},
     timer::Timer,
     types::{Epoch, HostPort, SentinelId},
     watch::Watch,
@@ -22,6 +22,8 @@ use crate::{
 
 /// How long a forced failover waits for the consent of peers that are connected but do not answer.
 const FORCED_ELECTION_WAIT: Duration = Duration::from_millis(200);
+/// How long a candidate has, once voted for, that cannot be asked who it is.
+const UNKNOWN_LEADER_PAUSE: Duration = Duration::from_secs(2);
 /// Hellos that may stay away before their sender is held for one that cannot write.
 const SILENT_AFTER_HELLOS: u32 = 3;
 
@@ -98,7 +100,8 @@ fn verdict(down: bool, leader: Option<&SentinelId>, epoch: Epoch) -> Reply {
     Reply::Array(vec![
         Reply::Integer(i64::from(down)),
         Reply::Bulk(leader.map_or_else(|| "*".to_owned(), ToString::to_string).into()),
-        Reply::Integer(i64::try_from(epoch.get()).unwrap_or(i64::MAX)),
+        // Beyond 2^63 as the reference prints it: as a signed number.
+        Reply::Integer(epoch.get().cast_signed()),
     ])
 }
 
@@ -118,9 +121,12 @@ impl Watch<'_> {
         if *candidate == self.ctx.id {
             return;
         }
-        // Whoever was voted for may be at work until this time: not two leaders at once.
-        let pause = 2 * self.master.settings.failover_timeout + self.ctx.rng.up_to(Duration::from_secs(1));
-        self.master.not_before = now + pause;
+        // Whoever was voted for may be at work until this time: not two leaders at once. Anybody can ask for a vote under
+        // any name: one that cannot be reached under it is not waited for as long.
+        let longest = 2 * self.master.settings.failover_timeout;
+        let known = self.peers.get(candidate).is_some_and(PeerLink::speaks);
+        let pause = if known { longest } else { longest.min(UNKNOWN_LEADER_PAUSE) };
+        self.master.not_before = now + pause + self.ctx.rng.up_to(Duration::from_secs(1));
         self.master.delay_told = false;
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
         if self.is_electing() {

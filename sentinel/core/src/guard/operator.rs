@@ -73,6 +73,30 @@ impl Watch<'_> {
         None
     }
 
+    /// `SENTINEL FORGET name UNVERIFIED`: those that have never said who they are since this process started, and cannot be
+    /// reached now. They count towards the majority, so that forged ids can leave none.
+    pub(crate) fn forget_unverified(&mut self) -> Option<Reply> {
+        if self.is_electing() {
+            // With so many that never answer nobody is elected, and there is always an election.
+            self.end_candidacy("those who cannot be verified are forgotten");
+        }
+        if self.master.failover.is_some() {
+            return Some(errors::failover_in_progress());
+        }
+        let unverified = |id: &SentinelId| !self.peers.get(id).is_some_and(|shared| shared.verified || shared.speaks());
+        let ids: Vec<SentinelId> = self.master.peers.keys().filter(|id| unverified(id)).cloned().collect();
+        for id in &ids {
+            let Some(addr) = self.master.peers.get(id).map(|peer| peer.addr.clone()) else { continue };
+            let subject = self.master.subject_of_peer(id, &addr);
+            self.remove_peer(id);
+            self.ctx.event(Event::PeerForgotten(subject));
+        }
+        self.changed_urgently();
+        self.persist();
+        self.consider_failover();
+        None
+    }
+
     /// `SENTINEL FORGET-REPLICA`: none if it is done, else why not.
     pub(crate) fn forget_replica(&mut self, addr: &HostPort) -> Option<Reply> {
         if self.master.failover.is_some() {

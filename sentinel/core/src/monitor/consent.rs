@@ -1,13 +1,20 @@
 //! Whether a configuration that another Sentinel announces is followed.
 
+use std::time::Duration;
+
 use crate::{
-    events::Level,
+    context::Pending,
+    events::{Event, Level},
     monitor::Hello,
     planted::{Bug, planted},
-    state::{Adoption, Claim, Peer},
+    state::{Adoption, Claim, Node, Peer, PeerLink},
     types::{Epoch, HostPort, SentinelId},
+    view::Role,
     watch::Watch,
 };
+
+/// How long a Sentinel that did not stand in our file must have been known before it backs another one's word.
+const TRUST_AGE: Duration = Duration::from_secs(600);
 
 impl Watch<'_> {
     /// A known peer announces a configuration.
@@ -16,7 +23,7 @@ impl Watch<'_> {
         let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
         peer.hello_at = now;
         peer.claim = Some(Claim { addr: hello.master_addr.clone(), config_epoch: hello.config_epoch });
-        self.acquaint(&hello.id);
+        self.consider_trust(&hello.id);
         let overruled = self.is_overruled_by(&hello);
         let older = hello.config_epoch < self.master.config_epoch;
         if hello.config_epoch <= self.master.config_epoch && !overruled && !(older && planted(Bug::OldConfiguration)) {
@@ -36,15 +43,27 @@ impl Watch<'_> {
                 &hello,
                 "that Sentinel is not known, or not at that address, and no other one says the same",
             );
+            // The node itself may say so.
+            if let Some(id) = self.master.node_at(&hello.master_addr, &self.ctx.names) {
+                self.ask_info(id);
+            }
         }
     }
 
-    /// A peer's link is up: it exists.
+    /// A peer has been asked who it is: it exists.
     pub(crate) fn confirm_peer(&mut self, id: &SentinelId) {
         let Some(peer) = self.master.peers.get_mut(id) else { return };
         peer.confirmed = true;
-        self.acquaint(id);
+        self.consider_trust(id);
         self.reconsider(id);
+    }
+
+    /// Looks again at what all peers announced before: it may have found consent.
+    pub(crate) fn reconsider_all(&mut self) {
+        let waiting = |peer: &&Peer| peer.confirmed && peer.unconfirmed.is_some();
+        for id in self.master.peers.values().filter(waiting).map(|peer| peer.id.clone()).collect::<Vec<_>>() {
+            self.reconsider(&id);
+        }
     }
 
     /// Looks again at what a peer announced before.
@@ -54,37 +73,52 @@ impl Watch<'_> {
         }
     }
 
-    /// A peer that can be reached, and announces the configuration that is in force here, belongs to us.
-    fn acquaint(&mut self, id: &SentinelId) {
+    /// A peer that has said who it is, has been known for long, and announces the configuration that is in force here, belongs
+    /// to us.
+    fn consider_trust(&mut self, id: &SentinelId) {
+        let now = self.ctx.mono();
         let addr = self.master.addr().clone();
         let (epoch, names) = (self.master.config_epoch, &self.ctx.names);
-        if let Some(peer) = self.master.peers.get_mut(id).filter(|peer| peer.confirmed && !peer.acquainted) {
+        if let Some(peer) = self.master.peers.get_mut(id).filter(|peer| peer.confirmed && !peer.trusted) {
             let same = |claim: &Claim| claim.config_epoch == epoch && names.same(&claim.addr, &addr);
-            peer.acquainted = peer.claim.as_ref().is_some_and(same);
+            let known_long = now.since(peer.known_since) >= TRUST_AGE;
+            peer.trusted = known_long && peer.claim.as_ref().is_some_and(same);
         }
+    }
+
+    /// Whether somebody else was found where this peer is known to be.
+    fn is_disproved(&self, id: &SentinelId) -> bool {
+        self.peers.get(id).is_some_and(|shared| shared.identity.is_disproved())
     }
 
     /// Whether a newer configuration is more than the word of one that nobody knows. A departure: in the reference any
     /// hello moves the master.
     ///
-    /// A Sentinel that stood in our file, or has announced our own configuration before, is known. What another one says
-    /// counts if it has our vote for that epoch, or if one that is known, or a majority, says the same. Where none that
-    /// is known can be reached there is nobody to contradict it: a Sentinel that begins without a file learns so.
+    /// What a Sentinel says that stood in our file counts. What another one says, for however long it has been known, needs a
+    /// second voice: our vote for it in that epoch, a Sentinel that is trusted, a majority, or the node itself, if it is one of
+    /// ours and says that it is a master. Where none that is trusted can be reached there is nobody to contradict it: a
+    /// Sentinel that begins without a file learns so.
     fn has_consent(&self, hello: &Hello) -> bool {
         let names = &self.ctx.names;
         let vote = &self.master.vote;
         let (epoch, addr) = (hello.config_epoch, &hello.master_addr);
-        let speaks_for_itself = |peer: &Peer| peer.acquainted && names.same(&peer.addr, &hello.addr);
-        let reached = |peer: &&Peer| self.peers.get(&peer.id).is_some_and(|shared| shared.link.is_up());
-        let others = || self.master.peers.values().filter(|peer| peer.id != hello.id && peer.acquainted);
+        let speaks_for_itself =
+            |peer: &Peer| peer.founder && !self.is_disproved(&peer.id) && names.same(&peer.addr, &hello.addr);
+        let reached = |peer: &&Peer| self.peers.get(&peer.id).is_some_and(PeerLink::speaks);
+        let others = || self.master.peers.values().filter(|peer| peer.id != hello.id && peer.trusted);
         let agrees = |peer: &Peer| {
             let claim = peer.claim.as_ref();
             claim.is_some_and(|claim| claim.config_epoch == epoch && names.same(&claim.addr, addr))
         };
+        let is_master = |node: &Node| {
+            // Not one that returns as what it was.
+            node.info.role == Some(Role::Master) && !node.former_master && names.same(&node.addr, addr)
+        };
         self.master.peers.get(&hello.id).is_some_and(speaks_for_itself)
             || vote.epoch == epoch && vote.leader.as_ref() == Some(&hello.id)
-            || others().any(agrees)
+            || others().any(|peer| agrees(peer) && !self.is_disproved(&peer.id))
             || self.announcers(epoch, addr) >= self.master.majority()
+            || self.master.replicas().any(is_master)
             || !others().any(|peer| reached(&peer))
     }
 
@@ -121,6 +155,13 @@ impl Watch<'_> {
             // Taking the number without the address would make us deaf to the right hello of the same epoch.
             self.refuse_configuration(hello, why);
             return;
+        }
+        // A configuration is made in an epoch, so none is newer than the present one; otherwise every election would be
+        // over before it began.
+        if hello.config_epoch > self.ctx.current_epoch {
+            self.ctx.raise_epoch(hello.config_epoch);
+            let (epoch, master) = (hello.config_epoch, self.master.name.clone());
+            self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
         if self.ctx.names.same(&hello.master_addr, self.master.addr()) {
             self.master.config_epoch = hello.config_epoch;

@@ -13,7 +13,7 @@ use crate::{
     },
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
+    state::{Asked, Identity, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
     timer::{Endpoint, Timer},
     types::{Epoch, HostPort, MasterName, SentinelId},
     watch::Watch,
@@ -21,6 +21,8 @@ use crate::{
 
 /// Peers kept for one master: a bound on what hostile hellos can make us remember. Real fleets have a handful.
 const MAX_PEERS: usize = 256;
+/// Of these, how many may be ids that nobody has verified.
+const MAX_UNVERIFIED_PEERS: usize = 128;
 
 /// The eight fields of a hello.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +72,7 @@ impl Context {
             return Some(Arc::clone(&written.text));
         }
         let text = self.compose_hello(link, master)?;
+        self.own_id.announced(&text);
         self.hello_written.0 = Some(Written { about, text: Arc::clone(&text) });
         Some(text)
     }
@@ -145,13 +148,14 @@ impl Watch<'_> {
         }
     }
 
-    /// Says hello to one peer directly.
+    /// Says hello to one peer directly: not before it has said who it is. A Sentinel of another deployment that watches a master of
+    /// the same name would take itself for one of us.
     pub(crate) fn say_hello_to_peer(&mut self, id: &SentinelId) {
         if !self.ctx.promises_durable() {
             self.ctx.hellos_due.insert(self.master.key);
             return;
         }
-        let Some(shared) = self.peers.get_mut(id) else { return };
+        let Some(shared) = self.peers.get_mut(id).filter(|shared| shared.speaks()) else { return };
         if let Some(payload) = self.ctx.hello_over(&shared.link, self.master) {
             self.ctx.send(&mut shared.link, Asked::Hello, Message::Hello { payload });
         }
@@ -170,7 +174,7 @@ impl Watch<'_> {
     }
 
     /// The first meeting with a Sentinel: a link to it, shared with other masters that know it.
-    pub(crate) fn add_peer(&mut self, id: &SentinelId, addr: &HostPort, confirmed: bool) {
+    pub(crate) fn add_peer(&mut self, id: &SentinelId, addr: &HostPort, founder: bool) {
         let now = self.ctx.mono();
         let key = self.master.key;
         let mut peer = Peer::new(id.clone(), self.ctx.shown(addr), now);
@@ -178,9 +182,10 @@ impl Watch<'_> {
         let reached = self
             .peers
             .get(id)
-            .is_some_and(|shared| shared.link.is_up() && self.ctx.names.same(&shared.link.target.addr, addr));
-        peer.confirmed = confirmed || reached;
-        peer.acquainted = confirmed;
+            .is_some_and(|shared| shared.speaks() && self.ctx.names.same(&shared.link.target.addr, addr));
+        peer.confirmed = founder || reached;
+        peer.founder = founder;
+        peer.trusted = founder;
         self.master.peers.insert(id.clone(), peer);
         let period = PingPeriod::of(&self.master.settings, &self.ctx.timing);
         let limit = self.master.settings.down_after / 2;
@@ -192,7 +197,7 @@ impl Watch<'_> {
             let mut link = Link::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()), period, now);
             link.silence_limit = limit;
             self.ctx.open_link(&mut link, Endpoint::Peer(id.clone()));
-            self.peers.insert(id.clone(), PeerLink { link, users: [key].into() });
+            self.peers.insert(id.clone(), PeerLink::new(link, [key].into(), now));
         }
         self.evaluate_peer(id);
         self.changed();
@@ -220,6 +225,9 @@ impl Engine {
     pub(crate) fn hello_received(&mut self, payload: &[u8]) {
         // Every own one comes back from every node: that is most of them.
         if payload.split(|byte| *byte == b',').nth(2) == Some(self.ctx.id.as_str().as_bytes()) {
+            if !self.ctx.own_id.is_ours(payload) {
+                self.ctx.own_id_heard(payload);
+            }
             return;
         }
         if let Some(hello) = self.ctx.hellos_read.find(payload, &self.ctx.globals) {
@@ -266,19 +274,19 @@ impl Engine {
         self.with_master(key, |watch| {
             watch.compare_configuration(hello);
             // What others have announced may have found consent.
-            let waiting = |peer: &&Peer| peer.confirmed && peer.unconfirmed.is_some();
-            let waiting: Vec<_> = watch.master.peers.values().filter(waiting).map(|peer| peer.id.clone()).collect();
-            for id in &waiting {
-                watch.reconsider(id);
-            }
+            watch.reconsider_all();
         });
     }
 
     /// Makes the sender known. False if it cannot be: then nothing it says counts.
     fn meet(&mut self, key: MasterKey, hello: &Hello) -> bool {
         let Some(master) = self.masters.get(&key) else { return false };
+        let reachable = hello.addr.port != 0;
         match master.peers.get(&hello.id) {
-            Some(peer) if self.ctx.names.same(&peer.addr, &hello.addr) => return true,
+            Some(peer) if self.ctx.names.same(&peer.addr, &hello.addr) => {
+                self.ask_again(&hello.id);
+                return true;
+            }
             Some(peer) if self.answers_at_its_address(&peer.id) => {
                 let text = format!(
                     "{} at {} says hello from {}: not believed while it answers where it was",
@@ -287,60 +295,104 @@ impl Engine {
                 self.ctx.complain(Complaint::Address, text);
                 return true;
             }
-            _ if hello.addr.port == 0 => return false,
-            _ if !hello.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames => return false,
-            Some(_) => self.peer_moved(key, hello),
+            _ if !hello.addr.host.is_ip() && !self.ctx.globals.resolve_hostnames => {
+                let text = format!(
+                    "Sentinel {} says hello from {}: it is not known, since names are not accepted (resolve-hostnames no)",
+                    hello.id, hello.addr
+                );
+                self.ctx.complain(Complaint::Unreachable, text);
+                return false;
+            }
+            // It counts where it was last.
+            Some(_) if !reachable => return true,
+            Some(_) => self.peer_moved(key, &hello.id, &hello.addr),
             None => {
-                let names = &self.ctx.names;
-                let squatter = master.peers.values().find(|peer| names.same(&peer.addr, &hello.addr));
-                let squatter = squatter.map(|peer| peer.id.clone());
-                if squatter.is_none() && master.peers.len() >= MAX_PEERS {
-                    let (name, text) =
-                        (master.name.clone(), format!("Refused Sentinel {}: {MAX_PEERS} are known", hello.id));
-                    self.ctx.notice(Level::Warning, Some(&name), text);
+                if !self.has_room_for(key, &hello.id) {
                     return false;
                 }
-                if let Some(old) = squatter {
-                    self.peer_replaced(key, &old);
-                }
-                self.with_master(key, |watch| {
-                    watch.add_peer(&hello.id, &hello.addr, false);
-                    let subject = watch.master.subject_of_peer(&hello.id, &watch.ctx.shown(&hello.addr));
-                    watch.ctx.event(Event::PeerDiscovered(subject));
-                    watch.persist();
-                });
+                self.discovered(key, hello);
             }
         }
         // Known under another master at another address: the newest hello is right for all.
         let link = self.peers.get(&hello.id).map(|shared| &shared.link);
-        if link.is_some_and(|link| !self.ctx.names.same(&link.target.addr, &hello.addr)) {
+        if reachable && link.is_some_and(|link| !self.ctx.names.same(&link.target.addr, &hello.addr)) {
             self.retarget_peer(&hello.id, &hello.addr);
         }
         true
     }
 
+    /// A Sentinel is heard of for the first time.
+    fn discovered(&mut self, key: MasterKey, hello: &Hello) {
+        self.with_master(key, |watch| {
+            let names = &watch.ctx.names;
+            let at_its_address = |peer: &&Peer| hello.addr.port != 0 && names.same(&peer.addr, &hello.addr);
+            let displaces = watch.master.peers.values().find(at_its_address).map(|peer| peer.id.clone());
+            watch.add_peer(&hello.id, &hello.addr, false);
+            if let Some(peer) = watch.master.peers.get_mut(&hello.id) {
+                peer.displaces = displaces;
+            }
+            let subject = watch.master.subject_of_peer(&hello.id, &watch.ctx.shown(&hello.addr));
+            watch.ctx.event(Event::PeerDiscovered(subject));
+            if hello.addr.port == 0 {
+                let text = format!(
+                    "Sentinel {} says that it listens on port 0: it counts towards the majority, but nobody can ask it. Set \
+                     tls-replication yes there, or sentinel announce-port",
+                    hello.id
+                );
+                let name = watch.master.name.clone();
+                watch.ctx.notice(Level::Warning, Some(&name), text);
+            }
+            watch.persist();
+        });
+        // Its link is up for another master: it has answered there already.
+        if self.speaks(&hello.id) {
+            self.displace_those_at(&hello.id);
+        }
+    }
+
+    /// Whether one more Sentinel can be remembered. Those that have said who they are, or stood in our own file, have places
+    /// of their own.
+    fn has_room_for(&mut self, key: MasterKey, id: &SentinelId) -> bool {
+        let Some(master) = self.masters.get(&key) else { return false };
+        let verified = |id: &SentinelId| self.peers.get(id).is_some_and(|shared| shared.verified);
+        let unverified = master.peers.values().filter(|peer| !peer.founder && !verified(&peer.id)).count();
+        let room = master.peers.len() < MAX_PEERS && (unverified < MAX_UNVERIFIED_PEERS || verified(id));
+        if !room {
+            let text = format!(
+                "Refused Sentinel {id} for {}: {} others are known, {unverified} of which have not said who they are. SENTINEL \
+                 FORGET {} UNVERIFIED removes these",
+                master.name,
+                master.peers.len(),
+                master.name
+            );
+            self.ctx.complain(Complaint::Crowd, text);
+        }
+        room
+    }
+
     /// Whether a known Sentinel can be reached where it is known to be. A departure: who says hello in its name from
     /// elsewhere is believed when it cannot. In the reference any hello moves it, and with it the connection and the
     /// password that is shown there; one that is told by two addresses of its own is moved to and fro.
-    fn answers_at_its_address(&self, id: &SentinelId) -> bool {
+    pub(super) fn answers_at_its_address(&self, id: &SentinelId) -> bool {
         let now = self.ctx.mono();
         self.peers.get(id).is_some_and(|shared| {
             let link = &shared.link;
-            link.is_up() && now.since(link.ok_reply_at) <= 2 * self.ctx.ping_period(link)
+            // Who does not say who it is may be anybody: as in the reference the newest hello is right.
+            let proven = matches!(shared.identity, Identity::Proven | Identity::Open) || planted(Bug::TrustAddresses);
+            link.is_up() && proven && now.since(link.ok_reply_at) <= 2 * self.ctx.ping_period(link)
         })
     }
 
     /// A known id says hello from a new address.
-    fn peer_moved(&mut self, key: MasterKey, hello: &Hello) {
+    pub(super) fn peer_moved(&mut self, key: MasterKey, id: &SentinelId, addr: &HostPort) {
         self.with_master(key, |watch| {
-            let (addr, id) = (hello.addr.clone(), hello.id.clone());
             let master = watch.master.subject();
-            watch.ctx.event(Event::PeerAddressSwitch { master, addr, id });
+            watch.ctx.event(Event::PeerAddressSwitch { master, addr: addr.clone(), id: id.clone() });
         });
-        let others = self.retarget_peer(&hello.id, &hello.addr);
+        let others = self.retarget_peer(id, addr);
         if others > 0 {
             self.with_master(key, |watch| {
-                let subject = watch.master.subject_of_peer(&hello.id, &watch.ctx.shown(&hello.addr));
+                let subject = watch.master.subject_of_peer(id, &watch.ctx.shown(addr));
                 watch.ctx.event(Event::PeerAddressUpdate { subject, others });
             });
         }
@@ -350,12 +402,15 @@ impl Engine {
     fn retarget_peer(&mut self, id: &SentinelId, addr: &HostPort) -> usize {
         let Some(shared) = self.peers.get_mut(id) else { return 0 };
         shared.link.target = Arc::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()));
+        shared.identity = Identity::Open;
+        shared.run_id = None;
         self.ctx.renew_link(&mut shared.link, &Endpoint::Peer(id.clone()));
         let users: Vec<_> = shared.users.iter().copied().collect();
         for user in &users {
             self.with_master(*user, |watch| {
                 if let Some(peer) = watch.master.peers.get_mut(id) {
                     peer.addr = watch.ctx.shown(addr);
+                    peer.displaces = None;
                 }
                 watch.persist();
                 watch.changed();
@@ -365,7 +420,7 @@ impl Engine {
     }
 
     /// A new id speaks from the address of an old one: the old one is gone, under every master.
-    fn peer_replaced(&mut self, key: MasterKey, old: &SentinelId) {
+    pub(super) fn peer_replaced(&mut self, key: MasterKey, old: &SentinelId) {
         self.with_master(key, |watch| {
             if let Some(peer) = watch.master.peers.get(old) {
                 let subject = watch.master.subject_of_peer(old, &peer.addr.clone());

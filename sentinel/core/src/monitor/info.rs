@@ -126,6 +126,8 @@ impl Watch<'_> {
         if role_changed {
             let expected = (role == Role::Master) == is_master;
             self.node_event(id, |subject| Event::RoleChange { subject, role, expected });
+            // It may be what a peer has announced.
+            self.reconsider_all();
         }
         self.changed();
         self.judge_emptiness(id, rebooted && is_master);

@@ -80,6 +80,10 @@ impl Context {
         self.closed_links = self.closed_links.saturating_sub(1);
         self.first_dials.ended(id);
         self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
+        if link.target.kind == TargetKind::Peer {
+            // Before anything else: what follows counts only if this is answered as it should be.
+            self.send(link, Asked::Identity, Message::Identify);
+        }
         self.send_ping(link, endpoint);
     }
 

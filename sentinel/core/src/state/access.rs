@@ -140,7 +140,7 @@ impl Asked {
             Asked::SignIn => Some(SIGN_IN),
             Asked::HandOver | Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
-            Asked::Acknowledge | Asked::Promote { .. } | Asked::Replicate { .. } => None,
+            Asked::Identity | Asked::Acknowledge | Asked::Promote { .. } | Asked::Replicate { .. } => None,
         }
     }
 }

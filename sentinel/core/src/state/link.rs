@@ -72,6 +72,8 @@ pub(crate) enum Asked {
     Ping,
     Info,
     Hello,
+    /// Who it is.
+    Identity,
     /// An opinion on a master as of an address.
     Opinion {
         master: MasterKey,

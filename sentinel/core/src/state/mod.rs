@@ -1,6 +1,7 @@
 //! What is known: masters, their nodes, the peers, and the links to them all.
 
 mod access;
+mod identity;
 mod link;
 mod master;
 mod names;
@@ -12,6 +13,7 @@ pub use access::login_refusal;
 pub(crate) use access::{
     Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
 };
+pub(crate) use identity::{Identity, Impostor, Introduction, Named};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};

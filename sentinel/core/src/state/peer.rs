@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     monitor::Hello,
-    state::{Link, MasterKey},
+    state::{Identity, Impostor, Link, MasterKey},
     time::Instant,
-    types::{Epoch, HostPort, SentinelId},
+    types::{Epoch, HostPort, RunId, SentinelId},
 };
 
 /// Another Sentinel, as it is known for one master.
@@ -28,10 +28,17 @@ pub(crate) struct Peer {
     pub(crate) unconfirmed: Option<Hello>,
     /// A configuration it told that was refused, as was said in the log.
     pub(crate) refused: Option<Claim>,
-    /// It has been reached, or stood in our own file.
+    /// It has been reached and said who it is, or stood in our own file and nobody else was found where it is known to be.
     pub(crate) confirmed: bool,
-    /// It stood in our own file, or has announced the configuration that was in force here.
-    pub(crate) acquainted: bool,
+    /// It stood in our own file: what it announces alone is followed.
+    pub(crate) founder: bool,
+    /// It stood in our own file, or has been known for long and announces the configuration that is in force here: another
+    /// one's word may rest on its.
+    pub(crate) trusted: bool,
+    /// Since when it is known.
+    pub(crate) known_since: Instant,
+    /// Who was known at its address when it was first heard of: gone, if this one answers there.
+    pub(crate) displaces: Option<SentinelId>,
 }
 
 /// What a peer thinks of a master.
@@ -62,7 +69,10 @@ impl Peer {
             unconfirmed: None,
             refused: None,
             confirmed: false,
-            acquainted: false,
+            founder: false,
+            trusted: false,
+            known_since: now,
+            displaces: None,
         }
     }
 
@@ -77,6 +87,38 @@ pub(crate) struct PeerLink {
     pub(crate) link: Link,
     /// The masters that know this Sentinel. Never empty.
     pub(crate) users: BTreeSet<MasterKey>,
+    /// Who answers there, as of the last connection.
+    pub(crate) identity: Identity,
+    /// The process that answers there.
+    pub(crate) run_id: Option<RunId>,
+    /// Where it answered although another one was meant.
+    pub(crate) seen_at: Option<HostPort>,
+    /// Who was found in its place, and where, as was said in the log.
+    pub(crate) disproof_told: Option<(HostPort, Impostor)>,
+    /// When it was last asked who it is.
+    pub(crate) asked_at: Instant,
+    /// It has said who it is, at some time since this process started.
+    pub(crate) verified: bool,
+}
+
+impl PeerLink {
+    pub(crate) const fn new(link: Link, users: BTreeSet<MasterKey>, now: Instant) -> Self {
+        PeerLink {
+            link,
+            users,
+            identity: Identity::Open,
+            run_id: None,
+            seen_at: None,
+            disproof_told: None,
+            asked_at: now,
+            verified: false,
+        }
+    }
+
+    /// Whether the one that is meant can be talked to.
+    pub(crate) const fn speaks(&self) -> bool {
+        self.link.is_up() && self.identity.speaks()
+    }
 }
 
 /// All links to other Sentinels.

@@ -24,8 +24,12 @@ impl Epoch {
     /// A step that elections can make while messages are under way. It is taken beyond the ceiling, too.
     pub const SMALL_STEP: u64 = 1 << 10;
 
-    /// The last epoch that can be told: the reference prints epochs as signed numbers.
-    pub const LAST: u64 = i64::MAX as u64;
+    /// From here on the reference cannot take part: it reads epochs as signed numbers, and refuses these.
+    pub const BEYOND_THE_REFERENCE: u64 = 1 << 63;
+
+    /// The highest one that is taken from a file. One poisoned message makes the reference keep 2^64 - 1, after which nothing
+    /// comes; no election can have made it.
+    pub const HIGHEST_KEPT: u64 = u64::MAX - (1 << 32);
 
     /// Wraps a number read from a file or from the wire.
     pub const fn new(value: u64) -> Self {
@@ -43,13 +47,19 @@ impl Epoch {
         Epoch(self.0.saturating_add(1))
     }
 
+    /// This one as it is read from a file: with room for elections.
+    #[must_use]
+    pub const fn kept(self) -> Self {
+        if self.0 > Self::HIGHEST_KEPT { Epoch(Self::HIGHEST_KEPT) } else { self }
+    }
+
     /// Whether this epoch, told by another process, may be adopted by one that knows `known`.
     pub const fn plausible_after(self, known: Epoch) -> bool {
         if self.0 <= known.0 {
             return true;
         }
         let step = self.0 - known.0;
-        step <= Self::SMALL_STEP && self.0 <= Self::LAST || step <= Self::MAX_JUMP && self.0 < Self::CEILING
+        step <= Self::SMALL_STEP || step <= Self::MAX_JUMP && self.0 < Self::CEILING
     }
 }
 
@@ -77,7 +87,10 @@ mod tests {
         assert!(driven.next().plausible_after(driven));
         assert!(Epoch::new(Epoch::CEILING + Epoch::SMALL_STEP).plausible_after(Epoch::new(Epoch::CEILING)));
         assert!(!Epoch::new(Epoch::CEILING + 5_000).plausible_after(Epoch::new(Epoch::CEILING)));
-        assert!(Epoch::new(Epoch::LAST).plausible_after(Epoch::new(Epoch::LAST - 1)));
-        assert!(!Epoch::new(Epoch::LAST + 1).plausible_after(Epoch::new(Epoch::LAST)));
+        let signed = Epoch::new(Epoch::BEYOND_THE_REFERENCE - 1);
+        assert!(signed.next().plausible_after(signed));
+        let poisoned = Epoch::new(u64::MAX).kept();
+        assert!(poisoned.next() > poisoned && poisoned.next().plausible_after(poisoned));
+        assert_eq!(Epoch::new(7).kept(), Epoch::new(7));
     }
 }

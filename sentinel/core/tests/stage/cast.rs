@@ -142,6 +142,10 @@ pub(super) struct Peer {
     pub(super) addr: String,
     /// Its answer to a login, if it is used without.
     pub(super) refuses_login: Option<String>,
+    /// What it says when it is asked for its id.
+    pub(super) myid: Reply,
+    /// The run id in its INFO.
+    pub(super) run_id: String,
     held: Vec<Parcel>,
 }
 
@@ -163,6 +167,8 @@ impl Cast {
                     vote: ("*".to_owned(), 0),
                     addr: super::script::address(&port.to_string()),
                     refuses_login: None,
+                    myid: Reply::display(super::script::id(letter)),
+                    run_id: letter.to_string().repeat(40),
                     held: Vec::new(),
                 },
             )
@@ -262,6 +268,10 @@ impl Cast {
             }
             Message::Promote { omitted } => Some(self.reconfigure(addr, None, *omitted)),
             Message::Replicate { of, omitted } => Some(self.reconfigure(addr, Some(of.to_string()), *omitted)),
+            Message::Identify => {
+                let myid = Reply::error("ERR unknown command 'SENTINEL', with args beginning with: 'MYID' ");
+                Some(Reply::Array(vec![myid, Reply::text(self.info(addr))]))
+            }
             Message::IsMasterDown { .. } => Some(Reply::error("ERR unknown command 'SENTINEL'")),
         }
     }
@@ -441,6 +451,10 @@ impl Peer {
         match message {
             Message::SignIn { .. } => Some(self.refuses_login.clone().map_or_else(Reply::ok, Reply::error)),
             Message::Ping => Some(Reply::status("PONG")),
+            Message::Identify => {
+                let info = Reply::text(format!("# Server\r\nrun_id:{}\r\n", self.run_id));
+                Some(Reply::Array(vec![self.myid.clone(), info]))
+            }
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::IsMasterDown { candidate: None, .. } => {
                 (!self.flaws.contains(&Flaw::KeepsOpinions)).then(|| verdict(self.says_down, "*", 0))

@@ -22,7 +22,8 @@
 //! | `peer B votes freely`, `votes never`, `votes late`, `voted C 5` | first come first served; its old vote; no answer; its vote so far |
 //! | `peer B votes now` | gives the answers kept back |
 //! | `peer B asks PORT EPOCH [CANDIDATE]` | it asks us: an opinion, or a vote |
-//! | `peer B dies`, `restarts`, `vanishes`, `returns`, `moves to PORT` | |
+//! | `peer B dies`, `restarts`, `vanishes`, `returns`, `moves to PORT`, `exchanges with C` | |
+//! | `peer B is C`, `is -ERROR`, `is +STATUS`, `runs as X` | what it says when asked for its id, and its run id; `X` is us |
 //! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
 //! | `hello raw PAYLOAD` | anything says hello |
 //! | `disk holds`, `works`, `fails` | what becomes of writes |
@@ -156,7 +157,10 @@ impl Stage {
             globals: Arc::new(globals),
             masters: vec![Arc::new(master)],
         };
-        Stage::new(Boot { snapshot, timing, names, seed }, cast)
+        Stage::new(
+            Boot { snapshot, timing, names, run_id: sentinel_core::types::RunId::new(&"X".repeat(40)).ok(), seed },
+            cast,
+        )
     }
 
     /// Carries out one line of a story.
@@ -337,6 +341,24 @@ impl Stage {
             ["returns"] => {
                 peer.life = Life::Well;
                 self.release(&addr);
+            }
+            // "peer B is C", "peer B is -ERR …", "peer B is +PONG": what it says when it is asked for its id.
+            ["is", word @ ..] => {
+                let text = word.join(" ");
+                peer.myid = match text.split_at(1) {
+                    ("+", text) => Reply::status(text.to_owned()),
+                    ("-", text) => Reply::error(text),
+                    _ => Reply::display(id(text.chars().next().expect("a letter"))),
+                };
+                self.break_links(&addr, &LinkFault::Closed);
+            }
+            ["runs", "as", who] => peer.run_id = who.repeat(40),
+            ["exchanges", "with", other] => {
+                let there = self.cast.peer(letter(other)).addr.clone();
+                self.break_links(&addr, &LinkFault::Closed);
+                self.break_links(&there, &LinkFault::Closed);
+                self.cast.peer(letter(other)).addr = addr;
+                self.cast.peer(who).addr = there;
             }
             ["moves", "to", port] => {
                 self.break_links(&addr, &LinkFault::Closed);

@@ -156,7 +156,7 @@ fn flags(text: &mut String, node: &NodeView) {
 
 const fn kind(message: &Message) -> &'static str {
     match message {
-        Message::Ping => "ping",
+        Message::Ping | Message::Identify => "ping",
         Message::Info | Message::Acknowledge => "info",
         Message::Hello { .. } => "hello",
         Message::IsMasterDown { candidate: None, .. } => "ask",
@@ -173,6 +173,7 @@ const fn kind(message: &Message) -> &'static str {
 fn wire(message: &Message) -> String {
     match message {
         Message::Ping => "PING".to_owned(),
+        Message::Identify => "who are you?".to_owned(),
         Message::Info => "INFO".to_owned(),
         Message::Hello { payload } => format!("hello {payload}"),
         Message::IsMasterDown { addr, epoch, candidate } => {

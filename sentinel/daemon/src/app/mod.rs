@@ -13,7 +13,11 @@ use std::{
     sync::Arc,
 };
 
-use sentinel_core::{Boot, Snapshot, settings::Timing, types::SentinelId};
+use sentinel_core::{
+    Boot, Snapshot,
+    settings::Timing,
+    types::{RunId, SentinelId},
+};
 
 use crate::{
     cli::{Exit, Launch},
@@ -220,7 +224,10 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         std::io::stdin().read_to_end(&mut lines).map_err(StartError::Stdin)?;
         source.stdin = Some(lines);
     }
-    let Loaded { mut config, warnings, keep, places } = config::load(&source)?;
+    let loaded = config::load(&source)?;
+    let alarms = config::alarms(&loaded);
+    let Loaded { mut config, mut warnings, keep, places } = loaded;
+    warnings.extend(alarms);
     config.globals.log_level = level(config.server.log.level);
     let server = &config.server;
     let users = keep.user_lines();
@@ -345,8 +352,16 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         let _runtime = runtime.enter();
         Signals::listen().map_err(system("cannot listen to signals"))?
     };
+    let identity = identity::of_process(config_file, config.server.supervised)
+        .map_err(system("no random numbers for a run id"))?;
     let setup = monitor::Setup {
-        boot: Boot { names: names::resolved(&snapshot), snapshot, timing: Timing::default(), seed },
+        boot: Boot {
+            names: names::resolved(&snapshot),
+            snapshot,
+            timing: Timing::default(),
+            run_id: RunId::new(&identity.run_id).ok(),
+            seed,
+        },
         clock,
         dialer: Dialer::new(config.server.bind_source, tls.outgoing().cloned()),
         store,
@@ -358,8 +373,6 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         events,
         clock: Box::new(move || clock.now()),
     };
-    let identity = identity::of_process(config_file, config.server.supervised)
-        .map_err(system("no random numbers for a run id"))?;
 
     let mut defect = false;
     let tls = Arc::new(tls);

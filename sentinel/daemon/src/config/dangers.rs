@@ -10,7 +10,7 @@ use std::{
 
 use sentinel_core::{
     snapshot::MasterSnapshot,
-    types::{Host, HostPort, SentinelId},
+    types::{Epoch, Host, HostPort, SentinelId},
 };
 
 use super::{Config, Loaded, Warning};
@@ -31,9 +31,17 @@ pub fn dangers(loaded: &Loaded, open: bool) -> Vec<Warning> {
         found.user_without_password(master);
     }
     found.twins();
+    found.alarms();
     found.announced();
     found.open_port(open);
     found.readable_secrets();
+    found.warnings
+}
+
+/// What keeps failovers from happening: also said at start.
+pub fn alarms(loaded: &Loaded) -> Vec<Warning> {
+    let mut found = Dangers { loaded, warnings: Vec::new() };
+    found.alarms();
     found.warnings
 }
 
@@ -79,6 +87,46 @@ impl Dangers<'_> {
             directive: if master.is_some() { format!("sentinel {directive}") } else { directive.to_owned() },
             text,
         });
+    }
+
+    fn alarms(&mut self) {
+        self.announced_port();
+        self.epochs();
+    }
+
+    /// Port 0 is told to all others, and nobody can ask this Sentinel for its vote.
+    fn announced_port(&mut self) {
+        let config = &self.loaded.config;
+        let tls = &config.server.tls;
+        let port = if tls.replication { tls.port.unwrap_or(config.globals.port) } else { config.globals.port };
+        if config.globals.announce_port.unwrap_or(port) == 0 {
+            let text = "this Sentinel tells the others that it is at port 0: they count it, but cannot ask it, and without a \
+                        majority that can be asked there is no failover. Write tls-replication yes, if all speak TLS, or \
+                        sentinel announce-port"
+                .to_owned();
+            let directive = if tls.port.is_some() { "tls-port" } else { "port" };
+            self.say(None, directive, text);
+        }
+    }
+
+    /// Epochs that no elections have made: a poisoned message did, which redis-sentinel believes.
+    fn epochs(&mut self) {
+        let config = &self.loaded.config;
+        let highest = config.masters.iter().map(|master| master.config_epoch.max(master.leader_epoch));
+        let highest = highest.fold(config.current_epoch, std::cmp::Ord::max).get();
+        let text = match highest {
+            Epoch::BEYOND_THE_REFERENCE.. => format!(
+                "epoch {highest} was not made by elections, and redis-sentinel cannot take part beyond {}: only Sentinels of \
+                 ours elect leaders. Stop all, write lower epochs into all files, and start them again",
+                Epoch::BEYOND_THE_REFERENCE - 1
+            ),
+            Epoch::CEILING.. => format!(
+                "epoch {highest} was not made by elections. There is room for {} more that redis-sentinel understands",
+                Epoch::BEYOND_THE_REFERENCE - 1 - highest
+            ),
+            _ => return,
+        };
+        self.say(None, "current-epoch", text);
     }
 
     /// Only once peers are known: before the first start nobody can tell how many there will be.

@@ -33,7 +33,7 @@ mod value;
 mod wanted;
 
 pub use convert::{ConvertError, Converted, convert};
-pub use dangers::{copied_ids, dangers};
+pub use dangers::{alarms, copied_ids, dangers};
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Named, Place, Warning};
 pub(crate) use files::read_file;

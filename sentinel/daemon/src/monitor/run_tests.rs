@@ -34,6 +34,7 @@ fn given<D: Disk + 'static>(
             snapshot: config.snapshot(id),
             timing: Timing::default(),
             names: std::collections::BTreeMap::new(),
+            run_id: None,
             seed: 1,
         },
         clock: Clock::start(),

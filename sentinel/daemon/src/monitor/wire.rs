@@ -84,6 +84,10 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
         Message::Info if renames.is_empty() => Encoded { bytes: Cow::Borrowed(INFO), answers: Answers::One },
         Message::Ping => one(command("PING")),
         Message::Info => one(command("INFO")),
+        Message::Identify => Encoded {
+            bytes: [command("SENTINEL").arg("MYID").packed(), command("INFO").arg("server").packed()].concat().into(),
+            answers: Answers::Several(2),
+        },
         Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
         Message::Hello { payload } => one(command("PUBLISH").args([HELLO_CHANNEL, payload])),
         Message::IsMasterDown { addr, epoch, candidate } => one(command("SENTINEL").args([
@@ -232,6 +236,13 @@ mod tests {
         let encoded = encode(&Message::Replicate { of: addr(), omitted: abort }, &Renames::new());
         assert_eq!(words(&encoded.bytes)[..3], ["MULTI", "FAILOVER ABORT", "SLAVEOF 127.0.0.1 6379"]);
         assert_eq!(encoded.answers, Answers::Several(8));
+    }
+
+    #[test]
+    fn a_peer_is_asked_for_its_id_and_its_run_id() {
+        let encoded = encode(&Message::Identify, &Renames::new());
+        assert_eq!(words(&encoded.bytes), ["SENTINEL MYID", "INFO server"]);
+        assert_eq!(encoded.answers, Answers::Several(2));
     }
 
     #[test]

@@ -70,7 +70,7 @@ impl Field {
         };
         let now = Instant::from_micros(1_000_000);
         let engine = Engine::new(
-            Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), seed: 1 },
+            Boot { snapshot, timing: Timing::default(), names: BTreeMap::new(), run_id: None, seed: 1 },
             Now { mono: now, wall: WallTime(0) },
         );
         let mut field = Field {

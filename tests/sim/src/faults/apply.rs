@@ -8,7 +8,7 @@ use sentinel_core::{
 use crate::{
     faults::{Kind, RECORD_LIFE},
     invariants::FORGED,
-    physics::{Event, HostId},
+    physics::{Event, HostId, HostState},
     say,
     scenario::group_name,
     sentinel::DiskState,
@@ -146,6 +146,18 @@ impl World {
                 }
             }
             Kind::MoveSentinel { sentinel } => self.move_sentinel(*sentinel),
+            Kind::ExchangeSentinels { one, other } => self.exchange_sentinels(*one, *other),
+            Kind::ReuseSentinel { sentinel, other } => {
+                self.exchange_sentinels(*sentinel, *other);
+                self.move_sentinel(*sentinel);
+            }
+            Kind::TwoAddresses { sentinel, away } => {
+                if self.sentinels[*away].is_running() {
+                    self.sentinels[*away].stop(&mut self.physics, false);
+                }
+                let (ip, port) = (self.physics.hosts[*away].ip, self.physics.hosts[*away].port);
+                self.physics.hosts[*sentinel].also = Some((ip, port));
+            }
             Kind::Split { hosts } => self.cut(hosts, true, true),
             Kind::OneWay { hosts } => self.cut(hosts, false, true),
             Kind::Pair { one, other } => {
@@ -246,11 +258,14 @@ impl World {
                     self.resume(*host);
                 }
             }
-            Kind::KillSentinel { sentinel, .. } | Kind::MoveSentinel { sentinel } => {
-                if !self.sentinels[*sentinel].is_running() {
-                    self.physics.hosts[*sentinel].hung = 0;
-                    self.sentinels[*sentinel].start(&mut self.physics);
-                }
+            Kind::KillSentinel { sentinel, .. } | Kind::MoveSentinel { sentinel } => self.start_sentinel(*sentinel),
+            Kind::ExchangeSentinels { one: sentinel, other } | Kind::ReuseSentinel { sentinel, other } => {
+                self.start_sentinel(*sentinel);
+                self.start_sentinel(*other);
+            }
+            Kind::TwoAddresses { sentinel, away } => {
+                self.physics.hosts[*sentinel].also = None;
+                self.start_sentinel(*away);
             }
             Kind::Split { hosts } => self.cut(hosts, true, false),
             Kind::OneWay { hosts } => self.cut(hosts, false, false),
@@ -296,6 +311,13 @@ impl World {
             | Kind::ForgetReplica { .. }
             | Kind::TwoFailovers { .. }
             | Kind::Forget { .. } => {}
+        }
+    }
+
+    fn start_sentinel(&mut self, sentinel: HostId) {
+        if !self.sentinels[sentinel].is_running() {
+            self.physics.hosts[sentinel].hung = 0;
+            self.sentinels[sentinel].start(&mut self.physics);
         }
     }
 
@@ -416,8 +438,36 @@ impl World {
         if self.sentinels[sentinel].is_running() {
             self.sentinels[sentinel].stop(&mut self.physics, false);
         }
-        let [a, b, c, d] = self.physics.hosts[sentinel].ip.octets();
-        self.physics.hosts[sentinel].ip = [a, b + 1, c, d].into();
+        // The next one that nobody has: addresses change hands.
+        let [a, mut b, c, d] = self.physics.hosts[sentinel].ip.octets();
+        loop {
+            b += 1;
+            let ip = [a, b, c, d].into();
+            if self.physics.hosts.iter().all(|host| host.ip != ip) {
+                self.physics.hosts[sentinel].ip = ip;
+                break;
+            }
+        }
+        self.tell_applications(sentinel);
+    }
+
+    /// Stops two Sentinels, and gives each machine the other's address for the next start.
+    fn exchange_sentinels(&mut self, one: HostId, other: HostId) {
+        for sentinel in [one, other] {
+            if self.sentinels[sentinel].is_running() {
+                self.sentinels[sentinel].stop(&mut self.physics, false);
+            }
+        }
+        let place = |host: &HostState| (host.ip, host.port);
+        let [first, second] = [one, other].map(|host| place(&self.physics.hosts[host]));
+        for (host, (ip, port)) in [(one, second), (other, first)] {
+            self.physics.hosts[host].ip = ip;
+            self.physics.hosts[host].port = port;
+            self.tell_applications(host);
+        }
+    }
+
+    fn tell_applications(&mut self, sentinel: HostId) {
         let addr = self.physics.address(sentinel);
         for app in &mut self.apps {
             app.sentinel_moved(sentinel, addr.clone());

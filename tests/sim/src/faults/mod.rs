@@ -41,6 +41,12 @@ pub enum Kind {
     KillSentinel { sentinel: HostId, power: bool },
     /// A Sentinel is stopped here and started elsewhere.
     MoveSentinel { sentinel: HostId },
+    /// Two Sentinels are stopped, and each is started at the other's address.
+    ExchangeSentinels { one: HostId, other: HostId },
+    /// A Sentinel is stopped here and started elsewhere, another one at its former address.
+    ReuseSentinel { sentinel: HostId, other: HostId },
+    /// A Sentinel is away, and its address leads to another one, which has two then.
+    TwoAddresses { sentinel: HostId, away: HostId },
     /// Nothing passes between one part of the network and the rest.
     Split { hosts: Vec<HostId> },
     /// Nothing gets from one part of the network to the rest; the other way is open.

@@ -20,6 +20,7 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     faults.extend(for_guards(scenario));
     let last = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
     faults.extend(for_handovers(scenario, last));
+    faults.extend(for_identities(scenario));
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -70,6 +71,38 @@ fn for_handovers(scenario: &Scenario, last: Time) -> Vec<Fault> {
         Fault { at: begin, until: begin, kind: order },
         Fault { at: begin + rng.between(MS, 60 * MS), until, kind: vanish },
     ]
+}
+
+/// Addresses of Sentinels that change hands. Half of them are followed by the worst that can happen then: who was restarted is
+/// alone, and the master dies.
+fn for_identities(scenario: &Scenario) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "faults for identities");
+    let mut faults = Vec::new();
+    if scenario.calm || scenario.sentinels < 3 || !rng.permille(300) {
+        return faults;
+    }
+    for _ in 0..rng.between(1, 3) {
+        let at = rng.between(FIRST, LAST);
+        let until = at + rng.between(10 * MS, 20 * SEC);
+        let one = rng.index(scenario.sentinels);
+        let other = (one + 1 + rng.index(scenario.sentinels - 1)) % scenario.sentinels;
+        let (one, other) = (scenario.sentinel_host(one), scenario.sentinel_host(other));
+        let kind = match rng.below(5) {
+            0..=2 => Kind::ExchangeSentinels { one, other },
+            3 => Kind::ReuseSentinel { sentinel: one, other },
+            _ => Kind::TwoAddresses { sentinel: one, away: other },
+        };
+        faults.push(Fault { at, until, kind });
+        if rng.permille(500) {
+            let alone = until + rng.below(12 * SEC);
+            let back = alone + scenario.down_after + rng.between(5 * SEC, 20 * SEC);
+            let hosts = (0..scenario.sentinels).map(|it| scenario.sentinel_host(it)).filter(|it| *it != one).collect();
+            faults.push(Fault { at: alone, until: back, kind: Kind::Split { hosts } });
+            let kind = Kind::KillMaster { group: rng.index(scenario.groups.len()), power: false };
+            faults.push(Fault { at: alone + rng.below(SEC), until: back, kind });
+        }
+    }
+    faults
 }
 
 /// Single faults, with time to recover between them.

@@ -30,7 +30,8 @@ impl Invariant for Majority {
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         self.candidacies.observe(setting, observation);
         match observation {
-            Observation::Answered { sentinel, from, reply, .. } => {
+            // Its own answers count for nothing.
+            Observation::Answered { sentinel, from, reply, .. } if sentinel != from => {
                 let Some(verdict) = Verdict::read(reply) else { return Ok(()) };
                 if verdict.down {
                     self.opinions.insert((*sentinel, *from), now);

@@ -31,7 +31,11 @@ impl Physics {
     pub fn dial(&mut self, from: HostId, to: &HostPort, purpose: Purpose) -> ConnId {
         let conn = self.conns.len();
         let (known_after, found) = self.lookup(&to.host);
-        let target = found.ok().and_then(|ip| self.hosts.iter().position(|host| host.ip == ip && host.port == to.port));
+        // A further address first: whose it was is away.
+        let target = found.ok().and_then(|ip| {
+            let also = self.hosts.iter().position(|host| host.also == Some((ip, to.port)));
+            also.or_else(|| self.hosts.iter().position(|host| host.ip == ip && host.port == to.port))
+        });
         self.conns.push(Conn {
             ends: [from, target.unwrap_or(from)],
             open: [true, false],
@@ -66,7 +70,7 @@ impl Physics {
         if !host.powered || host.swallowing > 0 || self.is_cut(from, to) || self.is_cut(to, from) {
             // The way that was waited for already counts.
             self.dial_fails_late(conn);
-        } else if !host.running || host.refusing > 0 || host.port != self.conns[conn].port {
+        } else if !host.running || host.refusing > 0 || !host.listens_on(self.conns[conn].port) {
             let delay = self.latency(to, from);
             self.after(delay, Event::Dialed(conn, Err(LinkFault::Refused)));
         } else {

@@ -41,6 +41,8 @@ impl Record {
 pub struct HostState {
     /// Its address now.
     pub ip: Ipv4Addr,
+    /// Another address that leads here.
+    pub also: Option<(Ipv4Addr, u16)>,
     /// Its name, if that is what others know.
     pub record: Option<Record>,
     /// The port its process listens on.
@@ -65,6 +67,13 @@ pub struct HostState {
     pub lossy: u64,
     /// What waits for a process that stands still.
     pub inbox: VecDeque<Occurrence>,
+}
+
+impl HostState {
+    /// Whether a process here listens on a port, of whichever of its addresses.
+    pub fn listens_on(&self, port: u16) -> bool {
+        self.port == port || self.also.is_some_and(|(_, also)| also == port)
+    }
 }
 
 impl Physics {

@@ -121,6 +121,7 @@ impl Physics {
             .into_iter()
             .map(|(ip, port)| HostState {
                 ip,
+                also: None,
                 port,
                 powered: true,
                 running: true,

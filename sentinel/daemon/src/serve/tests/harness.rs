@@ -295,6 +295,7 @@ fn view() -> View {
         tilt_since: None,
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
+        own_id_elsewhere: None,
         persist_error: None,
         scripts: Arc::new([]),
         simulated: SimulatedFailures::default(),
