@@ -92,6 +92,16 @@ fn cases() -> Vec<(String, &'static str, &'static str)> {
         (M.replace("bind 127.0.0.1", "bind 127.0.0.1 -10.1.1.1"), "s.conf:1: bind", "there is no password"),
         (M.replace("bind 127.0.0.1", "bind"), "s.conf:1: bind", "nothing is listened on: a start fails"),
         (format!("{M}port 0\n"), "s.conf:3: port", "nothing is listened on: a start fails"),
+        (
+            format!("{M}sentinel current-epoch 4611686018427387904\n"),
+            "s.conf:3: current-epoch",
+            "room for 4611686018427387903",
+        ),
+        (
+            format!("{M}sentinel config-epoch m 18446744073709551615\n"),
+            "s.conf: current-epoch",
+            "was not made by elections, and redis-sentinel cannot take part",
+        ),
         // What this host does not have.
         (
             M.replace("bind 127.0.0.1", "bind 999.1.1.1\nprotected-mode yes"),

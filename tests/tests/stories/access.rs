@@ -11,7 +11,7 @@ const ON_DATA_NODES: &str = "user watcher on >secret resetchannels &__sentinel__
                              +subscribe +config|rewrite +publish +info +client|setname +client|kill +script|kill";
 /// The least that Sentinels need at each other.
 const AT_SENTINELS: &str = "user peer on >among resetchannels &__sentinel__:hello -@all +ping +publish +client|setname \
-     +sentinel|is-master-down-by-addr";
+     +info +sentinel|myid +sentinel|is-master-down-by-addr";
 
 fn denied(fields: &sentinel_tests::Fields) -> String {
     fields.get("denied").cloned().unwrap_or_default()

@@ -96,6 +96,31 @@ impl Two {
     }
 }
 
+#[test]
+fn a_sentinel_that_nobody_can_ask_says_so_at_its_start() {
+    if only_true_of_ours("it says nothing") {
+        return;
+    }
+    // Given a Sentinel that speaks TLS only, and none with others
+    let authority = Authority::new("ours");
+    let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+    let master = DataNode::start(folder.path(), "master", None, &[]);
+    let monitor = [format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port())];
+    let mut lines = authority.lines("sentinel");
+    lines.retain(|line| !line.starts_with("tls-replication"));
+    let sentinel = SentinelProcess::start_encrypted(folder.path(), "sentinel", Kind::Ours, &monitor, &lines);
+
+    // Then it says what follows, and so does the check of its file
+    let what = "this Sentinel tells the others that it is at port 0";
+    eventually("the log says so", SOON, || {
+        let log = sentinel.last_output(100);
+        if log.contains(what) { Ok(()) } else { Err(log) }
+    });
+    let file = sentinel.config_file();
+    let output = Command::new(programs::our_sentinel()).arg("check").arg(file).output().expect("it can be started");
+    assert!(String::from_utf8_lossy(&output.stdout).contains(what), "{output:?}");
+}
+
 fn text(path: &Path) -> &str {
     path.to_str().expect("temporary paths are text")
 }

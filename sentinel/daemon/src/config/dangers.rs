@@ -98,14 +98,14 @@ impl Dangers<'_> {
     fn announced_port(&mut self) {
         let config = &self.loaded.config;
         let tls = &config.server.tls;
-        let port = if tls.replication { tls.port.unwrap_or(config.globals.port) } else { config.globals.port };
-        if config.globals.announce_port.unwrap_or(port) == 0 {
+        // One that listens on a Unix socket alone is meant to be asked by nobody.
+        let told = config.globals.announce_port.unwrap_or(config.globals.port);
+        if tls.port.is_some() && !tls.replication && told == 0 {
             let text = "this Sentinel tells the others that it is at port 0: they count it, but cannot ask it, and without a \
                         majority that can be asked there is no failover. Write tls-replication yes, if all speak TLS, or \
                         sentinel announce-port"
                 .to_owned();
-            let directive = if tls.port.is_some() { "tls-port" } else { "port" };
-            self.say(None, directive, text);
+            self.say(None, "tls-port", text);
         }
     }
 
