@@ -4,14 +4,16 @@
 //! the earliest sign that the peer is gone, with RESP2 as with RESP3, and a switch or a shutdown can cut the socket although clones
 //! of the connection are still held somewhere.
 
+use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
 use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
@@ -33,6 +35,8 @@ use crate::watched::{Pulse, Watched};
 /// where an outage ends just behind it, or where many packets are lost.
 const NEXT_REQUEST_AFTER: Duration = Duration::from_millis(250);
 const MOST_REQUESTS: usize = 4;
+/// Of a name that has more addresses the rest are not tried.
+const MOST_ADDRESSES: usize = 16;
 /// A silent link is probed after this time, and every [`KEEPALIVE_INTERVAL`] from then on.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(15);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -142,8 +146,23 @@ impl Dialer {
         Ok(Link { address: address.clone(), connection, pulse })
     }
 
-    /// Begins a task that a shutdown joins. It has to end at `stop`.
+    /// Begins a task that a shutdown joins. It has to end at `stop`. If it panics, the log says so.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_supervised(task, || ());
+    }
+
+    /// The same for a task without which others wait in vain: `panicked` is called when it ends by a panic.
+    pub(crate) fn spawn_supervised(
+        &self,
+        task: impl Future<Output = ()> + Send + 'static,
+        panicked: impl FnOnce() + Send + 'static,
+    ) {
+        let task = async move {
+            if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+                tracing::error!(panic = cause_of(&*panic), "a task of the pool panicked");
+                panicked();
+            }
+        };
         self.tasks.spawn(task.instrument(self.span.clone()));
     }
 
@@ -209,17 +228,41 @@ impl Dialer {
     }
 }
 
-/// Opens a TCP connection. While the first request is not answered, further ones are made beside it.
+/// Opens a TCP connection to any of the addresses that the name has now.
 async fn connect(address: &Address) -> io::Result<TcpStream> {
     let addresses: Vec<SocketAddr> = lookup_host((address.host(), address.port())).await?.collect();
+    race(&addresses).await
+}
+
+/// The next address is tried as soon as one refuses, and beside one that does not answer. Of fewer addresses than requests each is tried again.
+async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+    }
     let mut requests = FuturesUnordered::new();
-    for _ in 0..MOST_REQUESTS {
-        requests.push(TcpStream::connect(addresses.as_slice()));
-        if let Ok(Some(outcome)) = timeout(NEXT_REQUEST_AFTER, requests.next()).await {
-            return outcome;
+    let mut refused = Vec::new();
+    let mut last = io::Error::from(io::ErrorKind::TimedOut);
+    let mut next = addresses.iter().cycle().take(addresses.len().min(MOST_ADDRESSES).max(MOST_REQUESTS));
+    loop {
+        // An address that has refused is not asked again.
+        let at = next.find(|at| !refused.contains(*at));
+        if let Some(at) = at {
+            requests.push(async move { (*at, TcpStream::connect(*at).await) });
+        }
+        let outcome = match at {
+            Some(_) => timeout(NEXT_REQUEST_AFTER, requests.next()).await.ok(),
+            None => Some(requests.next().await),
+        };
+        match outcome {
+            Some(Some((_, Ok(stream)))) => return Ok(stream),
+            Some(Some((at, Err(error)))) => {
+                refused.push(at);
+                last = error;
+            }
+            Some(None) => return Err(last),
+            None => {}
         }
     }
-    requests.next().await.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// What bytes go through, encrypted or not.
@@ -228,6 +271,12 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 type Wire = Box<dyn Stream>;
+
+/// What a panic said.
+pub(crate) fn cause_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a word")
+}
 
 /// For a connection on which nothing is subscribed to.
 pub(crate) fn no_pushes() -> Option<impl AsyncPushSender> {
@@ -302,5 +351,29 @@ mod tests {
         let stream = timeout(SOON, connected).await.expect("a connection").unwrap();
         assert_eq!(stream.peer_addr().unwrap(), at);
         assert_eq!(unanswered_requests(at.port()).len(), 0, "the others were given up");
+    }
+
+    /// A name can have an address that swallows everything (`::1` behind a firewall), and one at which nobody listens.
+    #[tokio::test]
+    async fn every_address_of_a_name_is_tried() {
+        let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        full.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        full.listen(0).unwrap();
+        let swallows = full.local_addr().unwrap().as_socket().unwrap();
+        let mut fillers = Vec::new();
+        while let Ok(filler) = Filler::connect_timeout(&swallows, Duration::from_millis(100)) {
+            fillers.push(filler);
+        }
+        let nobody = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let well = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = well.local_addr().unwrap();
+        let stream = timeout(SOON, race(&[swallows, nobody, at])).await.expect("a connection").unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), at);
+        let error = timeout(SOON, race(&[nobody])).await.expect("an error").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(race(&[]).await.is_err());
     }
 }

@@ -122,6 +122,12 @@ pub enum Error {
         /// The name of the command.
         command: String,
     },
+    /// The keys of a transaction were changed by others in each of its attempts; nothing was executed.
+    #[error("the watched keys were changed by others in each of {attempts} attempts")]
+    Contended {
+        /// How often it was tried.
+        attempts: u32,
+    },
     /// The pool was shut down. The command was not sent.
     #[error("the pool was shut down")]
     Shutdown,
@@ -208,6 +214,7 @@ impl Error {
         match self {
             Self::OutcomeUnknown { .. } | Self::Switched(Switched { in_flight: true, .. }) => Outcome::Unknown,
             Self::Redis(error) => Outcome::of(error),
+            Self::Contended { .. } => Outcome::Refused,
             _ => Outcome::NotSent,
         }
     }
@@ -220,6 +227,7 @@ impl Error {
             Self::TooManyWaiters { .. } => io::ErrorKind::QuotaExceeded,
             Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
+            Self::Contended { .. } => io::ErrorKind::ResourceBusy,
             Self::NotShareable { .. } => io::ErrorKind::Unsupported,
             Self::Config(_) => io::ErrorKind::InvalidInput,
             Self::Switched(_) | Self::Shutdown | Self::Node { .. } | Self::Redis(_) => io::ErrorKind::ConnectionAborted,

@@ -90,7 +90,7 @@ pub enum Event {
 ///
 /// It never delays the pool: a reader that falls behind by more than 256 events loses the oldest and sees [`Event::Missed`].
 pub struct Events {
-    inner: Pin<Box<dyn Stream<Item = Event> + Send>>,
+    inner: Pin<Box<dyn Stream<Item = Event> + Send + Sync>>,
 }
 
 impl Events {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool::managed::Object;
-use redis::{RedisError, RedisResult};
-use tokio::time::timeout;
+use redis::{Pipeline, RedisError, RedisResult, ToRedisArgs};
+use tokio::time::{Instant, timeout};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::address::Address;
@@ -50,6 +50,51 @@ impl ExclusiveConnection {
     /// The generation it belongs to; see [`Topology::generation`](crate::Topology::generation).
     pub fn generation(&self) -> u64 {
         self.generation.number
+    }
+
+    /// Watches the keys, has `run` read what it needs and send the pipeline it is given, and begins anew for as long as `run` brings `None`: EXEC
+    /// does so when a watched key was changed meanwhile. The like of [`redis::aio::transaction_async`] for a connection of one's own.
+    ///
+    /// ```no_run
+    /// # use redis::AsyncCommands;
+    /// # async fn example(pool: sentinel_sdk::SentinelPool) -> Result<(), sentinel_sdk::Error> {
+    /// let mut connection = pool.get().await?;
+    /// let (value,): (u64,) = connection
+    ///     .transaction(&["counter"], async |connection, mut pipeline| {
+    ///         let value: u64 = connection.get::<_, Option<u64>>("counter").await?.unwrap_or(0);
+    ///         pipeline.set("counter", value * 2 + 1).ignore().get("counter").query_async(connection).await
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the commands, and [`Error::Contended`] when others were faster for the time of the [`RetryPolicy`](crate::RetryPolicy).
+    pub async fn transaction<K: ToRedisArgs, T>(
+        &mut self,
+        keys: &[K],
+        mut run: impl AsyncFnMut(&mut Self, Pipeline) -> RedisResult<Option<T>>,
+    ) -> RedisResult<T> {
+        let deadline = Instant::now() + self.owner.0.config.retry.within;
+        let mut attempts = 0;
+        loop {
+            redis::cmd("WATCH").arg(keys).exec_async(self).await?;
+            let mut pipeline = redis::pipe();
+            pipeline.atomic();
+            let answer = run(self, pipeline).await;
+            if self.object.in_transaction && !self.object.spoiled {
+                // Left before EXEC.
+                redis::cmd("UNWATCH").exec_async(self).await?;
+            }
+            if let Some(answer) = answer? {
+                return Ok(answer);
+            }
+            attempts += 1;
+            if Instant::now() >= deadline {
+                return Err(Error::Contended { attempts }.into());
+            }
+        }
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {

@@ -21,6 +21,8 @@ use crate::shared::{Owner, Shared};
 use crate::subscription::{self, Subscription, Topics};
 use crate::topology::{ReplicaState, Topology};
 
+const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+
 /// Connections to the master that a set of Sentinels names, kept on the current one.
 ///
 /// Cloning is cheap, and all clones are the same pool. It stops when [`shutdown`](Self::shutdown) is called, or when its last clone and
@@ -74,7 +76,12 @@ impl SentinelPool {
     pub(crate) fn start(config: Config) -> Self {
         let shared = Arc::new(Shared::new(config));
         let follower = Follower::new(shared.clone());
-        shared.dialer.spawn(follower.run());
+        // Without it nothing is decided any more: callers are told instead of left waiting.
+        let ended = shared.clone();
+        shared.dialer.spawn_supervised(follower.run(), move || {
+            ended.closing.cancel();
+            ended.dialer.stop.cancel();
+        });
         Self { owner: Arc::new(Owner(shared)) }
     }
 
@@ -111,9 +118,14 @@ impl SentinelPool {
                 create: None,
                 recycle: None,
             };
-            let waiter = shared.waiter()?;
-            let taken = generation.exclusive.timeout_get(&timeouts).await;
-            drop(waiter);
+            // Who is served at once does not wait.
+            let taken = match generation.exclusive.timeout_get(&AT_ONCE).await {
+                Err(PoolError::Timeout(_)) => {
+                    let _waiter = shared.waiter()?;
+                    generation.exclusive.timeout_get(&timeouts).await
+                }
+                taken => taken,
+            };
             match taken {
                 Ok(object) if !generation.closed.is_cancelled() => {
                     return Ok(ExclusiveConnection::new(object, generation, self.owner.clone(), user));

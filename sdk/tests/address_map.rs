@@ -74,3 +74,23 @@ async fn what_sentinels_tell_is_translated_and_what_the_caller_gave_is_not() {
     assert_eq!(value, "replica");
     pool.shutdown(Duration::from_secs(1)).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_map_that_panics_costs_one_answer_and_not_the_sentinel() {
+    let master = node(array(&[bulk("master"), ":0\r\n".into(), array(&[])]), "master").await;
+    let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+    let panics = std::sync::atomic::AtomicBool::new(true);
+    let pool = SentinelPool::builder()
+        .master("mymaster")
+        .sentinel(&sentinel.address())
+        .unwrap()
+        .address_map(move |told| {
+            assert!(!panics.swap(false, std::sync::atomic::Ordering::SeqCst), "once");
+            told.clone()
+        })
+        .build()
+        .unwrap();
+    let value: String = pool.master().get("k").await.unwrap();
+    assert_eq!(value, "master");
+    pool.shutdown(Duration::ZERO).await;
+}

@@ -436,3 +436,57 @@ async fn a_blocked_command_that_the_server_throws_out_is_told_of_the_switch() {
     }
     pool.shutdown(Duration::ZERO).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_served_at_once_is_no_waiter() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::redis(folder.path(), None, "");
+    let sentinel = ScriptedSentinel::start(&a.address(), 1).await;
+    let mut timeouts = Timeouts::default();
+    timeouts.wait = Duration::from_secs(2);
+    let pool = builder(&sentinel).max_connections(8).max_waiters(1).timeouts(timeouts).connect().await.unwrap();
+    let callers = (0..8).map(|_| pool.get());
+    let connections = futures::future::join_all(callers).await;
+    for connection in &connections {
+        assert!(connection.is_ok(), "{connection:?}");
+    }
+    let (one, two) = tokio::join!(pool.get(), pool.get());
+    let errors = [one.unwrap_err(), two.unwrap_err()];
+    assert!(errors.iter().any(|error| matches!(error, Error::TooManyWaiters { limit: 1 })), "{errors:?}");
+    drop(connections);
+    pool.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_tried_again_when_a_watched_key_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let a = Server::redis(folder.path(), None, "");
+    let sentinel = ScriptedSentinel::start(&a.address(), 1).await;
+    let pool = builder(&sentinel).retry(RetryPolicy::within(Duration::from_secs(5))).connect().await.unwrap();
+    let mut connection = pool.get().await.unwrap();
+    let mut attempts = 0;
+    let (value,): (u64,) = connection
+        .transaction(&["k"], async |connection, mut pipeline| {
+            let value: u64 = connection.get::<_, Option<u64>>("k").await?.unwrap_or(0);
+            attempts += 1;
+            if attempts < 3 {
+                let _: u64 = pool.master().incr("k", 10).await?;
+            }
+            pipeline.set("k", value + 1).ignore().get("k").query_async(connection).await
+        })
+        .await
+        .unwrap();
+    assert_eq!((value, attempts), (21, 3));
+    // Left before EXEC, nothing stays watched.
+    let error = connection
+        .transaction(&["k"], async |_, _| -> redis::RedisResult<Option<()>> {
+            Err((redis::ErrorKind::Client, "no").into())
+        })
+        .await;
+    assert!(error.is_err());
+    let () = pool.master().set("k", 5).await.unwrap();
+    let executed: Option<()> = redis::pipe().atomic().get("k").ignore().query_async(&mut connection).await.unwrap();
+    assert!(executed.is_some());
+    drop(connection);
+    pool.shutdown(Duration::ZERO).await;
+}

@@ -350,3 +350,25 @@ async fn a_replica_that_is_not_listed_any_more_is_told_as_an_event() {
     tokio::time::timeout(SOON, lost).await.expect("nobody was told");
     pool.shutdown(Duration::ZERO).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_read_never_goes_to_the_master_by_this_handle() {
+    let folder = tempfile::tempdir().unwrap();
+    let master = Server::redis(folder.path(), None, "");
+    let sentinel = ScriptedSentinel::start(&master.address(), 1).await;
+    let pool = SentinelPool::builder()
+        .master("mymaster")
+        .sentinel(&sentinel.address())
+        .unwrap()
+        .retry(RetryPolicy::within(Duration::from_millis(300)))
+        .connect()
+        .await
+        .unwrap();
+    let mut replica = pool.replica();
+    let error = replica.set::<_, _, ()>("k", 1).await.unwrap_err();
+    assert!(matches!(Error::find(&error), Some(Error::NoReplica { .. })), "{error}");
+    assert_eq!(master.ask::<Option<String>>(&["GET", "k"]), None);
+    let nothing: Option<String> = replica.get("k").await.unwrap();
+    assert_eq!(nothing, None, "a read goes to the master");
+    pool.shutdown(Duration::ZERO).await;
+}

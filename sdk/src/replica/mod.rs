@@ -35,7 +35,8 @@ pub(crate) use readers::{MOST_REPLICAS, Readers};
 /// It implements [`redis::aio::ConnectionLike`] as [`Master`] does. What is read may be older than what was written before: replication
 /// is asynchronous. Each command may go to another replica. A read that fails at one is repeated at another; the one that failed sits
 /// out until it has proved itself on a new connection. A read at a replica that falls silent ([`Timeouts::silence`](crate::Timeouts::silence)) is
-/// also put to another one, and the first answer counts. What is no read is sent, too, and the replica's refusal (READONLY) is the answer.
+/// also put to another one, and the first answer counts. What is not known to be a read is sent, too, to replicas alone, and their refusal
+/// (READONLY) is the answer.
 ///
 /// Until the first replica is known, a moment after the first handle was made, the preference decides.
 #[derive(Debug, Clone)]
@@ -69,7 +70,8 @@ impl Replica {
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
             let Some(line) = self.pick(request, &tried) else {
-                if shared.config.read_preference == ReadPreference::ReplicaPreferred {
+                // What may write is never sent to the master by this handle.
+                if repeatable && shared.config.read_preference == ReadPreference::ReplicaPreferred {
                     drop(user);
                     return self.master.carry_out(request).await;
                 }

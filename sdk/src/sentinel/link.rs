@@ -3,10 +3,12 @@
 //! One RESP3 connection carries the subscription and the questions. A Sentinel before version 6 has no RESP3: it pushes nothing,
 //! and is asked instead of pinged.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{ProtocolVersion, PushInfo, PushKind};
 use tokio::sync::{Notify, mpsc};
@@ -17,7 +19,7 @@ use super::question::{Failure, ask};
 use super::{News, Report};
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{DialError, Dialer, Ending, Link, no_pushes};
+use crate::dial::{DialError, Dialer, Ending, Link, cause_of, no_pushes};
 use crate::fields::text;
 use crate::retry::Backoff;
 
@@ -28,6 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Even when a question presses, a Sentinel that cannot be reached is not dialled more often than this.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const AFTER_A_PANIC: Duration = Duration::from_secs(1);
 
 /// Follows one Sentinel until `stop`: subscribes, asks, pings, and dials again whenever the connection ends.
 pub(crate) async fn watch(
@@ -42,9 +45,19 @@ pub(crate) async fn watch(
     let pushed = Arc::new(Notify::new());
     let watch = Watch { sentinel, config, dialer, replicas, ask_now, pushed, stop: stop.clone(), reports };
     // Dropping the future at any of its waits is safe: it owns its connection and nothing else.
+    let supervised = async {
+        loop {
+            // What the caller gave (`address_map`) runs in here, and may panic.
+            let Err(panic) = AssertUnwindSafe(watch.run()).catch_unwind().await else { return };
+            let trouble = format!("its task panicked: {}", cause_of(&*panic));
+            tracing::error!(sentinel = %watch.sentinel, trouble, "sentinel lost");
+            watch.report(News::Lost(trouble)).await;
+            sleep(AFTER_A_PANIC).await;
+        }
+    };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = watch.run() => {}
+        () = supervised => {}
     }
 }
 
