@@ -226,7 +226,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when a setting is missing or makes no sense; [`Error::NoMaster`] when no master was verified in time.
+    /// [`Error::Config`] when a setting is missing or makes no sense; [`Error::NoMaster`] when no master was verified in time, or, at once, when
+    /// every Sentinel refuses the login or does not know the name, or the nodes refuse the login.
     ///
     /// # Panics
     ///

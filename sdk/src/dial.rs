@@ -5,6 +5,7 @@
 //! of the connection are still held somewhere.
 
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -82,11 +83,39 @@ pub(crate) struct DialError {
     reason: String,
     /// The server knows no HELLO: only RESP2 is left.
     pub(crate) lacks_resp3: bool,
+    /// The server refused the login: it will not do otherwise in a moment.
+    lasting: bool,
+}
+
+/// Why something was not to be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) text: String,
+    /// Waiting does not cure it: a wrong password, a name that is not known.
+    pub(crate) lasting: bool,
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Self {
+        Self { text, lasting: false }
+    }
+}
+
+impl From<DialError> for Trouble {
+    fn from(error: DialError) -> Self {
+        Self { text: error.reason, lasting: error.lasting }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl DialError {
     fn new(reason: String) -> Self {
-        Self { reason, lacks_resp3: false }
+        Self { reason, lacks_resp3: false, lasting: false }
     }
 }
 
@@ -206,6 +235,12 @@ impl Dialer {
                 None => format!("login failed: {error}"),
             },
             lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
+            lasting: error.kind() == ErrorKind::AuthenticationFailed
+                || pulse.first_error().is_some_and(|words| {
+                    ["WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"]
+                        .iter()
+                        .any(|refusal| words.starts_with(refusal))
+                }),
         })?;
         Ok((connection, pulse, driver))
     }

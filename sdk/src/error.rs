@@ -69,7 +69,7 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// No Sentinel could name a master that answers as one within the time allowed. The command was not sent.
-    #[error("no verified master `{master}` within {waited:?}: {causes}")]
+    #[error("no verified master `{master}` within {}: {causes}", rounded(*.waited))]
     NoMaster {
         /// The name of the master, as the Sentinels know it.
         master: Arc<str>,
@@ -79,7 +79,7 @@ pub enum Error {
         causes: String,
     },
     /// No replica could be read from within the time allowed, and the master was not to be. The command was not sent.
-    #[error("no replica of `{master}` to read from within {waited:?}: {causes}")]
+    #[error("no replica of `{master}` to read from within {}: {causes}", rounded(*.waited))]
     NoReplica {
         /// The name of the master, as the Sentinels know it.
         master: Arc<str>,
@@ -103,7 +103,7 @@ pub enum Error {
         source: RedisError,
     },
     /// All exclusive connections stayed in use.
-    #[error("all {size} connections stayed in use for {waited:?}; raise max_connections or give them back sooner")]
+    #[error("all {size} connections stayed in use for {}; raise max_connections or give them back sooner", rounded(*.waited))]
     PoolExhausted {
         /// The largest number of exclusive connections.
         size: usize,
@@ -142,6 +142,17 @@ pub enum Error {
     /// An error of the `redis` crate, unchanged.
     #[error(transparent)]
     Redis(RedisError),
+}
+
+/// A duration with as many digits as people want to read: `10 s`, `1.5 s`, `250 ms`.
+pub(crate) fn rounded(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    match milliseconds {
+        0 => format!("{} µs", duration.as_micros()),
+        1..1000 => format!("{milliseconds} ms"),
+        1000..10_000 if (milliseconds + 50) / 100 % 10 != 0 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => format!("{:.0} s", duration.as_secs_f64()),
+    }
 }
 
 /// What became of a command that brought an error.
@@ -297,6 +308,21 @@ mod tests {
             (Error::PoolExhausted { size: 1, waited: Duration::ZERO }.into(), Outcome::NotSent),
         ] {
             assert_eq!(Outcome::of(&error), outcome, "{error}");
+        }
+    }
+
+    #[test]
+    fn durations_are_for_people() {
+        for (microseconds, text) in [
+            (250, "250 µs"),
+            (12_345, "12 ms"),
+            (999_999, "999 ms"),
+            (1_000_400, "1 s"),
+            (1_512_345, "1.5 s"),
+            (9_990_000, "10 s"),
+            (10_003_141, "10 s"),
+        ] {
+            assert_eq!(rounded(Duration::from_micros(microseconds)), text);
         }
     }
 

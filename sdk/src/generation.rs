@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{Access, Dialer, Ending, Link, no_pushes};
+use crate::dial::{Access, Dialer, Ending, Link, Trouble, no_pushes};
 use crate::error::Switched;
 use crate::retry::Backoff;
 use crate::role::{self, History};
@@ -147,7 +147,7 @@ impl Opener {
     }
 
     /// The same for the connection that is shared, and whose data the master goes on with.
-    pub(crate) async fn open_shared(&self, grace: Duration) -> Result<(Link, History), String> {
+    pub(crate) async fn open_shared(&self, grace: Duration) -> Result<(Link, History), Trouble> {
         let ending = Ending { closed: self.closed.clone(), grace };
         let mut link = self.dial(&self.access, ending, no_pushes()).await?;
         let name = self.client_name.as_deref();
@@ -170,7 +170,7 @@ impl Opener {
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, String> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let mut link = self.dial(access, ending, pushes).await?;
+        let mut link = self.dial(access, ending, pushes).await.map_err(|trouble| trouble.text)?;
         self.in_time(role::is_master(&mut link.connection, self.client_name.as_deref())).await?;
         Ok(link)
     }
@@ -180,8 +180,8 @@ impl Opener {
         access: &Access,
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
-    ) -> Result<Link, String> {
-        self.dialer.dial(&self.address, access, ending, pushes).await.map_err(|error| error.to_string())
+    ) -> Result<Link, Trouble> {
+        Ok(self.dialer.dial(&self.address, access, ending, pushes).await?)
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Failure>> {

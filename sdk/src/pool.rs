@@ -59,7 +59,8 @@ impl SentinelPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when the URL makes no sense, [`Error::NoMaster`] when no master was verified in time.
+    /// [`Error::Config`] when the URL makes no sense, [`Error::NoMaster`] when no master was verified in time, or, at once, when every Sentinel
+    /// refuses the login or does not know the name, or the nodes refuse the login.
     ///
     /// # Panics
     ///
@@ -233,8 +234,14 @@ impl SentinelPool {
 
     pub(crate) async fn first_master(&self) -> Result<(), Error> {
         let shared = &*self.owner.0;
-        let deadline = Instant::now() + shared.config.timeouts.start;
-        shared.link(deadline).await.map(drop)
+        let began = Instant::now();
+        let mut hopeless = shared.hopeless.subscribe();
+        tokio::select! {
+            biased;
+            link = shared.link(began + shared.config.timeouts.start) => link.map(drop),
+            // The sender lives as long as the pool.
+            _ = hopeless.wait_for(|hopeless| *hopeless) => Err(shared.no_master(began.elapsed())),
+        }
     }
 }
 

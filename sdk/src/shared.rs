@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) doubt: Notify,
     /// The last trouble with each Sentinel and node, for messages.
     pub(crate) troubles: Mutex<String>,
+    /// No master was found yet, and all that could name one, or be one, have refused for good.
+    pub(crate) hopeless: watch::Sender<bool>,
     /// New commands are refused.
     pub(crate) closing: CancellationToken,
     /// Commands in flight and connections checked out.
@@ -75,6 +77,7 @@ impl Shared {
             readers: Readers::default(),
             doubt: Notify::new(),
             troubles: Mutex::default(),
+            hopeless: watch::Sender::new(false),
             closing: CancellationToken::new(),
             users: TaskTracker::new(),
             waiters: AtomicUsize::new(0),

@@ -291,3 +291,42 @@ async fn a_scripted_server_ends_its_connections() {
     eventually("it closes", PATIENCE, || async { (server.open() == 0).then_some(()) }, String::new).await;
     drop(stream);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waiting_does_not_cure_fails_at_once_with_the_words_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Server::redis(folder.path(), None, "");
+    let _: String = node.ask(&["CONFIG", "SET", "requirepass", "right"]);
+    let began = Instant::now();
+    let failure = async |url: String| SentinelPool::from_url(&url).await.unwrap_err().to_string();
+
+    // A name that no Sentinel knows
+    let (one, two) =
+        (ScriptedSentinel::start(&node.address(), 1).await, ScriptedSentinel::start(&node.address(), 1).await);
+    for sentinel in [&one, &two] {
+        sentinel.instead("SENTINEL GET-MASTER-ADDR-BY-NAME", say("*-1\r\n"));
+    }
+    let error = failure(format!("redis-sentinel://{},{}?master=mymaster", one.address(), two.address())).await;
+    assert!(error.contains("does not know this master"), "{error}");
+
+    // A wrong password at the Sentinels
+    for sentinel in [&one, &two] {
+        sentinel.instead("HELLO", say("-WRONGPASS invalid username-password pair or user is disabled.\r\n"));
+    }
+    let error = failure(format!(
+        "redis-sentinel://{},{}?master=mymaster&sentinel_password=wrong",
+        one.address(),
+        two.address()
+    ))
+    .await;
+    assert!(error.contains("WRONGPASS invalid username-password pair"), "{error}");
+
+    // A wrong password at the master, with both protocols
+    let good = ScriptedSentinel::start(&node.address(), 1).await;
+    for protocol in ["resp2", "resp3"] {
+        let url = format!("redis-sentinel://:wrong@{}?master=mymaster&protocol={protocol}", good.address());
+        let error = failure(url).await;
+        assert!(error.contains("WRONGPASS invalid username-password pair"), "{error}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(8), "it took {:?}", began.elapsed());
+}

@@ -6,6 +6,7 @@ use std::task::Poll;
 
 use super::choose::Candidate;
 use crate::address::Address;
+use crate::dial::Trouble;
 use crate::generation::MasterLink;
 use crate::role::History;
 
@@ -20,7 +21,7 @@ pub(super) struct Dialled {
 }
 
 /// Something that ends in a link or a reason why there is none; dropping it abandons the dial.
-pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Dialled, String>> + Send>>;
+pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Dialled, Trouble>> + Send>>;
 
 #[derive(Default)]
 pub(super) struct Attempts {
@@ -55,7 +56,7 @@ impl Attempts {
     }
 
     /// The next one that ends; never while there is none.
-    pub(super) fn next(&mut self) -> impl Future<Output = (Candidate, Result<Dialled, String>)> {
+    pub(super) fn next(&mut self) -> impl Future<Output = (Candidate, Result<Dialled, Trouble>)> {
         std::future::poll_fn(|context| {
             for at in 0..self.under_way.len() {
                 if let Poll::Ready(result) = self.under_way[at].1.as_mut().poll(context) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::address::Address;
+use crate::dial::Trouble;
 use crate::retry::shortened;
 
 /// The first time on the bench; it doubles with each rejection.
@@ -22,7 +23,7 @@ pub(super) struct Bench {
 struct Seat {
     until: Instant,
     pause: Duration,
-    reason: String,
+    reason: Trouble,
     /// It is a master, and too few Sentinels say that it is ours.
     unproved: bool,
 }
@@ -48,7 +49,7 @@ impl Bench {
     /// Seats a rejected node, for twice as long as the last time, up to `longest`.
     ///
     /// Returns whether the reason is a new one: repeated at every attempt it would drown all else.
-    pub(super) fn put(&mut self, address: &Address, reason: &str, unproved: bool, longest: Duration) -> bool {
+    pub(super) fn put(&mut self, address: &Address, reason: &Trouble, unproved: bool, longest: Duration) -> bool {
         let now = Instant::now();
         let before = self.seats.remove(address);
         if self.seats.len() >= MOST {
@@ -58,13 +59,18 @@ impl Bench {
             }
         }
         let pause = before.as_ref().map_or(FIRST, |seat| (seat.pause * 2).min(longest));
-        let seat = Seat { until: now + shortened(pause, 0.3), pause, reason: reason.to_owned(), unproved };
+        let seat = Seat { until: now + shortened(pause, 0.3), pause, reason: reason.clone(), unproved };
         self.seats.insert(address.clone(), seat);
-        before.is_none_or(|seat| seat.reason != reason)
+        before.is_none_or(|seat| seat.reason != *reason)
     }
 
     pub(super) fn clear(&mut self) {
         self.seats.clear();
+    }
+
+    /// Whether every node that was named refuses for good.
+    pub(super) fn is_hopeless(&self) -> bool {
+        !self.seats.is_empty() && self.seats.values().all(|seat| seat.reason.lasting)
     }
 
     pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
@@ -81,23 +87,23 @@ mod tests {
         let address: Address = "a:1".parse().unwrap();
         let longest = Duration::from_millis(30);
         let mut bench = Bench::default();
-        assert!(bench.put(&address, "down", false, longest), "the first reason is news");
+        assert!(bench.put(&address, &"down".to_owned().into(), false, longest), "the first reason is news");
         for upper in [20, 30, 30] {
-            assert!(!bench.put(&address, "down", false, longest));
+            assert!(!bench.put(&address, &"down".to_owned().into(), false, longest));
             assert!(bench.holds(&address, false));
             let end = bench.next_end().unwrap();
             assert!(end <= Instant::now() + Duration::from_millis(upper));
             tokio::time::advance(Duration::from_millis(upper + 1)).await;
             assert!(!bench.holds(&address, false));
         }
-        assert!(bench.put(&address, "a replica", false, longest), "another reason is news");
+        assert!(bench.put(&address, &"a replica".to_owned().into(), false, longest), "another reason is news");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_node_that_lacked_a_proof_is_tried_as_soon_as_it_needs_none() {
         let address: Address = "a:1".parse().unwrap();
         let mut bench = Bench::default();
-        bench.put(&address, "foreign", true, Duration::from_secs(1));
+        bench.put(&address, &"foreign".to_owned().into(), true, Duration::from_secs(1));
         assert!(bench.holds(&address, true) && !bench.holds(&address, false) && bench.knows(&address));
     }
 
@@ -105,7 +111,7 @@ mod tests {
     async fn the_bench_does_not_grow_without_bound() {
         let mut bench = Bench::default();
         for port in 1..=1000 {
-            bench.put(&Address::new("a", port).unwrap(), "down", false, Duration::from_secs(1));
+            bench.put(&Address::new("a", port).unwrap(), &"down".to_owned().into(), false, Duration::from_secs(1));
         }
         assert_eq!(bench.seats.len(), MOST);
     }

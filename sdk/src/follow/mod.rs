@@ -24,6 +24,7 @@ use self::bench::Bench;
 use self::choose::{Candidate, Known, Situation, Voice, agreed_epoch};
 use self::roster::Roster;
 use crate::address::Address;
+use crate::dial::Trouble;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
@@ -273,7 +274,7 @@ impl Follower {
         })
     }
 
-    fn conclude(&mut self, dialled: &Candidate, result: Result<Dialled, String>) {
+    fn conclude(&mut self, dialled: &Candidate, result: Result<Dialled, Trouble>) {
         match result {
             Ok(Dialled { link, known }) => {
                 self.history.add(known.unwrap_or_default());
@@ -309,7 +310,7 @@ impl Follower {
         if candidate.needs_proof
             && let Err(reason) = self.prove(candidate, &link.history, &ranked)
         {
-            return self.reject(candidate, reason.to_owned(), true);
+            return self.reject(candidate, reason.to_owned().into(), true);
         }
         let candidate = candidate.clone();
         self.install(&candidate, link);
@@ -387,13 +388,13 @@ impl Follower {
         self.next_question = Instant::now() + self.pace();
     }
 
-    fn reject(&mut self, candidate: &Candidate, reason: String, unproved: bool) {
+    fn reject(&mut self, candidate: &Candidate, reason: Trouble, unproved: bool) {
         self.shared.counters.candidates_rejected.add_one();
         let longest = if self.healthy() { self.shared.config.refresh } else { LONGEST_BENCH };
         if self.bench.put(&candidate.address, &reason, unproved, longest) {
             tracing::info!(address = %candidate.address, %reason, "candidate rejected");
             let address = candidate.address.clone();
-            self.shared.emit(Event::CandidateRejected { address, reason });
+            self.shared.emit(Event::CandidateRejected { address, reason: reason.text });
         }
         if self.known.is_none() {
             // Others may know better.
@@ -432,6 +433,8 @@ impl Follower {
     fn note_troubles(&self) {
         let troubles: Vec<_> = self.roster.troubles().chain(self.bench.troubles()).collect();
         *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles.join("; ");
+        let hopeless = self.known.is_none() && (self.roster.is_hopeless() || self.bench.is_hopeless());
+        self.shared.hopeless.send_if_modified(|before| std::mem::replace(before, hopeless) != hopeless);
     }
 
     /// The replicas to read from. While no Sentinel can be asked, the last list stays in force.

@@ -82,6 +82,7 @@ impl Roster {
                 sentinel.failures += 1;
                 sentinel.trouble = Some(reason.clone());
                 self.views.remove(&address);
+                let reason = reason.text;
                 if std::mem::take(&mut sentinel.connected) {
                     // The others are told where it is now, should it have moved.
                     self.missed_since = Some(Instant::now());
@@ -179,6 +180,13 @@ impl Roster {
                 connected: sentinel.connected,
             })
             .collect()
+    }
+
+    /// Whether every Sentinel has said that there is nothing to wait for.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let hopeless =
+            |sentinel: &Sentinel| sentinel.heard && sentinel.trouble.as_ref().is_some_and(|trouble| trouble.lasting);
+        self.views.is_empty() && self.sentinels.values().all(hopeless)
     }
 
     /// The last trouble with each Sentinel that gave no usable answer.

@@ -19,7 +19,7 @@ use super::question::{Failure, ask};
 use super::{News, Report};
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{DialError, Dialer, Ending, Link, cause_of, no_pushes};
+use crate::dial::{DialError, Dialer, Ending, Link, Trouble, cause_of, no_pushes};
 use crate::fields::text;
 use crate::retry::Backoff;
 
@@ -49,8 +49,8 @@ pub(crate) async fn watch(
         loop {
             // What the caller gave (`address_map`) runs in here, and may panic.
             let Err(panic) = AssertUnwindSafe(watch.run()).catch_unwind().await else { return };
-            let trouble = format!("its task panicked: {}", cause_of(&*panic));
-            tracing::error!(sentinel = %watch.sentinel, trouble, "sentinel lost");
+            let trouble = Trouble::from(format!("its task panicked: {}", cause_of(&*panic)));
+            tracing::error!(sentinel = %watch.sentinel, %trouble, "sentinel lost");
             watch.report(News::Lost(trouble)).await;
             sleep(AFTER_A_PANIC).await;
         }
@@ -88,7 +88,7 @@ impl Watch {
             let trouble = match self.subscribe().await {
                 Ok(subscription) => {
                     self.report(News::Subscribed).await;
-                    let trouble = self.serve(subscription).await;
+                    let trouble = Trouble::from(self.serve(subscription).await);
                     if began.elapsed() > LONGEST_PAUSE {
                         backoff.reset();
                     }
@@ -161,15 +161,15 @@ impl Watch {
         }
     }
 
-    async fn subscribe(&self) -> Result<Subscription, String> {
+    async fn subscribe(&self) -> Result<Subscription, Trouble> {
         let deadline = self.config.timeouts.handshake;
         let (mut link, pushes) = match self.dial(ProtocolVersion::RESP3).await {
             Ok(link) => (link, true),
             Err(error) if error.lacks_resp3 => {
                 let link = self.dial(ProtocolVersion::RESP2).await;
-                (link.map_err(|error| error.to_string())?, false)
+                (link?, false)
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(error.into()),
         };
         if pushes {
             timeout(deadline, link.connection.subscribe(CHANNEL))
@@ -260,7 +260,7 @@ mod tests {
         let mut pause = async || {
             let began = Instant::now();
             match reports.recv().await.map(|report| report.news) {
-                Some(News::Lost(trouble)) => assert!(trouble.contains("cannot connect"), "{trouble}"),
+                Some(News::Lost(trouble)) => assert!(trouble.text.contains("cannot connect"), "{trouble}"),
                 other => panic!("{other:?}"),
             }
             began.elapsed()

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
+use crate::dial::Trouble;
 
 pub(crate) use link::watch;
 pub(crate) use question::{Peer, View};
@@ -21,7 +22,7 @@ pub(crate) struct Sentinel {
     /// The id it gave itself, once it was asked.
     pub(crate) id: Option<String>,
     /// The last trouble with it.
-    pub(crate) trouble: Option<String>,
+    pub(crate) trouble: Option<Trouble>,
     /// Whether it has answered or failed at least once.
     pub(crate) heard: bool,
     /// Failures in a row to reach it.
@@ -46,7 +47,7 @@ pub(crate) enum News {
     /// The answer to a question.
     Answered(View),
     /// It answers, but says nothing of use: an error, an unknown master, nonsense.
-    Useless(String),
+    Useless(Trouble),
     /// It cannot be reached, or the connection broke.
-    Lost(String),
+    Lost(Trouble),
 }

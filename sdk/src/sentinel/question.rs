@@ -7,6 +7,7 @@ use redis::{ServerErrorKind, Value};
 use tokio::time::timeout;
 
 use crate::address::{Address, AddressMap};
+use crate::dial::Trouble;
 use crate::fields::{brief, field, number, text};
 use crate::replica::MOST_REPLICAS;
 
@@ -65,7 +66,7 @@ pub(crate) enum Failure {
     /// The connection is of no more use.
     Link(String),
     /// The Sentinel lives, but this is no answer.
-    Answer(String),
+    Answer(Trouble),
 }
 
 /// Asks for the address, the epoch, the other Sentinels, the Sentinel's id and, if they are of use, the replicas, in one round trip.
@@ -97,7 +98,15 @@ pub(crate) async fn ask(
         .await
         .map_err(|_| Failure::Link(format!("no answer within {deadline:?}")))?
         .map_err(|error| Failure::Link(error.to_string()))?;
-    view(&answers).map_err(Failure::Answer)
+    view(&answers).map_err(|text| {
+        let lasting = match answers.first() {
+            // It does not know this master.
+            Some(Value::Nil) => true,
+            Some(Value::ServerError(error)) => matches!(error.code(), "NOPERM" | "NOAUTH"),
+            _ => false,
+        };
+        Failure::Answer(Trouble { text, lasting })
+    })
 }
 
 fn view(answers: &[Value]) -> Result<View, String> {
