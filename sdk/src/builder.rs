@@ -208,6 +208,15 @@ impl Builder {
         self
     }
 
+    /// While a forced failover (`SENTINEL FAILOVER`) promotes a replica, writes are held for up to this long instead of being sent to the old
+    /// master, where they would be lost: from the moment a Sentinel publishes which replica it has chosen until that one is the master or the
+    /// failover is given up. Reads go on. Default: zero, they are not held; what was written in the few milliseconds between the promotion and
+    /// its discovery is then lost with Sentinels that do not stop the old master first.
+    pub fn hold_writes(mut self, longest: Duration) -> Self {
+        self.config.hold_writes = longest;
+        self
+    }
+
     /// Starts the pool without waiting: the first commands wait for the master instead.
     ///
     /// # Errors

@@ -113,6 +113,8 @@ pub(crate) struct Config {
     pub(crate) max_lag: Option<u64>,
     /// How long a replica is read from that has lost its master.
     pub(crate) stale_reads: Duration,
+    /// How long writes wait for a promotion that has begun.
+    pub(crate) hold_writes: Duration,
 }
 
 impl Default for Config {
@@ -143,6 +145,7 @@ impl Default for Config {
             balance: Balance::default(),
             max_lag: None,
             stale_reads: Duration::ZERO,
+            hold_writes: Duration::ZERO,
         }
     }
 }

@@ -101,6 +101,9 @@ impl ExclusiveConnection {
         let shared = &*self.owner.0;
         shared.counters.commands.add_one();
         let plan = Plan::of(request, shared.config.patience(), self.object.queues);
+        if !plan.harmless {
+            shared.released(Instant::now() + shared.config.retry.within).await?;
+        }
         if self.generation.closed.is_cancelled() {
             return Err(self.closed(false, &plan));
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use redis::ProtocolVersion;
 use redis::aio::AsyncPushSender;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
@@ -20,6 +20,8 @@ use crate::role::{self, History};
 
 /// A link that was doubted without reason is not doubted again for this time; it doubles up to 3.2 seconds.
 const FIRST_REST: Duration = Duration::from_millis(100);
+/// A replica that is being promoted is asked for its role this often.
+const PROMOTION_PAUSE: Duration = Duration::from_millis(5);
 /// Pauses between exclusive connections that cannot be opened.
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -153,6 +155,35 @@ impl Opener {
         let name = self.client_name.as_deref();
         let history = self.in_time(role::master_with_history(&mut link.connection, name)).await?;
         Ok((link, history))
+    }
+
+    /// The same, with a node that is a replica still: it is asked until it is a master, or until `deadline`. Sentinels have the promoted
+    /// node close the connections of its clients: a new one is opened then.
+    pub(crate) async fn open_promoted(&self, grace: Duration, deadline: Instant) -> Result<(Link, History), Trouble> {
+        loop {
+            match self.promoted(grace, deadline).await {
+                Ok(opened) => return Ok(opened),
+                Err(trouble) if trouble.lasting || Instant::now() >= deadline => return Err(trouble),
+                Err(_) => sleep(PROMOTION_PAUSE).await,
+            }
+        }
+    }
+
+    async fn promoted(&self, grace: Duration, deadline: Instant) -> Result<(Link, History), Trouble> {
+        let ending = Ending { closed: self.closed.clone(), grace };
+        let mut link = self.dial(&self.access, ending, no_pushes()).await?;
+        loop {
+            let name = self.client_name.as_deref();
+            match self.in_time(role::master_with_history(&mut link.connection, name)).await {
+                // The moment after the promotion is that in which the connection is closed.
+                Ok(history) => {
+                    sleep(PROMOTION_PAUSE).await;
+                    return if link.has_ended() { Err("closed".to_owned().into()) } else { Ok((link, history)) };
+                }
+                Err(reason) if link.has_ended() || Instant::now() >= deadline => return Err(reason.into()),
+                Err(_) => sleep(PROMOTION_PAUSE).await,
+            }
+        }
     }
 
     /// The same, for a connection over which messages come.

@@ -51,7 +51,8 @@
 //!
 //! # How a switch is noticed
 //!
-//! Four signs, each enough by itself: `+switch-master` from any Sentinel; the question put to each Sentinel after every
+//! Five signs, each enough by itself: `+switch-master` from any Sentinel; the steps of a failover before it, from which on the replica that is
+//! promoted is asked for its role (see [`Builder::hold_writes`]); the question put to each Sentinel after every
 //! (re)subscription; the periodic question; a broken connection, a refusal such as READONLY, a connection that owes an answer and over
 //! which nothing has come for a second, or several timeouts in a row. A sign
 //! is a hint: the Sentinels are asked, the node they name with the highest configuration epoch is dialled, and it must

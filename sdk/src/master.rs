@@ -66,10 +66,13 @@ impl Master {
             }
         };
         loop {
-            let link = match next_link(shared, deadline, last.as_ref().map(|(serial, _)| *serial), &mut backoff).await {
-                Ok(link) => link,
-                Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
-            };
+            let link =
+                match next_link(shared, deadline, !reads_only, last.as_ref().map(|(serial, _)| *serial), &mut backoff)
+                    .await
+                {
+                    Ok(link) => link,
+                    Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
+                };
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
@@ -119,9 +122,13 @@ connection_like!(Master);
 async fn next_link(
     shared: &Shared,
     deadline: Instant,
+    writes: bool,
     last: Option<u64>,
     backoff: &mut Backoff,
 ) -> Result<Arc<MasterLink>, Error> {
+    if writes {
+        shared.released(deadline).await?;
+    }
     let link = shared.link(deadline).await?;
     if last != Some(link.serial) {
         return Ok(link);

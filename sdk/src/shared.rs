@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) doubt: Notify,
     /// The last trouble with each Sentinel and node, for messages.
     pub(crate) troubles: Mutex<String>,
+    /// A replica is being promoted: writes wait.
+    pub(crate) held: watch::Sender<bool>,
     /// No master was found yet, and all that could name one, or be one, have refused for good.
     pub(crate) hopeless: watch::Sender<bool>,
     /// New commands are refused.
@@ -78,6 +80,7 @@ impl Shared {
             doubt: Notify::new(),
             troubles: Mutex::default(),
             hopeless: watch::Sender::new(false),
+            held: watch::Sender::new(false),
             closing: CancellationToken::new(),
             users: TaskTracker::new(),
             waiters: AtomicUsize::new(0),
@@ -119,6 +122,19 @@ impl Shared {
                 () = self.dialer.stop.cancelled() => return Err(Error::Shutdown),
             }
         }
+    }
+
+    /// Waits while writes are held, and no longer than until `deadline`: the follower releases them.
+    pub(crate) async fn released(&self, deadline: Instant) -> Result<(), Error> {
+        if !*self.held.borrow() {
+            return Ok(());
+        }
+        let began = Instant::now();
+        let _waiter = self.waiter()?;
+        let mut held = self.held.subscribe();
+        // The sender lives as long as this.
+        let released = timeout_at(deadline, held.wait_for(|held| !*held)).await.is_ok();
+        if released { Ok(()) } else { Err(self.no_master(began.elapsed())) }
     }
 
     fn usable_link(&self) -> Option<Arc<MasterLink>> {

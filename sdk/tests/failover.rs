@@ -193,3 +193,64 @@ async fn the_pool_is_on_the_new_master_soon_after_the_first_sentinel_says_so() {
     }
     pool.shutdown(Duration::from_secs(1)).await;
 }
+
+/// What an application writes through a forced failover, and what of it the new master lacks.
+async fn lost_in_a_forced_failover(hold: Duration) -> (usize, usize) {
+    let deployment = Deployment::start();
+    let pool = Builder::from_url(&deployment.url(3)).unwrap().hold_writes(hold).connect().await.unwrap();
+    let before = topology(&pool, "three sentinels are followed", |topology| {
+        topology.sentinels.iter().filter(|sentinel| sentinel.connected).count() == 3
+    })
+    .await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..4)
+        .map(|writer| {
+            let (mut master, stop) = (pool.master(), stop.clone());
+            tokio::spawn(async move {
+                let mut written = Vec::new();
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let key = format!("{writer}.{number}");
+                    if master.set::<_, _, ()>(&key, 1).await.is_ok() {
+                        written.push(key);
+                    }
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                written
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let _: redis::Value = deployment.sentinels[0].ask(&["SENTINEL", "FAILOVER", MASTER]);
+    let after = topology(&pool, "the pool moved", |topology| topology.generation > before.generation).await;
+    // Beyond the moment at which all Sentinels have told of it.
+    let told = || async {
+        let at = |sentinel: &support::deployment::Server| {
+            sentinel.try_ask::<(String, u16)>(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER]).map(|(_, port)| port)
+        };
+        let port = after.master.as_ref().map(|master| master.port());
+        deployment.sentinels.iter().all(|sentinel| at(sentinel) == port).then_some(())
+    };
+    eventually("all sentinels name the new master", Duration::from_secs(60), told, String::new).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stop.store(true, Ordering::Relaxed);
+    let mut written = Vec::new();
+    for writer in writers {
+        written.extend(writer.await.unwrap());
+    }
+    assert_eq!(pool.topology().borrow().generation, after.generation, "it went back");
+    let master = deployment.node(after.master.as_ref().unwrap());
+    let keys: std::collections::HashSet<String> = master.ask(&["KEYS", "*"]);
+    let lost = written.iter().filter(|key| !keys.contains(*key)).count();
+    println!("{lost} of {} writes lost, held for up to {hold:?}", written.len());
+    pool.shutdown(Duration::from_secs(1)).await;
+    (lost, written.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_in_a_forced_failover_when_writes_are_held() {
+    let (lost, written) = lost_in_a_forced_failover(Duration::from_secs(5)).await;
+    assert_eq!(lost, 0, "of {written}");
+}

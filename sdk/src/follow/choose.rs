@@ -39,6 +39,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) healthy: bool,
     /// An older configuration was named by more than half of all Sentinels for long enough.
     pub(crate) older_lasts: bool,
+    /// The pool followed a promotion a moment ago, of which the Sentinels have yet to tell.
+    pub(crate) lag: bool,
 }
 
 impl Situation<'_> {
@@ -88,7 +90,9 @@ impl Situation<'_> {
         let known = self.known.map(|known| &known.address);
         let most_name = named.iter().find(|(_, (count, _))| self.is_majority(*count)).map(|(address, _)| *address);
         let older = |count, epoch| {
-            epoch < self.floor() && self.is_majority(count) && (self.older_lasts || self.is_unanimous(count))
+            epoch < self.floor()
+                && self.is_majority(count)
+                && (self.older_lasts || (self.is_unanimous(count) && !self.lag))
         };
         // What the known master is named with now.
         let bar = known.and_then(|known| named.get(known)).map_or(self.floor(), |(_, epoch)| self.floor().max(*epoch));
@@ -152,7 +156,8 @@ mod tests {
     ) -> String {
         let (voices, known) = (voices(text), standing.map(known));
         let sentinels = sentinels.unwrap_or(voices.len());
-        let situation = Situation { voices: &voices, sentinels, known: known.as_ref(), healthy, older_lasts };
+        let situation =
+            Situation { voices: &voices, sentinels, known: known.as_ref(), healthy, older_lasts, lag: false };
         let word = |candidate: &Candidate| {
             format!("{}{}{}", candidate.address.host(), candidate.epoch, if candidate.needs_proof { "?" } else { "" })
         };

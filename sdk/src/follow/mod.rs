@@ -8,6 +8,7 @@ mod attempts;
 mod bench;
 mod choose;
 mod doubt;
+mod promotion;
 mod roster;
 
 use std::future::Future;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::attempts::{Attempts, Dial, Dialled};
 use self::bench::Bench;
 use self::choose::{Candidate, Known, Situation, Voice, agreed_epoch};
+use self::promotion::{Promotion, promoted};
 use self::roster::Roster;
 use crate::address::Address;
 use crate::dial::Trouble;
@@ -29,7 +31,7 @@ use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
 use crate::role::{self, History};
-use crate::sentinel::Report;
+use crate::sentinel::{News, Report};
 use crate::shared::{Shared, Standing};
 use crate::topology::Topology;
 
@@ -63,6 +65,12 @@ pub(crate) struct Follower {
     link: Option<Arc<MasterLink>>,
     serial: u64,
     attempts: Attempts,
+    /// A replica that Sentinels promote.
+    promotion: Option<Promotion>,
+    /// When the pool followed one before the Sentinels named it.
+    promoted_at: Option<Instant>,
+    /// Writes are held until then at the latest.
+    held_until: Option<Instant>,
     /// ROLE is being asked on the link in use.
     check: Option<Check>,
     /// The ids of the data that the known master has.
@@ -95,6 +103,9 @@ impl Follower {
             link: None,
             serial: 0,
             attempts: Attempts::default(),
+            promotion: None,
+            promoted_at: None,
+            held_until: None,
             check: None,
             history: History::default(),
             older: None,
@@ -118,6 +129,8 @@ impl Follower {
                 () = stop.cancelled() => break,
                 Some(report) = self.reports.recv() => self.hear(report),
                 (candidate, result) = self.attempts.next() => self.conclude(&candidate, result),
+                result = promoted(&mut self.promotion) => self.conclude_promotion(result),
+                () = at(self.held_until) => self.release(),
                 result = checked(&mut self.check) => self.judge(result),
                 () = self.shared.doubt.notified() => self.on_doubt(),
                 () = ended(self.link.as_deref()) => self.lose("the connection was closed"),
@@ -128,6 +141,7 @@ impl Follower {
                 }
             }
         }
+        self.release();
         self.shared.standing.store(Arc::default());
         if let Some(generation) = &self.generation {
             generation.close(None);
@@ -138,6 +152,9 @@ impl Follower {
     }
 
     fn hear(&mut self, report: Report) {
+        if let News::Step(step) = report.news {
+            return self.on_step(&report.sentinel, step);
+        }
         let missed = self.roster.missed_since();
         self.roster.hear(report);
         let misses_another = self.roster.missed_since().is_some_and(|since| missed != Some(since));
@@ -209,7 +226,8 @@ impl Follower {
 
     fn situation<'a>(&'a self, voices: &'a [Voice], older_lasts: bool) -> Situation<'a> {
         let (known, healthy) = (self.known.as_ref(), self.healthy());
-        Situation { voices, sentinels: self.roster.count(), known, healthy, older_lasts }
+        let lag = self.promoted_at.is_some_and(|at| at.elapsed() < OLDER_AFTER);
+        Situation { voices, sentinels: self.roster.count(), known, healthy, older_lasts, lag }
     }
 
     /// Remembers since when an older configuration is named by most. Others may lag behind a failover for a moment.
@@ -350,6 +368,8 @@ impl Follower {
         self.known = Some(Known { address: candidate.address.clone(), epoch });
         self.bench.clear();
         self.attempts.clear();
+        self.promotion = None;
+        self.release();
         self.older = None;
         if before.as_ref().is_none_or(|before| before.number != generation.number) {
             self.history = History::default();

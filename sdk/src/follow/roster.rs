@@ -59,7 +59,7 @@ impl Roster {
     pub(super) fn hear(&mut self, Report { sentinel: address, news }: Report) {
         // A Sentinel that was just forgotten may still have had something to say.
         let Some(sentinel) = self.sentinels.get_mut(&address) else { return };
-        sentinel.heard |= !matches!(news, News::Subscribed);
+        sentinel.heard |= !matches!(news, News::Subscribed | News::Step(_));
         match news {
             News::Subscribed => {
                 sentinel.connected = true;
@@ -74,6 +74,8 @@ impl Roster {
                 self.drop_doubles(&address);
                 self.learn_from(&address);
             }
+            // The follower has heard it.
+            News::Step(_) => {}
             News::Useless(trouble) => {
                 sentinel.trouble = Some(trouble);
                 self.views.remove(&address);
@@ -233,6 +235,11 @@ impl Roster {
         if is_trusted {
             self.learn(view.peers.clone());
         }
+    }
+
+    /// Whether this Sentinel named this master when it was asked last.
+    pub(super) fn names(&self, sentinel: &Address, master: &Address) -> bool {
+        self.views.get(sentinel).is_some_and(|view| view.master == *master)
     }
 
     /// Whether any Sentinel that can be reached says something of use.

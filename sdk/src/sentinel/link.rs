@@ -3,27 +3,25 @@
 //! One RESP3 connection carries the subscription and the questions. A Sentinel before version 6 has no RESP3: it pushes nothing,
 //! and is asked instead of pinged.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use redis::aio::{MultiplexedConnection, SendError};
-use redis::{ProtocolVersion, PushInfo, PushKind};
+use redis::{ProtocolVersion, PushInfo};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::push::{self, Push};
 use super::question::{Failure, ask};
 use super::{News, Report};
 use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{DialError, Dialer, Ending, Link, Trouble, cause_of, no_pushes};
-use crate::fields::text;
 use crate::retry::Backoff;
-
-const CHANNEL: &str = "+switch-master";
 
 /// Pauses between attempts to reach a Sentinel.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -74,7 +72,7 @@ struct Watch {
     /// Whether the replicas are asked for.
     replicas: Arc<AtomicBool>,
     ask_now: Arc<Notify>,
-    /// Raised by each `+switch-master` of our master; several before the next question are one.
+    /// Raised by each push of our master; several before the next question are one.
     pushed: Arc<Notify>,
     stop: CancellationToken,
     reports: mpsc::Sender<Report>,
@@ -172,10 +170,14 @@ impl Watch {
             Err(error) => return Err(error.into()),
         };
         if pushes {
-            timeout(deadline, link.connection.subscribe(CHANNEL))
+            timeout(deadline, link.connection.subscribe(push::SWITCH))
                 .await
                 .map_err(|_| format!("no answer to SUBSCRIBE within {deadline:?}"))?
                 .map_err(|error| format!("SUBSCRIBE failed: {error}"))?;
+            // An ACL may permit no more than the one: then a failover is heard of at its end.
+            if let Ok(Err(error)) = timeout(deadline, link.connection.subscribe(&push::STEPS)).await {
+                tracing::debug!(sentinel = %self.sentinel, %error, "the steps of failovers are not told");
+            }
         }
         if let Some(name) = &self.config.client_name {
             let mut command = redis::cmd("CLIENT");
@@ -195,11 +197,27 @@ impl Watch {
         let master = self.config.master.clone();
         let pushed = self.pushed.clone();
         let counters = self.dialer.counters.clone();
+        let (sentinel, map, reports) = (self.sentinel.clone(), self.config.address_map.clone(), self.reports.clone());
         let receive = move |push: PushInfo| -> Result<(), SendError> {
-            if concerns(&push, &master) {
-                counters.pushes.add_one();
-                pushed.notify_one();
+            let step = match push::read(&push, &master) {
+                None => return Ok(()),
+                Some(Push::News) => None,
+                Some(Push::Switch) => {
+                    counters.pushes.add_one();
+                    None
+                }
+                Some(Push::Promotion(replica)) => {
+                    // What the caller gave may panic; here it would take the connection with it.
+                    let translated = catch_unwind(AssertUnwindSafe(|| map.translate(replica)));
+                    translated.ok().map(Push::Promotion)
+                }
+                Some(Push::Abort) => Some(Push::Abort),
+            };
+            if let Some(step) = step {
+                // Where there is no room for it, its end is heard of all the same.
+                let _ = reports.try_send(Report { sentinel: sentinel.clone(), news: News::Step(step) });
             }
+            pushed.notify_one();
             Ok(())
         };
         self.dialer.dial(&self.sentinel, &access, ending, Some(receive)).await
@@ -212,33 +230,12 @@ impl Watch {
     }
 }
 
-/// Whether this is a `+switch-master` of our master. The address in it is not looked at: the Sentinel is asked.
-fn concerns(push: &PushInfo, master: &str) -> bool {
-    if push.kind != PushKind::Message {
-        return false;
-    }
-    let [channel, payload] = push.data.as_slice() else {
-        return false;
-    };
-    text(channel) == Some(CHANNEL) && text(payload).is_some_and(|payload| names(payload, master))
-}
-
-fn names(payload: &str, master: &str) -> bool {
-    payload.split(' ').next() == Some(master)
-}
-
 #[cfg(test)]
 mod tests {
-    use redis::Value;
     use tokio_util::task::TaskTracker;
 
     use super::*;
     use crate::counters::Counters;
-
-    fn push(kind: PushKind, channel: &str, payload: &str) -> PushInfo {
-        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        PushInfo { kind, data: vec![bulk(channel), bulk(payload)] }
-    }
 
     /// The clock stands still but for the pauses: what is measured is exact.
     #[tokio::test(start_paused = true)]
@@ -277,16 +274,5 @@ mod tests {
         }
         assert!(pause().await >= LONGEST_PAUSE / 2, "one question, one attempt");
         stop.cancel();
-    }
-
-    #[test]
-    fn only_a_switch_of_our_master_concerns_us() {
-        let payload = "mine 127.0.0.1 1 127.0.0.1 2";
-        assert!(concerns(&push(PushKind::Message, CHANNEL, payload), "mine"));
-        assert!(!concerns(&push(PushKind::Message, CHANNEL, payload), "min"));
-        assert!(!concerns(&push(PushKind::Message, "+sdown", payload), "mine"));
-        assert!(!concerns(&push(PushKind::Subscribe, CHANNEL, payload), "mine"));
-        let broken = PushInfo { kind: PushKind::Message, data: vec![Value::Nil] };
-        assert!(!concerns(&broken, "mine"));
     }
 }

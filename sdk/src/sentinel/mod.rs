@@ -1,6 +1,7 @@
 //! One task for each Sentinel: a subscription, and questions over the same connection.
 
 mod link;
+mod push;
 mod question;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use crate::address::Address;
 use crate::dial::Trouble;
 
 pub(crate) use link::watch;
+pub(crate) use push::Push;
 pub(crate) use question::{Peer, View};
 
 /// What the follower holds of one Sentinel.
@@ -48,6 +50,8 @@ pub(crate) enum News {
     Answered(View),
     /// It answers, but says nothing of use: an error, an unknown master, nonsense.
     Useless(Trouble),
+    /// It told of a step of a failover.
+    Step(Push),
     /// It cannot be reached, or the connection broke.
     Lost(Trouble),
 }
