@@ -128,15 +128,19 @@ pub enum Message {
         /// None asks for an opinion, an id for a vote.
         candidate: Option<SentinelId>,
     },
-    /// `FAILOVER TO <host> <port> TIMEOUT <ms>`: pause writes, wait until that replica has everything, hand over to it.
+    /// `CLIENT PAUSE <ms> WRITE`, `FAILOVER TO <host> <port> TIMEOUT <ms>`: pause writes, wait until that replica has everything, hand over to it.
+    /// Writers wait until they are disconnected, or the pause is over. Answered with an array of both answers.
     HandOver {
         /// The replica.
         to: HostPort,
         /// After this time without it, go on as master.
         timeout: std::time::Duration,
     },
-    /// `FAILOVER ABORT`
-    CallOff,
+    /// `FAILOVER ABORT`; and, for an array of both answers, `CLIENT UNPAUSE`.
+    CallOff {
+        /// Whether writers wait because we told the node to have them wait.
+        unpause: bool,
+    },
     /// `REPLCONF GETACK *`, `INFO`: tell the master how far you are, then tell us. To the first command there is no
     /// answer. If it is refused there is one: then the refusal and INFO are the elements of an array, else INFO is all.
     Acknowledge,

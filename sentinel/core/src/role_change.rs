@@ -21,6 +21,8 @@ pub struct Omitted {
     pub kill: bool,
     /// Not left out but added: `FAILOVER ABORT` comes first. A node that is handing over refuses the change otherwise.
     pub abort_first: bool,
+    /// Not left out but added: `CLIENT UNPAUSE` behind it, since clients were paused for our sake.
+    pub unpause: bool,
 }
 
 /// One command of an order.
@@ -42,6 +44,8 @@ pub enum Step {
     KillPubSub,
     /// `EXEC`
     Exec,
+    /// `CLIENT UNPAUSE`
+    Unpause,
     /// `INFO`
     Info,
 }
@@ -58,6 +62,7 @@ impl Omitted {
             (!self.kill, Step::KillNormal),
             (!self.kill, Step::KillPubSub),
             (!self.transaction, Step::Exec),
+            (self.unpause, Step::Unpause),
             (true, Step::Info),
         ];
         all.into_iter().filter_map(|(sent, step)| sent.then_some(step))
@@ -66,7 +71,8 @@ impl Omitted {
     /// Every answer with the command that it is to: those that were given when a command was queued, and those inside
     /// the answer to `EXEC`.
     pub(crate) fn answers(self, replies: &[Reply]) -> Vec<(Step, &Reply)> {
-        let queued = || self.steps().filter(|step| !matches!(step, Step::Multi | Step::Exec | Step::Info));
+        let queued =
+            || self.steps().filter(|step| !matches!(step, Step::Multi | Step::Exec | Step::Unpause | Step::Info));
         let mut answers = Vec::new();
         for (step, reply) in self.steps().zip(replies) {
             answers.push((step, reply));
@@ -91,6 +97,7 @@ impl Omitted {
             rewrite: self.rewrite || refused(Step::Rewrite),
             kill: self.kill || refused(Step::KillNormal) || refused(Step::KillPubSub),
             abort_first: self.abort_first && !refused(Step::Abort),
+            unpause: self.unpause,
         };
         (next != self).then_some(next)
     }
@@ -100,7 +107,7 @@ impl Step {
     /// The ACL rule that allows the command. None: nothing is lost without it.
     pub(crate) const fn rule(self) -> Option<&'static str> {
         match self {
-            Step::Discard => None,
+            Step::Discard | Step::Unpause => None,
             Step::Multi => Some("multi"),
             Step::Abort => Some("failover"),
             Step::ReplicaOf => Some("slaveof"),
@@ -187,7 +194,7 @@ mod tests {
 
     #[test]
     fn each_attempt_leaves_out_more_so_that_there_are_few() {
-        let least = Omitted { transaction: true, rewrite: true, kill: true, abort_first: false };
+        let least = Omitted { transaction: true, rewrite: true, kill: true, abort_first: false, unpause: false };
         assert_eq!(least.steps().collect::<Vec<_>>(), [Step::Discard, Step::ReplicaOf, Step::Info]);
         let replies = [Reply::error("ERR DISCARD without MULTI"), Reply::error("NOPERM"), Reply::text("role:slave")];
         assert_eq!(least.without_the_refused(&replies), None);

@@ -38,6 +38,9 @@ pub struct MasterSettings {
     pub down_on_refused: Option<NonZeroU32>,
     /// Whether SENTINEL FAILOVER of a master that is well tries to hand over without loss first. Default yes.
     pub lossless_failover: bool,
+    /// For how long a replica may catch up, while the master goes on taking writes, before the master is asked to hand over to it. At least 1 ms;
+    /// default 5 s.
+    pub catch_up: Duration,
     /// Whether a master that was restarted without its data, while replicas hold them, is replaced at once. Default no:
     /// the reference goes on with it, and the replicas throw their data away.
     pub empty_master_failover: bool,
@@ -70,6 +73,7 @@ impl MasterSettings {
             rename_commands: BTreeMap::new(),
             down_on_refused: None,
             lossless_failover: true,
+            catch_up: Duration::from_secs(5),
             empty_master_failover: false,
             promote_best_effort: false,
             max_lag: None,

@@ -83,6 +83,7 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
             if extensions {
                 settings.down_on_refused = refused.and_then(NonZeroU32::new);
                 settings.lossless_failover = lossless;
+                settings.catch_up = Duration::from_millis(pause + 1);
                 [settings.empty_master_failover, settings.promote_best_effort] = guards;
                 settings.max_lag = lag.and_then(NonZeroU64::new);
                 settings.failover_pause = Duration::from_millis(pause);

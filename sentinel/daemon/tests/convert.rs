@@ -316,6 +316,7 @@ fn lines() -> impl Strategy<Value = Vec<String>> {
         "master-reboot-down-after-period M 12x",
         "down-on-refused M 3",
         "lossless-failover M no",
+        "lossless-catch-up M 700",
         "config-epoch M 4",
         "leader-epoch M 8",
         "known-replica M 127.0.0.1 7",

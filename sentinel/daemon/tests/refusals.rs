@@ -95,6 +95,7 @@ const WRONG: &[(&str, &str)] = &[
     ("sentinel hello-auth-key", "write `sentinel hello-auth-key VALUE`"),
     ("sentinel down-on-refused m x", "write a whole number"),
     ("sentinel lossless-failover m x", "write yes or no"),
+    ("sentinel lossless-catch-up m x", "write a whole number"),
     ("sentinel empty-master-failover m x", "write yes or no"),
     ("sentinel promote-best-effort m x", "write yes or no"),
     ("sentinel max-lag m x", "write a number of bytes"),

@@ -104,6 +104,77 @@ fn a_replica_that_may_not_be_hastened_takes_over_by_itself() {
     assert_eq!(events[0].count("+sdown"), 0, "{}", events[0].list());
 }
 
+/// Writes batches of commands to one node until it ends the connection (true) or refuses (false).
+fn write_until_disconnected(node: &DataNode) -> bool {
+    let mut connection = node.connect().expect("it listens");
+    let mut batch = redis::pipe();
+    for number in 0..200 {
+        batch.cmd("SET").arg("batch").arg(number).ignore();
+    }
+    loop {
+        match batch.exec(&mut connection) {
+            Ok(()) => {}
+            Err(error) => return error.is_io_error() || error.is_connection_dropped(),
+        }
+    }
+}
+
+#[test]
+fn writers_wait_until_they_are_disconnected_and_are_not_refused() {
+    if only_true_of_ours("it does not pause writers") {
+        return;
+    }
+    // Given applications that write to the master without a pause
+    let deployment = Deployment::of_ours(3).down_after(Duration::from_secs(5)).start();
+    let events = record_all(&deployment);
+    let old = deployment.only_group().master();
+
+    // When it is moved
+    let disconnected = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..8).map(|_| scope.spawn(|| write_until_disconnected(old))).collect();
+        move_master(&deployment, &deployment.sentinels()[0], old);
+        writers.into_iter().map(|it| it.join().expect("it ends")).filter(|it| *it).count()
+    });
+
+    // Then it has handed over, and whoever was about to write was disconnected; one that had nothing under way in the pause may have been refused
+    events[0].wait_for_any("+handed-over", SOON);
+    eprintln!("{disconnected} of 8 disconnected");
+    assert!(disconnected >= 6, "{disconnected} of 8 were disconnected, the others refused");
+}
+
+#[test]
+fn a_replica_that_lags_catches_up_while_the_master_takes_writes() {
+    if only_true_of_ours("it does not wait for a replica") {
+        return;
+    }
+    // Given an application that writes without a pause, and a replica that stands still
+    let deployment = Deployment::of_ours(3).replicas(1).down_after(Duration::from_secs(10)).start();
+    let group = deployment.only_group();
+    let events = record_all(&deployment);
+    let ports: Vec<u16> = deployment.sentinels().iter().map(SentinelProcess::port).collect();
+    let writer = Writer::start(&ports, "mymaster", Duration::from_millis(1));
+    let (old, replica) = (group.master(), &group.replicas()[0]);
+    eventually("the replica is fit to be promoted", SOON * 2, || {
+        let command = ["SENTINEL", "FAILOVER", "mymaster", "COORDINATED", "DRYRUN"];
+        deployment.sentinels()[0].command::<String>(&command).map_err(|error| error.to_string())
+    });
+    replica.hang();
+
+    // When the master is to be moved to it, then it goes on taking writes
+    let told = Instant::now();
+    assert_eq!(coordinated(&deployment.sentinels()[0]), Ok("OK".to_owned()));
+    writer.wait_for_write(old.port(), told + Duration::from_millis(1_500), SOON);
+
+    // And when the replica goes on, it takes over
+    replica.resume();
+    let new = deployment.wait_for_switch("mymaster", old.port());
+    events[0].wait_for_any("+handed-over", SOON);
+    writer.wait_for_write(new.port(), told, SOON);
+    group.wait_until_linked(new);
+    let missing = writer.finish().missing_from(new);
+    assert!(missing.is_empty(), "{} lost: {:?}", missing.len(), missing.first());
+}
+
 fn coordinated(sentinel: &SentinelProcess) -> Result<String, String> {
     let command = ["SENTINEL", "FAILOVER", "mymaster", "COORDINATED"];
     sentinel.command(&command).map_err(|error| error.to_string())

@@ -155,6 +155,7 @@ pub enum MasterSetting {
     ClientReconfigScript(Option<String>),
     DownOnRefused(Option<std::num::NonZeroU32>),
     LosslessFailover(bool),
+    CatchUp(Duration),
     EmptyMasterFailover(bool),
     PromoteBestEffort(bool),
     MaxLag(Option<std::num::NonZeroU64>),

@@ -39,6 +39,9 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
     }
     fields.denied(&master.node);
     // What the reference does not have is shown where it is set; readers of its answer do not mind further fields.
+    if settings.catch_up != crate::settings::MasterSettings::new(settings.quorum).catch_up {
+        fields.ms("lossless-catch-up", settings.catch_up);
+    }
     if settings.empty_master_failover {
         fields.put("empty-master-failover", "yes");
     }

@@ -37,6 +37,7 @@ impl MasterSetting {
             MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
             MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
             MasterSetting::LosslessFailover(value) => settings.lossless_failover = value,
+            MasterSetting::CatchUp(value) => settings.catch_up = value,
             MasterSetting::EmptyMasterFailover(value) => settings.empty_master_failover = value,
             MasterSetting::PromoteBestEffort(value) => settings.promote_best_effort = value,
             MasterSetting::MaxLag(value) => settings.max_lag = value,
@@ -107,6 +108,7 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             MasterSetting::DownOnRefused(NonZeroU32::new(count))
         }
         b"lossless-failover" => MasterSetting::LosslessFailover(argument::yes_or_no(value).ok_or_else(bad)?),
+        b"lossless-catch-up" => MasterSetting::CatchUp(ms(1).ok_or_else(bad)?),
         b"empty-master-failover" => MasterSetting::EmptyMasterFailover(argument::yes_or_no(value).ok_or_else(bad)?),
         b"promote-best-effort" => MasterSetting::PromoteBestEffort(argument::yes_or_no(value).ok_or_else(bad)?),
         b"max-lag" => {
@@ -170,8 +172,9 @@ mod tests {
             "Down-After-Milliseconds 1 failover-timeout 2 parallel-syncs 3 quorum 4 \
              master-reboot-down-after-period 5 auth-pass secret auth-user u rename-command config GUESS \
              notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7 lossless-failover NO \
-             empty-master-failover Yes promote-best-effort yes max-lag 8 failover-pause 9",
+             empty-master-failover Yes promote-best-effort yes max-lag 8 failover-pause 9 lossless-catch-up 10",
         );
+        assert_eq!(set.catch_up, ms(10));
         assert_eq!(set.down_after, ms(1));
         assert_eq!(set.failover_timeout, ms(2));
         assert_eq!(set.parallel_syncs, 3);

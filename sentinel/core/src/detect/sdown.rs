@@ -79,6 +79,7 @@ impl Watch<'_> {
         self.candidate_lost(id, CandidateLost::SubjectivelyDown);
         if id == self.master.current {
             self.master_went_down();
+            self.catch_up_lost(id);
         } else {
             self.replica_went_down();
             self.advance_reconfiguration();

@@ -3,7 +3,8 @@
 //!
 //! A departure: the reference promotes the replica while the old master goes on acknowledging writes, which are lost
 //! when it is demoted some 10 s later. Tried when an operator moves a master that is well; whatever stands in the way
-//! is told, and the reference's way is gone instead. The server undoes a handover that does not come to an end by
+//! is told, and it falls back to the reference's procedure. The replica catches up first, while the master goes on taking writes; only then are
+//! writes paused, and writers kept waiting until they are disconnected, so that none of them is refused by a replica. The server undoes a handover that does not come to an end by
 //! itself (`TIMEOUT`), so that a Sentinel that dies in the middle leaves no paused master behind.
 //!
 //! With `COORDINATED` there is no other way: the master hands over, or stays the master. Then everything is undone: the
@@ -15,7 +16,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     events::{Event, Level},
-    failover::{Failover, Phase},
+    failover::{CandidateLost, Failover, Phase},
     monitor::InfoReport,
     output::Message,
     state::{Asked, NodeId},
@@ -31,6 +32,8 @@ const HANDOVER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often the replica is asked whether it is the master, and to tell the old one how far it has come. By itself a
 /// replica tells that once a second, for which the master would pause writes.
 const HANDOVER_POLL: Duration = Duration::from_millis(2);
+/// How often it is asked how far it has caught up.
+const CATCH_UP_POLL: Duration = Duration::from_millis(10);
 /// The version whose servers know FAILOVER.
 const FIRST_WITH_FAILOVER: (u16, u16) = (6, 2);
 
@@ -110,6 +113,68 @@ impl Watch<'_> {
         if let Some(why) = self.handover_obstacle() {
             return Err(why);
         }
+        self.enter(Phase::CatchingUp { replica, goal: None });
+        let deadline = self.ctx.mono() + self.master.settings.catch_up;
+        self.arm_phase(deadline);
+        self.ask_info(self.master.current);
+        Ok(())
+    }
+
+    /// The master, or the replica that is to take its place, told how far it has come. Once what the master had is with the replica within half of the
+    /// time for which writes may be paused, they are.
+    pub(crate) fn catch_up_told(&mut self, id: NodeId) {
+        let Some(Failover { phase: Phase::CatchingUp { replica, goal }, .. }) = self.master.failover else { return };
+        if self.ctx.in_tilt() {
+            return;
+        }
+        if self.master.nodes.get(replica).is_none_or(|node| node.stranger) {
+            return self.candidate_lost(replica, CandidateLost::Replaced);
+        }
+        let now = self.ctx.mono();
+        match goal {
+            None if id == self.master.current => {
+                let offset = self.master.node().info.offset;
+                self.enter(Phase::CatchingUp { replica, goal: Some((offset, now)) });
+                self.follow_handover();
+            }
+            Some((offset, since)) if id == replica => {
+                let has_it = |node: &crate::state::Node| node.info.link_up && node.info.offset >= offset;
+                if !self.master.nodes.get(replica).is_some_and(has_it) {
+                    return;
+                }
+                if now.since(since) > self.handover_timeout() / 2 {
+                    // There is more by now.
+                    self.enter(Phase::CatchingUp { replica, goal: None });
+                    self.ask_info(self.master.current);
+                } else if let Err(why) = self.order_handover(replica) {
+                    self.go_on_with_loss(replica, why);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong with a data node. Without the master there is nothing to catch up with.
+    pub(crate) fn catch_up_lost(&mut self, id: NodeId) {
+        if let Some(Failover { phase: Phase::CatchingUp { replica, .. }, .. }) = self.master.failover
+            && id == self.master.current
+        {
+            self.go_on_with_loss(replica, NotLossless::MasterLost);
+        }
+    }
+
+    /// The replica has not caught up in time.
+    pub(crate) fn catch_up_timed_out(&mut self) {
+        if let Some(Failover { phase: Phase::CatchingUp { replica, .. }, .. }) = self.master.failover {
+            self.go_on_with_loss(replica, NotLossless::NotInTime(self.master.settings.catch_up));
+        }
+    }
+
+    /// Asks the master to hand over.
+    fn order_handover(&mut self, replica: NodeId) -> Result<(), NotLossless> {
+        if let Some(why) = self.handover_obstacle() {
+            return Err(why);
+        }
         let to = self.address_for_master(replica).ok_or(NotLossless::NotNow)?;
         let timeout = self.handover_timeout();
         let message = Message::HandOver { to, timeout };
@@ -147,8 +212,27 @@ impl Watch<'_> {
 
     /// The master answered to the request.
     pub(crate) fn handover_answered(&mut self, reply: &Reply) {
-        let Some(Failover { phase: Phase::Requesting { replica }, .. }) = self.master.failover else { return };
+        let current = self.master.current;
+        let Some(Failover { phase: Phase::Requesting { replica }, paused, .. }) = &mut self.master.failover else {
+            return;
+        };
+        let replica = *replica;
+        let (pause, reply) = match reply {
+            Reply::Array(parts) => (parts.first(), parts.last().unwrap_or(reply)),
+            _ => (None, reply),
+        };
+        *paused = pause.filter(|it| !matches!(it, Reply::Error(_))).map(|_| current);
+        if let Some(Reply::Error(refusal)) = pause {
+            let name = self.master.name.clone();
+            let text = format!(
+                "Clients of {name} may be refused by a replica for a moment, grant +client|pause and +client|unpause to have them wait: {refusal}"
+            );
+            self.ctx.notice(Level::Warning, Some(&name), text);
+        }
         if let Reply::Error(error) = reply {
+            if self.is_paused(current) {
+                self.call_off_handover();
+            }
             self.go_on_with_loss(replica, NotLossless::of(error));
         } else {
             self.enter(Phase::HandingOver { replica, hastens: true });
@@ -158,8 +242,11 @@ impl Watch<'_> {
 
     /// Asks the replica how far it is, and again in a moment.
     pub(crate) fn follow_handover(&mut self) {
-        let Some(Failover { phase: Phase::HandingOver { replica, hastens }, .. }) = self.master.failover else {
-            return;
+        let (replica, hastens, poll) = match self.master.failover.as_ref().map(|failover| &failover.phase) {
+            Some(Phase::HandingOver { replica, hastens }) => (*replica, *hastens, HANDOVER_POLL),
+            Some(Phase::CatchingUp { replica, goal: Some(_) }) => (*replica, true, CATCH_UP_POLL),
+            Some(Phase::CatchingUp { goal: None, .. }) => return self.ask_info(self.master.current),
+            _ => return,
         };
         if self.ctx.in_tilt() {
             return;
@@ -169,7 +256,7 @@ impl Watch<'_> {
         } else if self.master.nodes.get(replica).is_some_and(|node| !node.link.awaits(&Asked::Acknowledge)) {
             self.send_to(replica, Asked::Acknowledge, Message::Acknowledge);
         }
-        let again = self.ctx.mono() + HANDOVER_POLL;
+        let again = self.ctx.mono() + poll;
         self.ctx.arm(Timer::Handover(self.master.key), again);
     }
 
@@ -209,6 +296,7 @@ impl Watch<'_> {
 
     /// The connection to a data node broke: without the master there is nothing to wait for.
     pub(crate) fn handover_lost(&mut self, id: NodeId) {
+        self.catch_up_lost(id);
         if id == self.master.current
             && let Some(replica) = self.handover_target()
         {
@@ -229,9 +317,18 @@ impl Watch<'_> {
     /// the time is over.
     pub(crate) fn call_off_handover(&mut self) {
         if self.handover_target().is_some() {
-            self.send_to(self.master.current, Asked::CallOff, Message::CallOff);
+            let unpause = self.is_paused(self.master.current);
+            self.send_to(self.master.current, Asked::CallOff, Message::CallOff { unpause });
+            if let Some(failover) = &mut self.master.failover {
+                failover.paused = None;
+            }
         }
         self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+    }
+
+    /// Whether writers of a node wait for our sake.
+    pub(crate) fn is_paused(&self, id: NodeId) -> bool {
+        self.master.failover.as_ref().is_some_and(|failover| failover.paused == Some(id))
     }
 
     fn handover_timeout(&self) -> Duration {
@@ -248,10 +345,11 @@ impl Watch<'_> {
     /// The reference's way, unless nothing may be lost.
     fn go_on_with_loss(&mut self, replica: NodeId, why: NotLossless) {
         self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+        let begun = !matches!(self.master.failover, Some(Failover { phase: Phase::CatchingUp { .. }, .. }));
         if !self.master.failover.as_ref().is_some_and(Failover::is_lossless_only) {
             self.node_event(replica, |subject| Event::NotLossless { subject, why });
             self.promote(replica);
-        } else if matches!(why, NotLossless::NotInTime(_) | NotLossless::MasterLost) {
+        } else if begun && matches!(why, NotLossless::NotInTime(_) | NotLossless::MasterLost) {
             self.undo_handover(replica, why);
         } else {
             self.stay_with_master(replica, why);

@@ -14,6 +14,8 @@ pub(crate) struct Failover {
     pub(crate) epoch: Epoch,
     pub(crate) cause: Cause,
     pub(crate) started_at: Instant,
+    /// The node whose writers wait for our sake.
+    pub(crate) paused: Option<NodeId>,
     pub(crate) phase: Phase,
 }
 
@@ -50,7 +52,13 @@ pub(crate) enum Phase {
         /// Replicas whose INFO has not come.
         waiting: BTreeSet<NodeId>,
     },
-    /// A replica is chosen; the master was asked to hand over to it without loss.
+    /// A replica is chosen; it catches up, while the master goes on taking writes.
+    CatchingUp {
+        replica: NodeId,
+        /// How far the master had come, and when it said so. None: it is asked.
+        goal: Option<(u64, Instant)>,
+    },
+    /// The replica has caught up; the master was asked to hand over to it without loss.
     Requesting { replica: NodeId },
     /// The master has paused writes, and hands over as soon as the replica has everything.
     HandingOver {
@@ -121,6 +129,7 @@ impl Failover {
                 | Phase::Electing { .. }
                 | Phase::Deferred
                 | Phase::Selecting { .. }
+                | Phase::CatchingUp { .. }
                 | Phase::Promoting { .. }
         )
     }
@@ -138,7 +147,8 @@ impl Failover {
     /// The replica chosen for promotion.
     pub(crate) const fn candidate(&self) -> Option<NodeId> {
         match self.phase {
-            Phase::Requesting { replica }
+            Phase::CatchingUp { replica, .. }
+            | Phase::Requesting { replica }
             | Phase::HandingOver { replica, .. }
             | Phase::Undoing { replica, .. }
             | Phase::Promoting { replica }
@@ -153,7 +163,8 @@ impl Failover {
         match self.phase {
             Phase::Registering | Phase::Electing { .. } | Phase::Deferred => "wait_start",
             Phase::Selecting { .. } => "select_slave",
-            Phase::Requesting { .. }
+            Phase::CatchingUp { .. }
+            | Phase::Requesting { .. }
             | Phase::HandingOver { .. }
             | Phase::Undoing { .. }
             | Phase::Freeing { .. }

@@ -47,7 +47,7 @@ impl Watch<'_> {
             return;
         }
         let told = match failover.phase {
-            Phase::Promoting { replica } if replica == id => false,
+            Phase::Promoting { replica } | Phase::CatchingUp { replica, .. } if replica == id => false,
             Phase::Confirming { replica, .. } if replica == id => true,
             _ => return,
         };

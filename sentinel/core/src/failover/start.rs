@@ -89,7 +89,8 @@ impl Watch<'_> {
         self.master.not_before = now + 2 * timeout + self.ctx.rng.up_to(Duration::from_secs(1));
         self.master.delay_told = false;
         let epoch = self.stand();
-        self.master.failover = Some(Failover { epoch, cause, started_at: now, phase: Phase::Registering });
+        self.master.failover =
+            Some(Failover { epoch, cause, started_at: now, paused: None, phase: Phase::Registering });
         self.changed_urgently();
     }
 
@@ -261,6 +262,7 @@ impl Watch<'_> {
             Phase::Electing { .. } => self.election_timed_out(),
             Phase::Deferred => self.start_failover(cause),
             Phase::Selecting { .. } => self.choose_replica(),
+            Phase::CatchingUp { .. } => self.catch_up_timed_out(),
             Phase::Requesting { .. } | Phase::HandingOver { .. } => self.handover_timed_out(),
             Phase::Undoing { .. } => self.undoing_timed_out(),
             Phase::Freeing { .. } => self.freeing_timed_out(),
@@ -276,7 +278,7 @@ impl Watch<'_> {
         self.reconsider_candidate();
         match self.master.failover.as_ref().map(|failover| &failover.phase) {
             Some(Phase::Selecting { waiting }) if waiting.is_empty() => self.choose_replica(),
-            Some(Phase::HandingOver { .. }) => self.follow_handover(),
+            Some(Phase::CatchingUp { .. } | Phase::HandingOver { .. }) => self.follow_handover(),
             Some(Phase::Undoing { .. } | Phase::Freeing { .. }) => self.ask_info(self.master.current),
             Some(Phase::Promoting { replica }) => self.promotion_link_up(*replica),
             Some(Phase::Confirming { replica, .. }) => self.ask_info(*replica),

@@ -27,7 +27,8 @@ impl Watch<'_> {
     pub(crate) fn undoing_link_up(&mut self, id: NodeId) {
         let waits = matches!(self.master.failover, Some(Failover { phase: Phase::Undoing { .. }, .. }));
         if waits && id == self.master.current {
-            self.send_to(id, Asked::CallOff, Message::CallOff);
+            let unpause = self.is_paused(id);
+            self.send_to(id, Asked::CallOff, Message::CallOff { unpause });
         }
     }
 

@@ -29,6 +29,8 @@ use crate::{
 
 /// How often the nodes are asked while there is something to see.
 const LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// For how long they are asked after something has happened that they may show, although there is nothing to see yet.
+const LOOK_LIMIT: Duration = Duration::from_secs(3);
 /// How often they are asked while the Sentinel that has our vote has not told its result.
 const EXPECT_PERIOD: Duration = Duration::from_millis(500);
 /// For how long they are asked for that reason.
@@ -62,6 +64,8 @@ pub(crate) struct Witness {
     seen: Option<(Sight, Instant)>,
     /// No election for its sake before this.
     not_before: Instant,
+    /// The nodes are looked at again and again until then: something has happened that they may show.
+    look_until: Instant,
     /// When this Sentinel nominates itself.
     nominates_at: Option<Instant>,
 }
@@ -104,9 +108,10 @@ impl Watch<'_> {
         let timer = Timer::Witness(self.master.key);
         self.judge_handover();
         let Some((sight, since)) = self.master.witness.seen else {
-            if self.is_result_awaited() && !self.ctx.in_tilt() {
+            let hurries = now < self.master.witness.look_until;
+            if (hurries || self.is_result_awaited()) && !self.ctx.in_tilt() {
                 self.ask_all_info();
-                self.ctx.timers.arm_by(timer, now + EXPECT_PERIOD);
+                self.ctx.timers.arm_by(timer, now + if hurries { LOOK_PERIOD } else { EXPECT_PERIOD });
             }
             return;
         };
@@ -175,8 +180,9 @@ impl Watch<'_> {
     /// The node that we hold for the master may have handed over: other names of it have moved.
     pub(crate) fn look_at_nodes(&mut self) {
         self.ask_all_info();
-        let at = self.ctx.mono() + LOOK_PERIOD;
-        self.ctx.timers.arm_by(Timer::Witness(self.master.key), at);
+        let now = self.ctx.mono();
+        self.master.witness.look_until = now + LOOK_LIMIT;
+        self.ctx.timers.arm_by(Timer::Witness(self.master.key), now + LOOK_PERIOD);
     }
 
     /// The election for the sake of what the nodes show was lost: the next one is not before this.
@@ -356,14 +362,14 @@ impl Watch<'_> {
             // The order would wait behind what is published, for the very pause that it is to end.
             self.renew_link_of(self.master.current);
         } else {
-            self.send_to(self.master.current, Asked::CallOff, Message::CallOff);
+            self.send_to(self.master.current, Asked::CallOff, Message::CallOff { unpause: false });
         }
     }
 
     /// A link came up: if the master is to be freed, now it can be told.
     pub(crate) fn freeing_link_up(&mut self, id: NodeId) {
         if id == self.master.current && self.is_freeing() {
-            self.send_to(id, Asked::CallOff, Message::CallOff);
+            self.send_to(id, Asked::CallOff, Message::CallOff { unpause: false });
         }
     }
 

@@ -8,7 +8,9 @@ use crate::{
     engine::Engine,
     events::{Event, Level},
     input::{LinkFault, LinkId},
-    state::{Asked, Change, Denials, NodeId, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere},
+    state::{
+        Asked, Change, Denials, NodeId, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere,
+    },
     timer::Endpoint,
     types::SentinelId,
     view::Role,
@@ -76,6 +78,11 @@ impl Watch<'_> {
             (Asked::Promote { omitted } | Asked::Replicate { omitted, .. }, Reply::Array(parts)) => {
                 for (command, refusal) in of_role_change(*omitted, parts) {
                     self.note_access(id, command, refusal);
+                }
+            }
+            (Asked::HandOver, Reply::Array(parts)) => {
+                for (command, reply) in [PAUSE, "failover"].into_iter().zip(parts) {
+                    self.note_access(id, command, refusal(command, reply));
                 }
             }
             (Asked::Acknowledge, Reply::Array(parts)) => {

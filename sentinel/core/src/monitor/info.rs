@@ -154,6 +154,7 @@ impl Watch<'_> {
         }
         self.say_hello_kept(id);
         self.selection_answered(id);
+        self.catch_up_told(id);
     }
 
     /// Adds the replicas that the master lists and that are not known yet.
@@ -314,7 +315,7 @@ impl Watch<'_> {
     /// The whole order; to a node that is handing over it says first not to.
     pub(crate) fn usual_order(&self, id: NodeId) -> Omitted {
         let abort_first = self.master.nodes.get(id).is_some_and(|node| node.info.handover.is_under_way());
-        Omitted { abort_first, ..Omitted::default() }
+        Omitted { abort_first, unpause: self.is_paused(id), ..Omitted::default() }
     }
 
     /// Whether a node was told whom to follow a moment ago. If it has not obeyed, it is told again when the pause is

@@ -18,6 +18,8 @@ const LONGEST_ERROR: usize = 256;
 
 /// Signing in, as a word among the commands.
 pub(crate) const SIGN_IN: &str = "auth";
+/// Pausing writers before a handover.
+pub(crate) const PAUSE: &str = "client|pause";
 /// Receiving hellos.
 pub(crate) const SUBSCRIBE: &str = "subscribe";
 
@@ -82,7 +84,7 @@ impl Denials {
 
 /// Commands that are only tried when a failover needs them, whose own events tell of it.
 pub(crate) fn told_elsewhere(command: &str) -> bool {
-    ["failover", "replconf"].contains(&command)
+    ["failover", "replconf", PAUSE].contains(&command)
 }
 
 /// The error as a refusal of a login. None: a password that nobody asked for does no harm, as with the reference, which
@@ -138,9 +140,13 @@ impl Asked {
             Asked::Opinion { .. } | Asked::Vote { .. } => Some("sentinel|is-master-down-by-addr"),
             Asked::ScriptKill => Some("script|kill"),
             Asked::SignIn => Some(SIGN_IN),
-            Asked::HandOver | Asked::CallOff => Some("failover"),
+            Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
-            Asked::Identity | Asked::Acknowledge | Asked::Promote { .. } | Asked::Replicate { .. } => None,
+            Asked::Identity
+            | Asked::HandOver
+            | Asked::Acknowledge
+            | Asked::Promote { .. }
+            | Asked::Replicate { .. } => None,
         }
     }
 }

@@ -11,7 +11,7 @@ mod peer;
 
 pub use access::login_refusal;
 pub(crate) use access::{
-    Change, Denials, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
+    Change, Denials, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
 };
 pub(crate) use identity::{Identity, Impostor, Introduction, Named};
 pub(crate) use link::{Asked, Link, LinkState};

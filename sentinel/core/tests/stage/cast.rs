@@ -256,8 +256,12 @@ impl Cast {
             Message::Info => (!node.flaws.contains(&Flaw::KeepsInfo)).then(|| Reply::text(self.info(addr))),
             Message::Hello { .. } => Some(Reply::Integer(1)),
             Message::ScriptKill | Message::SignIn { .. } => Some(Reply::ok()),
-            Message::HandOver { to, .. } => Some(self.hand_over(addr, &to.to_string())),
-            Message::CallOff => Some(self.call_off(addr)),
+            Message::HandOver { to, .. } => {
+                let pause = self.node(addr).refuses.get("CLIENT").cloned().map_or_else(Reply::ok, Reply::error);
+                Some(Reply::Array(vec![pause, self.hand_over(addr, &to.to_string())]))
+            }
+            Message::CallOff { unpause: false } => Some(self.call_off(addr)),
+            Message::CallOff { unpause: true } => Some(Reply::Array(vec![self.call_off(addr), Reply::ok()])),
             Message::Acknowledge => {
                 let refusal = self.node(addr).refuses.get("REPLCONF").cloned();
                 let info = Reply::text(self.info(addr));
@@ -329,7 +333,7 @@ impl Cast {
         let refused_exec = refusal(Step::Exec);
         let mut answers: Vec<_> = omitted
             .steps()
-            .filter(|step| *step != Step::Info)
+            .filter(|step| !matches!(step, Step::Unpause | Step::Info))
             .map(|step| match (step, refusal(step)) {
                 (Step::Discard, _) => Reply::error("ERR DISCARD without MULTI"),
                 (Step::Exec, Some(error)) => {
@@ -371,6 +375,7 @@ impl Cast {
             let results = abort.into_iter().chain([slaveof]).chain(rest.map(|_| Reply::ok())).collect();
             *answers.last_mut().expect("EXEC is the last") = Reply::Array(results);
         }
+        answers.extend(omitted.unpause.then(Reply::ok));
         answers.push(Reply::text(self.info(addr)));
         Reply::Array(answers)
     }

@@ -105,6 +105,7 @@ impl Stage {
                 ("failover-timeout", value) => settings.failover_timeout = time(value),
                 ("parallel-syncs", value) => settings.parallel_syncs = number(value),
                 ("reboot-down-after", value) => settings.reboot_down_after = time(value),
+                ("catch-up", value) => settings.catch_up = time(value),
                 ("lossless", value) => settings.lossless_failover = value == "yes",
                 ("empty-master-failover", value) => settings.empty_master_failover = value == "yes",
                 ("promote-best-effort", value) => settings.promote_best_effort = value == "yes",

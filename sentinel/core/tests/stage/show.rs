@@ -162,7 +162,7 @@ const fn kind(message: &Message) -> &'static str {
         Message::IsMasterDown { candidate: None, .. } => "ask",
         Message::IsMasterDown { candidate: Some(_), .. } => "vote",
         Message::HandOver { .. }
-        | Message::CallOff
+        | Message::CallOff { .. }
         | Message::Promote { .. }
         | Message::Replicate { .. }
         | Message::ScriptKill
@@ -181,9 +181,11 @@ fn wire(message: &Message) -> String {
             format!("is-master-down-by-addr {} {} {epoch} {candidate}", addr.host, addr.port)
         }
         Message::HandOver { to, timeout } => {
-            format!("FAILOVER TO {} {} TIMEOUT {}", to.host, to.port, timeout.as_millis())
+            let ms = timeout.as_millis();
+            format!("CLIENT PAUSE {ms} WRITE, FAILOVER TO {} {} TIMEOUT {ms}", to.host, to.port)
         }
-        Message::CallOff => "FAILOVER ABORT".to_owned(),
+        Message::CallOff { unpause: false } => "FAILOVER ABORT".to_owned(),
+        Message::CallOff { unpause: true } => "FAILOVER ABORT, CLIENT UNPAUSE".to_owned(),
         Message::Acknowledge => "REPLCONF GETACK *".to_owned(),
         Message::Promote { omitted } => format!("{}SLAVEOF NO ONE{}", first(*omitted), without(*omitted)),
         Message::Replicate { of, omitted } => {
@@ -204,7 +206,8 @@ fn without(omitted: Omitted) -> String {
     let parts =
         [(omitted.transaction, "MULTI and EXEC"), (omitted.rewrite, "CONFIG REWRITE"), (omitted.kill, "CLIENT KILL")];
     let parts: Vec<_> = parts.into_iter().filter_map(|(omitted, name)| omitted.then_some(name)).collect();
-    if parts.is_empty() { String::new() } else { format!(" without {}", parts.join(", ")) }
+    let unpause = if omitted.unpause { ", CLIENT UNPAUSE" } else { "" };
+    if parts.is_empty() { unpause.to_owned() } else { format!(" without {}{unpause}", parts.join(", ")) }
 }
 
 pub(super) fn reply(reply: &Reply) -> String {

@@ -108,6 +108,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     "empty-master-failover",
     "failover-pause",
     "hello-auth-key",
+    "lossless-catch-up",
     "lossless-failover",
     "max-lag",
     "ping-period",

@@ -401,6 +401,14 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "master",
+        "lossless-catch-up",
+        Kind::Milliseconds,
+        "lossless-catch-up",
+        r#""5s""#,
+        "How long a replica may catch up, while writes go on, before the master pauses them and hands over to it.",
+    ),
+    key(
+        "master",
         "empty-master-failover",
         Kind::Switch,
         "empty-master-failover",

@@ -96,6 +96,7 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("known-sentinel", 3),
     ("down-on-refused", 1),
     ("lossless-failover", 1),
+    ("lossless-catch-up", 1),
     ("empty-master-failover", 1),
     ("promote-best-effort", 1),
     ("max-lag", 1),
@@ -342,6 +343,10 @@ impl Builder {
                 settings.down_on_refused = u32::try_from(count).ok().and_then(NonZeroU32::new);
             }
             "lossless-failover" => settings.lossless_failover = value::yes_no(word)?,
+            "lossless-catch-up" => {
+                let ms = value::int(word, 1..=i64::from(u32::MAX))?.unsigned_abs();
+                settings.catch_up = Duration::from_millis(ms);
+            }
             "empty-master-failover" => settings.empty_master_failover = value::yes_no(word)?,
             "promote-best-effort" => settings.promote_best_effort = value::yes_no(word)?,
             "max-lag" => {

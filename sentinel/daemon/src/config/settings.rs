@@ -37,7 +37,7 @@ impl Setting {
 }
 
 /// The settings of one master with a directive of their own, in the reference's order; then our own.
-pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 15] {
+pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 16] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let switch = |on: bool| if on { "yes" } else { "no" };
     [
@@ -51,6 +51,7 @@ pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 15] {
         Setting::new("master-reboot-down-after-period", settings.reboot_down_after.as_millis().to_string(), "0"),
         Setting::new("down-on-refused", settings.down_on_refused.map_or(0, std::num::NonZero::get).to_string(), "0"),
         Setting::new("lossless-failover", switch(settings.lossless_failover), "yes"),
+        Setting::new("lossless-catch-up", settings.catch_up.as_millis().to_string(), "5000"),
         Setting::new("empty-master-failover", switch(settings.empty_master_failover), "no"),
         Setting::new("promote-best-effort", switch(settings.promote_best_effort), "no"),
         Setting::new("max-lag", settings.max_lag.map_or(0, std::num::NonZero::get).to_string(), "0"),

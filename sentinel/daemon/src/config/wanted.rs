@@ -182,6 +182,7 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
             | "master-reboot-down-after-period"
             | "down-on-refused"
             | "failover-pause"
+            | "lossless-catch-up"
             | "ping-period",
             [_, value],
         ) => {

@@ -78,6 +78,10 @@ pub(super) struct Encoded {
 pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
     let command = |name: &str| Command::new(renames, name);
     let one = |command: Command<'_>| Encoded { bytes: command.packed().into(), answers: Answers::One };
+    let two = |one: &Command<'_>, other: &Command<'_>| Encoded {
+        bytes: [one.packed(), other.packed()].concat().into(),
+        answers: Answers::Several(2),
+    };
     match message {
         // Most of what is ever sent: without a name of its own it is the same for all.
         Message::Ping if renames.is_empty() => Encoded { bytes: Cow::Borrowed(PING), answers: Answers::One },
@@ -97,14 +101,13 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             &epoch.to_string(),
             candidate.as_ref().map_or("*", |id| id.as_str()),
         ])),
-        Message::HandOver { to: HostPort { host, port }, timeout } => one(command("FAILOVER").args([
-            "TO",
-            &host.to_string(),
-            &port.to_string(),
-            "TIMEOUT",
-            &timeout.as_millis().to_string(),
-        ])),
-        Message::CallOff => one(command("FAILOVER").arg("ABORT")),
+        Message::HandOver { to: HostPort { host, port }, timeout } => {
+            let (port, ms) = (port.to_string(), timeout.as_millis().to_string());
+            let pause = command("CLIENT").args(["PAUSE", &ms, "WRITE"]);
+            two(&pause, &command("FAILOVER").args(["TO", &host.to_string(), &port, "TIMEOUT", &ms]))
+        }
+        Message::CallOff { unpause: false } => one(command("FAILOVER").arg("ABORT")),
+        Message::CallOff { unpause: true } => two(&command("FAILOVER").arg("ABORT"), &command("CLIENT").arg("UNPAUSE")),
         Message::SignIn { user, pass } => {
             Encoded { bytes: sign_in(user.as_deref(), pass, renames).into(), answers: Answers::One }
         }
@@ -146,6 +149,7 @@ fn role_change(slaveof: &Command<'_>, omitted: Omitted) -> Encoded {
             Step::KillNormal => kill("normal"),
             Step::KillPubSub => kill("pubsub"),
             Step::Exec => command("EXEC").packed(),
+            Step::Unpause => command("CLIENT").arg("UNPAUSE").packed(),
             Step::Info => command("INFO").packed(),
         });
     }
@@ -186,11 +190,7 @@ mod tests {
             (Message::Info, "INFO".to_owned()),
             (Message::ScriptKill, "SCRIPT KILL".to_owned()),
             (Message::Hello { payload: Arc::from("a,b") }, "PUBLISH __sentinel__:hello a,b".to_owned()),
-            (
-                Message::HandOver { to: addr(), timeout: std::time::Duration::from_secs(1) },
-                "FAILOVER TO 127.0.0.1 6379 TIMEOUT 1000".to_owned(),
-            ),
-            (Message::CallOff, "FAILOVER ABORT".to_owned()),
+            (Message::CallOff { unpause: false }, "FAILOVER ABORT".to_owned()),
             (Message::SignIn { user: None, pass: Secret::new("p w") }, "AUTH p w".to_owned()),
             (Message::SignIn { user: Some("s".into()), pass: Secret::new("pw") }, "AUTH s pw".to_owned()),
             (ask(None), "SENTINEL is-master-down-by-addr 127.0.0.1 6379 7 *".to_owned()),
@@ -200,6 +200,17 @@ mod tests {
             let encoded = encode(&message, &none);
             assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], Answers::One));
         }
+    }
+
+    #[test]
+    fn writers_are_paused_before_a_handover_and_not_any_more_when_it_is_called_off() {
+        let hand_over = Message::HandOver { to: addr(), timeout: std::time::Duration::from_millis(500) };
+        let encoded = encode(&hand_over, &Renames::new());
+        assert_eq!(words(&encoded.bytes), ["CLIENT PAUSE 500 WRITE", "FAILOVER TO 127.0.0.1 6379 TIMEOUT 500"]);
+        assert_eq!(encoded.answers, Answers::Several(2));
+        let encoded = encode(&Message::CallOff { unpause: true }, &Renames::new());
+        assert_eq!(words(&encoded.bytes), ["FAILOVER ABORT", "CLIENT UNPAUSE"]);
+        assert_eq!(encoded.answers, Answers::Several(2));
     }
 
     const fn promote(omitted: Omitted) -> Message {
@@ -226,7 +237,7 @@ mod tests {
         assert_eq!(words(&encoded.bytes)[1], "SLAVEOF 127.0.0.1 6379");
 
         let least = encode(
-            &promote(Omitted { transaction: true, rewrite: true, kill: true, abort_first: false }),
+            &promote(Omitted { transaction: true, rewrite: true, kill: true, abort_first: false, unpause: false }),
             &Renames::new(),
         );
         assert_eq!(words(&least.bytes), ["DISCARD", "SLAVEOF NO ONE", "INFO"]);

@@ -84,8 +84,27 @@ impl Node {
         self.handover.as_ref().is_some_and(|it| it.handing)
     }
 
+    /// `CLIENT PAUSE ms WRITE`
+    pub(super) fn pause_clients(&mut self, physics: &mut Physics, time: Time) {
+        self.paused_until = self.paused_until.max(physics.now() + time);
+        physics.after(time, Event::HandoverTick { host: self.host, life: self.life });
+    }
+
+    /// `CLIENT UNPAUSE`
+    pub(super) fn unpause_clients(&mut self, physics: &mut Physics) {
+        self.paused_until = 0;
+        self.resume_clients(physics);
+    }
+
+    fn holds_clients(&self, physics: &Physics) -> bool {
+        self.handover.is_some() || self.paused_until > physics.now()
+    }
+
     /// A tenth of a second has passed.
     pub fn handover_tick(&mut self, physics: &mut Physics) {
+        if !self.postponed.is_empty() {
+            self.resume_clients(physics);
+        }
         let Some(handover) = &self.handover else { return };
         physics.after(TICK, Event::HandoverTick { host: self.host, life: self.life });
         if !handover.handing && handover.until <= physics.now() {
@@ -148,8 +167,8 @@ impl Node {
     }
 
     /// Keeps what must wait while writes are paused: writes, messages to publish, and what comes behind them.
-    pub(super) fn postpones(&mut self, conn: ConnId, packet: &Packet) -> bool {
-        if self.handover.is_none() {
+    pub(super) fn postpones(&mut self, physics: &Physics, conn: ConnId, packet: &Packet) -> bool {
+        if !self.holds_clients(physics) {
             return false;
         }
         let may_replicate = match packet {
@@ -166,6 +185,9 @@ impl Node {
     }
 
     fn resume_clients(&mut self, physics: &mut Physics) {
+        if self.holds_clients(physics) {
+            return;
+        }
         for (conn, packet) in std::mem::take(&mut self.postponed) {
             if physics.is_open(conn, crate::physics::LISTENER) {
                 self.received(physics, conn, packet);

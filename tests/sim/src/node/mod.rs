@@ -189,6 +189,8 @@ pub struct Node {
     waiting: Vec<Waiting>,
     loading: bool,
     pub(crate) handover: Option<handover::Handover>,
+    /// Until when clients are paused (CLIENT PAUSE).
+    paused_until: Time,
     /// What waits while writes are paused.
     pub(crate) postponed: Vec<(ConnId, Packet)>,
     ticks: u64,
@@ -225,6 +227,7 @@ impl Node {
             waiting: Vec::new(),
             loading: false,
             handover: None,
+            paused_until: 0,
             postponed: Vec::new(),
             ticks: 0,
             disk: disk::Disk::default(),
@@ -271,6 +274,7 @@ impl Node {
         self.cached = false;
         self.loading = false;
         self.handover = None;
+        self.paused_until = 0;
         self.postponed.clear();
         if self.life > 1 {
             self.load(physics);
@@ -351,7 +355,7 @@ impl Node {
 
     /// A message came.
     pub fn received(&mut self, physics: &mut Physics, conn: ConnId, packet: Packet) {
-        if self.postpones(conn, &packet) {
+        if self.postpones(physics, conn, &packet) {
             return;
         }
         match packet {

@@ -1,7 +1,7 @@
 //! Commands from Sentinels and applications.
 
 use bytes::Bytes;
-use sentinel_core::{Message, RequestId, types::HostPort};
+use sentinel_core::{Message, Omitted, RequestId, types::HostPort};
 use sentinel_resp::Reply;
 
 use super::disk::MIN_REPLICAS_MAX_LAG;
@@ -45,24 +45,30 @@ impl Node {
                 self.publish(physics, &Bytes::copy_from_slice(payload.as_bytes()));
                 answer(physics, conn, request, Reply::Integer(1));
             }
-            Message::Promote { omitted } => self.change_role(physics, conn, request, None, omitted.abort_first),
+            Message::Promote { omitted } => self.change_role(physics, conn, request, None, omitted),
             Message::Replicate { of, omitted } => {
-                self.change_role(physics, conn, request, Some(of), omitted.abort_first);
+                self.change_role(physics, conn, request, Some(of), omitted);
             }
             Message::SignIn { .. } => answer(physics, conn, request, Reply::ok()),
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
-            Message::HandOver { .. } | Message::CallOff if self.config.old => {
-                answer(physics, conn, request, Reply::error("ERR unknown command 'FAILOVER'"));
+            Message::HandOver { .. } | Message::CallOff { .. } if self.config.old => {
+                let errors = ["ERR syntax error", "ERR unknown command 'FAILOVER'"];
+                answer(physics, conn, request, Reply::Array(errors.map(Reply::error).to_vec()));
             }
             Message::HandOver { to, timeout } => {
                 let timeout = u64::try_from(timeout.as_micros()).unwrap_or(SEC);
+                self.pause_clients(physics, timeout);
                 let reply = self.hand_over(physics, to, timeout, false);
-                answer(physics, conn, request, reply);
+                answer(physics, conn, request, Reply::Array(vec![Reply::ok(), reply]));
             }
-            Message::CallOff => {
-                let reply = self.call_off(physics);
+            Message::CallOff { unpause } => {
+                let mut reply = self.call_off(physics);
+                if unpause {
+                    self.unpause_clients(physics);
+                    reply = Reply::Array(vec![reply, Reply::ok()]);
+                }
                 answer(physics, conn, request, reply);
             }
             Message::Acknowledge => {
@@ -89,11 +95,11 @@ impl Node {
         conn: ConnId,
         request: RequestId,
         of: Option<HostPort>,
-        abort_first: bool,
+        omitted: Omitted,
     ) {
         let queued = Reply::status("QUEUED");
         let mut replies = vec![Reply::ok()];
-        if abort_first {
+        if omitted.abort_first {
             replies.push(queued.clone());
         }
         if self.is_loading() {
@@ -103,7 +109,7 @@ impl Node {
         } else {
             replies.extend([queued.clone(), queued.clone(), queued.clone(), queued]);
             let mut results = Vec::new();
-            if abort_first {
+            if omitted.abort_first {
                 results.push(self.call_off(physics));
             }
             let done = if self.is_handing_over() {
@@ -116,6 +122,10 @@ impl Node {
             self.kill_clients(physics, conn);
             results.extend([done, Reply::ok(), Reply::Integer(killed), Reply::Integer(0)]);
             replies.push(Reply::Array(results));
+        }
+        if omitted.unpause {
+            self.unpause_clients(physics);
+            replies.push(Reply::ok());
         }
         let (text, facts) = self.info(physics);
         replies.push(Reply::Bulk(Bytes::from(text)));
