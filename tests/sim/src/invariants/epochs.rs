@@ -5,7 +5,8 @@ use sentinel_core::{Snapshot, command::Change};
 use super::{Invariant, Observation, Setting, Sort};
 use crate::{physics::HostId, time::Time};
 
-/// Epochs never go back: not on disk, not across a restart, not in what others hear.
+/// Epochs never go back: not on disk, not across a restart, not in what others hear. No configuration is of a later epoch than
+/// the current one.
 #[derive(Debug, Default)]
 pub(super) struct Forward {
     current: BTreeMap<HostId, u64>,
@@ -32,6 +33,12 @@ impl Forward {
             format!("the epoch on Sentinel {sentinel}'s disk was {was}, is {}", snapshot.current_epoch)
         })?;
         for master in &snapshot.masters {
+            if master.config_epoch > snapshot.current_epoch {
+                return Err(format!(
+                    "on Sentinel {sentinel}'s disk the config epoch of {} is {}, the current one {}",
+                    master.name, master.config_epoch, snapshot.current_epoch
+                ));
+            }
             let Some(group) = setting.group_named(master.name.as_str()) else { continue };
             let key = (sentinel, group);
             let was = self.config.get(&key).copied().unwrap_or(0);
@@ -83,6 +90,9 @@ impl Invariant for Forward {
                 let Some(group) = setting.group_named(hello.master) else {
                     return Err(format!("Sentinel {sentinel} tells of {}, which nobody has named", hello.master));
                 };
+                if hello.config_epoch > hello.current_epoch {
+                    return Err(format!("Sentinel {sentinel} tells a config epoch beyond the current one: {hello:?}"));
+                }
                 raise(&mut self.told, *sentinel, hello.current_epoch)
                     .map_err(|was| format!("Sentinel {sentinel} told epoch {was} and now {}", hello.current_epoch))?;
                 raise(&mut self.config_told, (*sentinel, group), hello.config_epoch)
