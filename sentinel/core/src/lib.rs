@@ -4,6 +4,8 @@
 //! [`Engine::next_timeout`] when it wants to be called although nothing happened. The same inputs give the same
 //! outputs, byte for byte.
 
+#[cfg(test)]
+mod bounds;
 mod canonical;
 mod changes;
 pub mod command;

@@ -15,6 +15,7 @@ mod forced_failover;
 mod given;
 mod guards_asked_for;
 mod handover_without_leader;
+mod hanging_up;
 mod hostile_hellos;
 mod hostnames;
 mod lossless_switchover;

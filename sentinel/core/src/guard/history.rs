@@ -53,6 +53,12 @@ impl Lineage {
     /// from its file.
     const MAX: usize = 64;
 
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes in what a node says whose data are of the master's history. Whether anything was new.
     fn learn(&mut self, history: &History) -> bool {
         let mut news = false;

@@ -193,7 +193,7 @@ impl Watch<'_> {
             let name = self.master.name.clone();
             let text = format!("{addr} is the same process as {other}: it is known under the latter only");
             self.ctx.notice(Level::Notice, Some(&name), text);
-            self.master.aliases.insert(addr, kept);
+            self.master.remember_alias(addr, kept);
         }
         self.persist();
         gone == id

@@ -17,6 +17,9 @@ use crate::{
 
 /// First pause between two attempts to connect; doubled up to [`Timing::reconnect_period`].
 const FIRST_RECONNECT_PAUSE: Duration = Duration::from_millis(10);
+/// A connection that lasts less long counts as one that could hardly be opened: a node that answers and hangs up is not
+/// dialled a thousand times a second.
+const BRIEF_LIFE: Duration = Duration::from_secs(1);
 /// Each closed link adds this to the longest pause, so that a thousand dead nodes do not cost a core.
 const RECONNECT_PAUSE_PER_LINK: Duration = Duration::from_millis(2);
 /// The reference's pause between two attempts: the longest ever used here.
@@ -111,6 +114,10 @@ impl Context {
             self.tell_of_starvation(why);
         }
         let was_up = link.is_up();
+        if let Some(since) = link.up_since() {
+            let brief = self.mono().since(since) < BRIEF_LIFE;
+            link.brief_lives = if brief { link.brief_lives.saturating_add(1) } else { 0 };
+        }
         let first_failure = !was_up && link.attempts == 1;
         link.state = LinkState::Closed;
         link.forget_requests();
@@ -133,7 +140,8 @@ impl Context {
             LinkFault::Untrusted(_) => MAX_RECONNECT_PAUSE,
             // Who is not let in fills the log there with every attempt; but each shows that the instance lives.
             LinkFault::Denied(_) => MAX_RECONNECT_PAUSE.min(link.silence_limit / 2),
-            _ => self.reconnect_pause(link.attempts),
+            // The first one may be a coincidence.
+            _ => self.reconnect_pause(link.attempts.max(link.brief_lives.saturating_sub(1))),
         };
         let at = self.mono() + pause;
         self.arm(Timer::Reconnect(endpoint.clone()), at);

@@ -39,6 +39,12 @@ pub(crate) struct Overdue {
 }
 
 impl Queue {
+    /// How many calls there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
     /// Adds a call. Returns those that are given up for it.
     ///
     /// When a master has moved on, a failed client reconfiguration for the former move is not tried again: it would

@@ -44,6 +44,18 @@ pub(crate) enum Change {
 }
 
 impl Denials {
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.errors.len()
+    }
+
+    /// How long all their texts are, in bytes.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> usize {
+        self.errors.values().map(String::len).sum()
+    }
+
     /// Notes how a command was answered. None: it was permitted.
     pub(crate) fn note(&mut self, command: &'static str, refusal: Option<&str>) -> Change {
         match refusal {

@@ -27,6 +27,8 @@ pub(crate) struct Link {
     pub(crate) ping_sent_at: Option<Instant>,
     /// Attempts to connect since the link was last up.
     pub(crate) attempts: u32,
+    /// Connections in a row that were up and ended soon.
+    pub(crate) brief_lives: u32,
     /// This process had no room for the last attempt: until there is, nothing is known of the instance.
     pub(crate) starved: bool,
     /// It waits for its first connection, with many others.
@@ -150,6 +152,7 @@ impl Link {
             heard_at: now,
             ping_sent_at: None,
             attempts: 0,
+            brief_lives: 0,
             refusals: 0,
             denials: Denials::default(),
             login_tried_at: None,

@@ -87,6 +87,18 @@ pub(crate) struct Vote {
 }
 
 impl Master {
+    /// Other addresses of known processes that are remembered. Who answers at ever new ones makes us forget others, which
+    /// are found out again.
+    pub(crate) const MAX_ALIASES: usize = 1_024;
+
+    /// A known process also answers at this address.
+    pub(crate) fn remember_alias(&mut self, addr: HostPort, of: NodeId) {
+        while self.aliases.len() >= Self::MAX_ALIASES {
+            self.aliases.pop_first();
+        }
+        self.aliases.insert(addr, of);
+    }
+
     /// The node configured as master.
     pub(crate) fn node(&self) -> &Node {
         self.nodes.get(self.current).expect("the current master is always one of the nodes")

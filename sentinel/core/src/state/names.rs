@@ -60,6 +60,12 @@ pub(crate) enum Learnt {
 }
 
 impl Names {
+    /// How many are remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// What was learnt before the start.
     pub(crate) fn new(known: BTreeMap<Arc<str>, IpAddr>) -> Self {
         let entry = |ip| Entry { ip: Some(ip), ..Entry::default() };
