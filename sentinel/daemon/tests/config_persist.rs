@@ -291,7 +291,7 @@ fn the_newest_snapshot_is_written_and_failures_are_tried_again() {
         }
     }
     assert!(persister.save(Seq(51), at_epoch(&snapshot, 51)));
-    persister.close();
+    assert!(persister.close(DEADLINE));
     assert_eq!(
         load(&Source::file(&path)).unwrap().config.current_epoch,
         Epoch::new(51),
@@ -339,4 +339,62 @@ fn what_cannot_be_replaced_any_more_is_written_in_place() {
     let error = Store::on(Stuck(Step::Rename, enospc), keep).save(&snapshot).unwrap_err();
     assert_eq!(error.step, Step::Rename, "a full disk is no reason to overwrite anything");
     assert_eq!(fs::read_to_string(&path).unwrap(), TEXT);
+}
+
+/// As an operator has it, behind what is learnt.
+const OPERATORS: &str = "sentinel monitor m 127.0.0.1 1 1\nport 26380\nbind 127.0.0.1\nrequirepass secret\n";
+
+#[test]
+fn a_file_that_is_cut_off_while_it_is_in_use_is_restored_whole() {
+    for length in [0, 1, 33, OPERATORS.len() - 1] {
+        let folder = Folder::new();
+        let path = folder.file("s.conf", OPERATORS);
+        let (keep, snapshot) = start(&path);
+        let mut store = Store::new(keep);
+        store.check_writable().unwrap();
+        // Before anything was saved, and after it.
+        for epoch in [5, 6] {
+            fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(length as u64).unwrap();
+            store.save(&at_epoch(&snapshot, epoch)).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.starts_with(OPERATORS), "{length}: {text}");
+            assert_eq!(load(&Source::file(&path)).unwrap().config.current_epoch, Epoch::new(epoch));
+            assert_eq!(names(&folder), ["s.conf"]);
+        }
+    }
+}
+
+#[test]
+fn what_somebody_else_wrote_is_not_overwritten_unseen() {
+    let folder = Folder::new();
+    let path = folder.file("s.conf", OPERATORS);
+    let (keep, snapshot) = start(&path);
+    let mut store = Store::new(keep);
+    store.check_writable().unwrap();
+    store.save(&at_epoch(&snapshot, 1)).unwrap();
+    // What stays in force needs no copy.
+    let saved = fs::read_to_string(&path).unwrap();
+    fs::write(&path, format!("# by hand\nmaxclients 100\n{saved}")).unwrap();
+    store.save(&at_epoch(&snapshot, 2)).unwrap();
+    assert_eq!(names(&folder), ["s.conf"], "only what is learnt says something else");
+    // A tool puts its template back, where the master is another one.
+    let template = OPERATORS.replace("127.0.0.1 1 1", "127.0.0.1 9 1");
+    fs::write(&path, &template).unwrap();
+    store.save(&at_epoch(&snapshot, 3)).unwrap();
+    assert_eq!(names(&folder), ["s.conf", "s.conf.replaced"]);
+    assert_eq!(fs::read_to_string(folder.path().join("s.conf.replaced")).unwrap(), template);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("sentinel monitor m 127.0.0.1 1 1") && text.contains("requirepass secret"), "{text}");
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_at_the_next_start() {
+    let folder = Folder::new();
+    let path = folder.file("s.conf", OPERATORS);
+    for name in ["s.confAb12Cd.tmp", "s.conf.last-goodXyZ123.tmp", "s.conf.tmp", "other.tmp", "s.conf-notes-1.tmp"] {
+        folder.file(name, "half");
+    }
+    let (keep, _) = start(&path);
+    Store::new(keep).check_writable().unwrap();
+    assert_eq!(names(&folder), ["other.tmp", "s.conf", "s.conf-notes-1.tmp", "s.conf.tmp"]);
 }

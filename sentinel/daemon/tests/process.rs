@@ -437,3 +437,41 @@ fn in_the_background_it_goes_on_without_the_one_that_started_it() {
     }
     assert!(text(&answer).starts_with("NAME"), "{}", text(&answer));
 }
+
+#[test]
+fn a_save_that_hangs_is_told_and_the_process_can_be_stopped() {
+    let mut running = Running::start("sentinel monitor m 127.0.0.1 1 1", &[]);
+    running.wait_for("the first save", |running| running.config().contains("sentinel myid"));
+    // Whoever opens this waits for somebody at its other end.
+    let path = running.folder.path().join("s.conf");
+    fs::remove_file(&path).unwrap();
+    assert!(Command::new("mkfifo").arg(&path).status().expect("mkfifo can be started").success());
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).unwrap();
+    client.write_all(b"SENTINEL FLUSHCONFIG\r\n").unwrap();
+    running.wait_for("a word about it", |running| running.log().contains("s.conf has not ended for 1"));
+    let mut other = TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).unwrap();
+    other.write_all(b"PING\r\n").unwrap();
+    let mut answer = [0; 7];
+    other.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"+PONG\r\n");
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0), "{}", running.log());
+    assert!(running.log().contains("could not be saved within"), "{}", running.log());
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_keeps_it_from_nothing() {
+    // What it logs goes to a pipe of this test, which holds some 64 kB.
+    let mut running = Running::start("logfile \"\"\nsentinel monitor m 127.0.0.1 1 1", &[]);
+    let mut client = TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    for _ in 0..100 {
+        client.write_all(&b"SENTINEL SET m quorum 1\r\n".repeat(20)).unwrap();
+        let mut answers = [0; 20 * 5];
+        client.read_exact(&mut answers).unwrap();
+        assert_eq!(answers, *b"+OK\r\n".repeat(20));
+    }
+    assert_eq!(running.stop(Signal::TERM).code(), Some(0));
+    let mut said = String::new();
+    running.process.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.len() >= 32 * 1024, "the pipe was full: {}", said.len());
+}

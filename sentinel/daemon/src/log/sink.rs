@@ -8,10 +8,10 @@ use std::{
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{self, SyncSender, TrySendError},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -59,11 +59,17 @@ pub(super) struct Sink {
     lost: Arc<AtomicU64>,
 }
 
-/// Keeps the log going. Dropped, it waits until everything said so far is written; later lines are lost.
+/// How long the last lines may take to be written. A pipe that nobody reads must not keep the process from ending.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
+/// Keeps the log going. Dropped, it waits until everything said so far is written, but for two seconds at most; later lines
+/// are lost.
 #[derive(Debug)]
 pub struct Guard {
     jobs: SyncSender<Job>,
     thread: Option<JoinHandle<()>>,
+    /// Closed when the thread ends.
+    ended: Receiver<()>,
     other: Option<Box<Guard>>,
 }
 
@@ -83,9 +89,18 @@ impl std::fmt::Debug for Job {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        // Errors mean that the thread is gone already.
-        let _ = self.jobs.send(Job::End);
-        if let Some(thread) = self.thread.take() {
+        let over = Instant::now() + LAST_LINES;
+        // Another error means that the thread is gone already.
+        while let Err(TrySendError::Full(_)) = self.jobs.try_send(Job::End) {
+            if Instant::now() >= over {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let left = over.saturating_duration_since(Instant::now());
+        if self.ended.recv_timeout(left) == Err(RecvTimeoutError::Disconnected)
+            && let Some(thread) = self.thread.take()
+        {
             let _ = thread.join();
         }
     }
@@ -103,7 +118,9 @@ impl Sink {
         let (jobs, queue) = mpsc::sync_channel(WAITING_LINES);
         let lost = Arc::new(AtomicU64::new(0));
         let sink = Sink { jobs: jobs.clone(), lost: Arc::clone(&lost) };
+        let (ends, ended) = mpsc::channel();
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || {
+            let _ends: mpsc::Sender<()> = ends;
             while let Ok(job) = queue.recv() {
                 let line = match job {
                     Job::Line(line) => line,
@@ -124,7 +141,7 @@ impl Sink {
                 }
             }
         })?;
-        Ok((sink, Guard { jobs, thread: Some(thread), other: None }))
+        Ok((sink, Guard { jobs, thread: Some(thread), ended, other: None }))
     }
 }
 

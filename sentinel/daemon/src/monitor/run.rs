@@ -216,7 +216,7 @@ impl Monitor {
     async fn wait(&self, inbox: &mut Inbox, asks: &mut mpsc::Receiver<Ask>) -> Woken {
         let view_due = self.engine.view_has_changed().then(|| self.view_at + self.view_period());
         let due = self.engine.next_timeout().into_iter().chain(view_due).min();
-        let deadline = due.and_then(|due| self.clock.deadline(due));
+        let deadline = due.and_then(|due| self.clock.deadline(due)).into_iter().chain(self.writer.next_look()).min();
         let more = self.writer.has_more();
         tokio::select! {
             biased;

@@ -1,6 +1,11 @@
 //! Keeping the state on disk: at most one snapshot is under way, and the newest comes next.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sentinel_core::{Engine, Input, Seq};
 
@@ -13,13 +18,23 @@ use crate::persist::{Disk, Outcome, Persister, Store};
 /// commands. All at once that is a tenth of a second in which no PING goes out.
 const TOLD_AT_ONCE: u64 = 32;
 
+/// How long a write may take before it is told, and how much later again.
+const SLOW: Duration = Duration::from_secs(1);
+const SLOW_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the last write may take when the process is told to stop.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
 /// Hands states to the thread that writes them, and tells the engine what is on disk, some of it in each turn.
 ///
 /// That thread takes any number of them; here only one is given at a time, so that a disk that hangs costs the memory
 /// of one state.
 pub(super) struct Writer {
     persister: Persister,
+    path: PathBuf,
     under_way: bool,
+    /// When the write under way began, and when it is told next that it has not ended.
+    slow: Option<(Instant, Instant)>,
     wanted: bool,
     /// What is on disk, until the engine knows all of it.
     saved: Option<Seq>,
@@ -30,11 +45,12 @@ pub(super) struct Writer {
 impl Writer {
     /// Starts the thread. What becomes of each state is told to the loop.
     pub(super) fn start<D: Disk + 'static>(store: Store<D>, outbox: Outbox) -> io::Result<Self> {
+        let path = store.path().to_owned();
         let report = move |outcome| {
             outbox.tell(Fact::Written(outcome));
         };
         let persister = Persister::spawn(store, report)?;
-        Ok(Writer { persister, under_way: false, wanted: false, saved: None, told: Seq::default() })
+        Ok(Writer { persister, path, under_way: false, slow: None, wanted: false, saved: None, told: Seq::default() })
     }
 
     /// Remembers that there is something to write.
@@ -46,6 +62,9 @@ impl Writer {
     pub(super) fn written(&mut self, outcome: Outcome, tell: &mut impl FnMut(Input)) {
         // A failed one is tried again by the thread itself, until it gets a newer one.
         self.under_way = false;
+        if let Some((began, _)) = self.slow.take().filter(|(began, told)| *told > *began + SLOW) {
+            tracing::warn!("Saving {} has ended after {} ms", self.path.display(), began.elapsed().as_millis());
+        }
         match outcome {
             Outcome::Saved(seq) => {
                 tracing::info!("Sentinel new configuration saved on disk");
@@ -81,6 +100,29 @@ impl Writer {
             let (seq, snapshot) = engine.snapshot();
             self.under_way = self.persister.save(seq, Arc::unwrap_or_clone(snapshot));
             self.wanted = false;
+            let now = Instant::now();
+            self.slow = self.under_way.then_some((now, now + SLOW));
+        }
+        self.tell_if_slow();
+    }
+
+    /// When to call [`Writer::write`] although nothing happened.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.slow.map(|(_, due)| due)
+    }
+
+    /// Says that a write does not end: nothing else would, since nobody waits for the thread that hangs.
+    fn tell_if_slow(&mut self) {
+        let Some((began, due)) = &mut self.slow else { return };
+        let now = Instant::now();
+        if now >= *due {
+            *due = now + SLOW_TOLD_EVERY;
+            tracing::warn!(
+                "WARNING: saving {} has not ended for {} ms: the disk, or what the path leads to, hangs. Votes and promotions \
+                 wait for it",
+                self.path.display(),
+                now.duration_since(*began).as_millis()
+            );
         }
     }
 
@@ -88,7 +130,13 @@ impl Writer {
     pub(super) fn finish(mut self, engine: &mut Engine) {
         self.under_way = false;
         self.write(engine);
-        self.persister.close();
+        if !self.persister.close(LAST_WRITE) {
+            tracing::warn!(
+                "{} could not be saved within {} ms, and is left as it is",
+                self.path.display(),
+                LAST_WRITE.as_millis()
+            );
+        }
     }
 }
 

@@ -12,6 +12,10 @@ use tempfile::NamedTempFile;
 /// How many links a path may lead through, as in the kernel.
 const MAX_LINKS: usize = 40;
 
+/// How the name of a temporary file ends, behind so many random letters and digits.
+const SUFFIX: &str = ".tmp";
+const RANDOM: usize = 6;
+
 /// What tells one version of a file from another without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
@@ -78,7 +82,8 @@ pub trait Disk: Send {
         let mode = if private { 0o600 } else { 0o644 };
         let file = tempfile::Builder::new()
             .prefix(name)
-            .suffix(".tmp")
+            .suffix(SUFFIX)
+            .rand_bytes(RANDOM)
             .permissions(fs::Permissions::from_mode(mode)) // less the umask
             .tempfile_in(folder(target))?;
         if let Some(stamp) = replaces {
@@ -91,6 +96,23 @@ pub trait Disk: Send {
             file.as_file().set_permissions(fs::Permissions::from_mode(stamp.mode))?;
         }
         Ok(file)
+    }
+
+    /// Removes temporary files that a process which was killed has left beside this file: none is used again.
+    fn remove_temporary(&mut self, target: &Path) -> io::Result<()> {
+        let prefix = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for entry in fs::read_dir(folder(target))? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let random = name.to_str().and_then(|name| name.strip_prefix(&*prefix)?.strip_suffix(SUFFIX));
+            let ours =
+                random.is_some_and(|it| it.len() == RANDOM && it.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            if ours && entry.file_type()?.is_file() {
+                fs::remove_file(entry.path())?;
+                tracing::info!("Removed {}, which a process that was killed had left", entry.path().display());
+            }
+        }
+        Ok(())
     }
 
     /// Writes all of it.

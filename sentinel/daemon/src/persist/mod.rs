@@ -53,6 +53,8 @@ struct Job {
 pub struct Persister {
     jobs: Sender<Job>,
     thread: JoinHandle<()>,
+    /// Closed when the thread ends.
+    ended: Receiver<()>,
 }
 
 impl std::fmt::Debug for Job {
@@ -68,8 +70,12 @@ impl Persister {
         D: Disk + 'static,
     {
         let (jobs, inbox) = mpsc::channel();
-        let thread = thread::Builder::new().name("persist".into()).spawn(move || run(store, &inbox, report))?;
-        Ok(Persister { jobs, thread })
+        let (ends, ended) = mpsc::channel();
+        let thread = thread::Builder::new().name("persist".into()).spawn(move || {
+            let _ends: Sender<()> = ends;
+            run(store, &inbox, report);
+        })?;
+        Ok(Persister { jobs, thread, ended })
     }
 
     /// Asks for a snapshot to be made durable. False: the thread is gone, and nothing will be saved any more.
@@ -77,11 +83,16 @@ impl Persister {
         self.jobs.send(Job { seq, snapshot }).is_ok()
     }
 
-    /// Lets the thread finish what was asked for, and waits for it. What cannot be saved is tried once more only.
-    pub fn close(self) {
+    /// Lets the thread finish what was asked for, and waits for it, at most so long. What cannot be saved is tried once
+    /// more only. False: it has not finished, and is left to itself.
+    pub fn close(self, limit: Duration) -> bool {
         drop(self.jobs);
+        if self.ended.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            return false;
+        }
         // A panic of the thread was printed already, and there is nothing left to be done about it here.
         let _ = self.thread.join();
+        true
     }
 }
 

@@ -1,14 +1,19 @@
 //! One file that keeps the newest snapshot, atomically and durably.
 
 use std::{
+    collections::HashSet,
     fmt, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use sentinel_core::snapshot::Snapshot;
 
 use super::disk::{Disk, RealDisk, Stamp};
 use crate::config::{ConfigError, Keep, Renderer, copy_path, redo, system_text};
+
+/// How long after a file was found cut off it is looked at again: somebody may be in the middle of writing it anew.
+const CUT_OFF_AGAIN: Duration = Duration::from_millis(100);
 
 /// How often a file that somebody changes during a save is read again before that save gives up.
 const MAX_REREADS: usize = 5;
@@ -98,8 +103,12 @@ pub struct Store<D = RealDisk> {
     way: Way,
     /// The version that the renderer knows.
     seen: Option<Stamp>,
-    /// What is on the medium for certain.
-    durable: Option<Vec<u8>>,
+    /// What stands in it.
+    known: Vec<u8>,
+    /// Whether that is on the medium for certain.
+    durable: bool,
+    /// What somebody else wrote there, in the place of what, until it is seen what becomes of it.
+    foreign: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Store {
@@ -112,7 +121,15 @@ impl Store {
 impl<D: Disk> Store<D> {
     /// A store on another disk.
     pub fn on(disk: D, keep: Keep) -> Self {
-        Store { disk, renderer: Renderer::new(keep), way: Way::Replace, seen: None, durable: None }
+        Store {
+            disk,
+            renderer: Renderer::new(keep),
+            way: Way::Replace,
+            seen: None,
+            known: Vec::new(),
+            durable: false,
+            foreign: None,
+        }
     }
 
     /// The file, as it was named.
@@ -130,9 +147,24 @@ impl<D: Disk> Store<D> {
         match self.probe(&path) {
             Ok(way) => {
                 self.way = way;
+                self.begin(&path);
                 Ok(&self.way)
             }
             Err(error) => Err(ConfigError::NotWritable { path, error, named: None }),
+        }
+    }
+
+    /// Remembers what the file is at the start, by which it is told later what somebody else did to it, and removes what a
+    /// crash may have left beside it. Neither is needed for the start.
+    fn begin(&mut self, path: &Path) {
+        let Ok(target) = self.disk.resolve(path) else { return };
+        if let Err(error) = self.look(&target) {
+            tracing::debug!("{} cannot be read: {error}", target.display());
+        }
+        for file in [target.clone(), copy_path(&target)] {
+            if let Err(error) = self.disk.remove_temporary(&file) {
+                tracing::debug!("what may be left beside {} cannot be removed: {error}", file.display());
+            }
         }
     }
 
@@ -166,8 +198,11 @@ impl<D: Disk> Store<D> {
         for attempt in 1.. {
             let present = self.look(&target).map_err(at(Step::Read))?;
             let bytes = self.renderer.render(snapshot);
-            if self.durable.as_ref() == Some(&bytes) {
+            if self.durable && self.known == bytes {
                 return Ok(());
+            }
+            if let Some((foreign, before)) = self.foreign.take() {
+                self.keep_aside(&target, &foreign, [&before, &bytes]);
             }
             let outcome = match (&self.way, present) {
                 (Way::InPlace(_), Some(present)) => self.overwrite(&target, present, &bytes),
@@ -176,7 +211,8 @@ impl<D: Disk> Store<D> {
             match outcome {
                 Ok(true) => {
                     tracing::trace!("Rewritten config file ({}) successfully", target.display());
-                    self.durable = Some(bytes);
+                    self.known = bytes;
+                    self.durable = true;
                     return Ok(());
                 }
                 Ok(false) => {}
@@ -200,14 +236,45 @@ impl<D: Disk> Store<D> {
     ///
     /// Nothing depends on it, so a save does not wait for it, and a folder that cannot be written has none.
     pub fn keep_copy(&mut self) -> io::Result<()> {
-        let Some(bytes) = &self.durable else { return Ok(()) };
+        if !self.durable {
+            return Ok(());
+        }
         let target = self.disk.resolve(self.renderer.path())?;
         let copy = copy_path(&target);
         let like = self.disk.stamp(&target)?;
         let mut file = self.disk.create(&copy, like.as_ref(), true)?;
-        self.disk.write(&mut file, bytes)?;
+        self.disk.write(&mut file, &self.known)?;
         self.disk.sync_file(&file)?;
         self.disk.rename(file, &copy)
+    }
+
+    /// Keeps what somebody else wrote into the file beside it, if some of the lines are theirs alone, not said before and not
+    /// to be said any more; and tells. A save does not fail for it.
+    fn keep_aside(&mut self, target: &Path, foreign: &[u8], ours: [&[u8]; 2]) {
+        let lines = |text: &[u8]| {
+            let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).map(<[u8]>::to_vec);
+            lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).collect::<HashSet<_>>()
+        };
+        let [before, after] = ours.map(lines);
+        let lost = lines(foreign).into_iter().filter(|line| !before.contains(line) && !after.contains(line)).count();
+        if lost == 0 {
+            return;
+        }
+        let aside = replaced_path(target);
+        let kept = self.disk.stamp(target).and_then(|like| {
+            let mut file = self.disk.create(&aside, like.as_ref(), true)?;
+            self.disk.write(&mut file, foreign)?;
+            self.disk.rename(file, &aside)
+        });
+        let what = format!(
+            "{} was changed by somebody else while this process runs, and {lost} of its lines do not say what is in force: \
+             they are overwritten",
+            target.display()
+        );
+        match kept {
+            Ok(()) => tracing::warn!("{what}; the file as it was written is kept as {}", aside.display()),
+            Err(error) => tracing::warn!("{what}, and cannot be kept as {}: {error}", aside.display()),
+        }
     }
 
     /// Puts a new file in the place of the present one. False: somebody changed that one meanwhile.
@@ -229,7 +296,8 @@ impl<D: Disk> Store<D> {
         }
         self.disk.rename(file, target).map_err(at(Step::Rename))?;
         self.seen = Some(written);
-        self.durable = None;
+        self.known = bytes.to_vec();
+        self.durable = false;
         self.disk.sync_folder(target).map_err(at(Step::SyncFolder))?;
         Ok(true)
     }
@@ -238,7 +306,7 @@ impl<D: Disk> Store<D> {
     fn overwrite(&mut self, target: &Path, present: Stamp, bytes: &[u8]) -> Result<bool, (Step, io::Error)> {
         let at = |step| move |error| (step, error);
         let file = self.disk.open(target).map_err(at(Step::Record))?;
-        self.durable = None;
+        self.durable = false;
         self.seen = None;
         let record = redo::record(present.length(), bytes);
         let recorded = self
@@ -266,18 +334,48 @@ impl<D: Disk> Store<D> {
 
     /// Reads the file again if it is another one than the renderer knows.
     fn look(&mut self, target: &Path) -> io::Result<Option<Stamp>> {
-        let present = self.disk.stamp(target)?;
+        let mut present = self.disk.stamp(target)?;
         if present.is_none() || present != self.seen {
-            self.durable = None;
+            self.durable = false;
         }
         // A file that vanished is written anew from the text that was there.
-        if present.is_some() && present != self.seen {
-            let bytes = self.disk.read(target)?;
-            self.renderer.reread(&bytes);
-            self.seen = present;
+        if present.is_none() || present == self.seen {
+            return Ok(present);
         }
+        let mut bytes = self.disk.read(target)?;
+        if self.is_cut_off(&bytes) {
+            std::thread::sleep(CUT_OFF_AGAIN);
+            (present, bytes) = (self.disk.stamp(target)?, self.disk.read(target)?);
+        }
+        if self.is_cut_off(&bytes) {
+            // So is one that was cut off: its port, its addresses and its passwords stood in it, and not in the state.
+            tracing::warn!(
+                "{} was cut off by somebody else, to {} of {} bytes: it is restored whole",
+                target.display(),
+                bytes.len(),
+                self.known.len()
+            );
+        } else {
+            // What this process left there itself (the redo record of a save that failed) is nobody else's.
+            self.renderer.reread(&bytes);
+            let before = std::mem::replace(&mut self.known, bytes);
+            self.foreign = self.seen.is_some().then(|| (self.known.clone(), before));
+        }
+        self.seen = present;
         Ok(present)
     }
+
+    /// Whether this is the beginning of what stood there before, and no more.
+    fn is_cut_off(&self, bytes: &[u8]) -> bool {
+        self.seen.is_some() && bytes.len() < self.known.len() && self.known.starts_with(bytes)
+    }
+}
+
+/// Where a version of the file is kept that somebody else wrote.
+fn replaced_path(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".replaced");
+    PathBuf::from(name)
 }
 
 const MOUNTED: &str = "it is mounted on its own";
