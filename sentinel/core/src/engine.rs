@@ -242,7 +242,7 @@ impl Engine {
             peers: BTreeMap::new(),
             odown_since: None,
             config_epoch: from.config_epoch.kept(),
-            vote: Vote { leader: None, epoch: from.leader_epoch.kept(), at: now },
+            vote: Vote { leader: None, epoch: from.leader_epoch.kept(), about: None, at: now },
             failover: None,
             adopting: None,
             not_before: now,

@@ -14,7 +14,7 @@ use crate::{
     input::ClientId,
     output::Message,
     planted::{Bug, planted},
-    state::{Asked, MasterKey, PeerLink},
+    state::{Asked, Master, MasterKey, PeerLink},
     timer::Timer,
     types::{Epoch, HostPort, SentinelId},
     watch::Watch,
@@ -31,7 +31,8 @@ impl Engine {
     /// `SENTINEL IS-MASTER-DOWN-BY-ADDR`: our opinion, and our vote if a candidate asks for it.
     ///
     /// The request names an address. Masters under several names at one address share the answer: the vote is given
-    /// for all of them or for none, so that no name is voted for twice in an epoch.
+    /// for all of them or for none, so that no name is voted for twice in an epoch. A name that has moved away since it was
+    /// voted for is one of them: the candidate may mean it, and not know that it has moved.
     pub(crate) fn peer_asks(
         &mut self,
         client: ClientId,
@@ -59,15 +60,20 @@ impl Engine {
             let master = self.masters[&keys[0]].name.clone();
             self.ctx.once_durable(Pending::Event(Event::NewEpoch { epoch, master }));
         }
-        let free = epoch == self.ctx.current_epoch
+        let names = &self.ctx.names;
+        let is_given = |master: &&Master| addr.is_some_and(|addr| master.vote.may_be(epoch, addr, names));
+        let moved = self.masters.values().filter(|master| !keys.contains(&master.key)).find(is_given);
+        let moved = moved.map(|master| master.key).filter(|_| !planted(Bug::VoteTwice));
+        let free = moved.is_none()
+            && epoch == self.ctx.current_epoch
             && keys.iter().all(|key| self.masters[key].vote.epoch < epoch || planted(Bug::VoteTwice));
         if free {
             for key in &keys {
                 self.with_master(*key, |watch| watch.vote_for(&candidate, epoch));
             }
         }
-        self.say_vote(keys[0], &candidate, epoch, free);
-        let vote = keys.iter().map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
+        self.say_vote(moved.unwrap_or(keys[0]), &candidate, epoch, free);
+        let vote = keys.iter().chain(&moved).map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
         let (leader, at) = vote.map_or((None, Epoch::ZERO), |vote| (vote.leader.clone(), vote.epoch));
         let reply = verdict(down, leader.as_ref(), at);
         if planted(Bug::AnswerBeforeDurable) {
@@ -111,6 +117,7 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         self.master.vote.leader = Some(candidate.clone());
         self.master.vote.epoch = epoch;
+        self.master.vote.about = Some(self.master.addr().clone());
         self.master.vote.at = now;
         if !planted(Bug::ForgetToPersistVote) {
             self.persist_promise();
@@ -143,6 +150,7 @@ impl Watch<'_> {
         self.ctx.current_epoch = epoch;
         self.master.vote.leader = Some(self.ctx.id.clone());
         self.master.vote.epoch = epoch;
+        self.master.vote.about = Some(self.master.addr().clone());
         self.master.vote.at = self.ctx.mono();
         self.persist_promise();
         self.ctx.once_durable(Pending::Campaign { master: self.master.key, epoch });

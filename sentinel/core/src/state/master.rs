@@ -82,8 +82,17 @@ pub(crate) struct Vote {
     /// For whom. None after a restart: the epoch is used, the name is forgotten.
     pub(crate) leader: Option<SentinelId>,
     pub(crate) epoch: Epoch,
+    /// The address the master had then. None after a restart: it may have been any.
+    pub(crate) about: Option<HostPort>,
     /// When it was given.
     pub(crate) at: Instant,
+}
+
+impl Vote {
+    /// Whether it may have been asked for as the vote of this epoch for a master at this address.
+    pub(crate) fn may_be(&self, epoch: Epoch, addr: &HostPort, names: &Names) -> bool {
+        self.epoch == epoch && self.about.as_ref().is_none_or(|about| names.same(about, addr))
+    }
 }
 
 impl Master {
