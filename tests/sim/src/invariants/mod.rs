@@ -391,6 +391,12 @@ impl Checks {
         of_group.all(|(_, master)| self.setting.node_at(master) != Some(node))
     }
 
+    /// Whether some Sentinel has this node in force as the master.
+    pub fn is_in_force(&self, group: usize, node: HostId) -> bool {
+        let mut of_group = self.in_force.iter().filter(|((_, of), _)| *of == group);
+        of_group.any(|(_, master)| self.setting.node_at(master) == Some(node))
+    }
+
     /// Epochs in which somebody stood, and nobody was elected.
     pub fn undecided(&self) -> u64 {
         self.stood.difference(&self.decided).count() as u64

@@ -203,13 +203,19 @@ impl Node {
         }
         self.data.push(value);
         self.feed(physics, Item::Write(value, wait > 0));
-        let overruled = physics.checks.overrule(self.group, self.host);
+        let overruled = physics.checks.overrule(self.group, self.host) && !self.feeds_the_master(physics);
         if wait == 0 {
             self.written(physics, conn, value, 0, overruled);
         } else {
             let until = now + WAIT;
             self.waiting.push(Waiting { conn, value, offset: self.offset, need: wait, until, overruled });
         }
+    }
+
+    /// Whether a node that is in force as the master follows this one. What is written here is written there, then.
+    fn feeds_the_master(&self, physics: &Physics) -> bool {
+        let mut followers = self.downstreams.keys().map(|conn| physics.other_end(*conn, LISTENER));
+        followers.any(|host| physics.checks.is_in_force(self.group, host))
     }
 
     /// Tells an application that its value was written.
