@@ -185,6 +185,13 @@ impl Watch<'_> {
         self.ctx.timers.arm_by(Timer::Witness(self.master.key), now + LOOK_PERIOD);
     }
 
+    /// Whether the master may keep back what is published, and all that comes behind it: a handover is seen, or a Sentinel has just got our vote
+    /// to move it.
+    pub(crate) fn may_keep_hellos(&self) -> bool {
+        let voted = || self.leader_of_failover().is_some_and(|(_, at)| self.ctx.mono() < at + LEADER_PATIENCE);
+        self.master.witness.seen.is_some() || self.master.node().sdown_since.is_none() && voted()
+    }
+
     /// The election for the sake of what the nodes show was lost: the next one is not before this.
     pub(crate) fn postpone_witness(&mut self, until: Instant) {
         self.master.witness.not_before = until;
@@ -211,6 +218,16 @@ impl Watch<'_> {
                     return false;
                 }
                 self.free_master(to);
+                true
+            }
+            None if !fresh && matches!(cause, Cause::Nodes { .. }) => {
+                // It may keep the answer back behind a hello.
+                if self.master.node().link.awaits(&Asked::Hello) {
+                    self.renew_link_of(self.master.current);
+                }
+                let again = self.ctx.mono() + self.ctx.timing.lost_election_delay;
+                self.postpone_witness(again);
+                self.end_failover(Event::AbortNoGoodReplica);
                 true
             }
             None => {

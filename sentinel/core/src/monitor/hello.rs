@@ -117,6 +117,9 @@ impl Watch<'_> {
             self.ctx.hellos_due.insert(self.master.key);
             return;
         }
+        if id == self.master.current && self.may_keep_hellos() {
+            return;
+        }
         let Some(node) = self.master.nodes.get(id).filter(|node| !node.keeps_hellos()) else { return };
         let Some(payload) = self.ctx.hello_over(&node.link, self.master) else { return };
         self.renew_deaf_subscription(id);
