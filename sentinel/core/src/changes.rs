@@ -9,7 +9,7 @@ use crate::{
     engine::Engine,
     events::Event,
     failover::Witness,
-    guard::{Holdings, Vacancy},
+    guard::{Holdings, Order, Vacancy},
     input::ClientId,
     monitor::{PingPeriod, node_target, peer_target},
     settings::MasterSettings,
@@ -42,8 +42,9 @@ impl Engine {
                 Answered::Now(Reply::Integer(1))
             }
             Change::Failover { name } => Answered::Now(self.forced_failover(&name)),
-            Change::FailoverTo { name, to, coordinated, dry_run } => {
-                Answered::Now(self.in_master(&name, |watch| watch.failover_to(to.as_ref(), coordinated, dry_run)))
+            Change::FailoverTo { name, to, coordinated, force, dry_run } => {
+                let order = Order { to: to.as_ref(), lossless_only: coordinated, force, dry_run };
+                Answered::Now(self.in_master(&name, |watch| watch.failover_to(&order)))
             }
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
@@ -106,7 +107,9 @@ impl Engine {
     }
 
     fn forced_failover(&mut self, name: &str) -> Reply {
-        self.in_master(name, |watch| watch.failover_to(None, false, false))
+        self.in_master(name, |watch| {
+            watch.failover_to(&Order { to: None, lossless_only: false, force: false, dry_run: false })
+        })
     }
 
     /// None: the host is a name that nobody has looked up yet.

@@ -254,6 +254,10 @@ impl Engine {
             emptied: false,
             vacancy: Vacancy::default(),
             witness: Witness::default(),
+            holds_data: false,
+            keys_written_at: None,
+            awaits_candidate: false,
+            promotion: None,
             lineage: Lineage::default(),
             snapshot: Remembered(None),
         };
@@ -264,6 +268,9 @@ impl Engine {
                 continue;
             }
             watch.add_node(addr.clone(), Role::Replica);
+        }
+        for (addr, keys) in &from.in_sync {
+            watch.restore_sync(addr, *keys);
         }
         let me = watch.ctx.id.clone();
         for (id, addr) in from.peers.iter().filter(|(id, _)| *id != me) {

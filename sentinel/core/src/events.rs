@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    failover::{CandidateLost, NotLossless},
+    failover::{CandidateLost, NotLossless, Promotion},
     guard::{Emptied, NoMaster, Withheld},
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
@@ -124,6 +124,7 @@ pub enum Event {
     NotLossless { subject: Subject, why: NotLossless },
     StateSendReplicaofNoOne(Subject),
     StateWaitPromotion(Subject),
+    PromotedOffset { subject: Subject, promotion: Promotion },
     PromotionNotSaved { subject: Subject, error: Arc<str> },
     PromotedReplica(Subject),
     StateReconfReplicas(Subject),
@@ -209,6 +210,7 @@ impl Event {
             Event::ConvertToReplica(_) => "+convert-to-slave",
             Event::FixReplicaConfig(_) => "+fix-slave-config",
             Event::ReplidMismatch(_) => "-replid-mismatch",
+            Event::PromotedOffset { .. } => "+promoted-offset",
             Event::EmptyMaster { .. } => "-empty-master",
             Event::NoMaster { .. } => "-no-master",
             Event::FailoverWithheld { .. } => "-failover-withheld",
@@ -266,6 +268,7 @@ impl Event {
             | Event::AccessDenied { subject, .. }
             | Event::CandidateLost { subject, .. }
             | Event::PromotionNotSaved { subject, .. }
+            | Event::PromotedOffset { subject, .. }
             | Event::EmptyMaster { subject, .. }
             | Event::NoMaster { subject, .. }
             | Event::FailoverWithheld { subject, .. }
@@ -332,6 +335,7 @@ impl Event {
             Event::NotLossless { subject, why } => format!("{subject} {why}"),
             Event::CandidateLost { subject, why } => format!("{subject} {why}"),
             Event::PromotionNotSaved { subject, error } => format!("{subject} #{error}"),
+            Event::PromotedOffset { subject, promotion } => format!("{subject} {promotion}"),
             Event::EmptyMaster { subject, why } => format!("{subject} {why}"),
             Event::NoMaster { subject, why } => format!("{subject} {why}"),
             Event::FailoverWithheld { subject, why } => format!("{subject} {why}"),

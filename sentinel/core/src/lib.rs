@@ -41,14 +41,14 @@ mod watch;
 
 pub use canonical::Canonical;
 pub use engine::{Boot, Engine};
-pub use failover::{CandidateLost, NotLossless};
+pub use failover::{CandidateLost, NotLossless, Promotion};
 pub use guard::{Emptied, NoMaster, Withheld};
 pub use input::{ClientId, Input, LinkFault, LinkId, RequestId};
 pub use notice::Notice;
 pub use output::{Message, Output, Target, TargetKind};
 pub use role_change::{Omitted, Step};
 pub use scripts::{JobId, ScriptEnd, ScriptFault};
-pub use select::Refusal;
+pub use select::{Class, Refusal};
 pub use snapshot::{MasterSnapshot, Seq, Snapshot};
 pub use state::login_refusal;
 pub use view::View;

@@ -35,6 +35,10 @@ pub enum Bug {
     PromoteTheDead,
     /// A replica that never had the data is a candidate.
     PromoteUnsynced,
+    /// A node that says it is a master is a candidate like any other, with the offset of its own stream.
+    PromoteAnyMaster,
+    /// A replica that was restarted from a file which tells no offset is no candidate.
+    RefuseTheReloaded,
     /// Data of another history are taken for the master's.
     AcceptStrangers,
     /// Offsets of the first INFO decide.

@@ -28,6 +28,9 @@ impl Master {
         let mut replicas: Vec<_> =
             self.nodes.values().filter(|node| !names.same(&node.addr, &addr)).map(|node| node.addr.clone()).collect();
         replicas.sort();
+        let in_sync = self.nodes.values().filter_map(|node| Some((node.addr.clone(), node.in_sync.as_ref()?.keys?)));
+        let mut in_sync: Vec<_> = in_sync.collect();
+        in_sync.sort();
         MasterSnapshot {
             name: self.name.clone(),
             addr,
@@ -35,6 +38,7 @@ impl Master {
             config_epoch,
             leader_epoch: self.vote.epoch,
             replicas,
+            in_sync,
             peers: self
                 .peers
                 .values()
@@ -54,6 +58,7 @@ impl Master {
             node: self.node_view(self.node()),
             odown_since: self.odown_since,
             failover_state: self.failover.as_ref().map(Failover::word),
+            promotion: self.promotion.clone(),
             failover_forced: self.failover.as_ref().is_some_and(Failover::is_forced),
             config_epoch: self.config_epoch,
             settings: Arc::clone(&self.settings),

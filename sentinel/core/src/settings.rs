@@ -11,8 +11,12 @@ use crate::{
     types::{Host, Quorum, Secret},
 };
 
+/// How long [`MasterSettings::reload_grace`] is unless something else is asked for.
+pub const DEFAULT_RELOAD_GRACE: Duration = Duration::from_secs(10);
+
 /// The settings of one monitored master.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as operators set it")]
 pub struct MasterSettings {
     /// How many Sentinels must agree that the master is down.
     pub quorum: Quorum,
@@ -52,6 +56,12 @@ pub struct MasterSettings {
     pub max_lag: Option<NonZeroU64>,
     /// After a switch no automatic failover starts for this long. Zero: at once.
     pub failover_pause: Duration,
+    /// How long a replica waits for a better candidate that was restarted from a file which tells no offset (an append-only
+    /// file), counted from the moment in which the master is objectively down. Default 10 s; zero: not at all.
+    pub reload_grace: Duration,
+    /// Whether a replica that holds nothing may be promoted although others are known to have held data. Default no; where
+    /// nobody is known to have held any, it may be, as in the reference.
+    pub promote_empty: bool,
     /// Time between two PINGs. None: min(1 s, `down_after` / 4), and more where very many instances are watched, up to
     /// min(1 s, `down_after`).
     pub ping_period: Option<Duration>,
@@ -78,6 +88,8 @@ impl MasterSettings {
             promote_best_effort: false,
             max_lag: None,
             failover_pause: Duration::ZERO,
+            reload_grace: DEFAULT_RELOAD_GRACE,
+            promote_empty: false,
             ping_period: None,
         }
     }

@@ -41,6 +41,9 @@ pub struct MasterSnapshot {
     pub leader_epoch: Epoch,
     /// Known replicas, without the master, ordered.
     pub replicas: Vec<HostPort>,
+    /// Nodes that were in sync, the master among them, with the keys they held when that was last written; ordered. It tells,
+    /// after a restart of this Sentinel, a replica that reloaded its data from one that never had any.
+    pub in_sync: Vec<(HostPort, u64)>,
     /// Known other Sentinels, ordered by id. The majority is counted over them.
     pub peers: Vec<(SentinelId, HostPort)>,
 }
@@ -55,6 +58,7 @@ impl MasterSnapshot {
             config_epoch: Epoch::ZERO,
             leader_epoch: Epoch::ZERO,
             replicas: Vec::new(),
+            in_sync: Vec::new(),
             peers: Vec::new(),
         }
     }

@@ -58,6 +58,8 @@ pub struct MasterView {
     pub failover_forced: bool,
     /// The epoch of the configuration.
     pub config_epoch: Epoch,
+    /// What the last promotion brought that this Sentinel led.
+    pub promotion: Option<crate::Promotion>,
     /// Settings.
     pub settings: Arc<MasterSettings>,
     /// The replicas, ordered by address.

@@ -58,6 +58,7 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ("sentinel leader-epoch m 7", "leader_epoch: Epoch(7)"),
     ("sentinel known-replica m 127.0.0.1 7", "port: 7 }]"),
     ("sentinel known-slave m 127.0.0.1 7", "port: 7 }]"),
+    ("sentinel in-sync m 127.0.0.1 7 9", "port: 7 }, 9)]"),
     ("sentinel known-sentinel m 127.0.0.1 7 eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee", r#"SentinelId("eeee"#),
     ("sentinel myid ffffffffffffffffffffffffffffffffffffffff", r#"id: Some(SentinelId("ffff"#),
     ("sentinel current-epoch 7", "current_epoch: Epoch(7)"),

@@ -63,6 +63,7 @@ fn promise(name: &str) -> Option<fn(&Config)> {
             assert!(settings.empty_master_failover && settings.promote_best_effort);
             assert_eq!(settings.max_lag.map(std::num::NonZero::get), Some(64 << 20));
             assert_eq!(settings.failover_pause.as_secs(), 600);
+            assert_eq!((settings.reload_grace.as_secs(), settings.promote_empty), (60, false));
             assert!(config.globals.hello_auth_key.is_some());
         },
         "tls" => |config| {

@@ -67,30 +67,33 @@ fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
         (option::of(text()), option::of(text()), script(), script()),
         collection::btree_map("[A-Z]{1,8}", prop_oneof![text(), Just(String::new())], 0..3),
         (option::of(1..99_u32), option::of(1..9999_u64), any::<bool>()),
-        (any::<[bool; 2]>(), option::of(1..u64::try_from(i64::MAX).unwrap()), 0..9999_u64),
+        (any::<[bool; 3]>(), option::of(1..u64::try_from(i64::MAX).unwrap()), 0..9999_u64, 0..99_999_u64),
     )
-        .prop_map(move |(numbers, texts, rename_commands, (refused, ping, lossless), (guards, lag, pause))| {
-            let mut settings = MasterSettings::new(Quorum::new(numbers.0.into()).expect("from 1 up"));
-            settings.down_after = numbers.1;
-            settings.failover_timeout = numbers.2;
-            settings.parallel_syncs = numbers.3;
-            settings.reboot_down_after = numbers.4;
-            settings.auth_user = texts.0;
-            settings.auth_pass = texts.1.as_deref().map(Secret::new);
-            settings.notification_script = texts.2;
-            settings.client_reconfig_script = texts.3;
-            settings.rename_commands = rename_commands;
-            if extensions {
-                settings.down_on_refused = refused.and_then(NonZeroU32::new);
-                settings.lossless_failover = lossless;
-                settings.catch_up = Duration::from_millis(pause + 1);
-                [settings.empty_master_failover, settings.promote_best_effort] = guards;
-                settings.max_lag = lag.and_then(NonZeroU64::new);
-                settings.failover_pause = Duration::from_millis(pause);
-                settings.ping_period = ping.map(Duration::from_millis);
-            }
-            settings
-        })
+        .prop_map(
+            move |(numbers, texts, rename_commands, (refused, ping, lossless), (guards, lag, pause, grace))| {
+                let mut settings = MasterSettings::new(Quorum::new(numbers.0.into()).expect("from 1 up"));
+                settings.down_after = numbers.1;
+                settings.failover_timeout = numbers.2;
+                settings.parallel_syncs = numbers.3;
+                settings.reboot_down_after = numbers.4;
+                settings.auth_user = texts.0;
+                settings.auth_pass = texts.1.as_deref().map(Secret::new);
+                settings.notification_script = texts.2;
+                settings.client_reconfig_script = texts.3;
+                settings.rename_commands = rename_commands;
+                if extensions {
+                    settings.down_on_refused = refused.and_then(NonZeroU32::new);
+                    settings.lossless_failover = lossless;
+                    [settings.empty_master_failover, settings.promote_best_effort, settings.promote_empty] = guards;
+                    settings.catch_up = Duration::from_millis(pause + 1);
+                    settings.reload_grace = Duration::from_millis(grace);
+                    settings.max_lag = lag.and_then(NonZeroU64::new);
+                    settings.failover_pause = Duration::from_millis(pause);
+                    settings.ping_period = ping.map(Duration::from_millis);
+                }
+                settings
+            },
+        )
 }
 
 fn globals() -> impl Strategy<Value = GlobalSettings> {
@@ -122,7 +125,7 @@ fn snapshot(extensions: bool) -> impl Strategy<Value = Snapshot> {
             collection::btree_map(id(), address(names), 0..4),
         );
         (Just(globals), "[0-9a-f]{40}", any::<u64>(), collection::vec(master, 0..4)).prop_map(
-            |(globals, id, epoch, masters)| {
+            move |(globals, id, epoch, masters)| {
                 let own = SentinelId::new(&id).expect("hex digits");
                 let mut highest = epoch;
                 let masters: BTreeMap<MasterName, Arc<MasterSnapshot>> = masters
@@ -133,6 +136,12 @@ fn snapshot(extensions: bool) -> impl Strategy<Value = Snapshot> {
                         master.config_epoch = Epoch::new(epochs.0);
                         master.leader_epoch = Epoch::new(epochs.1);
                         master.replicas = replicas.into_iter().filter(|replica| *replica != master.addr).collect();
+                        let nodes = master.replicas.iter().take(2).zip(7..);
+                        master.in_sync = if extensions {
+                            nodes.map(|(node, keys)| (node.clone(), keys)).collect()
+                        } else {
+                            Vec::new()
+                        };
                         master.peers = peers.into_iter().filter(|(peer, _)| *peer != own).collect();
                         (name, Arc::new(master))
                     })

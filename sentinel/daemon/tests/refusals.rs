@@ -100,6 +100,10 @@ const WRONG: &[(&str, &str)] = &[
     ("sentinel promote-best-effort m x", "write yes or no"),
     ("sentinel max-lag m x", "write a number of bytes"),
     ("sentinel failover-pause m x", "write a whole number"),
+    ("sentinel in-sync m 127.0.0.1 7 x", "write a whole number"),
+    ("sentinel in-sync m host.invalid 7 1", "allow names with `sentinel resolve-hostnames yes`"),
+    ("sentinel reload-grace m x", "write a whole number"),
+    ("sentinel promote-empty m x", "write yes or no"),
     ("sentinel ping-period m x", "write a whole number"),
 ];
 

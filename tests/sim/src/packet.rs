@@ -40,10 +40,16 @@ pub struct InfoFacts {
     pub link_down: u64,
     /// Whether its data are of another history than its group's: a stranger on an address that was used before.
     pub foreign: bool,
+    /// Whether its data went a way of their own: it was restarted as a master from an old file, and has not copied since.
+    pub stray: bool,
+    /// Whether it was reading its data.
+    pub loading: bool,
     /// How many values it held.
     pub keys: usize,
     /// `master_replid`
     pub replid: u64,
+    /// `master_replid2`, and the last offset of that: its stream went on from there.
+    pub former: Option<(u64, u64)>,
     /// Whether it is a master that was restarted without its data.
     pub blank: bool,
     /// Which start of the node it was.

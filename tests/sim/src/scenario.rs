@@ -66,6 +66,8 @@ pub struct Scenario {
     pub persistence: Persistence,
     /// Whether nodes may come back without their data although it was on disk.
     pub wipes: bool,
+    /// Replicas may come back from files of any age, also as masters.
+    pub old_files: bool,
     /// min-replicas-to-write: of all replicas of the group at most, so `usize::MAX` wants all.
     pub min_replicas: usize,
     /// Data nodes are known by names, which may fail to resolve, or resolve to a former address.
@@ -133,6 +135,7 @@ impl Scenario {
                 apps.push((group, wait, rng.between(100 * MS, 600 * MS)));
             }
         }
+        let no_wait = apps.iter().all(|(_, wait, _)| *wait == 0);
         let mut scenario = Scenario {
             seed,
             calm,
@@ -146,6 +149,7 @@ impl Scenario {
             parallel_syncs: rng.pick(&[1, 1, 2]),
             persistence,
             wipes,
+            old_files: !calm && no_wait && Rng::new(seed, "old files").permille(300),
             min_replicas: rng.pick(&[0, 0, 0, 1, usize::MAX]),
             names,
             announces_names: Rng::new(seed, "announce").permille(600),
@@ -171,7 +175,7 @@ impl Scenario {
 
     /// Whether a node comes back with everything it has acknowledged, whatever ended it.
     pub const fn keeps_files(&self) -> bool {
-        matches!(self.persistence, Persistence::AofAlways) && !self.wipes && !self.strangers
+        matches!(self.persistence, Persistence::AofAlways) && !self.wipes && !self.strangers && !self.old_files
     }
 
     /// Keeps these faults only.
@@ -291,6 +295,7 @@ impl Scenario {
                     repl_timeout: self.repl_timeout,
                     backlog: self.backlog,
                     sync_time: self.sync_time,
+                    copies: self.old_files,
                     old: self.old_servers,
                 };
                 Node::new(*host, *group, config, self.seed)

@@ -138,6 +138,8 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL SET m1 failover-pause 0", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'failover-pause\'", OUR_OWN),
     chosen("SENTINEL SET m1 empty-master-failover no", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'empty-master-failover\'", OUR_OWN),
     chosen("SENTINEL SET m1 promote-best-effort no", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'promote-best-effort\'", OUR_OWN),
+    chosen("SENTINEL SET m1 reload-grace 10000", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'reload-grace\'", OUR_OWN),
+    chosen("SENTINEL SET m1 promote-empty no", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'promote-empty\'", OUR_OWN),
 ];
 
 /// SENTINEL, a master that is watched anew.

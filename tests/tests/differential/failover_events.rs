@@ -3,8 +3,8 @@
 use sentinel_tests::{Dataset, Kind, eventually};
 
 use crate::rules::{
-    DENIAL_IS_TOLD, FENCED_AT_ONCE, HANDED_OVER, KNOWN_BEFORE, MISSED_FOR_A_MOMENT, SEEN_BEFORE_THE_HELLO,
-    SWITCH_AT_PROMOTION, TOLD_BEFORE_IT_IS_MISSED, WHOEVER_TELLS_FIRST,
+    DENIAL_IS_TOLD, FENCED_AT_ONCE, HANDED_OVER, KNOWN_BEFORE, MISSED_FOR_A_MOMENT, OFFSET_IS_TOLD,
+    SEEN_BEFORE_THE_HELLO, SWITCH_AT_PROMOTION, TOLD_BEFORE_IT_IS_MISSED, WHOEVER_TELLS_FIRST,
 };
 use crate::stream::compare;
 use crate::world::{NAME, SOON, Setting, World, told_by_both, told_by_observers};
@@ -64,7 +64,7 @@ fn an_automatic_failover_and_the_return_of_the_old_master_are_told_alike() {
     let down = ["+sdown master", "+odown", "+new-epoch 1"];
     compare(
         told,
-        &[&SWITCH_AT_PROMOTION, &KNOWN_BEFORE, &MISSED_FOR_A_MOMENT],
+        &[&OFFSET_IS_TOLD, &SWITCH_AT_PROMOTION, &KNOWN_BEFORE, &MISSED_FOR_A_MOMENT],
         &[&down, ELECTED, PROMOTED, ENDED, &followed, &returned],
     );
 }
@@ -76,7 +76,7 @@ fn a_forced_failover_is_told_alike() {
         world.wait_for("+failover-end", &[]);
         wait_until_demoted(world);
     });
-    compare(told, &[&HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED]);
+    compare(told, &[&OFFSET_IS_TOLD, &HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED]);
 }
 
 #[test]
@@ -151,7 +151,11 @@ fn replicas_that_do_not_follow_in_time_are_told_alike() {
     });
     let late =
         ["+slave-reconf-sent", "+failover-end-for-timeout", "+failover-end", "+slave-reconf-sent-be", "+switch-master"];
-    compare(told, &[&HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE], &[ELECTED, PROMOTED, ENDED, &late]);
+    compare(
+        told,
+        &[&OFFSET_IS_TOLD, &HANDED_OVER, &SWITCH_AT_PROMOTION, &FENCED_AT_ONCE],
+        &[ELECTED, PROMOTED, ENDED, &late],
+    );
 }
 
 /// Who observes tells the same whoever leads, over the same nodes and in the same failover.

@@ -83,7 +83,7 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
 /// What our SENTINEL HELP lists behind the reference's lines.
 const FURTHER_USAGE: &[&str] = &[
     "+CANDIDATES <master-name>",
-    "+FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
+    "+FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
     "+FORGET <master-name> <runid>",
     "+FORGET <master-name> UNVERIFIED",
     "+FORGET-REPLICA <master-name> <host> <port>",

@@ -39,6 +39,25 @@ pub(crate) const SWITCH_AT_PROMOTION: Rule = Rule {
     },
 };
 
+/// ARCHITECTURE.md, departure 20.
+pub(crate) const OFFSET_IS_TOLD: Rule = Rule {
+    why: "ours tells how far the promoted replica had come, and how far anybody is known to have been",
+    apply: |ours, theirs| {
+        let at = position(ours, "+promoted-offset")?;
+        if at != position(ours, "+promoted-slave")? + 1 {
+            return Err("ours does not tell it right after the promotion".to_owned());
+        }
+        let told = ours.remove(at);
+        if position(theirs, "+promoted-offset").is_ok() {
+            return Err("the reference tells it, too".to_owned());
+        }
+        if !told.payload.contains("#offset ") || !told.payload.contains(", highest known ") {
+            return Err(format!("{told} tells no offsets"));
+        }
+        Ok(())
+    },
+};
+
 /// ARCHITECTURE.md, departure 29.
 pub(crate) const DENIAL_IS_TOLD: Rule = Rule {
     why: "ours tells that the data node refuses a command, and what can be done",

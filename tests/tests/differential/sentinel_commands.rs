@@ -122,7 +122,7 @@ SENTINEL CANDIDATES / SENTINEL FORGET / SENTINEL FORGET-REPLICA / SENTINEL CANDI
 SENTINEL MONITOR m1 127.0.0.1 {dead} 2
 SENTINEL CANDIDATES m1 / SENTINEL FAILOVER m1 DRYRUN / SENTINEL FAILOVER m1 COORDINATED / SENTINEL FAILOVER m1 foo
 SENTINEL SET m1 primary-reboot-down-after-period 5 / SENTINEL SET m1 primary-reboot-down-after-period x
-SENTINEL SET m1 down-on-refused 3 / SENTINEL SET m1 ping-period 300 / SENTINEL SET m1 max-lag 0 / SENTINEL SET m1 failover-pause 0 / SENTINEL SET m1 empty-master-failover no / SENTINEL SET m1 promote-best-effort no
+SENTINEL SET m1 down-on-refused 3 / SENTINEL SET m1 ping-period 300 / SENTINEL SET m1 max-lag 0 / SENTINEL SET m1 failover-pause 0 / SENTINEL SET m1 empty-master-failover no / SENTINEL SET m1 promote-best-effort no / SENTINEL SET m1 reload-grace 10000 / SENTINEL SET m1 promote-empty no
 SENTINEL REMOVE m1
 ";
 

@@ -18,6 +18,7 @@ mod handover_without_leader;
 mod hanging_up;
 mod hostile_hellos;
 mod hostnames;
+mod lineage;
 mod lossless_switchover;
 mod mixed_quorum;
 mod operators_commands;

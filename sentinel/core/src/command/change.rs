@@ -26,7 +26,7 @@ pub enum Change {
         /// The master.
         name: String,
     },
-    /// `SENTINEL FAILOVER name [TO host port] [COORDINATED] [DRYRUN]`, with at least one of the options.
+    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`, with at least one of the options.
     FailoverTo {
         /// The master.
         name: String,
@@ -34,6 +34,8 @@ pub enum Change {
         to: Option<HostPort>,
         /// The master hands over without loss, or stays.
         coordinated: bool,
+        /// That replica is promoted whatever it holds, in place of a master that is down.
+        force: bool,
         /// Only say what would be done.
         dry_run: bool,
     },
@@ -160,6 +162,8 @@ pub enum MasterSetting {
     PromoteBestEffort(bool),
     MaxLag(Option<std::num::NonZeroU64>),
     FailoverPause(Duration),
+    ReloadGrace(Duration),
+    PromoteEmpty(bool),
     PingPeriod(Option<Duration>),
 }
 

@@ -40,6 +40,11 @@ pub fn no_good_target(addr: &crate::types::HostPort, why: &crate::select::Refusa
     Reply::error(format!("NOGOODSLAVE {addr} cannot be promoted: {why}"))
 }
 
+/// SENTINEL FAILOVER TO ... FORCE: there is a master, whose data would be lost.
+pub fn master_is_well() -> Reply {
+    Reply::error("NOTDOWN FORCE is for a master that is down: this one is not, leave FORCE out")
+}
+
 /// SENTINEL FAILOVER COORDINATED: the master cannot hand over, and why.
 pub fn not_lossless(why: &crate::failover::NotLossless) -> Reply {
     Reply::error(format!("NOTLOSSLESS {why}"))

@@ -56,12 +56,13 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "CANDIDATES <master-name>",
     "    Rank the replicas as a failover would now, or say why one is refused.",
-    "FAILOVER <master-name> [TO <host> <port>] [COORDINATED] [DRYRUN]",
+    "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
     "    Promote this replica; with COORDINATED without losing a write, or not at",
-    "    all; with DRYRUN only tell which one it would be.",
+    "    all; with FORCE whatever it holds, when the master is down; with DRYRUN",
+    "    only tell which one it would be, and what may be lost.",
     "FORGET <master-name> <runid>",
     "    Forget another Sentinel that cannot be reached any more.",
     "FORGET <master-name> UNVERIFIED",

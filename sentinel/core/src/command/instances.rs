@@ -5,6 +5,7 @@ use std::{fmt::Display, time::Duration};
 use sentinel_resp::Reply;
 
 use crate::{
+    settings::DEFAULT_RELOAD_GRACE,
     time::Instant,
     types::Epoch,
     view::{MasterView, NodeView, PeerView, ReplicaView},
@@ -53,6 +54,21 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
     }
     if !settings.failover_pause.is_zero() {
         fields.ms("failover-pause", settings.failover_pause);
+    }
+    if settings.reload_grace != DEFAULT_RELOAD_GRACE {
+        fields.ms("reload-grace", settings.reload_grace);
+    }
+    if settings.promote_empty {
+        fields.put("promote-empty", "yes");
+    }
+    if let Some(promotion) = &master.promotion {
+        fields.put("promoted-slave", &promotion.addr);
+        let offset = promotion.offset.map_or_else(|| "?".to_owned(), |offset| offset.to_string());
+        fields.put("promoted-offset", offset);
+        if let Some((highest, addr)) = &promotion.highest {
+            fields.put("highest-known-offset", highest);
+            fields.put("highest-known-offset-of", addr);
+        }
     }
     fields.into_reply()
 }

@@ -42,6 +42,8 @@ impl MasterSetting {
             MasterSetting::PromoteBestEffort(value) => settings.promote_best_effort = value,
             MasterSetting::MaxLag(value) => settings.max_lag = value,
             MasterSetting::FailoverPause(value) => settings.failover_pause = value,
+            MasterSetting::ReloadGrace(value) => settings.reload_grace = value,
+            MasterSetting::PromoteEmpty(value) => settings.promote_empty = value,
             MasterSetting::PingPeriod(value) => settings.ping_period = value,
         }
     }
@@ -116,6 +118,8 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             MasterSetting::MaxLag(NonZeroU64::new(bytes))
         }
         b"failover-pause" => MasterSetting::FailoverPause(ms(0).ok_or_else(bad)?),
+        b"reload-grace" => MasterSetting::ReloadGrace(ms(0).ok_or_else(bad)?),
+        b"promote-empty" => MasterSetting::PromoteEmpty(argument::yes_or_no(value).ok_or_else(bad)?),
         b"ping-period" => {
             let period = ms(0).ok_or_else(bad)?;
             MasterSetting::PingPeriod(Some(period).filter(|period| !period.is_zero()))
@@ -172,7 +176,8 @@ mod tests {
             "Down-After-Milliseconds 1 failover-timeout 2 parallel-syncs 3 quorum 4 \
              master-reboot-down-after-period 5 auth-pass secret auth-user u rename-command config GUESS \
              notification-script /n client-reconfig-script /c down-on-refused 6 ping-period 7 lossless-failover NO \
-             empty-master-failover Yes promote-best-effort yes max-lag 8 failover-pause 9 lossless-catch-up 10",
+             empty-master-failover Yes promote-best-effort yes max-lag 8 failover-pause 9 lossless-catch-up 10 \
+             reload-grace 10 promote-empty yes",
         );
         assert_eq!(set.catch_up, ms(10));
         assert_eq!(set.down_after, ms(1));
@@ -190,6 +195,7 @@ mod tests {
         assert!(!set.lossless_failover);
         assert!(set.empty_master_failover && set.promote_best_effort);
         assert_eq!((set.max_lag, set.failover_pause), (NonZeroU64::new(8), ms(9)));
+        assert_eq!((set.reload_grace, set.promote_empty), (ms(10), true));
         assert_eq!(settings("primary-reboot-down-after-period 8").reboot_down_after, ms(8));
     }
 
@@ -256,6 +262,8 @@ mod tests {
             ("down-on-refused -1", format!("{invalid} '-1' for SENTINEL SET 'down-on-refused'")),
             ("max-lag -1", format!("{invalid} '-1' for SENTINEL SET 'max-lag'")),
             ("promote-best-effort maybe", format!("{invalid} 'maybe' for SENTINEL SET 'promote-best-effort'")),
+            ("reload-grace -1", format!("{invalid} '-1' for SENTINEL SET 'reload-grace'")),
+            ("promote-empty 1", format!("{invalid} '1' for SENTINEL SET 'promote-empty'")),
             ("ping-period 1s", format!("{invalid} '1s' for SENTINEL SET 'ping-period'")),
         ] {
             let (options, told) = parsed(&format!("auth-user u {line}"));

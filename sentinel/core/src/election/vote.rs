@@ -134,6 +134,7 @@ impl Watch<'_> {
         let known = self.peers.get(candidate).is_some_and(PeerLink::speaks);
         let pause = if known { longest } else { longest.min(UNKNOWN_LEADER_PAUSE) };
         self.master.not_before = now + pause + self.ctx.rng.up_to(Duration::from_secs(1));
+        self.master.awaits_candidate = false;
         self.master.delay_told = false;
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
         if self.is_electing() {

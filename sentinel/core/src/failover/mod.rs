@@ -1,9 +1,11 @@
 //! Leading a failover, from the nomination to the last replica that follows the new master.
 
 mod abort;
+mod candidates;
 mod coordinated;
 mod phase;
 mod promote;
+mod promotion;
 mod reconfigure;
 mod reinstate;
 mod replace;
@@ -14,5 +16,6 @@ mod witness;
 
 pub use coordinated::NotLossless;
 pub(crate) use phase::{Cause, Failover, Phase};
+pub use promotion::Promotion;
 pub use replace::CandidateLost;
 pub(crate) use witness::Witness;

@@ -32,6 +32,8 @@ pub(crate) enum Cause {
         wanted: Option<NodeId>,
         /// Whether nothing may be lost (`COORDINATED`): the master hands over, or stays.
         lossless_only: bool,
+        /// Whether the replica asked for is taken whatever it holds (`FORCE`).
+        any: bool,
     },
 }
 
@@ -114,6 +116,11 @@ impl Failover {
     /// Whether the master hands over, or stays.
     pub(crate) const fn is_lossless_only(&self) -> bool {
         matches!(self.cause, Cause::Operator { lossless_only: true, .. })
+    }
+
+    /// Whether the replica asked for is taken whatever it holds.
+    pub(crate) const fn takes_any(&self) -> bool {
+        matches!(self.cause, Cause::Operator { any: true, .. })
     }
 
     /// Whether the new master is in force.

@@ -62,7 +62,8 @@ impl Watch<'_> {
             }
             return;
         }
-        let fit = |(node, place): &(&crate::state::Node, Result<usize, _>)| place.is_ok() && node.id != id;
+        let fit =
+            |(node, place): &(&crate::state::Node, Result<crate::select::Place, _>)| place.is_ok() && node.id != id;
         let next = self.candidates().into_iter().find(fit).map(|(node, _)| node.id);
         let Some(next) = next else {
             // One that is down may come back. What has taken its place is not it, and must not be taken for it later.

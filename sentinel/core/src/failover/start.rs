@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::{
     events::{Event, Level},
     failover::{Cause, Failover, Phase},
-    select::{self, Facts},
+    select::Refusal,
     state::NodeId,
     time::Instant,
     timer::Timer,
-    view::Role,
     watch::Watch,
 };
 
@@ -35,6 +34,11 @@ impl Watch<'_> {
         } else if self.master.not_before > now {
             self.tell_delay(self.master.not_before.since(now));
             self.master.not_before
+        } else if let Some(until) = self.candidate_awaited_until() {
+            // A leader would find nobody, and nobody would try again for twice the failover timeout.
+            self.tell_awaited_candidate();
+            self.master.awaits_candidate = true;
+            until
         } else {
             now + self.ctx.rng.up_to(self.ctx.nomination_delay())
         };
@@ -73,7 +77,8 @@ impl Watch<'_> {
         if !due {
             return;
         }
-        if self.master.not_before > now || self.withheld_until().is_some() {
+        let waits = std::mem::take(&mut self.master.awaits_candidate) && self.candidate_awaited_until().is_some();
+        if self.master.not_before > now || self.withheld_until().is_some() || waits {
             self.consider_failover();
         } else {
             self.start_failover(Cause::Down);
@@ -158,84 +163,52 @@ impl Watch<'_> {
         if self.go_on_from_handover() {
             return;
         }
-        let judged = select::judge_all(self.master.replicas(), &self.selection_facts());
         let name = self.master.name.clone();
-        let mut ranking = Vec::new();
-        for (node, refusal) in &judged.refused {
-            let text = format!("{node} is no candidate for the promotion: {refusal}");
-            self.ctx.notice(Level::Notice, Some(&name), text);
-        }
+        let (mut ranking, mut refused, mut best) = (Vec::new(), Vec::new(), None);
         for (node, place) in self.candidates() {
-            if let Ok(place) = place {
-                let (info, addr) = (&node.info, &node.addr);
-                let run_id = info.run_id.as_ref().map_or("?", |id| id.as_str());
-                let text = format!(
-                    "Candidate {place}: {addr}, priority {}, offset {}, run id {run_id}",
-                    info.priority, info.offset
-                );
-                ranking.push(text);
+            match place {
+                Ok(place) => {
+                    best = best.or(Some(node.id));
+                    let (info, addr) = (&node.info, &node.addr);
+                    let run_id = info.run_id.as_ref().map_or("?", |id| id.as_str());
+                    ranking.push(format!(
+                        "Candidate {}: {addr}, {}, priority {}, offset {}, run id {run_id}",
+                        place.rank, place.class, info.priority, info.offset
+                    ));
+                }
+                Err(why) => refused.push((node.addr.clone(), why)),
             }
+        }
+        refused.sort_by(|one, other| one.0.cmp(&other.0));
+        for (node, why) in refused {
+            self.ctx.notice(Level::Notice, Some(&name), format!("{node} is no candidate for the promotion: {why}"));
         }
         for text in ranking {
             self.ctx.notice(Level::Debug, Some(&name), text);
         }
-        let wanted = self.master.failover.as_ref().and_then(Failover::wanted);
-        let best = match wanted {
+        let failover = self.master.failover.as_ref();
+        let chosen = match failover.and_then(Failover::wanted) {
             // Asked for by name: this one or none.
-            Some(wanted) => self.place_of(wanted).and_then(Result::ok).map(|_| wanted),
-            None => judged.best,
+            Some(wanted) => {
+                let forced = failover.is_some_and(Failover::takes_any);
+                let obeys = |why: &Refusal| forced && !why.is_absolute();
+                self.place_of(wanted).filter(|place| place.as_ref().err().is_none_or(obeys)).map(|_| wanted)
+            }
+            None => best,
         };
-        if let Some(replica) = best {
+        if let Some(replica) = chosen {
             self.begin_promotion(replica);
-        } else {
-            self.reinstate_master();
-            self.end_failover(Event::AbortNoGoodReplica);
+            return;
         }
-    }
-
-    /// The place of a replica among the candidates, or why it is none. None: it is no replica.
-    pub(crate) fn place_of(&self, id: NodeId) -> Option<Result<usize, select::Refusal>> {
-        self.candidates().into_iter().find(|(node, _)| node.id == id).map(|(_, place)| place)
-    }
-
-    /// Every replica with its place among the candidates, or why it is none.
-    pub(crate) fn candidates(&self) -> Vec<(&crate::state::Node, Result<usize, select::Refusal>)> {
-        select::rank_all(self.master.replicas(), &self.selection_facts())
-    }
-
-    fn selection_facts(&self) -> Facts {
-        Facts {
-            now: self.ctx.mono(),
-            ping_period: self.ctx.timing.ping_period,
-            info_period: self.ctx.timing.info_period,
-            down_after: self.master.settings.down_after,
-            master_down_since: self.master.node().sdown_since,
-            best_effort: self.promotes_best_effort(),
-            empty_history: self.empty_history().cloned(),
-            max_lag: self.master.settings.max_lag,
-            told: self.offsets_told(),
-            master_follows: self.followed_by_master(),
+        self.reinstate_master();
+        if self.master.odown_since.is_some() {
+            // Nothing was started: the long pause would only keep a replica waiting that comes back in a moment.
+            self.master.awaits_candidate = true;
+            if self.candidate_awaited_until().is_some() {
+                self.master.not_before = self.ctx.mono();
+            }
         }
-    }
-
-    /// Whom the configured master follows, over a link that is up, if it is a replica itself.
-    fn followed_by_master(&self) -> Option<NodeId> {
-        let info = &self.master.node().info;
-        let linked = info.role == Some(Role::Replica) && info.link_up;
-        let source = self.master.replicas().filter(|_| linked).find(|node| info.follows(&node.addr, &self.ctx.names));
-        source.map(|node| node.id)
-    }
-
-    fn offsets_told(&self) -> Vec<select::Told> {
-        if self.master.settings.max_lag.is_none() {
-            return Vec::new();
-        }
-        let ours = self.master.nodes.values().filter(|node| !node.stranger);
-        let told = ours.filter_map(|node| {
-            let history = node.info.history.id.clone();
-            node.info_at.map(|at| select::Told { history, at, offset: node.info.offset })
-        });
-        told.collect()
+        self.end_failover(Event::AbortNoGoodReplica);
     }
 
     /// Goes over to another phase.

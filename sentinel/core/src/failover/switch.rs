@@ -31,6 +31,10 @@ impl Watch<'_> {
             return self.end_outdated_failover();
         }
         self.node_event(replica, Event::PromotedReplica);
+        if let Some(promotion) = self.promotion_of(replica) {
+            self.master.promotion = Some(promotion.clone());
+            self.node_event(replica, |subject| Event::PromotedOffset { subject, promotion });
+        }
         if self.ctx.simulated.crash_after_promotion {
             self.ctx.crash();
         }

@@ -87,6 +87,16 @@ impl Holdings {
         self.seen_empty = true;
     }
 
+    /// Whether it is reading its data, from a file or from a master.
+    pub(crate) const fn is_loading(&self) -> bool {
+        self.loading
+    }
+
+    /// The keys it holds. None: it does not tell.
+    pub(crate) const fn keys_told(&self) -> Option<u64> {
+        self.keys
+    }
+
     /// The keys it is certain to hold.
     pub(crate) fn keys(&self) -> u64 {
         self.keys.unwrap_or(0)
@@ -179,7 +189,9 @@ impl Watch<'_> {
         let holds = |node: &&crate::state::Node| {
             let since = node.info_at.is_some_and(|at| at >= noticed_at);
             let former = node.info.history.id.is_some() && node.info.history.id != *history;
-            since && former && !node.stranger && node.sdown_since.is_none() && node.info.holdings.keys() > 0
+            // One that was restarted as a master from some old file can take nobody's place.
+            let role = node.info.role == Some(Role::Replica) || node.former_master || node.was_replica_before();
+            since && former && role && !node.stranger && node.sdown_since.is_none() && node.info.holdings.keys() > 0
         };
         let most = self.master.replicas().filter(holds).max_by_key(|node| node.info.holdings.keys());
         let why = most.map(|node| Emptied {

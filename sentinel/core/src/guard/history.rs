@@ -10,7 +10,7 @@
 //! Only proof counts against a node. One that tells no id, or has nothing replicated yet (as after a restart without a
 //! file), is judged as in the reference, and so is one that was our master before: a restart gives it a new id.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     events::Event,
@@ -29,6 +29,8 @@ pub(crate) struct History {
     pub(crate) id: Option<RunId>,
     /// `master_replid2`: the id before the last promotion. Zeros are none.
     pub(crate) former_id: Option<RunId>,
+    /// The last offset of the former id: `second_repl_offset` is the one behind it. Servers before Redis 4 tell none.
+    pub(crate) former_end: Option<u64>,
     /// `repl_backlog_active`: it has sent to a replica, or received from a master.
     pub(crate) has_backlog: bool,
 }
@@ -46,7 +48,11 @@ impl History {
 
 /// The ids that the master had, and those with which nodes of its history went on, newest last.
 #[derive(Clone, Debug, Default, Hash)]
-pub(crate) struct Lineage(VecDeque<RunId>);
+pub(crate) struct Lineage {
+    ids: VecDeque<RunId>,
+    /// From which id a stream went on, for each that some node has told, and up to which offset of that.
+    before: BTreeMap<RunId, (RunId, u64)>,
+}
 
 impl Lineage {
     /// Ids remembered. Each failover adds one, each restart of the master with new data one, and each of a former master
@@ -56,7 +62,7 @@ impl Lineage {
     /// How many are remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.ids.len()
     }
 
     /// Takes in what a node says whose data are of the master's history. Whether anything was new.
@@ -64,25 +70,37 @@ impl Lineage {
         let mut news = false;
         // The older one first, so that it is forgotten first.
         for id in history.former_id.iter().chain(&history.id) {
-            if !self.0.contains(id) {
-                self.0.push_back(id.clone());
+            if !self.ids.contains(id) {
+                self.ids.push_back(id.clone());
                 news = true;
             }
         }
-        while self.0.len() > Self::MAX {
-            self.0.pop_front();
+        if let (Some(id), Some(former)) = (&history.id, &history.former_id) {
+            let end = history.former_end.unwrap_or(u64::MAX);
+            // A replica tells where it was itself when the id changed, which may be further back.
+            let known = self.before.entry(id.clone()).or_insert_with(|| (former.clone(), end));
+            known.1 = known.1.max(end);
         }
+        while self.ids.len() > Self::MAX {
+            self.ids.pop_front();
+        }
+        self.before.retain(|id, _| self.ids.contains(id));
         news
+    }
+
+    /// From which id a stream went on, and up to which offset of that, as far as nodes of ours have told.
+    pub(crate) const fn before(&self) -> &BTreeMap<RunId, (RunId, u64)> {
+        &self.before
     }
 
     /// Whether it is certain that a data set goes on from the master's.
     pub(crate) fn includes(&self, history: &History) -> bool {
-        history.ids().any(|id| self.0.contains(id))
+        history.ids().any(|id| self.ids.contains(id))
     }
 
     /// Whether it is certain that a data set is another one.
     fn excludes(&self, history: &History) -> bool {
-        !self.0.is_empty() && history.id.is_some() && !self.includes(history)
+        !self.ids.is_empty() && history.id.is_some() && !self.includes(history)
     }
 }
 
@@ -136,7 +154,7 @@ mod tests {
 
     fn history(id: &str, former: &str) -> History {
         let read = |letter: &str| History::read_id(&letter.repeat(40));
-        History { id: read(id), former_id: read(former), has_backlog: true }
+        History { id: read(id), former_id: read(former), former_end: None, has_backlog: true }
     }
 
     #[test]
@@ -169,8 +187,10 @@ mod tests {
     fn what_is_remembered_has_a_bound() {
         let mut lineage = Lineage::default();
         for n in 0..1_000 {
-            lineage.learn(&History { id: RunId::new(&format!("{n:040}")).ok(), ..History::default() });
+            let id = |n: u32| RunId::new(&format!("{n:040}")).ok();
+            lineage.learn(&History { id: id(2 * n + 1), former_id: id(2 * n + 2), ..History::default() });
         }
-        assert_eq!(lineage.0.len(), Lineage::MAX);
+        assert_eq!(lineage.ids.len(), Lineage::MAX);
+        assert!(lineage.before.len() <= Lineage::MAX);
     }
 }

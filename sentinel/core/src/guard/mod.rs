@@ -4,11 +4,13 @@ mod empty;
 mod flapping;
 mod history;
 mod operator;
+mod sync;
 mod vacancy;
 
 pub use empty::Emptied;
 pub(crate) use empty::{Holdings, Restart};
 pub use flapping::Withheld;
 pub(crate) use history::{History, Lineage};
+pub(crate) use operator::Order;
 pub use vacancy::NoMaster;
 pub(crate) use vacancy::Vacancy;

@@ -6,11 +6,25 @@ use crate::{
     command::errors,
     events::{Event, Level},
     failover::Cause,
-    select::Refusal,
+    select::{Place, Refusal},
     state::{Node, NodeId},
     types::{HostPort, SentinelId},
+    view::Role,
     watch::Watch,
 };
+
+/// What an operator asks of a failover.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    /// The replica to promote.
+    pub(crate) to: Option<&'a HostPort>,
+    /// The master hands over, or stays (`COORDINATED`).
+    pub(crate) lossless_only: bool,
+    /// That replica is promoted whatever it holds (`FORCE`).
+    pub(crate) force: bool,
+    /// It is only said what would be done (`DRYRUN`).
+    pub(crate) dry_run: bool,
+}
 
 impl Watch<'_> {
     /// `SENTINEL CANDIDATES`: a map for each replica, the one that would be promoted first.
@@ -18,40 +32,75 @@ impl Watch<'_> {
         Reply::Array(self.candidates().into_iter().map(|(node, place)| candidate(node, place)).collect())
     }
 
-    /// `SENTINEL FAILOVER name [TO host port] [COORDINATED] [DRYRUN]`
-    pub(crate) fn failover_to(&mut self, to: Option<&HostPort>, lossless_only: bool, dry_run: bool) -> Reply {
+    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`
+    pub(crate) fn failover_to(&mut self, order: &Order<'_>) -> Reply {
+        let Order { to, lossless_only, force, dry_run } = *order;
         if self.master.failover.is_some() {
             return errors::failover_in_progress();
         }
-        let wanted = match to {
-            None => None,
-            Some(addr) => {
-                let id = self.master.node_at(addr, &self.ctx.names);
-                match id.and_then(|id| Some((id, self.place_of(id)?))) {
-                    None => return errors::no_such_replica(),
-                    Some((_, Err(why))) => return errors::no_good_target(addr, &why),
-                    Some((id, Ok(_))) => Some(id),
+        if force && self.master_is_well() {
+            return errors::master_is_well();
+        }
+        let (mut wanted, mut risk) = (None, None);
+        if let Some(addr) = to {
+            let id = self.master.node_at(addr, &self.ctx.names);
+            let place =
+                |id| self.candidates_for(true).into_iter().find(|(node, _)| node.id == id).map(|(_, place)| place);
+            match id.and_then(|id| Some((id, place(id)?))) {
+                None => return errors::no_such_replica(),
+                Some((id, Err(why))) if force && !why.is_absolute() => {
+                    wanted = Some(id);
+                    risk = Some(self.risk_of(id, &why));
                 }
+                Some((_, Err(why))) => return errors::no_good_target(addr, &why),
+                Some((id, Ok(_))) => wanted = Some(id),
             }
-        };
-        let best = |it: &Self| it.candidates().first().filter(|(_, place)| place.is_ok()).map(|(node, _)| node.id);
+        }
+        let best =
+            |it: &Self| it.candidates_for(true).first().filter(|(_, place)| place.is_ok()).map(|(node, _)| node.id);
         let Some(chosen) = wanted.or_else(|| best(self)) else { return errors::no_good_replica() };
         if let Some(why) = self.handover_obstacle().filter(|_| lossless_only) {
             return errors::not_lossless(&why);
         }
         if dry_run {
-            return self.would_promote(chosen);
+            return self.would_promote(chosen, risk.as_deref());
         }
         let name = self.master.name.clone();
         let text = format!("Executing user requested FAILOVER of '{name}'");
         self.ctx.notice(Level::Warning, Some(&name), text);
-        self.start_failover(Cause::Operator { wanted, lossless_only });
-        Reply::ok()
+        if let Some(risk) = &risk {
+            self.ctx.notice(Level::Warning, Some(&name), format!("By order: {risk}"));
+        }
+        self.start_failover(Cause::Operator { wanted, lossless_only, any: force });
+        risk.map_or_else(Reply::ok, |risk| Reply::status(format!("OK {risk}")))
     }
 
-    fn would_promote(&self, id: NodeId) -> Reply {
+    fn would_promote(&self, id: NodeId, risk: Option<&str>) -> Reply {
         let addr = self.master.nodes.get(id).map(|node| node.addr.to_string()).unwrap_or_default();
-        Reply::status(format!("OK {addr} would be promoted"))
+        let risk = risk.map(|risk| format!(": {risk}")).unwrap_or_default();
+        Reply::status(format!("OK {addr} would be promoted{risk}"))
+    }
+
+    /// Whether there is a master to fail over from without any loss.
+    fn master_is_well(&self) -> bool {
+        let master = self.master.node();
+        master.is_reachable() && master.role == Role::Master
+    }
+
+    /// What may be lost when a replica is promoted that would not be otherwise.
+    fn risk_of(&self, id: NodeId, why: &Refusal) -> String {
+        let Some(promotion) = self.promotion_of(id) else { return String::new() };
+        let keys = |node: &Node| node.info.holdings.keys_told().map_or("?".to_owned(), |keys| keys.to_string());
+        let held = self.master.nodes.get(id).map(keys).unwrap_or_default();
+        let most = self.master.nodes.values().filter(|node| !node.stranger && node.id != id);
+        let most = most.max_by_key(|node| node.info.holdings.keys());
+        let others = most.map(|node| format!(", {} was last seen with {}", node.addr, keys(node))).unwrap_or_default();
+        let offsets = promotion.to_string();
+        format!(
+            "{} although {why}. What it does not hold is lost, the other nodes copy what it holds: {held} keys{others}; {}",
+            promotion.addr,
+            offsets.trim_start_matches('#')
+        )
     }
 
     /// `SENTINEL FORGET`: none if it is done, else why not. Fewer are a majority afterwards, so it must be gone.
@@ -116,9 +165,9 @@ impl Watch<'_> {
     }
 }
 
-fn candidate(node: &Node, place: Result<usize, Refusal>) -> Reply {
-    let (field, value) = match place {
-        Ok(rank) => ("rank", rank.to_string()),
+fn candidate(node: &Node, place: Result<Place, Refusal>) -> Reply {
+    let (field, value) = match &place {
+        Ok(place) => ("rank", place.rank.to_string()),
         Err(why) => ("refused", why.to_string()),
     };
     let run_id = node.info.run_id.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -131,5 +180,8 @@ fn candidate(node: &Node, place: Result<usize, Refusal>) -> Reply {
         ("slave-priority", node.info.priority.to_string()),
         ("slave-repl-offset", node.info.offset.to_string()),
     ];
-    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::from(name), Reply::display(value))).collect())
+    let class = place.ok().map(|place| ("class", place.class.to_string()));
+    Reply::Map(
+        fields.into_iter().chain(class).map(|(name, value)| (Reply::from(name), Reply::display(value))).collect(),
+    )
 }

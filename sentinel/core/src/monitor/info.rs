@@ -132,6 +132,7 @@ impl Watch<'_> {
         self.changed();
         self.judge_emptiness(id, rebooted && is_master);
         self.judge_history(id);
+        self.judge_sync(id);
         self.judge_vacancy();
         self.judge_handover();
         self.note_target_of(id);
@@ -155,6 +156,7 @@ impl Watch<'_> {
         self.say_hello_kept(id);
         self.selection_answered(id);
         self.catch_up_told(id);
+        self.reconsider_awaited_candidate();
     }
 
     /// Adds the replicas that the master lists and that are not known yet.
@@ -223,7 +225,8 @@ impl Watch<'_> {
             }
             Role::Replica if !is_master => {
                 let stranger = self.master.nodes.get(id).is_some_and(|node| node.stranger);
-                if stranger && (self.awaits_promotion_of(id) || self.is_handed_to(id)) {
+                let ordered = self.master.failover.as_ref().is_some_and(Failover::takes_any);
+                if stranger && !ordered && (self.awaits_promotion_of(id) || self.is_handed_to(id)) {
                     // What was chosen is not there any more.
                     self.candidate_lost(id, CandidateLost::Replaced);
                 } else {

@@ -98,8 +98,19 @@ impl InfoReport {
             let (field, value) = (&line[..colon], &line[colon + 1..]);
             report.holdings.read(field, value);
             match field {
+                // Of a replica that reads its master's data without a file only the latter moves.
+                "master_sync_read_bytes"
+                | "slave_read_repl_offset"
+                | "loading"
+                | "async_loading"
+                | "loading_loaded_bytes" => {
+                    report.sync_progress = report.sync_progress.wrapping_add(value.parse().unwrap_or(0));
+                }
                 "master_replid" => report.history.id = History::read_id(value),
                 "master_replid2" => report.history.former_id = History::read_id(value),
+                "second_repl_offset" => {
+                    report.history.former_end = value.parse::<u64>().ok().and_then(|offset| offset.checked_sub(1));
+                }
                 "repl_backlog_active" => report.history.has_backlog = value == "1",
                 "redis_version" => report.version = version(value),
                 "run_id" => report.run_id = RunId::new(value).ok(),
@@ -130,9 +141,6 @@ impl InfoReport {
                     "slave_priority" => report.priority = value.parse().unwrap_or(100),
                     "slave_repl_offset" => report.offset = value.parse().unwrap_or(0),
                     "replica_announced" => report.announced = value != "0",
-                    "master_sync_read_bytes" | "slave_read_repl_offset" => {
-                        report.sync_progress = report.sync_progress.wrapping_add(value.parse().unwrap_or(0));
-                    }
                     _ => {}
                 },
                 _ => {}
@@ -142,11 +150,18 @@ impl InfoReport {
         report
     }
 
-    /// Whether this replica has never had a copy of its master's data: it never linked, and its offset never moved.
+    /// Whether the link to its master is up, or was in the life of this process.
+    pub(crate) const fn was_linked(&self) -> bool {
+        self.link_up || self.link_down_ms >= 0
+    }
+
+    /// Whether this is a replica that does not know how far it has come: it has never had a copy, or has read its data from
+    /// an append-only file, or was interrupted while it received them. One restarted from an RDB file knows its offset.
     ///
-    /// A replica restarted with its data while the master is away also says "never linked" (-1), but knows its offset.
-    pub(crate) const fn never_synced(&self) -> bool {
-        !self.link_up && self.link_down_ms < 0 && self.offset <= 1
+    /// Redis shows 1 for an offset that is not known. 0 is one where nothing has been written yet.
+    pub(crate) fn has_no_offset(&self) -> bool {
+        let unknown = self.offset == 1 || self.offset == 0 && !self.was_linked();
+        self.role == Some(Role::Replica) && !self.link_up && unknown
     }
 
     /// Whether this is a master that began without data, and that nobody has followed since: what keys it has, if any, are
@@ -258,7 +273,7 @@ mod tests {
         assert_eq!((report.offset, report.priority, report.link_up, report.link_down_ms), (8544, 90, true, 0));
         assert!(report.follows(&"127.0.0.1:36001".parse().unwrap(), &Names::default()));
         assert!(!report.follows(&"127.0.0.1:36002".parse().unwrap(), &Names::default()));
-        assert!(!report.never_synced());
+        assert!(report.was_linked() && !report.has_no_offset());
     }
 
     #[test]
@@ -278,8 +293,8 @@ mod tests {
                 "role:slave\r\nmaster_link_status:down\r\nslave_repl_offset:{offset}\r\nmaster_link_down_since_seconds:-1\r\n"
             )
         };
-        assert!(InfoReport::parse(&text(0)).never_synced());
-        assert!(!InfoReport::parse(&text(5000)).never_synced());
+        assert!(InfoReport::parse(&text(0)).has_no_offset());
+        assert!(!InfoReport::parse(&text(5000)).has_no_offset());
     }
 
     #[test]

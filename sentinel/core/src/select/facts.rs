@@ -1,11 +1,12 @@
 //! What the choice is made from, besides the replicas themselves.
 
-use std::{num::NonZeroU64, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU64, time::Duration};
 
+use super::Stream;
 use crate::{
     state::{Node, NodeId},
     time::Instant,
-    types::RunId,
+    types::{HostPort, RunId},
 };
 
 /// What the judgement depends on besides the replicas.
@@ -22,30 +23,42 @@ pub(crate) struct Facts {
     pub(crate) empty_history: Option<RunId>,
     /// Bytes of the stream that a candidate may lack.
     pub(crate) max_lag: Option<NonZeroU64>,
-    /// How far each node of the master's history has come, as it told.
+    /// The stream in which offsets are compared.
+    pub(crate) stream: Stream,
+    /// How far each node of the stream has come, as it told.
     pub(crate) told: Vec<Told>,
     /// The configured master is a replica itself, and up to date with this node.
     pub(crate) master_follows: Option<NodeId>,
+    /// Those that say that they follow the configured master.
+    pub(crate) followers: BTreeSet<NodeId>,
+    /// Those that another node of ours follows, over a link that is up.
+    pub(crate) followed: BTreeSet<NodeId>,
+    /// From when on one may be promoted that was restarted from a file which tells no offset.
+    pub(crate) reloaded_from: Instant,
+    /// Those whose data may soon be known, and may be better than that.
+    pub(crate) expected: Vec<(NodeId, HostPort)>,
+    /// Whether one that holds nothing may be promoted: nobody is known to have held anything, or it was asked for.
+    pub(crate) empty_will_do: bool,
 }
 
-/// How far a node had come in its stream at some time.
-#[derive(Clone, Debug)]
+/// How far a node had come in the stream at some time.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
-    pub(crate) history: Option<RunId>,
     pub(crate) at: Instant,
-    pub(crate) offset: u64,
+    pub(crate) position: u64,
 }
 
 /// What others told longer after a node than this says nothing about how far it lags behind.
 const COMPARABLE_WITHIN: Duration = Duration::from_secs(1);
 
 impl Facts {
-    /// How many bytes a replica lacks of what any node of the same history is known to have. Offsets of different
-    /// histories cannot be compared.
-    pub(super) fn lag_of(&self, node: &Node) -> u64 {
-        let Some(at) = node.info_at else { return 0 };
-        let comparable = |told: &&Told| told.history == node.info.history.id && told.at <= at + COMPARABLE_WITHIN;
-        let furthest = self.told.iter().filter(comparable).map(|told| told.offset).max();
-        furthest.map_or(0, |furthest| furthest.saturating_sub(node.info.offset))
+    /// How many bytes a replica lacks of what any node of the same stream is known to have. None: it cannot be told, and may be
+    /// more than `most`.
+    pub(super) fn lag_of(&self, node: &Node, most: u64) -> Option<u64> {
+        let Some(at) = node.info_at else { return Some(0) };
+        let comparable = self.told.iter().filter(|told| told.at <= at + COMPARABLE_WITHIN);
+        let Some(furthest) = comparable.map(|told| told.position).max() else { return Some(0) };
+        let position = self.stream.position(&node.info);
+        position.map(|position| furthest.saturating_sub(position)).or(Some(furthest).filter(|all| *all <= most))
     }
 }

@@ -1,7 +1,9 @@
 use std::{fmt, num::NonZeroU64, time::Duration};
 
+use crate::{time::Instant, types::HostPort};
+
 /// Why a replica is no candidate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
     /// It is subjectively down.
@@ -21,8 +23,32 @@ pub enum Refusal {
         /// The longest that is accepted.
         longest: Duration,
     },
-    /// It has never had a copy of the master's data.
+    /// It is not known to have had a copy of the master's data.
     NeverSynced,
+    /// It says that it is a master, and it is not one that this Sentinel made, nor one that others follow: it was restarted
+    /// as one, from whatever file it had, and may have taken writes of its own.
+    WrongRole,
+    /// It is reading its data from a file, or from a master: it obeys no order until it has them.
+    Loading,
+    /// It was restarted from a file that tells no offset: it is promoted after a while (`reload-grace`), should no better
+    /// one come back until then.
+    Reloaded {
+        /// How long it must still wait.
+        wait: Duration,
+        /// From when on.
+        from: Instant,
+    },
+    /// The same, and the time is over, but a better one is expected.
+    BetterExpected(HostPort),
+    /// It was restarted from a file that tells no offset, and holds fewer keys than it did.
+    FewerKeys {
+        /// Keys that it holds.
+        keys: u64,
+        /// Keys that it held when it was last seen in sync.
+        before: u64,
+    },
+    /// It holds nothing, and others are known to have held data (`promote-empty`).
+    Empty,
     /// It was started as a master, without data, and has not been a replica since: the others would throw theirs away.
     StartedEmpty,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
@@ -31,7 +57,8 @@ pub enum Refusal {
     LoginRefused,
     /// The master was restarted without its data, and this one holds none of them any more.
     Emptied,
-    /// It was the master before the present one and has not followed since: what it lacks cannot be told, and `max-lag` is set.
+    /// What it lacks cannot be told, and `max-lag` is set: it was the master before the present one and has not followed
+    /// since, or it was restarted from a file that tells no offset.
     LagUnknown,
     /// It lacks more of the replication stream than `max-lag` allows.
     LagsBehind {
@@ -57,7 +84,29 @@ impl fmt::Display for Refusal {
                 down.as_millis(),
                 longest.as_millis()
             ),
-            Refusal::NeverSynced => f.write_str("it has never synchronised with the master"),
+            Refusal::NeverSynced => f.write_str("it is not known to have been in sync with the master"),
+            Refusal::WrongRole => {
+                f.write_str("it says that it is a master, and was not made one: its data went a way of their own")
+            }
+            Refusal::Loading => f.write_str("it is loading its data"),
+            Refusal::Reloaded { wait, .. } => write!(
+                f,
+                "how far it has come cannot be told (restarted from a file?): it must wait {} ms for a better one (reload-grace)",
+                wait.as_millis()
+            ),
+            Refusal::BetterExpected(other) => {
+                write!(
+                    f,
+                    "how far it has come cannot be told (restarted from a file?), and {other} may be better in a moment"
+                )
+            }
+            Refusal::FewerKeys { keys, before } => {
+                write!(
+                    f,
+                    "how far it has come cannot be told (restarted from a file?), and it holds {keys} keys of the {before} that it held"
+                )
+            }
+            Refusal::Empty => f.write_str("it is empty, and the others are known to have held data (promote-empty)"),
             Refusal::StartedEmpty => {
                 f.write_str("it was started as a master, without data, and nobody has followed it")
             }
@@ -66,10 +115,24 @@ impl fmt::Display for Refusal {
                 f.write_str("it refuses the login, and its data are not known to be of the master's history")
             }
             Refusal::Emptied => f.write_str("it holds none of the data that the master has lost"),
-            Refusal::LagUnknown => f.write_str(
-                "it is a former master and has not followed the present one: what it lacks cannot be told, max-lag is set",
-            ),
+            Refusal::LagUnknown => f.write_str("what it lacks cannot be told, and max-lag is set"),
             Refusal::LagsBehind { lag, most } => write!(f, "it lacks {lag} bytes, max-lag allows {most}"),
         }
+    }
+}
+
+impl Refusal {
+    /// When it may be none any more, without anybody doing anything about it. None: it will not change by itself.
+    pub(crate) fn may_end_at(&self, now: Instant, look_again: Duration) -> Option<Instant> {
+        match self {
+            Refusal::Reloaded { from, .. } => Some(*from),
+            Refusal::BetterExpected(_) | Refusal::Loading => Some(now + look_again),
+            _ => None,
+        }
+    }
+
+    /// Whether it keeps even an operator's order (`FORCE`) from being carried out: the order would not arrive.
+    pub(crate) const fn is_absolute(&self) -> bool {
+        matches!(self, Refusal::SubjectivelyDown | Refusal::Disconnected | Refusal::Loading)
     }
 }

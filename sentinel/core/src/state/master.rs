@@ -6,7 +6,7 @@ use std::{
 use crate::{
     canonical::Remembered,
     events::Subject,
-    failover::{Failover, Witness},
+    failover::{Failover, Promotion, Witness},
     guard::{Lineage, Vacancy},
     settings::MasterSettings,
     snapshot::MasterSnapshot,
@@ -17,6 +17,7 @@ use crate::{
 
 /// A monitored master with its replicas and the Sentinels that watch it too.
 #[derive(Clone, Debug, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is another fact that holds or does not")]
 pub(crate) struct Master {
     pub(crate) key: MasterKey,
     pub(crate) name: MasterName,
@@ -54,6 +55,14 @@ pub(crate) struct Master {
     pub(crate) witness: Witness,
     /// The histories that the master's data had.
     pub(crate) lineage: Lineage,
+    /// Whether the master, or a replica in sync with it, was last seen with any keys.
+    pub(crate) holds_data: bool,
+    /// When the state was last written for the sake of keys.
+    pub(crate) keys_written_at: Option<Instant>,
+    /// A failover is not started, since no replica can be promoted yet.
+    pub(crate) awaits_candidate: bool,
+    /// What the last promotion led by this Sentinel brought.
+    pub(crate) promotion: Option<Promotion>,
     /// The durable form, until something in it changes.
     pub(crate) snapshot: Remembered<Option<Arc<MasterSnapshot>>>,
 }
@@ -65,6 +74,8 @@ pub(crate) enum Said {
     Withheld,
     /// That too few agree that the master is down.
     Disagreement,
+    /// That no replica can be promoted yet.
+    NoCandidateYet,
 }
 
 /// A configuration that a peer announced: another address, of a newer epoch.

@@ -17,7 +17,7 @@ pub(crate) use identity::{Identity, Impostor, Introduction, Named};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};
-pub(crate) use node::{Node, Reconf};
+pub(crate) use node::{InSync, Node, Reconf};
 pub(crate) use nodes::Nodes;
 pub(crate) use peer::{Claim, Opinion, Peer, PeerLink, PeerLinks};
 

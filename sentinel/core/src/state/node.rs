@@ -6,7 +6,7 @@ use crate::{
     output::Target,
     state::{Link, NodeId},
     time::Instant,
-    types::HostPort,
+    types::{HostPort, RunId},
     view::Role,
 };
 
@@ -36,6 +36,12 @@ pub(crate) struct Node {
     /// It was our master until a switch, or was told to become one and then given up, and has not been seen as a replica
     /// since.
     pub(crate) former_master: bool,
+    /// What it held when it was last seen in sync with the master.
+    pub(crate) in_sync: Option<InSync>,
+    /// The keys that it was in sync with, as they were last written.
+    pub(crate) keys_written: Option<u64>,
+    /// The process that was last seen to be a replica here.
+    pub(crate) was_replica: Option<RunId>,
     /// What became of its data when it was last started anew as the master. None: it was not.
     pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
@@ -58,6 +64,13 @@ pub(crate) struct Familiar {
     pub(crate) keys_as_master: Option<u64>,
     /// When it was last told that nothing does, and that it is left alone.
     pub(crate) told_at: Option<Instant>,
+}
+
+/// A replica that was up to date.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InSync {
+    /// The keys it held. None: it did not tell.
+    pub(crate) keys: Option<u64>,
 }
 
 /// How far a replica has come in following a new master.
@@ -107,6 +120,9 @@ impl Node {
             reconf: Reconf::Waiting,
             ordered_at: None,
             former_master: false,
+            in_sync: None,
+            keys_written: None,
+            was_replica: None,
             restart: None,
             stranger: false,
             familiar: Familiar::default(),
@@ -138,6 +154,18 @@ impl Node {
             self.familiar.keys_as_master.is_some_and(|had| had > 0 && had.abs_diff(keys) <= had.max(keys) / 10);
         let former = self.former_master && (as_before || self.info.is_empty_master());
         self.link.denials.refuse_login() && !self.familiar.of_lineage && !former
+    }
+
+    /// Whether it is the process that was a replica when one was last seen here: it has not been restarted since.
+    pub(crate) fn was_replica_before(&self) -> bool {
+        self.was_replica.is_some() && self.was_replica == self.info.run_id
+    }
+
+    /// Whether it holds about as many keys as when it was last seen in sync: nine tenths, and not none. None: that is not
+    /// known.
+    pub(crate) fn holds_what_it_did(&self) -> Option<bool> {
+        let (before, now) = (self.in_sync.as_ref()?.keys?, self.info.holdings.keys_told()?);
+        Some(now > 0 && now >= before - before / 10)
     }
 
     /// Takes time that nobody observed out of what is awaited from this node.

@@ -82,6 +82,10 @@ pub(super) struct Node {
     pub(super) link_up: bool,
     pub(super) link_down_for: i64,
     pub(super) sync_bytes: u64,
+    /// What it has loaded of what it is sent without a file.
+    pub(super) loaded_bytes: u64,
+    /// `second_repl_offset`
+    pub(super) second_offset: Option<u64>,
     /// Its answer to PING.
     pub(super) ping: Reply,
     pub(super) flaws: BTreeSet<Flaw>,
@@ -115,6 +119,8 @@ impl Node {
             link_up: true,
             link_down_for: -1,
             sync_bytes: 0,
+            loaded_bytes: 0,
+            second_offset: None,
             ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
             flaws: BTreeSet::new(),
             run_id: None,
@@ -399,6 +405,9 @@ impl Cast {
         }
         let loading = u8::from(node.loading);
         write!(text, "# Persistence\r\nloading:{loading}\r\nrdb_changes_since_last_save:{}\r\n", node.dirty).unwrap();
+        if node.loading {
+            write!(text, "loading_loaded_bytes:{}\r\n", node.loaded_bytes).unwrap();
+        }
         text.push_str("# Replication\r\n");
         match &node.of {
             None => {
@@ -441,6 +450,9 @@ impl Cast {
             }
         }
         write!(text, "master_repl_offset:{}\r\n", node.offset).unwrap();
+        if let Some(offset) = node.second_offset {
+            write!(text, "second_repl_offset:{offset}\r\n").unwrap();
+        }
         if let Some(keys) = node.keys {
             text.push_str("# Keyspace\r\n");
             if keys > 0 {

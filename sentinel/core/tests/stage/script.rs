@@ -10,7 +10,7 @@
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT finds no room` | connections close, and this process has no descriptors for new ones |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync run-id replid replid2 failover version keys dirty loading lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync loaded run-id replid replid2 second failover version keys dirty loading lists` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -110,6 +110,8 @@ impl Stage {
                 ("empty-master-failover", value) => settings.empty_master_failover = value == "yes",
                 ("promote-best-effort", value) => settings.promote_best_effort = value == "yes",
                 ("max-lag", value) => settings.max_lag = NonZeroU64::new(number(value)),
+                ("reload-grace", value) => settings.reload_grace = time(value),
+                ("promote-empty", value) => settings.promote_empty = value == "yes",
                 ("failover-pause", value) => settings.failover_pause = time(value),
                 ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
                 ("auth-user", value) => settings.auth_user = Some(value.to_owned()),
@@ -292,6 +294,8 @@ impl Stage {
                 ("link", value) => node.link_up = value == "up",
                 ("down-for", value) => node.link_down_for = number(value),
                 ("sync", value) => node.sync_bytes = number(value),
+                ("loaded", value) => node.loaded_bytes = number(value),
+                ("second", value) => node.second_offset = Some(number(value)),
                 ("version", value) => node.version = Some(value.to_owned()),
                 ("keys", value) => node.keys = Some(number(value)),
                 ("dirty", value) => node.dirty = number(value),

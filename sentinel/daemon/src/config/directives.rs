@@ -108,11 +108,14 @@ pub(super) const EXTENSIONS: &[&str] = &[
     "empty-master-failover",
     "failover-pause",
     "hello-auth-key",
+    "in-sync",
     "lossless-catch-up",
     "lossless-failover",
     "max-lag",
     "ping-period",
     "promote-best-effort",
+    "promote-empty",
+    "reload-grace",
     "state-config-file",
 ];
 

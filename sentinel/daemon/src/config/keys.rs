@@ -441,6 +441,22 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "master",
+        "reload-grace",
+        Kind::Milliseconds,
+        "reload-grace",
+        r#""10s""#,
+        "How long a replica that was restarted from an append-only file waits for a better candidate.",
+    ),
+    key(
+        "master",
+        "promote-empty",
+        Kind::Switch,
+        "promote-empty",
+        "false",
+        "A replica that holds nothing may be promoted although others are known to have held data: for caches.",
+    ),
+    key(
+        "master",
         "ping-period",
         Kind::Milliseconds,
         "ping-period",

@@ -91,7 +91,7 @@ enum Said {
 
 /// Whether several lines of this kind may stand for one master.
 fn is_list(directive: &str) -> bool {
-    matches!(directive, "known-replica" | "known-sentinel" | "rename-command")
+    matches!(directive, "known-replica" | "known-sentinel" | "in-sync" | "rename-command")
 }
 
 impl Text {

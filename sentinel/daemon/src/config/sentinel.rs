@@ -29,6 +29,7 @@ pub(super) struct MasterDraft {
     pub(super) leader_epoch: Epoch,
     /// With the directive that brought each, since a twin under the other name is no fault.
     pub(super) replicas: BTreeMap<HostPort, String>,
+    pub(super) in_sync: BTreeMap<HostPort, u64>,
     pub(super) peers: BTreeMap<SentinelId, (HostPort, Origin)>,
     pub(super) origin: Origin,
 }
@@ -42,6 +43,7 @@ impl MasterDraft {
             config_epoch: Epoch::ZERO,
             leader_epoch: Epoch::ZERO,
             replicas: BTreeMap::new(),
+            in_sync: BTreeMap::new(),
             peers: BTreeMap::new(),
             origin,
         }
@@ -52,6 +54,7 @@ impl MasterDraft {
         let addr = self.addr;
         MasterSnapshot {
             replicas: self.replicas.into_keys().filter(|replica| *replica != addr).collect(),
+            in_sync: self.in_sync.into_iter().collect(),
             peers: self.peers.into_iter().filter(|(id, _)| Some(id) != own).map(|(id, (addr, _))| (id, addr)).collect(),
             name: self.name,
             addr,
@@ -94,6 +97,7 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("known-replica", 2),
     ("known-slave", 2),
     ("known-sentinel", 3),
+    ("in-sync", 3),
     ("down-on-refused", 1),
     ("lossless-failover", 1),
     ("lossless-catch-up", 1),
@@ -101,6 +105,8 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("promote-best-effort", 1),
     ("max-lag", 1),
     ("failover-pause", 1),
+    ("reload-grace", 1),
+    ("promote-empty", 1),
     ("ping-period", 1),
 ];
 
@@ -338,6 +344,11 @@ impl Builder {
             "leader-epoch" => draft.leader_epoch = self.epoch(directive, word),
             "known-replica" | "known-slave" => self.known_replica(directive, draft, name, words)?,
             "known-sentinel" => self.known_peer(directive, draft, words)?,
+            "in-sync" => {
+                let node = self.address(directive, words[0], words[1])?;
+                let keys = value::int(words[2], 0..=i64::MAX)?.unsigned_abs();
+                draft.in_sync.insert(node, keys);
+            }
             "down-on-refused" => {
                 let count = value::int(word, 0..=i64::from(u32::MAX))?;
                 settings.down_on_refused = u32::try_from(count).ok().and_then(NonZeroU32::new);
@@ -351,6 +362,11 @@ impl Builder {
             "promote-best-effort" => settings.promote_best_effort = value::yes_no(word)?,
             "max-lag" => {
                 settings.max_lag = NonZeroU64::new(value::memory_from(word, 0)?);
+            }
+            "promote-empty" => settings.promote_empty = value::yes_no(word)?,
+            "reload-grace" => {
+                let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
+                settings.reload_grace = Duration::from_millis(ms);
             }
             "failover-pause" => {
                 let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();

@@ -37,7 +37,7 @@ impl Setting {
 }
 
 /// The settings of one master with a directive of their own, in the reference's order; then our own.
-pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 16] {
+pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 18] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let switch = |on: bool| if on { "yes" } else { "no" };
     [
@@ -56,6 +56,8 @@ pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 16] {
         Setting::new("promote-best-effort", switch(settings.promote_best_effort), "no"),
         Setting::new("max-lag", settings.max_lag.map_or(0, std::num::NonZero::get).to_string(), "0"),
         Setting::new("failover-pause", settings.failover_pause.as_millis().to_string(), "0"),
+        Setting::new("reload-grace", settings.reload_grace.as_millis().to_string(), "10000"),
+        Setting::new("promote-empty", switch(settings.promote_empty), "no"),
         Setting::new("ping-period", settings.ping_period.map_or(0, |period| period.as_millis()).to_string(), "0"),
     ]
 }

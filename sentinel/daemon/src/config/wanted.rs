@@ -98,6 +98,10 @@ fn of_master(master: &MasterSnapshot) -> Vec<Wanted> {
         let (host, port) = addr(replica);
         lines.push(line("known-replica", &[&host, &port], Need::Always));
     }
+    for (node, keys) in &master.in_sync {
+        let (host, port) = addr(node);
+        lines.push(line("in-sync", &[&host, &port, &keys.to_string()], Need::Extension));
+    }
     for (id, peer) in &master.peers {
         let (host, port) = addr(peer);
         lines.push(line("known-sentinel", &[&host, &port, id.as_str()], Need::Always));
@@ -167,6 +171,12 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
             number(port);
             true
         }
+        ("in-sync", [_, address, port, keys]) => {
+            host(address);
+            number(port);
+            number(keys);
+            true
+        }
         ("rename-command", [_, from, _]) => {
             from.make_ascii_uppercase();
             true
@@ -183,6 +193,7 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
             | "down-on-refused"
             | "failover-pause"
             | "lossless-catch-up"
+            | "reload-grace"
             | "ping-period",
             [_, value],
         ) => {
@@ -193,7 +204,7 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
             *bytes = value::memory(bytes).unwrap_or(0).to_string();
             true
         }
-        ("lossless-failover" | "empty-master-failover" | "promote-best-effort", [_, value]) => {
+        ("lossless-failover" | "empty-master-failover" | "promote-best-effort" | "promote-empty", [_, value]) => {
             value.make_ascii_lowercase();
             true
         }

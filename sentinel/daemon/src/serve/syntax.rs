@@ -251,6 +251,7 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         "sentinel|failover" => vec![
             string("master-name"),
             block("target", vec![string("ip"), integer("port")]).behind("TO").optional(),
+            word("force", "FORCE").optional(),
             word("dryrun", "DRYRUN").optional(),
         ],
         "sentinel|forget" => vec![string("master-name"), string("runid")],

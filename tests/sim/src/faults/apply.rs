@@ -50,13 +50,23 @@ impl World {
                     _ => Kind::KillSentinel { sentinel, power: false },
                 }
             }
+            Kind::KillReplica { group, nth } => match self.promotable_of(group, nth) {
+                Some(node) => Kind::KillNode { node, power: false, wipe: false },
+                None => return,
+            },
+            Kind::KillAllBut { group, nth, back } => {
+                let Some(first) = self.promotable_of(group, nth) else { return };
+                self.expect_reloaded(group, back, until);
+                let others = self.nodes.iter().filter(|node| node.group == group && node.host != first);
+                Kind::KillNodes { nodes: others.map(|node| node.host).collect() }
+            }
             other => other,
         };
         say!(self.physics, "fault {index} begins: {kind:?}");
         if let Kind::KillNode { node: host, .. } | Kind::Hang { host } = kind {
             self.expect_failover(host, until);
         }
-        if let Kind::KillNodes { nodes } = &kind {
+        if let (Kind::KillNodes { nodes }, Kind::KillAllMasters) = (&kind, &self.scenario.faults[index].kind) {
             for node in nodes {
                 self.expect_failover(*node, until);
             }
@@ -71,6 +81,27 @@ impl World {
         let others = self.nodes.iter().filter(|node| node.group == group && Some(node.host) != master);
         let others: Vec<HostId> = others.map(|node| node.host).collect();
         others.get(nth.checked_rem(others.len())?).copied()
+    }
+
+    /// The same among those that may be promoted.
+    fn promotable_of(&self, group: usize, nth: usize) -> Option<HostId> {
+        let master = self.master_of(group)?;
+        let others = self.nodes.iter().filter(|node| node.group == group && node.host != master);
+        let others: Vec<HostId> = others.filter(|node| node.config.priority > 0).map(|node| node.host).collect();
+        others.get(nth.checked_rem(others.len())?).copied()
+    }
+
+    /// Everybody dies, and one replica comes back soon from its append-only file: it must be promoted after the grace.
+    fn expect_reloaded(&mut self, group: usize, back: Time, until: Time) {
+        let now = self.physics.now();
+        let settings = self.scenario.settings();
+        let grace = Time::try_from(settings.reload_grace.as_micros()).unwrap_or(0);
+        let known_down = now + self.scenario.down_after * 5 / 4 + SEC;
+        let limit = known_down.max(now + back) + grace + 2 * self.scenario.sync_time + 4 * SEC;
+        let Some(master) = self.master_of(group) else { return };
+        if settings.max_lag.is_none() && limit < until {
+            self.deaths.push(Death { group, master, at: now, until: limit });
+        }
     }
 
     /// A master that dies while all else is well must be replaced: down-after counts from the first PING that is not
@@ -126,7 +157,17 @@ impl World {
             | Kind::HangReplica { .. }
             | Kind::Vanish { .. }
             | Kind::KillAllMasters
+            | Kind::KillReplica { .. }
+            | Kind::KillAllBut { .. }
             | Kind::Lag { .. } => {}
+            Kind::OldFile { node, age, stray } => {
+                let at = self.node_index(*node);
+                let host = &self.physics.hosts[*node];
+                if host.running && host.hung == 0 && !self.nodes[at].is_master() && !self.nodes[at].foreign {
+                    self.nodes[at].stop(&mut self.physics, false, false);
+                    self.nodes[at].put_back_file(*age, *stray);
+                }
+            }
             Kind::Forced { group, nth } => self.force_handover(index, *group, *nth),
             Kind::KillNodes { nodes } => {
                 for node in nodes {
@@ -200,7 +241,10 @@ impl World {
                 if let Some(replica) = self.replica_of(*group, *nth) {
                     self.targets.insert(*group, replica);
                     let (name, to) = (group_name(*group), Some(self.physics.address(replica)));
-                    self.command(*sentinel, Change::FailoverTo { name, to, coordinated: *coordinated, dry_run: false });
+                    self.command(
+                        *sentinel,
+                        Change::FailoverTo { name, to, coordinated: *coordinated, force: false, dry_run: false },
+                    );
                 }
             }
             Kind::Typed { group, nth } => {
@@ -236,6 +280,13 @@ impl World {
     fn undo(&mut self, index: usize, kind: &Kind) {
         match kind {
             Kind::KillNode { node, .. } => self.start_node(*node),
+            Kind::OldFile { node, .. } => {
+                self.start_node(*node);
+                let at = self.node_index(*node);
+                if self.physics.hosts[*node].hung == 0 {
+                    self.nodes[at].write_astray(&mut self.physics);
+                }
+            }
             Kind::MoveNode { node } => {
                 self.start_node(*node);
                 let delay = self.physics.rng.below(RECORD_LIFE);
@@ -300,6 +351,8 @@ impl World {
             | Kind::HangReplica { .. }
             | Kind::Forced { .. }
             | Kind::Vanish { .. }
+            | Kind::KillReplica { .. }
+            | Kind::KillAllBut { .. }
             | Kind::Lag { .. }
             | Kind::Reset { .. }
             | Kind::WallJump { .. }

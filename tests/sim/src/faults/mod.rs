@@ -33,6 +33,13 @@ pub enum Kind {
     KillNodes { nodes: Vec<HostId> },
     /// A data node is killed, or its machine loses power; it comes back with what is on disk, or with nothing.
     KillNode { node: HostId, power: bool, wipe: bool },
+    /// A replica is stopped and comes back from a copy of its file, so many saves old: as a replica, or (`stray`) as a master,
+    /// which is written to.
+    OldFile { node: HostId, age: usize, stray: bool },
+    /// A replica of a group that may be promoted is killed, counted from the first.
+    KillReplica { group: usize, nth: usize },
+    /// All nodes of a group are killed but that replica, which dies in the same instant and comes back before them.
+    KillAllBut { group: usize, nth: usize, back: Time },
     /// The master of a group stands still (SIGSTOP).
     HangMaster { group: usize },
     /// A process stands still.

@@ -2,6 +2,7 @@
 
 use crate::{
     faults::{Fault, Kind},
+    node::Persistence,
     physics::HostId,
     rng::Rng,
     scenario::Scenario,
@@ -21,6 +22,8 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     let last = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
     faults.extend(for_handovers(scenario, last));
     faults.extend(for_identities(scenario));
+    let over = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
+    faults.extend(for_files(scenario, over));
     faults.sort_by_key(|fault| fault.at);
     faults
 }
@@ -101,6 +104,36 @@ fn for_identities(scenario: &Scenario) -> Vec<Fault> {
             let kind = Kind::KillMaster { group: rng.index(scenario.groups.len()), power: false };
             faults.push(Fault { at: alone + rng.below(SEC), until: back, kind });
         }
+    }
+    faults
+}
+
+/// Restarts from files: of every age, and of a kind that tells no offset. Drawn by itself, too.
+fn for_files(scenario: &Scenario, over: Time) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "faults for files");
+    let mut faults = Vec::new();
+    if scenario.old_files {
+        for _ in 0..rng.between(1, 3) {
+            let at = rng.between(FIRST + 40 * SEC, LAST);
+            let back = at + rng.between(500 * MS, 4 * SEC);
+            let kind = Kind::OldFile { node: node(scenario, &mut rng), age: rng.index(8), stray: rng.permille(600) };
+            faults.push(Fault { at, until: back, kind });
+            if rng.permille(700) {
+                let died = back + rng.between(300 * MS, 7 * SEC);
+                let until = died + scenario.down_after + rng.between(2 * SEC, 20 * SEC);
+                let kind = Kind::KillMaster { group: rng.index(scenario.groups.len()), power: false };
+                faults.push(Fault { at: died, until, kind });
+            }
+        }
+    }
+    let append_only = matches!(scenario.persistence, Persistence::AofAlways | Persistence::AofEverySecond);
+    if scenario.calm && !scenario.switchovers && append_only && rng.permille(300) {
+        let (group, nth) = (rng.index(scenario.groups.len()), rng.index(8));
+        let at = over + 3 * scenario.failover_timeout + 60 * SEC + 2 * scenario.guards.failover_pause;
+        let back = rng.between(SEC, 8 * SEC);
+        faults.push(Fault { at, until: at + back, kind: Kind::KillReplica { group, nth } });
+        let until = at + back + 2 * scenario.down_after + 60 * SEC;
+        faults.push(Fault { at, until, kind: Kind::KillAllBut { group, nth, back } });
     }
     faults
 }

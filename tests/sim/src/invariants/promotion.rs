@@ -90,6 +90,8 @@ impl FitReplica {
             // never had anything: nobody can tell the two apart, and it is none.
             let candidate = theirs.replica
                 && !theirs.foreign
+                && !theirs.stray
+                && !theirs.loading
                 && theirs.synced
                 && theirs.offset > 1
                 && theirs.priority != 0
@@ -104,7 +106,17 @@ impl FitReplica {
             if lost(node) == Some(false) && lost(*other) == Some(true) {
                 continue;
             }
-            if candidate && info.synced && theirs.priority == info.priority && theirs.offset > info.offset {
+            if candidate && info.stray {
+                return fail(format!("its data went a way of their own, node {other} holds the group's"));
+            }
+            // Offsets compare in one stream, and in one that goes on from it.
+            let theirs_in_ours = match theirs.former {
+                _ if theirs.replid == info.replid => Some(theirs.offset),
+                Some((former, end)) if former == info.replid => Some(theirs.offset.min(end)),
+                _ => None,
+            };
+            let more = theirs_in_ours.is_some_and(|offset| offset > info.offset);
+            if candidate && info.synced && theirs.priority == info.priority && more {
                 return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
             }
         }
@@ -151,7 +163,7 @@ impl FitReplica {
 
 impl Invariant for FitReplica {
     fn rule(&self) -> &'static str {
-        "no promotion of a node that is down, of priority 0, without data, or staler than another candidate"
+        "no promotion of a node that is down, of priority 0, without data, astray, or staler than another candidate"
     }
 
     fn looks_at(&self) -> &'static [Sort] {

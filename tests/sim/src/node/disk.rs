@@ -1,7 +1,9 @@
 //! What a node keeps when its process or its machine ends.
 
+use std::collections::VecDeque;
+
 use crate::{
-    node::Node,
+    node::{Item, Node},
     physics::{Event, Physics},
     time::{SEC, Time},
 };
@@ -24,6 +26,10 @@ pub enum Persistence {
 #[expect(clippy::struct_excessive_bools, reason = "each is something else that may happen to a disk")]
 pub(super) struct Disk {
     rdb: Option<Rdb>,
+    /// Copies that an operator keeps, oldest first.
+    copies: VecDeque<Rdb>,
+    /// One of them was put back.
+    put_back: Option<Rdb>,
     /// How many values of the append-only file survive a loss of power.
     flushed: usize,
     /// Ends of the process and of the machine that have not been read yet.
@@ -41,7 +47,7 @@ pub(super) struct Disk {
     failed: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rdb {
     values: Vec<u32>,
     replid: u64,
@@ -67,36 +73,72 @@ impl Node {
         let unsaved = std::mem::take(&mut self.disk.unsaved);
         self.offset = 0;
         (self.disk.saved, self.disk.loaded) = (0, 0);
+        let put_back = self.disk.put_back.take();
+        if let Some(copy) = &put_back {
+            self.disk.rdb = Some(copy.clone());
+        }
         match self.config.persistence {
+            _ if put_back.is_some() => self.load_rdb(),
             kind if wiped || kind == Persistence::None => self.forget(),
             Persistence::AofEverySecond if lost_power => self.data.truncate(self.disk.flushed),
             // What did not fit is not there.
             Persistence::AofAlways | Persistence::AofEverySecond if unsaved => self.data.truncate(self.disk.flushed),
             Persistence::AofAlways | Persistence::AofEverySecond | Persistence::None => {}
-            Persistence::Rdb(_) => match &self.disk.rdb {
-                None => self.forget(),
-                Some(rdb) => {
-                    self.data.clone_from(&rdb.values);
-                    (self.disk.saved, self.disk.loaded) = (rdb.values.len(), rdb.values.len());
-                    self.synced = rdb.synced;
-                    self.offset = rdb.offset;
-                    if self.config.replicaof.is_some() {
-                        // A replica goes on from there.
-                        self.replid = rdb.replid;
-                        self.cached = true;
-                    } else {
-                        // A master lets replicas go on from exactly there.
-                        self.replid2 = rdb.replid;
-                        self.second_offset = rdb.offset + 1;
-                        self.has_backlog = true;
-                    }
-                }
-            },
+            Persistence::Rdb(_) => self.load_rdb(),
         }
         if !self.data.is_empty() {
             self.loading = true;
             let time = self.about(self.config.sync_time);
             physics.after(time, Event::Loaded { host: self.host, life: self.life, conn: None });
+        }
+    }
+
+    fn load_rdb(&mut self) {
+        let Some(rdb) = &self.disk.rdb else { return self.forget() };
+        self.data.clone_from(&rdb.values);
+        (self.disk.saved, self.disk.loaded) = (rdb.values.len(), rdb.values.len());
+        self.synced = rdb.synced;
+        self.offset = rdb.offset;
+        if self.config.replicaof.is_some() {
+            // A replica goes on from there.
+            self.replid = rdb.replid;
+            self.cached = true;
+        } else {
+            // A master lets replicas go on from exactly there.
+            self.replid2 = rdb.replid;
+            self.second_offset = rdb.offset + 1;
+            self.has_backlog = true;
+        }
+    }
+
+    /// While it is stopped: a copy of its file takes the place of what is there, so many saves old. A stray one is no replica
+    /// any more.
+    pub fn put_back_file(&mut self, age: usize, stray: bool) {
+        let copies = &self.disk.copies;
+        self.disk.put_back =
+            copies.len().checked_sub(1 + age.min(copies.len().saturating_sub(1))).map(|at| copies[at].clone());
+        if stray && self.disk.put_back.is_some() {
+            self.config.replicaof = None;
+            self.stray = true;
+        }
+    }
+
+    /// Somebody writes to a node that should not be a master: its stream goes on by itself.
+    pub fn write_astray(&mut self, physics: &mut Physics) {
+        if !self.stray || !self.is_master() || !physics.hosts[self.host].running {
+            return;
+        }
+        for value in 0..self.rng.between(1, 2_000) {
+            self.data.push(u32::MAX - u32::try_from(value).unwrap_or(0));
+            self.feed(physics, Item::Write(0, false));
+        }
+    }
+
+    fn keep_copy(&mut self) {
+        let copy = Rdb { values: self.data.clone(), replid: self.replid, offset: self.offset, synced: self.synced };
+        self.disk.copies.push_back(copy);
+        if self.disk.copies.len() > COPIES {
+            self.disk.copies.pop_front();
         }
     }
 
@@ -175,6 +217,10 @@ impl Node {
         if !self.disk.full {
             self.disk.flushed = self.data.len();
         }
+        let streaming = matches!(self.upstream.as_ref().map(|up| &up.sync), Some(super::Sync::Streaming(_)));
+        if self.config.copies && streaming && self.ticks.is_multiple_of(COPY_TICKS) {
+            self.keep_copy();
+        }
         if let Persistence::Rdb(period) = self.config.persistence
             && self.ticks.is_multiple_of(period)
             && !matches!(self.upstream.as_ref().map(|up| &up.sync), Some(super::Sync::Loading { .. }))
@@ -183,6 +229,10 @@ impl Node {
         }
     }
 }
+
+/// A replica's file is copied so often, in seconds, and so many are kept.
+const COPY_TICKS: u64 = 15;
+const COPIES: usize = 8;
 
 /// How long a save takes is of no interest: it is a copy of one moment.
 pub(super) const MIN_REPLICAS_MAX_LAG: Time = 10 * SEC;

@@ -35,8 +35,11 @@ impl Node {
             synced: self.synced,
             link_down: 0,
             foreign: self.foreign,
+            stray: self.stray,
+            loading: self.is_loading(),
             keys: self.data.len(),
             replid: self.replid,
+            former: (self.replid2 != 0).then(|| (self.replid2, self.second_offset.saturating_sub(1))),
             blank: self.blank && self.is_master(),
             life: self.life,
             shows_empty_start: !self.is_loading()

@@ -83,6 +83,8 @@ pub struct Config {
     pub backlog: usize,
     /// A server from before Redis 6.2: it does not know FAILOVER.
     pub old: bool,
+    /// Whether copies of its file are kept for the day on which somebody puts one back.
+    pub copies: bool,
     /// How long a copy of everything takes to make and, again, to read.
     pub sync_time: Time,
 }
@@ -166,6 +168,8 @@ pub struct Node {
     pub synced: bool,
     /// Whether its data are not the group's at all: another process that was given this address.
     pub foreign: bool,
+    /// Whether its data went a way of their own: it was restarted as a master from an old file.
+    pub stray: bool,
     /// Whether it was restarted without its data, and has had none of others since.
     blank: bool,
     reigns: u32,
@@ -210,6 +214,7 @@ impl Node {
             run_id: String::new(),
             data: Vec::new(),
             foreign: false,
+            stray: false,
             blank: false,
             reigns: 0,
             replid: 0,

@@ -123,6 +123,7 @@ impl Node {
                 up.down_since = None;
                 self.cached = true;
                 self.synced = true;
+                self.stray = false;
                 self.blank = false;
                 self.has_backlog = true;
                 if replid != self.replid {
@@ -187,6 +188,7 @@ impl Node {
         self.data = values.to_vec();
         self.synced = true;
         self.blank = false;
+        self.stray = false;
         self.foreign = false;
         self.has_backlog = true;
         self.replid = replid;
@@ -294,6 +296,7 @@ impl Node {
         } else {
             // What others copy is what the group has.
             self.synced = true;
+            self.stray = false;
             if !self.has_backlog {
                 // The stream begins.
                 self.has_backlog = true;

@@ -7,8 +7,16 @@ use super::{
 };
 
 /// What a Sentinel writes itself: it is no directive of the other form.
-const LEARNT: [&str; 7] =
-    ["myid", "current-epoch", "config-epoch", "leader-epoch", "known-replica", "known-slave", "known-sentinel"];
+const LEARNT: [&str; 8] = [
+    "in-sync",
+    "myid",
+    "current-epoch",
+    "config-epoch",
+    "leader-epoch",
+    "known-replica",
+    "known-slave",
+    "known-sentinel",
+];
 
 /// Reads a text that loads. Included files become part of it, and are named.
 pub(super) fn read(source: &Source, bytes: &[u8]) -> Result<Listing, ConfigError> {

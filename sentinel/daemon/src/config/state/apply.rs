@@ -146,6 +146,15 @@ fn apply_master(builder: &mut Builder, site: &Site<'_>, name: &str, state: &Mast
             }
         }
     }
+    draft.in_sync.clear();
+    for (holder, keys) in state.in_sync.iter().filter(|_| !moved) {
+        match holder.parse::<HostPort>() {
+            Ok(parsed) => drop(draft.in_sync.insert(parsed, *keys)),
+            Err(error) => {
+                builder.refuse(&note, Refusal::new(format!("`{holder}`: {error}"), "restore what sentinel wrote here"));
+            }
+        }
+    }
     draft.peers.clear();
     for (id, address) in &state.sentinels {
         match (SentinelId::new(id), address.parse::<HostPort>()) {

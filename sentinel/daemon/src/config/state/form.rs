@@ -43,6 +43,9 @@ pub(super) struct MasterState {
     pub(super) changed: BTreeMap<String, Change>,
     #[serde(default)]
     pub(super) replicas: Vec<String>,
+    /// Nodes that were in sync, with the keys they held.
+    #[serde(default)]
+    pub(super) in_sync: BTreeMap<String, u64>,
     #[serde(default)]
     pub(super) sentinels: BTreeMap<String, String>,
 }

@@ -78,6 +78,13 @@ fn master_table(master: &MasterSnapshot, base: &Base) -> Table {
         let replicas: Array = master.replicas.iter().map(ToString::to_string).collect();
         table.insert("replicas", Item::Value(Value::Array(replicas)));
     }
+    if !master.in_sync.is_empty() {
+        let mut in_sync = toml_edit::InlineTable::new();
+        for (addr, keys) in &master.in_sync {
+            in_sync.insert(addr.to_string(), Value::from(i64::try_from(*keys).unwrap_or(i64::MAX)));
+        }
+        table.insert("in-sync", Item::Value(Value::InlineTable(in_sync)));
+    }
     let mut changed = changes(&settings::of_master(before), &settings::of_master(&master.settings));
     let combined = changes(&settings::of_master_combined(before), &settings::of_master_combined(&master.settings));
     for (key, item) in combined {
