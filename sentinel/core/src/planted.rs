@@ -65,6 +65,8 @@ pub enum Bug {
     PromoteTheLost,
     /// A replica that an empty master has emptied is a candidate.
     PromoteTheEmptied,
+    /// A data node that does not let us in is silent.
+    DenialIsSilence,
     /// With `hello-auth-key` unsigned and wrongly signed hellos are believed.
     BelieveTheUnsigned,
 }

@@ -8,6 +8,7 @@ use crate::{
     engine::Engine,
     events::{Event, Level},
     input::{LinkFault, LinkId},
+    planted::{Bug, planted},
     state::{
         Asked, Change, Denials, NodeId, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere,
     },
@@ -103,7 +104,9 @@ impl Watch<'_> {
     pub(crate) fn answered_by_refusing(&mut self, id: NodeId) {
         let now = self.ctx.mono();
         let Some(node) = self.master.nodes.get_mut(id) else { return };
-        node.link.silent_since = Some(now);
+        if !planted(Bug::DenialIsSilence) {
+            node.link.silent_since = Some(now);
+        }
         node.link.heard_at = now;
         node.link.vitals.set_ping_sent(Some(now));
         node.link.vitals.set_reply(now);
