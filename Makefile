@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts test-clients chaos fuzz sim sim-proof sim-coverage
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients chaos fuzz sim sim-proof sim-coverage
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ bench-counts: ## the same in instructions, which a busy machine does not change,
 	else \
 	    echo "NOTHING WAS COUNTED: valgrind is not installed" >&2; \
 	fi
+
+bench-sdk: ## the SDK's master() beside a bare connection of the redis crate, in one run; fails where a goal is missed (ARGS="--rounds 30", ARGS=--no-goals)
+	@scripts/install-redis server
+	$(CARGO) bench --package sentinel-sdk --bench ratio -- $(ARGS)
 
 bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARGS=--json, ARGS="--rounds 3")
 	@scripts/install-redis server sentinel

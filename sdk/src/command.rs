@@ -68,7 +68,7 @@ pub(crate) struct Nature {
 
 /// The name of a command in upper case, for tables and messages; never an argument.
 pub(crate) fn name(command: &Cmd) -> String {
-    word(command, 0).unwrap_or_else(|| "(empty)".to_owned())
+    word(command, 0).map_or_else(|| "(empty)".to_owned(), |word| word.as_str().to_owned())
 }
 
 /// The name of the first command of a pipeline.
@@ -84,15 +84,32 @@ pub(crate) fn runs_code(command: &Cmd) -> bool {
 }
 
 pub(crate) fn nature(command: &Cmd) -> Nature {
-    let name = name(command);
+    let name = word(command, 0).unwrap_or_default();
     let name = name.as_str();
-    let subcommand = || word(command, 1).unwrap_or_default();
-    let idempotent =
-        READS.binary_search(&name).is_ok() || READING_SUBCOMMANDS.binary_search(&(name, subcommand().as_str())).is_ok();
-    let session = SESSION.binary_search(&name).is_ok()
-        || (name == "CLIENT" && CLIENT_SESSION.binary_search(&subcommand().as_str()).is_ok());
-    Nature { idempotent, session, blocking: blocking(name, command) }
+    let idempotent = READS.binary_search(&name).is_ok()
+        || READING_SUBCOMMANDS.binary_search(&(name, word(command, 1).unwrap_or_default().as_str())).is_ok();
+    Nature { idempotent, session: session(name, command), blocking: blocking(name, command) }
 }
+
+fn session(name: &str, command: &Cmd) -> bool {
+    let subcommand = || word(command, 1).unwrap_or_default();
+    SESSION.binary_search(&name).is_ok()
+        || (name == "CLIENT" && CLIENT_SESSION.binary_search(&subcommand().as_str()).is_ok())
+}
+
+/// Whether it would disturb others that use the same connection: it changes its state or, where that counts, holds up what follows.
+pub(crate) fn disturbs(command: &Cmd, blocking_counts: bool) -> bool {
+    // Looked at for each command: the usual ones are shorter than all of these.
+    if argument(command, 0).is_none_or(|name| name.len() < SHORTEST_DISTURBING) {
+        return false;
+    }
+    let name = word(command, 0).unwrap_or_default();
+    let name = name.as_str();
+    session(name, command) || (blocking_counts && blocking(name, command) != Blocking::No)
+}
+
+/// `AUTH`, `EXEC`, `QUIT`, `SYNC`, `WAIT`.
+const SHORTEST_DISTURBING: usize = 4;
 
 fn blocking(name: &str, command: &Cmd) -> Blocking {
     let last = command.args_iter().len().saturating_sub(1);
@@ -105,8 +122,10 @@ fn blocking(name: &str, command: &Cmd) -> Blocking {
         "XREAD" | "XREADGROUP" => {
             // BLOCK stands among the options, before STREAMS; a key may be called BLOCK.
             let block = (1..=last)
-                .map_while(|index| word(command, index).filter(|word| word != "STREAMS").map(|word| (index, word)))
-                .find(|(_, word)| word == "BLOCK");
+                .map_while(|index| {
+                    word(command, index).filter(|word| word.as_str() != "STREAMS").map(|word| (index, word))
+                })
+                .find(|(_, word)| word.as_str() == "BLOCK");
             match block {
                 Some((index, _)) => milliseconds(index + 1),
                 None => Blocking::No,
@@ -137,10 +156,28 @@ pub(crate) fn number(command: &Cmd, index: usize) -> Option<f64> {
 }
 
 /// An argument in upper case; a long one is no keyword, and is cut so that no value gets into a message.
-pub(crate) fn word(command: &Cmd, index: usize) -> Option<String> {
+pub(crate) fn word(command: &Cmd, index: usize) -> Option<Word> {
     let argument = argument(command, index)?;
-    let argument = &argument[..argument.len().min(32)];
-    Some(String::from_utf8_lossy(argument).to_ascii_uppercase())
+    let mut word = Word { length: argument.len().min(LONGEST_WORD), ..Word::default() };
+    for (to, from) in word.letters.iter_mut().zip(argument) {
+        *to = if from.is_ascii() { from.to_ascii_uppercase() } else { b'?' };
+    }
+    Some(word)
+}
+
+const LONGEST_WORD: usize = 32;
+
+/// A short text that needs no memory of its own: ASCII, in upper case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Word {
+    letters: [u8; LONGEST_WORD],
+    length: usize,
+}
+
+impl Word {
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.letters[..self.length]).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -162,6 +199,7 @@ mod tests {
         assert!(READING_SUBCOMMANDS.is_sorted());
         assert!(SESSION.is_sorted());
         assert!(CLIENT_SESSION.is_sorted());
+        assert!(SESSION.iter().all(|name| name.len() >= SHORTEST_DISTURBING));
     }
 
     #[test]

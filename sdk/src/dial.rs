@@ -67,6 +67,14 @@ pub(crate) struct Dialer {
     pub(crate) counters: Arc<Counters>,
 }
 
+struct EndOnDrop(Pulse);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 /// How a connection ends other than by its peer or by its last clone being dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Ending {
@@ -130,12 +138,12 @@ pub(crate) struct Link {
 impl Link {
     /// Whether the connection is over, for whatever reason.
     pub(crate) fn has_ended(&self) -> bool {
-        self.pulse.ended.is_cancelled()
+        self.pulse.has_ended()
     }
 
     /// Waits until it is over.
     pub(crate) async fn ended(&self) {
-        self.pulse.ended.cancelled().await;
+        self.pulse.ended().await;
     }
 }
 
@@ -158,7 +166,7 @@ impl Dialer {
             Err(_) => self.counters.dials_failed.add_one(),
         }
         let (connection, pulse, driver) = opened?;
-        let end = pulse.ended.clone().drop_guard();
+        let end = EndOnDrop(pulse.clone());
         let stop = self.stop.clone();
         self.spawn(async move {
             let _end = end;
@@ -277,7 +285,7 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut requests = FuturesUnordered::new();
     let mut refused = Vec::new();
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
-    let mut next = addresses.iter().cycle().take(addresses.len().min(MOST_ADDRESSES).max(MOST_REQUESTS));
+    let mut next = addresses.iter().cycle().take(addresses.len().clamp(MOST_REQUESTS, MOST_ADDRESSES));
     loop {
         // An address that has refused is not asked again.
         let at = next.find(|at| !refused.contains(*at));

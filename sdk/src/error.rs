@@ -150,7 +150,7 @@ pub(crate) fn rounded(duration: Duration) -> String {
     match milliseconds {
         0 => format!("{} µs", duration.as_micros()),
         1..1000 => format!("{milliseconds} ms"),
-        1000..10_000 if (milliseconds + 50) / 100 % 10 != 0 => format!("{:.1} s", duration.as_secs_f64()),
+        1000..10_000 if !((milliseconds + 50) / 100).is_multiple_of(10) => format!("{:.1} s", duration.as_secs_f64()),
         _ => format!("{:.0} s", duration.as_secs_f64()),
     }
 }
@@ -234,11 +234,10 @@ impl Error {
         match self {
             Self::NoMaster { .. } | Self::NoReplica { .. } => io::ErrorKind::TimedOut,
             // Not the server is late: the caller asks for too much at a time.
-            Self::PoolExhausted { .. } => io::ErrorKind::ResourceBusy,
+            Self::PoolExhausted { .. } | Self::Contended { .. } => io::ErrorKind::ResourceBusy,
             Self::TooManyWaiters { .. } => io::ErrorKind::QuotaExceeded,
             Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
-            Self::Contended { .. } => io::ErrorKind::ResourceBusy,
             Self::NotShareable { .. } => io::ErrorKind::Unsupported,
             Self::Config(_) => io::ErrorKind::InvalidInput,
             Self::Switched(_) | Self::Shutdown | Self::Node { .. } | Self::Redis(_) => io::ErrorKind::ConnectionAborted,

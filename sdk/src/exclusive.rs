@@ -8,7 +8,6 @@ use std::time::Duration;
 use deadpool::managed::Object;
 use redis::{Pipeline, RedisError, RedisResult, ToRedisArgs};
 use tokio::time::{Instant, timeout};
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::address::Address;
 use crate::command::{self, Blocking};
@@ -17,6 +16,7 @@ use crate::generation::{Generation, Opener};
 use crate::reply::{Sign, Verdict};
 use crate::request::{Patience, Request, connection_like, exchange};
 use crate::shared::Owner;
+use crate::users::LongUser;
 
 /// An exclusive connection to the master: for WATCH and MULTI, blocking commands and big replies.
 ///
@@ -29,16 +29,11 @@ pub struct ExclusiveConnection {
     object: Object<Opener>,
     generation: Arc<Generation>,
     owner: Arc<Owner>,
-    _user: TaskTrackerToken,
+    _user: LongUser,
 }
 
 impl ExclusiveConnection {
-    pub(crate) fn new(
-        object: Object<Opener>,
-        generation: Arc<Generation>,
-        owner: Arc<Owner>,
-        user: TaskTrackerToken,
-    ) -> Self {
+    pub(crate) fn new(object: Object<Opener>, generation: Arc<Generation>, owner: Arc<Owner>, user: LongUser) -> Self {
         Self { object, generation, owner, _user: user }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Generation {
     pub(crate) address: Address,
     /// Cancelled at the switch to the next one, and at the shutdown.
     pub(crate) closed: CancellationToken,
+    /// The same for who only looks; not raised by the shutdown.
+    is_closed: AtomicBool,
     successor: OnceLock<Address>,
     pub(crate) exclusive: Pool<Opener>,
 }
@@ -53,7 +55,7 @@ impl Generation {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime and no hooks has nothing to refuse");
-        Self { number, address, closed, successor: OnceLock::new(), exclusive }
+        Self { number, address, closed, is_closed: AtomicBool::new(false), successor: OnceLock::new(), exclusive }
     }
 
     /// Ends the generation: idle connections close, checked-out ones fail, waiters are sent on.
@@ -62,6 +64,7 @@ impl Generation {
             let _ = self.successor.set(successor.clone());
         }
         self.exclusive.close();
+        self.is_closed.store(true, Ordering::Release);
         self.closed.cancel();
     }
 
@@ -95,7 +98,9 @@ impl MasterLink {
 
     /// Whether a command may be sent.
     pub(crate) fn usable(&self) -> bool {
-        !self.doubted.load(Ordering::Acquire) && !self.link.has_ended() && !self.generation.closed.is_cancelled()
+        !self.doubted.load(Ordering::Acquire)
+            && !self.link.has_ended()
+            && !self.generation.is_closed.load(Ordering::Acquire)
     }
 
     /// Whether a sign may take it out of use until its role was asked. Where signs go on although the role is the right one, they may ever more

@@ -24,7 +24,7 @@ pub(crate) fn key(command: &Cmd) -> Option<&[u8]> {
         "EVAL" | "EVALSHA" | "EVALSHA_RO" | "EVAL_RO" | "FCALL" | "FCALL_RO" => counted(2),
         "XREAD" => {
             let words = command.args_iter().len();
-            let streams = (1..words).find(|at| word(command, *at).is_some_and(|word| word == "STREAMS"))?;
+            let streams = (1..words).find(|at| word(command, *at).is_some_and(|word| word.as_str() == "STREAMS"))?;
             argument(command, streams + 1)
         }
         _ => argument(command, 1),

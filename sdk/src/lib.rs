@@ -151,7 +151,9 @@ mod subscription;
 mod tls;
 mod topology;
 mod url;
+mod users;
 mod watched;
+mod wheel;
 
 pub use redis;
 

@@ -1,6 +1,7 @@
 //! The handle that follows the master.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, sleep};
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::Error;
 use crate::generation::MasterLink;
 use crate::reply::Verdict;
-use crate::request::{Request, connection_like, exchange};
+use crate::request::{Request, connection_like, exchange_shared};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 
@@ -21,22 +22,35 @@ use crate::shared::{Owner, Shared};
 /// were asked. A command whose answer never came is repeated only if it changes nothing; otherwise the error is
 /// [`Error::OutcomeUnknown`]. Commands that would block or change the shared connection (BLPOP, WATCH, SUBSCRIBE, ...)
 /// fail with [`Error::NotShareable`]: they need [`SentinelPool::get`](crate::SentinelPool::get).
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Master {
     owner: Arc<Owner>,
     idempotent: bool,
+    /// Which part of the wheel its deadlines are in.
+    part: usize,
+}
+
+impl Clone for Master {
+    fn clone(&self) -> Self {
+        Self::with(self.owner.clone(), self.idempotent)
+    }
 }
 
 impl Master {
     pub(crate) fn new(owner: Arc<Owner>) -> Self {
-        Self { owner, idempotent: false }
+        Self::with(owner, false)
+    }
+
+    fn with(owner: Arc<Owner>, idempotent: bool) -> Self {
+        let part = owner.0.handles.fetch_add(1, Ordering::Relaxed);
+        Self { owner, idempotent, part }
     }
 
     /// A handle for commands of which the caller says that executing them twice is the same as once (`SET` of a value that only
     /// this caller writes, for example): they are also repeated after a lost connection or a timeout.
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        Self { owner: self.owner.clone(), idempotent: true }
+        Self::with(self.owner.clone(), true)
     }
 
     async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
@@ -47,12 +61,36 @@ impl Master {
     /// The same for a command that is counted already.
     pub(crate) async fn carry_out<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
-        let _user = shared.enter()?;
+        let _user = shared.users.enter()?;
         request.check_shareable()?;
+        let began = Instant::now();
+        // What happens almost always costs nothing of what follows.
+        let mut first = None;
+        if !shared.is_held.load(Ordering::Acquire)
+            && let Some(link) = shared.usable_link()
+        {
+            let answer = self.send(shared, &link, request, began).await;
+            if request.judge(&answer) == Verdict::Answered {
+                link.answered();
+                return answer;
+            }
+            first = Some((link, answer));
+        }
+        Box::pin(self.go_on(request, began, first)).await
+    }
+
+    /// `first`: an attempt that was made, and brought no answer that is the caller's.
+    async fn go_on<R: Request>(
+        &self,
+        request: &R,
+        began: Instant,
+        mut first: Option<(Arc<MasterLink>, RedisResult<R::Answer>)>,
+    ) -> RedisResult<R::Answer> {
+        let shared = &*self.owner.0;
         let reads_only = request.reads_only();
         let repeatable = self.idempotent || reads_only;
         let retry = shared.config.retry;
-        let deadline = Instant::now() + retry.within;
+        let deadline = began + retry.within;
         let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
         // What the caller gets if no further attempt brings more. An attempt whose answer was lost counts for more than all that follow:
         // a later refusal does not tell what became of it.
@@ -66,17 +104,20 @@ impl Master {
             }
         };
         loop {
-            let link =
-                match next_link(shared, deadline, !reads_only, last.as_ref().map(|(serial, _)| *serial), &mut backoff)
-                    .await
-                {
+            let (link, answer) = if let Some(first) = first.take() {
+                first
+            } else {
+                let before = last.as_ref().map(|(serial, _)| *serial);
+                let link = match next_link(shared, deadline, !reads_only, before, &mut backoff).await {
                     Ok(link) => link,
                     Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
                 };
-            if last.is_some() {
-                shared.counters.retries.add_one();
-            }
-            let answer = send(shared, &link, request).await;
+                if last.is_some() {
+                    shared.counters.retries.add_one();
+                }
+                let answer = self.send(shared, &link, request, Instant::now()).await;
+                (link, answer)
+            };
             match request.judge(&answer) {
                 Verdict::Answered => {
                     link.answered();
@@ -116,6 +157,24 @@ impl Master {
     }
 }
 
+impl Master {
+    async fn send<R: Request>(
+        &self,
+        shared: &Shared,
+        link: &MasterLink,
+        request: &R,
+        began: Instant,
+    ) -> RedisResult<R::Answer> {
+        // What is sent from now on waits until the link has proved itself or another one is there.
+        let on_silence = || shared.doubt(link);
+        let answer = exchange_shared(shared, &link.link, request, began, self.part, on_silence).await;
+        if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
+            shared.doubt(link);
+        }
+        answer
+    }
+}
+
 connection_like!(Master);
 
 /// The link for the next attempt; the same one as in the last attempt only after a pause.
@@ -139,14 +198,4 @@ async fn next_link(
     }
     sleep(pause).await;
     shared.link(deadline).await
-}
-
-async fn send<R: Request>(shared: &Shared, link: &MasterLink, request: &R) -> RedisResult<R::Answer> {
-    // What is sent from now on waits until the link has proved itself or another one is there.
-    let on_silence = || shared.doubt(link);
-    let answer = exchange(shared, &link.link, request, shared.config.patience(), on_silence).await;
-    if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
-        shared.doubt(link);
-    }
-    answer
 }

@@ -80,8 +80,15 @@ impl SentinelPool {
         // Without it nothing is decided any more: callers are told instead of left waiting.
         let ended = shared.clone();
         shared.dialer.spawn_supervised(follower.run(), move || {
-            ended.closing.cancel();
+            ended.users.close();
             ended.dialer.stop.cancel();
+        });
+        let timed = shared.clone();
+        shared.dialer.spawn(async move {
+            tokio::select! {
+                () = timed.dialer.stop.cancelled() => {}
+                () = timed.wheel.run() => {}
+            }
         });
         Self { owner: Arc::new(Owner(shared)) }
     }
@@ -106,7 +113,7 @@ impl SentinelPool {
     /// [`Timeouts::wait`](crate::Timeouts::wait), [`Error::Shutdown`] after a shutdown.
     pub async fn get(&self) -> Result<ExclusiveConnection, Error> {
         let shared = &*self.owner.0;
-        let user = shared.enter()?;
+        let user = shared.users.enter_for_long()?;
         let wait = shared.config.timeouts.wait;
         let deadline = Instant::now() + wait;
         let retry = shared.config.retry;

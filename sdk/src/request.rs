@@ -1,14 +1,17 @@
 //! What the handles send: one command, or one pipeline.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
-use crate::command::{self, Blocking};
+use crate::command;
 use crate::dial::Link;
 use crate::error::Error;
 use crate::key::key;
@@ -49,8 +52,7 @@ pub(crate) trait Request: Sync {
         // Inside MULTI nothing blocks.
         let may_block = !self.is_transaction();
         for command in self.commands() {
-            let nature = command::nature(command);
-            if nature.session || (may_block && nature.blocking != Blocking::No) {
+            if command::disturbs(command, may_block) {
                 return Err(Error::NotShareable { command: command::name(command) });
             }
         }
@@ -148,6 +150,55 @@ pub(crate) async fn exchange<R: Request>(
     answer
 }
 
+/// The same over the connection to the master that all share, without a timer of its own.
+pub(crate) async fn exchange_shared<R: Request>(
+    shared: &Shared,
+    link: &Link,
+    request: &R,
+    began: Instant,
+    part: usize,
+    on_silence: impl Fn(),
+) -> RedisResult<R::Answer> {
+    let timeouts = &shared.config.timeouts;
+    let limit = began + timeouts.command;
+    let mut connection = link.connection.clone();
+    let mut answer = pin!(request.send(&mut connection));
+    let mut entry = shared.wheel.entry(part);
+    let mut look = (began + timeouts.silence).min(limit);
+    let mut reads = link.pulse.reads();
+    let mut polled = false;
+    let mut wait = pin!(poll_fn(|context| {
+        if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+            return Poll::Ready(answer);
+        }
+        // Only who is polled again has to look at the clock.
+        if std::mem::replace(&mut polled, true) {
+            let now = Instant::now();
+            if now >= limit {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+            }
+            if now >= look {
+                if link.pulse.reads() == reads {
+                    on_silence();
+                }
+                reads = link.pulse.reads();
+                look = (now + timeouts.silence).min(limit);
+            }
+        }
+        entry.arm(look, context);
+        Poll::Pending
+    }));
+    let span = tracing::debug_span!("attempt", address = %link.address);
+    let answer = if span.is_disabled() { wait.await } else { wait.as_mut().instrument(span).await };
+    if let Err(error) = &answer {
+        tracing::debug!(address = %link.address, %error, "no answer");
+        if error.is_timeout() {
+            shared.counters.timeouts.add_one();
+        }
+    }
+    answer
+}
+
 /// Implements the `redis` crate's trait for a handle that has `run`, for any [`Request`], and an `owner`.
 ///
 /// A macro, since a trait of this crate could not implement a foreign one for all its handles.
@@ -156,6 +207,9 @@ macro_rules! connection_like {
         impl $handle {
             async fn traced<R: $crate::request::Request>(&mut self, request: &R) -> redis::RedisResult<R::Answer> {
                 let span = $crate::request::Request::span(request, &self.owner.0.config.master);
+                if span.is_disabled() {
+                    return self.run(request).await;
+                }
                 tracing::Instrument::instrument(self.run(request), span).await
             }
         }

@@ -1,6 +1,6 @@
 //! What the handles of a pool and its tasks have in common.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::config::Config;
 use crate::counters::Counters;
@@ -20,6 +19,8 @@ use crate::generation::{Generation, MasterLink};
 use crate::replica::Readers;
 use crate::reply::Sign;
 use crate::topology::Topology;
+use crate::users::Users;
+use crate::wheel::Wheel;
 
 /// Events a slow reader may fall behind.
 const EVENTS_KEPT: usize = 256;
@@ -49,13 +50,17 @@ pub(crate) struct Shared {
     pub(crate) troubles: Mutex<String>,
     /// A replica is being promoted: writes wait.
     pub(crate) held: watch::Sender<bool>,
+    /// The same for who only looks.
+    pub(crate) is_held: AtomicBool,
     /// No master was found yet, and all that could name one, or be one, have refused for good.
     pub(crate) hopeless: watch::Sender<bool>,
-    /// New commands are refused.
-    pub(crate) closing: CancellationToken,
-    /// Commands in flight and connections checked out.
-    users: TaskTracker,
+    /// Commands in flight and connections checked out; after the shutdown no new ones.
+    pub(crate) users: Arc<Users>,
+    /// The deadlines of commands over the shared connection.
+    pub(crate) wheel: Wheel,
     waiters: AtomicUsize,
+    /// How many handles were made.
+    pub(crate) handles: AtomicUsize,
 }
 
 impl Shared {
@@ -81,21 +86,13 @@ impl Shared {
             troubles: Mutex::default(),
             hopeless: watch::Sender::new(false),
             held: watch::Sender::new(false),
-            closing: CancellationToken::new(),
-            users: TaskTracker::new(),
+            is_held: AtomicBool::new(false),
+            users: Arc::default(),
+            wheel: Wheel::new(),
             waiters: AtomicUsize::new(0),
+            handles: AtomicUsize::new(0),
             config: Arc::new(config),
         }
-    }
-
-    /// Registers a user for as long as the token lives: a shutdown waits for it.
-    pub(crate) fn enter(&self) -> Result<TaskTrackerToken, Error> {
-        let token = self.users.token();
-        // Looked at after the token is taken: a shutdown either sees the token or is seen here.
-        if self.closing.is_cancelled() {
-            return Err(Error::Shutdown);
-        }
-        Ok(token)
     }
 
     /// The verified connection to the master, waited for until `deadline`.
@@ -124,9 +121,15 @@ impl Shared {
         }
     }
 
+    /// Writes wait, or go on.
+    pub(crate) fn hold(&self, hold: bool) {
+        self.is_held.store(hold, Ordering::Release);
+        self.held.send_if_modified(|held| std::mem::replace(held, hold) != hold);
+    }
+
     /// Waits while writes are held, and no longer than until `deadline`: the follower releases them.
     pub(crate) async fn released(&self, deadline: Instant) -> Result<(), Error> {
-        if !*self.held.borrow() {
+        if !self.is_held.load(Ordering::Acquire) {
             return Ok(());
         }
         let began = Instant::now();
@@ -137,7 +140,7 @@ impl Shared {
         if released { Ok(()) } else { Err(self.no_master(began.elapsed())) }
     }
 
-    fn usable_link(&self) -> Option<Arc<MasterLink>> {
+    pub(crate) fn usable_link(&self) -> Option<Arc<MasterLink>> {
         let standing = self.standing.load();
         standing.link.as_ref().filter(|link| link.usable()).cloned()
     }
@@ -214,10 +217,9 @@ impl Shared {
 
     /// Refuses new commands, waits up to `drain` for those under way, then ends and joins every task.
     pub(crate) async fn shutdown(&self, drain: Duration) {
-        self.closing.cancel();
         self.users.close();
-        if tokio::time::timeout(drain, self.users.wait()).await.is_err() {
-            tracing::warn!(users = self.users.len(), ?drain, "shutdown cuts commands and connections in use");
+        if tokio::time::timeout(drain, self.users.all_gone()).await.is_err() {
+            tracing::warn!(users = self.users.count(), ?drain, "shutdown cuts commands and connections in use");
         }
         self.dialer.stop.cancel();
         self.dialer.tasks.close();
@@ -232,7 +234,7 @@ pub(crate) struct Owner(pub(crate) Arc<Shared>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.closing.cancel();
+        self.0.users.close();
         self.0.dialer.stop.cancel();
         self.0.dialer.tasks.close();
     }

@@ -112,7 +112,7 @@ pub(crate) enum Topics {
 /// arrived yet.
 pub(crate) async fn subscribe(owner: Arc<Owner>, topics: Topics) -> Result<Subscription, Error> {
     let shared = Arc::clone(&owner.0);
-    let _user = shared.enter()?;
+    let _user = shared.users.enter_for_long()?;
     let (sender, deliveries) = mpsc::channel(MESSAGES_KEPT);
     let overrun = Arc::new(AtomicU64::new(0));
     let end = shared.dialer.stop.child_token();

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
@@ -11,31 +11,51 @@ use tokio_util::sync::CancellationToken;
 
 /// What can be told of a connection from its socket.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct Pulse(Arc<Signs>);
+
+#[derive(Debug, Default)]
+struct Signs {
+    /// For who only looks.
+    over: AtomicBool,
     /// Cancelled as soon as the connection is over, for whatever reason.
-    pub(crate) ended: CancellationToken,
-    reads: Arc<AtomicU64>,
+    ended: CancellationToken,
+    reads: AtomicU64,
     /// The error that came first of all.
-    first_error: Arc<OnceLock<String>>,
+    first_error: OnceLock<String>,
 }
 
 impl Pulse {
+    /// The connection is over.
+    pub(crate) fn end(&self) {
+        self.0.over.store(true, Ordering::Release);
+        self.0.ended.cancel();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.over.load(Ordering::Acquire)
+    }
+
+    /// Waits until the connection is over.
+    pub(crate) async fn ended(&self) {
+        self.0.ended.cancelled().await;
+    }
+
     /// How often something has come. As long as it grows, the peer is there, however late an answer is.
     pub(crate) fn reads(&self) -> u64 {
-        self.reads.load(Ordering::Relaxed)
+        self.0.reads.load(Ordering::Relaxed)
     }
 
     /// The server's own words, if the first thing that came over the connection was an error: it may have no more to say before it closes
     /// the connection (`-ERR max number of clients reached`).
     pub(crate) fn first_error(&self) -> Option<&str> {
-        self.first_error.get().map(String::as_str)
+        self.0.first_error.get().map(String::as_str)
     }
 
     fn note_first(&self, bytes: &[u8]) {
         if let Some(rest) = bytes.strip_prefix(b"-") {
             let line = rest.split(|byte| *byte == b'\r').next().unwrap_or_default();
             let line = String::from_utf8_lossy(&line[..line.len().min(MOST_OF_AN_ERROR)]);
-            let _ = self.first_error.set(line.chars().filter(|c| !c.is_control()).collect());
+            let _ = self.0.first_error.set(line.chars().filter(|c| !c.is_control()).collect());
         }
     }
 }
@@ -60,7 +80,7 @@ impl<S> Watched<S> {
 
     fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
         if result.is_err() {
-            self.pulse.ended.cancel();
+            self.pulse.end();
         }
         Poll::Ready(result)
     }
@@ -92,9 +112,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             if self.pulse.reads() == 0 {
                 self.pulse.note_first(&buffer.filled()[before..]);
             }
-            self.pulse.reads.fetch_add(1, Ordering::Relaxed);
+            self.pulse.0.reads.fetch_add(1, Ordering::Relaxed);
         } else if room {
-            self.pulse.ended.cancel();
+            self.pulse.end();
         }
         self.note(result)
     }
@@ -148,10 +168,10 @@ mod tests {
         assert_eq!(watched.read(&mut buffer).await.unwrap(), 5);
         assert_eq!(pulse.reads(), 1);
         watched.write_all(b"hello").await.unwrap();
-        assert!(!pulse.ended.is_cancelled());
+        assert!(!pulse.has_ended());
         drop(far);
         assert_eq!(watched.read(&mut buffer).await.unwrap(), 0);
-        assert!(pulse.ended.is_cancelled());
+        assert!(pulse.has_ended());
         assert_eq!(pulse.reads(), 1);
     }
 
@@ -162,6 +182,6 @@ mod tests {
         let mut watched = Watched::new(near, pulse.clone());
         drop(far);
         assert!(watched.write_all(b"hello").await.is_err());
-        assert!(pulse.ended.is_cancelled());
+        assert!(pulse.has_ended());
     }
 }

@@ -39,9 +39,11 @@ async fn the_periodic_check_finds_a_master_that_is_one_no_longer() {
     // Given a Sentinel that has not noticed, and nobody who writes
     let demoted = Arc::new(AtomicBool::new(false));
     let told = demoted.clone();
-    let node = node(move || match told.load(Ordering::SeqCst) {
-        true => say(array(&[bulk("slave"), bulk("b"), ":1\r\n".into(), bulk("connected"), ":0\r\n".into()])),
-        false => master(),
+    let node = node(move || {
+        if told.load(Ordering::SeqCst) {
+            return say(array(&[bulk("slave"), bulk("b"), ":1\r\n".into(), bulk("connected"), ":0\r\n".into()]));
+        }
+        master()
     })
     .await;
     let sentinel = ScriptedSentinel::start(&node.address(), 1).await;

@@ -58,7 +58,7 @@ impl Follower {
         let hold = self.shared.config.hold_writes;
         if !hold.is_zero() {
             self.held_until = Some(Instant::now() + hold);
-            self.shared.held.send_replace(true);
+            self.shared.hold(true);
         }
     }
 
@@ -85,7 +85,7 @@ impl Follower {
     /// Lets the writes go on that were held.
     pub(super) fn release(&mut self) {
         self.held_until = None;
-        self.shared.held.send_if_modified(|held| std::mem::take(held));
+        self.shared.hold(false);
     }
 }
 

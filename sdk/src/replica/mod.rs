@@ -58,7 +58,7 @@ impl Replica {
 
     async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
-        let user = shared.enter()?;
+        let user = shared.users.enter()?;
         shared.counters.commands.add_one();
         request.check_shareable()?;
         let repeatable = request.reads_only();

@@ -46,11 +46,7 @@ pub(super) fn read(push: &PushInfo, master: &str) -> Option<Push> {
         return (words.first() == Some(&master)).then_some(Push::Switch);
     }
     // `slave name ip port @ master ip port`, or of the master itself `master name ip port`.
-    let named = match words.as_slice() {
-        ["master", name, ..] => name,
-        [_, _, _, _, "@", name, ..] => name,
-        _ => return None,
-    };
+    let (["master", named, ..] | [_, _, _, _, "@", named, ..]) = words.as_slice() else { return None };
     if *named != master {
         return None;
     }
