@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients chaos fuzz sim sim-proof sim-coverage
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients chaos fuzz sim sim-proof sim-coverage explore explore-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,13 @@ SIM = --profile sim --package sentinel-sim --features planted-bugs
 FRESH ?=
 sim: ## simulated disasters: SEEDS=1000000 for as long as you like, FRESH=1000 more that nobody has run, ARGS="--seed 7 --log" replays one, --shrink finds what it takes
 	$(CARGO) run $(SIM) --bin sim -- $(if $(findstring --seed ,$(ARGS)),,--seeds $(SEEDS) $(if $(FRESH),--fresh $(FRESH) --drawn-from $$(scripts/tree-hash))) $(ARGS)
+
+EXPLORE = --profile sim --package sentinel-explore --features planted-bugs
+explore: ## all interleavings of small worlds of three Sentinels: MINUTES=10 (ARGS="--world crash", ARGS="--world crash --replay '…'")
+	$(CARGO) run $(EXPLORE) --bin explore -- --minutes $(MINUTES) $(ARGS)
+
+explore-proof: ## bugs planted into the engine, each of which that search must find
+	$(CARGO) test $(EXPLORE) --test planted_bugs -- --test-threads=1 --nocapture
 
 sim-proof: ## bugs planted into the engine, each of which the simulation must find
 	$(CARGO) test $(SIM) --test planted_bugs -- --test-threads=2

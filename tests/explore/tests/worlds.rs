@@ -1,0 +1,60 @@
+//! The worlds are what they are said to be, and keep every promise as far as a moment reaches.
+
+use std::time::Duration;
+
+use sentinel_explore::{
+    Outcome,
+    action::Action,
+    scenario::{SCENARIOS, named},
+    search::{Limits, search},
+    trace,
+};
+
+const MOMENT: Limits = Limits { time: Duration::from_secs(20), depth: 5, memory: 1 << 30, threads: 2 };
+
+fn told(world: &str, history: &str) -> (String, Outcome) {
+    let history: Result<Vec<Action>, _> = history.split(' ').map(str::parse).collect();
+    trace::tell(named(world).expect("a world"), &history.expect("actions")).expect("it can happen")
+}
+
+#[test]
+fn a_few_actions_lead_from_the_agreement_to_the_switch() {
+    let (text, outcome) = told("election", "tA wA sAB wB aAB sAR aAR wA");
+    assert_eq!(outcome, Outcome::Fine, "{text}");
+    for event in ["+try-failover", "+elected-leader", "+promoted-slave", "+switch-master m 10.0.0.4 6379 10.0.0.5 6379"]
+    {
+        assert!(text.contains(event), "no {event}:\n{text}");
+    }
+}
+
+#[test]
+fn from_the_masters_death_on_two_opinions_make_it_objectively_down() {
+    let (text, outcome) = told("failover", "tA tB sAB aAB");
+    assert_eq!(outcome, Outcome::Fine, "{text}");
+    assert!(text.contains("A +sdown") && text.contains("A +odown"), "{text}");
+}
+
+#[test]
+fn every_world_keeps_its_promises_and_goes_on() {
+    for scenario in SCENARIOS {
+        let report = search(scenario, MOMENT, &|| {});
+        assert_eq!(report.violation, None, "{}", scenario.name);
+        assert!(report.worlds > 50 && !report.exhausted, "{} ends early: {report:?}", scenario.name);
+    }
+}
+
+#[test]
+fn what_cannot_happen_is_said() {
+    let cannot = trace::tell(named("election").expect("a world"), &["wA".parse().expect("an action")]);
+    assert!(cannot.is_err_and(|why| why.contains("tA")), "it names what can");
+}
+
+#[test]
+fn one_thread_and_two_find_the_same_worlds() {
+    let scenario = named("crash").expect("a world");
+    let counts = [1, 2].map(|threads| {
+        let report = search(scenario, Limits { threads, time: Duration::from_secs(60), ..MOMENT }, &|| {});
+        (report.worlds, report.actions, report.depth)
+    });
+    assert_eq!(counts[0], counts[1]);
+}
