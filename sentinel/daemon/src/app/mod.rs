@@ -19,6 +19,8 @@ use sentinel_core::{
     types::{RunId, SentinelId},
 };
 
+use tokio::runtime::Runtime;
+
 use crate::{
     cli::{Exit, Launch},
     config::{self, Config, ConfigError, Loaded, LogLevel, Source},
@@ -165,7 +167,7 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
 /// What is wrong with the file: the text for people, or one JSON object a fault.
 fn refusal_of_content(error: &ConfigError, look: log::Format) -> String {
     let lines = match (look, error) {
-        (log::Format::Text, error) => return error.to_string(),
+        (log::Format::Text | log::Format::Logfmt, error) => return error.to_string(),
         (log::Format::Json, ConfigError::Faults(faults)) => {
             let line = |fault: &config::Fault| {
                 let place = fault.place.to_string();
@@ -209,10 +211,13 @@ struct Prepared {
     listeners: Listeners,
     unix_socket: Option<SocketFile>,
     pid_file: Option<PidFile>,
+    /// What clients are served in.
+    runtime: Runtime,
+    signals: Signals,
 }
 
-/// In the reference's order: read and check everything, check that state can be kept, go into the background, listen,
-/// write the pid file, make an identity if there is none.
+/// In the reference's order: read and check everything, check that state can be kept, go into the background, obey signals,
+/// listen, write the pid file, make an identity if there is none.
 fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, StartError> {
     if let Some(name) = &launch.unknown_log_format {
         return Err(StartError::LogFormat(name.clone()));
@@ -279,9 +284,25 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(system("cannot start the runtime that serves clients"))?;
+    // Whoever sees the port, the socket or the pid file may send a signal: it is obeyed in order from here on, and what was
+    // made is removed again.
+    let signals = {
+        let _runtime = runtime.enter();
+        Signals::listen().map_err(system("cannot listen to signals"))?
+    };
     let (listeners, unix_socket) = listen(&config, &tls)?;
     let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);
-    let snapshot = with_identity(&config, &mut store)?;
+    let snapshot = match with_identity(&config, &mut store) {
+        Ok(snapshot) => snapshot,
+        Err(error) => {
+            clear(pid_file, unix_socket);
+            return Err(error);
+        }
+    };
     Ok(Ready::Go(Box::new(Prepared {
         config_file: source.directory.join(file).display().to_string(),
         config,
@@ -292,6 +313,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         listeners,
         unix_socket,
         pid_file,
+        runtime,
+        signals,
     })))
 }
 
@@ -338,20 +361,23 @@ fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartEr
 }
 
 fn serve(prepared: Prepared) -> Result<Exit, StartError> {
-    let Prepared { config, config_file, snapshot, store, access, tls, listeners, unix_socket, pid_file } = prepared;
+    let Prepared {
+        config,
+        config_file,
+        snapshot,
+        store,
+        access,
+        tls,
+        listeners,
+        unix_socket,
+        pid_file,
+        runtime,
+        mut signals,
+    } = prepared;
     let clock = Clock::start();
     tracing::info!("Running mode=sentinel, port={}.", listeners.port());
     tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
     let seed = identity::random_seed().map_err(system("no random numbers"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(system("cannot start the runtime that serves clients"))?;
-    // From here on a signal to stop is obeyed in order, whatever has been started by then.
-    let mut signals = {
-        let _runtime = runtime.enter();
-        Signals::listen().map_err(system("cannot listen to signals"))?
-    };
     let identity = identity::of_process(config_file, config.server.supervised)
         .map_err(system("no random numbers for a run id"))?;
     let setup = monitor::Setup {
@@ -410,6 +436,17 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     }
     handle.stop();
     defect |= !monitor.join();
+    clear(pid_file, unix_socket);
+    if defect {
+        tracing::warn!("the monitor was ended by a defect of this program: please report what is printed above");
+        return Ok(Exit::Defect);
+    }
+    tracing::warn!("Sentinel is now ready to exit, bye bye...");
+    Ok(if served.is_ok() { Exit::Success } else { Exit::Failure })
+}
+
+/// Removes what others find this process by.
+fn clear(pid_file: Option<PidFile>, unix_socket: Option<SocketFile>) {
     if let Some(file) = pid_file {
         tracing::info!("Removing the pid file.");
         file.remove();
@@ -417,12 +454,6 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     if let Some(file) = unix_socket {
         file.remove();
     }
-    if defect {
-        tracing::warn!("the monitor was ended by a defect of this program: please report what is printed above");
-        return Ok(Exit::Defect);
-    }
-    tracing::warn!("Sentinel is now ready to exit, bye bye...");
-    Ok(if served.is_ok() { Exit::Success } else { Exit::Failure })
 }
 
 /// Opens the log file anew, so that a moved one is free at once: log rotation compresses or removes it next.
