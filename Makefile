@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients chaos fuzz sim sim-proof sim-coverage explore explore-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,12 @@ test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK throu
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
+
+test-nodes: ## the failover stories with each data node of NODES="/path/a-server /path/b-server": a table
+	@scripts/test-nodes $(ARGS)
+
+test-mixed: ## quorums mixed with each reference of SENTINELS="/path/a-sentinel /path/b-sentinel": a table
+	@scripts/test-mixed $(ARGS)
 
 MINUTES ?= 10
 SEED ?=
