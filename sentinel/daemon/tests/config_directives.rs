@@ -30,6 +30,11 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ("supervised systemd", "supervised: Systemd"),
     ("loglevel debug", "level: Debug"),
     ("loglevel nothing", "level: Nothing"),
+    ("compatible-version valkey-9.1", "compatible: Valkey91"),
+    ("log-format logfmt", "format: Some(Logfmt)"),
+    ("log-timestamp-format iso8601", "timestamp: Iso8601"),
+    ("unixsocketgroup adm", r#"unix_socket_group: Some("adm")"#),
+    ("tls-auto-reload-interval 60", "reload_every: Some(60s)"),
     ("logfile log", r#"file: Some("log")"#),
     ("syslog-enabled yes", "syslog: true"),
     ("syslog-ident me", r#"syslog_ident: "me""#),
@@ -110,11 +115,29 @@ fn every_documented_directive_is_understood_in_a_file_and_on_the_command_line() 
     }
 }
 
+/// Names that a Sentinel of a later version accepts, whatever stands behind them; the whole table is compared with the servers
+/// elsewhere.
+#[test]
+fn directives_of_later_versions_and_of_modules_are_no_reason_not_to_start() {
+    let folder = Folder::new();
+    let lines = "enable-debug-assert yes\nmax-new-connections-per-cycle 10\nmax-new-tls-connections-per-cycle 1\n\
+                 hide-user-data-from-log yes\nlocale-collate \"\"\nprimaryuser u\nprimaryauth p\navailability-zone z\n\
+                 extended-redis-compatibility yes\nset-max-listpack-entries 128\nsearch-module.timeout 5\n";
+    let loaded = load(&source(&folder, "s.conf", &format!("{BASE}{lines}"))).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(loaded.config, config(&source(&folder, "plain.conf", BASE)), "none has an effect here");
+    let wrong =
+        load(&source(&folder, "wrong.conf", &format!("{BASE}enable-debug-asert yes\n"))).unwrap_err().to_string();
+    assert!(wrong.contains("did you mean `enable-debug-assert`?"), "{wrong}");
+}
+
 /// A value that is not the default.
 fn sample(key: &Key) -> String {
     let text = match (key.section, key.name) {
         ("server", "dir") => r#""/""#,
         ("server", "loglevel") => r#""debug""#,
+        ("server", "compatible-version") => r#""valkey-8.1""#,
+        ("server", "log-format") => r#""logfmt""#,
+        ("server", "log-timestamp-format") => r#""iso8601""#,
         ("server", "unixsocketperm") => r#""700""#,
         // Only what a Sentinel has can be renamed.
         ("server", "rename-command") => r#"{ PING = "x7" }"#,

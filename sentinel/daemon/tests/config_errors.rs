@@ -127,6 +127,31 @@ fn the_reference_says_the_same() {
 }
 
 #[test]
+fn what_is_learnt_is_not_kept_in_the_configuration_itself() {
+    let folder = Folder::new();
+    for name in ["s.conf".to_owned(), folder.path().join("s.conf").display().to_string()] {
+        let text = format!("{M}sentinel state-config-file {name}\n");
+        let path = folder.file("s.conf", &text);
+        let source = Source { directory: folder.path().to_owned(), ..Source::file(path) };
+        let Err(ConfigError::Faults(faults)) = load(&source) else { panic!("{name} should be refused") };
+        assert_eq!((faults.faults.len(), faults.faults[0].place.line()), (1, Some(2)), "{faults:?}");
+        assert!(faults.faults[0].what.contains("the configuration itself"), "{faults:?}");
+    }
+}
+
+#[test]
+fn a_script_whose_first_line_ends_with_cr_lf_is_told_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    let script = folder.file("notify.sh", "#!/bin/sh\r\nexit 0\r\n");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("{M}sentinel notification-script m {}\n", script.display());
+    let loaded = load(&Source::file(folder.file("s.conf", &text))).unwrap();
+    let told = |part: &str| loaded.warnings.iter().any(|warning| warning.text.contains(part));
+    assert!(told("ends with CR LF") && told("`/bin/sh\\r`"), "{:?}", loaded.warnings);
+}
+
+#[test]
 fn all_faults_are_told_at_once_and_secrets_are_not() {
     let folder = Folder::new();
     let path = folder.file(

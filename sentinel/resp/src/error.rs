@@ -45,6 +45,11 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// Whether the request is one that would be longer than is taken.
+    pub const fn is_too_long(&self) -> bool {
+        matches!(self, ProtocolError::RequestTooBig)
+    }
+
     /// What to send before closing, if anything: `-ERR Protocol error: ...`.
     pub fn reply(self) -> Option<Reply> {
         match self {

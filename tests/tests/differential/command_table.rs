@@ -1,21 +1,8 @@
-//! What COMMAND and ACL CAT list, without what only ours has and without documentation.
+//! What COMMAND and ACL CAT list, without documentation.
 
 use sentinel_tests::Kind;
 
 use crate::wire::{Value, rendered};
-
-/// Commands of later versions, which a drop-in has too, and our own ones: left out of our lists of commands. That they are in them, and that
-/// nothing else is, `the_command_table_has_nothing_else` checks.
-pub(crate) const FURTHER: &[&str] = &[
-    "client|setinfo",
-    "sentinel|candidates",
-    "sentinel|forget",
-    "sentinel|forget-replica",
-    "sentinel|get-primary-addr-by-name",
-    "sentinel|is-primary-down-by-addr",
-    "sentinel|primaries",
-    "sentinel|primary",
-];
 
 /// Commands that take further words with us: name, our arity and the reference's.
 const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
@@ -23,10 +10,9 @@ const WIDER: &[(&str, &str, &str)] = &[("sentinel|failover", ":-3", ":3")];
 /// What COMMAND DOCS says of a command in free text (ours tells the class of complexity without a sentence), and its history.
 const DOCUMENTATION: &[&str] = &["summary", "complexity", "history"];
 
-/// Answers of COMMAND without what only ours lists, and without documentation.
+/// Answers of COMMAND without documentation.
 pub(crate) fn strip(kind: Kind, value: &mut Value) {
     let Value::Many(shape, Some(items)) = value else { return };
-    let later = |name: Option<&str>| kind == Kind::Ours && name.is_some_and(|name| FURTHER.contains(&name));
     // A map, or what RESP2 makes of one: names and what is told of them in turn.
     let pairs = items.len().is_multiple_of(2)
         && items.chunks(2).all(|pair| pair[0].text().is_some() && matches!(pair[1], Value::Many(..) | Value::Bulk(_)))
@@ -34,7 +20,7 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
     if pairs && (*shape == '%' || items[1].text().is_none() || items[0].text() == Some("summary")) {
         let mut kept: Vec<Vec<Value>> = items
             .chunks(2)
-            .filter(|pair| !later(pair[0].text()) && !pair[0].text().is_some_and(|name| DOCUMENTATION.contains(&name)))
+            .filter(|pair| !pair[0].text().is_some_and(|name| DOCUMENTATION.contains(&name)))
             .map(<[Value]>::to_vec)
             .collect();
         for pair in &mut kept {
@@ -47,10 +33,6 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
         *items = kept.concat();
         return;
     }
-    items.retain(|item| match item {
-        Value::Many(_, Some(facts)) => !later(facts.first().and_then(Value::text)),
-        item => !later(item.text()),
-    });
     if let [name, Value::Line(arity), ..] = items.as_mut_slice() {
         let wider =
             WIDER.iter().find(|(wider, ours, _)| kind == Kind::Ours && name.text() == Some(wider) && arity == ours);

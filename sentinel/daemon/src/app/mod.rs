@@ -27,9 +27,9 @@ use crate::{
     descriptors, log,
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
-    serve::{self, Access, ListenError, Listeners, SocketFile},
+    serve::{self, Access, Compatible, ListenError, Listeners, SocketFile},
     terminal::complain,
-    tls::Tls,
+    tls::{Tls, Watched},
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
@@ -63,7 +63,7 @@ pub enum StartError {
         error: std::io::Error,
     },
     /// The command line asks for a log of another look.
-    #[error("--log-format {0}: lines of the log are `text` or `json`")]
+    #[error("--log-format {0}: lines of the log are `legacy` (also called `text`), `logfmt` or `json`")]
     LogFormat(String),
     /// The log cannot be written.
     #[error("Can't open the log file: {0}")]
@@ -251,7 +251,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     descriptors::make_table(u64::from(server.max_clients) + LINKS_PER_MASTER * config.masters.len() as u64);
     let options = log::Options {
         level: level(server.log.level),
-        format: launch.log_format.unwrap_or_default(),
+        format: launch.log_format.or(server.log.format).unwrap_or_default(),
+        timestamp: server.log.timestamp,
         file: server.log.file.clone(),
         syslog: server.log.syslog.then(|| log::Syslog {
             ident: server.log.syslog_ident.clone(),
@@ -260,7 +261,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         }),
     };
     *log = Some(log::start(&options).map_err(StartError::Log)?);
-    say_start();
+    say_start(server.compatible);
     if let Some(raised) = raised {
         raised.say();
     }
@@ -318,17 +319,24 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     })))
 }
 
+/// A line of a start, which was a warning until 7.0.
+fn say_of_start(look: Compatible, line: &str) {
+    if look.warns_of_start() { tracing::warn!("{line}") } else { tracing::info!("{line}") }
+}
+
 /// The first lines, in the reference's words: scripts look for them.
-fn say_start() {
-    tracing::warn!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
-    tracing::warn!(
-        "Redis version={}, bits={}, commit=00000000, modified=0, pid={}, just started (sentineld {})",
-        serve::REDIS_VERSION,
+fn say_start(look: Compatible) {
+    let product = look.product();
+    say_of_start(look, &format!("oO0OoO0OoO0Oo {product} is starting oO0OoO0OoO0Oo"));
+    let version = format!(
+        "{product} version={}, bits={}, commit=00000000, modified=0, pid={}, just started (sentineld {})",
+        look.version(),
         usize::BITS,
         std::process::id(),
         env!("CARGO_PKG_VERSION")
     );
-    tracing::warn!("Configuration loaded");
+    say_of_start(look, &version);
+    say_of_start(look, "Configuration loaded");
     tracing::info!("monotonic clock: POSIX clock_gettime");
 }
 
@@ -343,7 +351,10 @@ fn listen(config: &Config, tls: &Tls) -> Result<(Listeners, Option<SocketFile>),
         listeners.add_tls_port(&server.bind, port, backlog, incoming)?;
     }
     let socket = server.unix_socket.as_ref();
-    let file = socket.map(|path| listeners.add_unix_socket(path, server.unix_socket_mode, backlog)).transpose()?;
+    let file = socket.map(|path| {
+        listeners.add_unix_socket(path, server.unix_socket_mode, server.unix_socket_group.as_deref(), backlog)
+    });
+    let file = file.transpose()?;
     if listeners.is_empty() { Err(StartError::NotListening) } else { Ok((listeners, file)) }
 }
 
@@ -376,7 +387,11 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     } = prepared;
     let clock = Clock::start();
     tracing::info!("Running mode=sentinel, port={}.", listeners.port());
-    tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
+    if config.server.compatible.warns_of_start() {
+        tracing::warn!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
+    } else {
+        tracing::info!(id = snapshot.id.as_str(), "Sentinel ID is {}", snapshot.id);
+    }
     let seed = identity::random_seed().map_err(system("no random numbers"))?;
     let identity = identity::of_process(config_file, config.server.supervised)
         .map_err(system("no random numbers for a run id"))?;
@@ -402,6 +417,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
 
     let mut defect = false;
     let tls = Arc::new(tls);
+    let mut tls_files = Watched::new(&config.server.tls);
     let served = runtime.block_on(async {
         process::tell_supervisor(config.server.supervised, process::State::Ready);
         let stop = async {
@@ -419,6 +435,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
                             reload(&tls).await;
                         }
                     },
+                    () = tls_files.changed() => reload(&tls).await,
                     () = monitor.ended() => {
                         defect = true;
                         return;

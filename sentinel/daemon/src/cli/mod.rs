@@ -13,7 +13,7 @@ use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use self::launch::Launch;
-use crate::{app, demo, terminal::say};
+use crate::{app, demo, serve::Compatible, terminal::say};
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,6 +208,10 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
     if is_drop_in(words.first().map_or("", String::as_str)) && !asks_for_help(&words) {
         return app::run(&Launch::new(words.into_iter().skip(1)));
     }
+    if is_drop_in(words.first().map_or("", String::as_str)) && asks_for_version(&words) {
+        say!("{}", version_line(words.first().map_or("", String::as_str)));
+        return Exit::Success.into();
+    }
     let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
         Err(error) => {
@@ -240,6 +244,23 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
 fn is_drop_in(program: &str) -> bool {
     let name = std::path::Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
     name.contains("redis-sentinel") || name.contains("valkey-sentinel")
+}
+
+/// The version in the shape that programs read of `redis-sentinel --version`.
+fn version_line(program: &str) -> String {
+    let name = std::path::Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let look = if name.contains("valkey") { Compatible::Valkey91 } else { Compatible::default() };
+    format!(
+        "{} server v={} sha=00000000:0 malloc=libc bits={} build={}",
+        look.product(),
+        look.version(),
+        usize::BITS,
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn asks_for_version(words: &[String]) -> bool {
+    words.get(1).is_some_and(|word| ["-v", "--version"].contains(&word.as_str()))
 }
 
 fn asks_for_help(words: &[String]) -> bool {
@@ -278,5 +299,11 @@ mod tests {
         assert!(is_drop_in("/usr/bin/redis-sentinel"));
         assert!(is_drop_in("valkey-sentinel"));
         assert!(!is_drop_in("/redis-sentinel/sentinel"));
+    }
+
+    #[test]
+    fn the_version_has_the_shape_of_the_program_that_it_stands_for() {
+        assert!(version_line("/usr/bin/redis-sentinel").starts_with("Redis server v=7.0.15 sha=00000000:0 malloc="));
+        assert!(version_line("valkey-sentinel").starts_with("Valkey server v=9.1.2 sha=00000000:0 malloc="));
     }
 }

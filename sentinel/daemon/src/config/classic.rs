@@ -250,7 +250,8 @@ pub(crate) fn mask(line: &str) -> String {
     let first = words.next().unwrap_or_default().trim_start_matches("--").to_ascii_lowercase();
     let second = words.next().unwrap_or_default().to_ascii_lowercase();
     let keep = match (first.as_str(), second.as_str()) {
-        ("requirepass" | "masterauth" | "tls-key-file-pass" | "tls-client-key-file-pass", _) | ("user", "") => 1,
+        ("requirepass" | "masterauth" | "primaryauth" | "tls-key-file-pass" | "tls-client-key-file-pass", _)
+        | ("user", "") => 1,
         ("sentinel", "sentinel-pass" | "hello-auth-key") | ("user", _) => 2,
         ("sentinel", "auth-pass") => 3,
         _ => return line.to_owned(),

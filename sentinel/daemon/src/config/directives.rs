@@ -9,7 +9,7 @@ pub(super) enum Support {
     Built,
     /// It is read into the model, but nothing acts on it yet: worth a warning, since ignoring it may be dangerous.
     Unbuilt(&'static str),
-    /// It concerns data nodes only: accepted, kept in the file, without effect, here as in the reference.
+    /// It concerns data nodes only, or how the reference is built: accepted, kept in the file, without effect.
     DataNode,
 }
 
@@ -22,8 +22,12 @@ const HEEDED: &[(&str, Support)] = &[
     ("bind-source-addr", Support::Built),
     ("client-output-buffer-limit", Support::Built),
     ("client-query-buffer-limit", Support::Built),
+    ("compatible-version", Support::Built),
     ("daemonize", Support::Built),
     ("dir", Support::Built),
+    ("hide-user-data-from-log", Support::Built),
+    ("log-format", Support::Built),
+    ("log-timestamp-format", Support::Built),
     ("logfile", Support::Built),
     ("loglevel", Support::Built),
     ("maxclients", Support::Built),
@@ -41,6 +45,11 @@ const HEEDED: &[(&str, Support)] = &[
     ("tcp-keepalive", Support::Built),
     ("timeout", Support::Built),
     ("tls-auth-clients", Support::Built),
+    (
+        "tls-auth-clients-user",
+        Support::Unbuilt("a client is no user by its certificate: it logs in, or is the user `default`"),
+    ),
+    ("tls-auto-reload-interval", Support::Built),
     ("tls-ca-cert-dir", Support::Built),
     ("tls-ca-cert-file", Support::Built),
     ("tls-cert-file", Support::Built),
@@ -60,46 +69,25 @@ const HEEDED: &[(&str, Support)] = &[
     ("tls-session-cache-timeout", Support::Built),
     ("tls-session-caching", Support::Built),
     ("unixsocket", Support::Built),
+    ("unixsocketgroup", Support::Built),
     ("unixsocketperm", Support::Built),
     ("user", Support::Built),
     ("loadmodule", Support::Unbuilt("modules are never loaded: nothing that the module would add is there")),
 ];
 
-/// Everything else that a data node of 7.0 knows.
-const DATA_NODE: &str = "\
-    active-defrag-cycle-max active-defrag-cycle-min active-defrag-ignore-bytes active-defrag-max-scan-fields \
-    active-defrag-threshold-lower active-defrag-threshold-upper active-expire-effort activedefrag activerehashing \
-    always-show-logo aof-disable-auto-gc aof-load-truncated aof-rewrite-incremental-fsync aof-timestamp-enabled \
-    aof-use-rdb-preamble aof_rewrite_cpulist aof-rewrite-cpulist appenddirname appendfilename appendfsync appendonly \
-    auto-aof-rewrite-min-size auto-aof-rewrite-percentage bgsave_cpulist bgsave-cpulist bio_cpulist bio-cpulist \
-    busy-reply-threshold cluster-allow-pubsubshard-when-down cluster-allow-reads-when-down \
-    cluster-allow-replica-migration cluster-announce-bus-port cluster-announce-hostname cluster-announce-ip \
-    cluster-announce-port cluster-announce-tls-port cluster-config-file cluster-enabled cluster-link-sendbuf-limit \
-    cluster-migration-barrier cluster-node-timeout cluster-port cluster-preferred-endpoint-type \
-    cluster-replica-no-failover cluster-replica-validity-factor cluster-require-full-coverage \
-    cluster-slave-no-failover cluster-slave-validity-factor crash-log-enabled crash-memcheck-enabled databases \
-    dbfilename disable-thp dynamic-hz enable-debug-command enable-module-command enable-protected-configs \
-    hash-max-listpack-entries hash-max-listpack-value hash-max-ziplist-entries hash-max-ziplist-value \
-    hll-sparse-max-bytes hz ignore-warnings io-threads io-threads-do-reads jemalloc-bg-thread \
-    latency-monitor-threshold latency-tracking latency-tracking-info-percentiles lazyfree-lazy-eviction \
-    lazyfree-lazy-expire lazyfree-lazy-server-del lazyfree-lazy-user-del lazyfree-lazy-user-flush lfu-decay-time \
-    lfu-log-factor list-compress-depth list-max-listpack-size list-max-ziplist-entries list-max-ziplist-size \
-    list-max-ziplist-value lua-time-limit masterauth masteruser maxmemory maxmemory-clients \
-    maxmemory-eviction-tenacity maxmemory-policy maxmemory-samples min-replicas-max-lag min-replicas-to-write \
-    min-slaves-max-lag min-slaves-to-write no-appendfsync-on-rewrite notify-keyspace-events oom-score-adj \
-    oom-score-adj-values proc-title-template propagation-error-behavior rdb-del-sync-files \
-    rdb-save-incremental-fsync rdbchecksum rdbcompression repl-backlog-size repl-backlog-ttl \
-    repl-disable-tcp-nodelay repl-diskless-load repl-diskless-sync repl-diskless-sync-delay \
-    repl-diskless-sync-max-replicas repl-ping-replica-period repl-ping-slave-period repl-timeout \
-    replica-announce-ip replica-announce-port replica-announced replica-ignore-disk-write-errors \
-    replica-ignore-maxmemory replica-lazy-flush replica-priority replica-read-only replica-serve-stale-data \
-    replicaof sanitize-dump-payload save server_cpulist server-cpulist set-max-intset-entries set-proc-title \
-    shutdown-on-sigint shutdown-on-sigterm shutdown-timeout slave-announce-ip slave-announce-port \
-    slave-ignore-maxmemory slave-lazy-flush slave-priority slave-read-only slave-serve-stale-data slaveof \
-    slowlog-log-slower-than slowlog-max-len socket-mark-id stop-writes-on-bgsave-error stream-node-max-bytes \
-    stream-node-max-entries tls-cluster \
-    tracking-table-max-keys zset-max-listpack-entries zset-max-listpack-value zset-max-ziplist-entries \
-    zset-max-ziplist-value";
+/// Every directive that the Sentinel of any version accepts, with the versions, as `scripts/probe-directives` found it.
+const ACCEPTED: &str = include_str!("accepted.txt");
+
+/// The generic names that any version accepts.
+fn accepted() -> impl Iterator<Item = &'static str> {
+    let names = ACCEPTED.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next());
+    names.filter(|name| !name.starts_with("sentinel "))
+}
+
+/// Whether a name is a module's, as in `search-module.timeout`: every Sentinel accepts it, since the module may come later.
+pub(super) fn is_of_module(name: &str) -> bool {
+    name.split_once('.').is_some_and(|(module, setting)| !module.is_empty() && !setting.is_empty())
+}
 
 /// The `sentinel` directives that the reference does not know: a file that has one does not load there. Behind
 /// [`HIDDEN`] it does.
@@ -119,6 +107,9 @@ pub(super) const EXTENSIONS: &[&str] = &[
     "state-config-file",
 ];
 
+/// The same outside of `sentinel`.
+const OWN: &[&str] = &["compatible-version"];
+
 /// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
 pub(super) const HIDDEN: &str = "#@ ";
 
@@ -130,7 +121,10 @@ pub(super) fn may_be_hidden(words: &[String]) -> bool {
             let name = name.to_ascii_lowercase();
             EXTENSIONS.contains(&name.as_str()) || reference::of_directive(&name, true).is_some()
         }
-        [name, ..] => reference::of_directive(&name.to_ascii_lowercase(), false).is_some(),
+        [name, ..] => {
+            let name = name.to_ascii_lowercase();
+            OWN.contains(&name.as_str()) || reference::of_directive(&name, false).is_some()
+        }
         [] => false,
     }
 }
@@ -141,12 +135,13 @@ pub(super) fn support(name: &str) -> Option<Support> {
         .iter()
         .find(|(known, _)| *known == name)
         .map(|(_, support)| *support)
-        .or_else(|| DATA_NODE.split_ascii_whitespace().any(|known| known == name).then_some(Support::DataNode))
+        .or_else(|| (accepted().any(|known| known == name) || is_of_module(name)).then_some(Support::DataNode))
 }
 
 /// All generic names, for "did you mean".
 pub(super) fn generic_names() -> impl Iterator<Item = &'static str> {
-    HEEDED.iter().map(|(name, _)| *name).chain(["include", "sentinel"]).chain(DATA_NODE.split_ascii_whitespace())
+    let heeded = HEEDED.iter().map(|(name, _)| *name);
+    heeded.chain(accepted().filter(|name| !HEEDED.iter().any(|(heeded, _)| heeded == name)))
 }
 
 /// The known name that looks most like a mistyped one, if any comes near.

@@ -13,7 +13,10 @@ use super::{
     model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
     reference, value,
 };
-use crate::serve;
+use crate::{
+    log::{Format, Timestamp},
+    serve,
+};
 
 /// What to do with a name that is no generic directive.
 fn unknown(name: &str, place: &Place) -> String {
@@ -92,6 +95,7 @@ impl Builder {
             "requirepass" => self.config.globals.requirepass = secret(word),
             "protected-mode" => server.protected_mode = value::yes_no(word)?,
             "unixsocket" => server.unix_socket = path(word),
+            "unixsocketgroup" => server.unix_socket_group = text(word),
             "unixsocketperm" => server.unix_socket_mode = octal(word)?,
             "tcp-backlog" => server.tcp_backlog = value::int32(word, 0..=INT_MAX)?,
             "timeout" => server.idle_timeout = seconds(word)?,
@@ -103,6 +107,13 @@ impl Builder {
             "pidfile" => server.pid_file = path(word),
             "supervised" => server.supervised = value::one_of(word, &SUPERVISED)?,
             "loglevel" => server.log.level = log_level(word)?,
+            "compatible-version" => server.compatible = value::one_of(word, &serve::COMPATIBLE_VERSIONS)?,
+            "log-format" => server.log.format = Some(value::one_of(word, &LOG_FORMATS)?),
+            "log-timestamp-format" => server.log.timestamp = value::one_of(word, &LOG_TIMESTAMPS)?,
+            // What clients say is never logged, whatever this says.
+            "hide-user-data-from-log" => {
+                value::yes_no(word)?;
+            }
             "logfile" => {
                 server.log.file = path(word);
                 if !word.is_empty() {
@@ -136,6 +147,10 @@ impl Builder {
             "tls-ca-cert-file" => server.tls.ca_cert_file = path(word),
             "tls-ca-cert-dir" => server.tls.ca_cert_dir = path(word),
             "tls-auth-clients" => server.tls.auth_clients = value::one_of(word, &CLIENT_CERTIFICATES)?,
+            "tls-auth-clients-user" => {
+                value::one_of(word, &[("CN", ()), ("URI", ()), ("off", ())])?;
+            }
+            "tls-auto-reload-interval" => server.tls.reload_every = seconds(word)?,
             "tls-protocols" => server.tls.protocols = text(word),
             "tls-ciphers" => server.tls.ciphers = text(word),
             "tls-ciphersuites" => server.tls.ciphersuites = text(word),
@@ -268,6 +283,13 @@ const SUPERVISED: [(&str, Supervised); 4] = [
     ("no", Supervised::No),
 ];
 
+/// `legacy` is the look of all versions, and what we call `text`.
+const LOG_FORMATS: [(&str, Format); 4] =
+    [("legacy", Format::Text), ("logfmt", Format::Logfmt), ("json", Format::Json), ("text", Format::Text)];
+
+const LOG_TIMESTAMPS: [(&str, Timestamp); 3] =
+    [("legacy", Timestamp::Legacy), ("iso8601", Timestamp::Iso8601), ("milliseconds", Timestamp::Milliseconds)];
+
 const CLIENT_CERTIFICATES: [(&str, ClientCertificates); 3] =
     [("no", ClientCertificates::No), ("yes", ClientCertificates::Required), ("optional", ClientCertificates::Optional)];
 
@@ -381,7 +403,9 @@ fn is_off(words: &[String]) -> bool {
             value.is_empty()
                 || matches!(
                     (name.as_str(), value.as_str()),
-                    ("tls-port" | "unixsocketperm", "0") | ("tls-replication" | "tls-prefer-server-ciphers", "no")
+                    ("tls-port" | "unixsocketperm", "0")
+                        | ("tls-replication" | "tls-prefer-server-ciphers", "no")
+                        | ("tls-auth-clients-user", "off")
                 )
         }
         _ => false,

@@ -51,6 +51,15 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
 
     let base = Base::of(&builder);
     let form = match (builder.state_file.take(), is_toml) {
+        (Some(file), _) if is_same(&file, path) => {
+            let fault = builder.places.fault(
+                "state-config-file",
+                "what is learnt cannot be kept in the configuration itself and beside it",
+                "name another file, or remove the line: without it the configuration is rewritten",
+            );
+            builder.faults.push(fault);
+            return Err(ConfigError::Faults(Faults { faults: builder.faults, classic: !is_toml }));
+        }
         (Some(file), _) => {
             state::take_file(&mut builder, &file)?;
             builder.close(is_toml)?;
@@ -68,6 +77,12 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
     };
     builder.close(is_toml)?;
     Ok(finish(builder, Keep { path: path.to_owned(), form, users: None, kept_users: None }))
+}
+
+/// Whether two paths lead to one file, as far as that can be seen: also by a link.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let canonical = || Some(one.canonicalize().ok()? == other.canonicalize().ok()?);
+    one.components().eq(other.components()) || canonical().unwrap_or(false)
 }
 
 /// Whether a file is TOML, by its name.

@@ -8,6 +8,11 @@ use sentinel_core::{
     types::{Epoch, SentinelId},
 };
 
+use crate::{
+    log::{Format, Timestamp},
+    serve::Compatible,
+};
+
 /// Everything that a configuration says, together with what was learnt before the last stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -64,6 +69,8 @@ pub struct Server {
     pub unix_socket: Option<PathBuf>,
     /// Permissions of the Unix socket. 0: as the umask leaves them.
     pub unix_socket_mode: u32,
+    /// Group of the Unix socket, by name. None: that of the process.
+    pub unix_socket_group: Option<String>,
     /// Length of the queue of connections not yet accepted. Default 511.
     pub tcp_backlog: u32,
     /// An idle client that is not a subscriber is closed after this. None: never.
@@ -94,6 +101,8 @@ pub struct Server {
     pub acl: Acl,
     /// Encryption.
     pub tls: Tls,
+    /// Whom it looks like to programs that ask. Default redis-sentinel 7.0.15.
+    pub compatible: Compatible,
     /// Commands of this Sentinel under another name, or switched off (empty): from, to.
     pub rename_commands: Vec<(String, String)>,
 }
@@ -108,6 +117,7 @@ impl Default for Server {
             protected_mode: false,
             unix_socket: None,
             unix_socket_mode: 0,
+            unix_socket_group: None,
             tcp_backlog: 511,
             idle_timeout: None,
             tcp_keepalive: Some(Duration::from_secs(300)),
@@ -123,6 +133,7 @@ impl Default for Server {
             bind_source: None,
             acl: Acl::default(),
             tls: Tls::default(),
+            compatible: Compatible::default(),
             rename_commands: Vec::new(),
         }
     }
@@ -189,6 +200,10 @@ pub enum Supervised {
 pub struct Log {
     /// Least severity that is logged.
     pub level: LogLevel,
+    /// How a line looks. None: as the reference's.
+    pub format: Option<Format>,
+    /// How a line tells when it was written.
+    pub timestamp: Timestamp,
     /// The file, relative to `dir`. None: standard output.
     pub file: Option<PathBuf>,
     /// Whether the system log gets everything too.
@@ -203,6 +218,8 @@ impl Default for Log {
     fn default() -> Self {
         Log {
             level: LogLevel::Notice,
+            format: None,
+            timestamp: Timestamp::default(),
             file: None,
             syslog: false,
             syslog_ident: "redis".into(),
@@ -311,6 +328,8 @@ pub struct Tls {
     pub session_cache_size: usize,
     /// How long a session may be resumed. Default 300 s.
     pub session_cache_timeout: Duration,
+    /// How often it is looked whether the files have changed, so that they are read again. None: only at SIGHUP.
+    pub reload_every: Option<Duration>,
 }
 
 impl Default for Tls {
@@ -335,6 +354,7 @@ impl Default for Tls {
             session_caching: true,
             session_cache_size: 20_480,
             session_cache_timeout: Duration::from_secs(300),
+            reload_every: None,
         }
     }
 }

@@ -317,10 +317,10 @@ impl Builder {
                 settings.reboot_down_after = Duration::from_millis(ms);
             }
             "notification-script" => {
-                settings.notification_script = self.script(text, "Notification script")?;
+                settings.notification_script = self.script(directive, text, "Notification script")?;
             }
             "client-reconfig-script" => {
-                settings.client_reconfig_script = self.script(text, "Client reconfiguration script")?;
+                settings.client_reconfig_script = self.script(directive, text, "Client reconfiguration script")?;
             }
             "auth-pass" => settings.auth_pass = text.as_deref().map(Secret::new),
             "auth-user" => settings.auth_user = text,
@@ -456,10 +456,20 @@ impl Builder {
         Epoch::new(epoch)
     }
 
-    fn script(&self, path: Option<String>, called: &str) -> Result<Option<String>, Refusal> {
+    fn script(&mut self, directive: &Directive, path: Option<String>, called: &str) -> Result<Option<String>, Refusal> {
         let Some(path) = path else { return Ok(None) };
         let found: PathBuf = self.resolve(&path);
         if self.files.is_executable(&found) {
+            if let Some(interpreter) = self.files.read(&found).ok().as_deref().and_then(interpreter_with_cr) {
+                self.warn(
+                    directive,
+                    format!(
+                        "the first line of {} ends with CR LF, so that the system looks for an interpreter `{interpreter}\\r`, which \
+                         there is not: save it with LF (sed -i 's/\\r$//')",
+                        found.display()
+                    ),
+                );
+            }
             Ok(Some(path))
         } else {
             Err(Refusal::new(
@@ -482,6 +492,12 @@ impl Builder {
             }
         }
     }
+}
+
+/// The interpreter that a script names in a first line which ends with CR LF.
+fn interpreter_with_cr(script: &[u8]) -> Option<String> {
+    let line = script.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
+    Some(String::from_utf8_lossy(line.strip_suffix(b"\r")?).trim().to_owned())
 }
 
 fn switch(word: &str, text: &str) -> Result<bool, Refusal> {

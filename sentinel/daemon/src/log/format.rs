@@ -15,15 +15,44 @@ use tracing_subscriber::{
 /// The look of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// The reference's: `<pid>:X <day> <month> <year> <time> <level> <text>`, in local time.
+    /// The reference's, which Valkey calls `legacy`: `<pid>:X <day> <month> <year> <time> <level> <text>`, in local time.
     #[default]
+    #[value(alias = "legacy")]
     Text,
+    /// Valkey's `logfmt`: `pid=<pid> role=sentinel timestamp="<time>" level=<level> message="<text>"`.
+    Logfmt,
     /// One JSON object a line, with every part of an event as a field.
     Json,
 }
 
+/// How a line tells when it was written; in JSON it is always in UTC, as RFC 3339 writes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Timestamp {
+    /// The reference's: `22 Nov 2026 00:54:38.538`, in local time.
+    #[default]
+    Legacy,
+    /// `2026-11-22T00:54:38.538+00:00`, in local time with its distance from UTC.
+    Iso8601,
+    /// Milliseconds since 1970.
+    Milliseconds,
+}
+
+impl Timestamp {
+    pub(super) fn write(self, writer: &mut dyn fmt::Write) -> fmt::Result {
+        match self {
+            Timestamp::Legacy => write!(writer, "{}", jiff::Zoned::now().strftime("%d %b %Y %H:%M:%S%.3f")),
+            Timestamp::Iso8601 => write!(writer, "{}", jiff::Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")),
+            Timestamp::Milliseconds => write!(writer, "{}", jiff::Timestamp::now().as_millisecond()),
+        }
+    }
+}
+
 /// Formats lines.
-pub(super) struct Line(pub(super) Format);
+#[derive(Clone, Copy, Default)]
+pub(super) struct Line {
+    pub(super) format: Format,
+    pub(super) timestamp: Timestamp,
+}
 
 impl<S, N> FormatEvent<S, N> for Line
 where
@@ -33,28 +62,65 @@ where
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let parts = Parts::of(event);
         let level = *event.metadata().level();
-        match self.0 {
-            Format::Text => text(&mut writer, level, &parts.message),
+        match self.format {
+            Format::Text => text(&mut writer, self.timestamp, level, &parts.message),
+            Format::Logfmt => logfmt(&mut writer, self.timestamp, level, &parts.message),
             Format::Json => json(&mut writer, level, parts),
         }
     }
 }
 
 /// A line in the reference's look.
-pub(super) fn text(writer: &mut dyn fmt::Write, level: tracing::Level, message: &str) -> fmt::Result {
+pub(super) fn text(
+    writer: &mut dyn fmt::Write,
+    timestamp: Timestamp,
+    level: tracing::Level,
+    message: &str,
+) -> fmt::Result {
     let mark = match level {
         tracing::Level::TRACE => '.',
         tracing::Level::DEBUG => '-',
         tracing::Level::INFO => '*',
         tracing::Level::WARN | tracing::Level::ERROR => '#',
     };
-    let time = jiff::Zoned::now().strftime("%d %b %Y %H:%M:%S%.3f").to_string();
-    write!(writer, "{}:X {time} {mark} ", std::process::id())?;
+    write!(writer, "{}:X ", std::process::id())?;
+    timestamp.write(writer)?;
+    write!(writer, " {mark} ")?;
     // Names and errors come from outside: none may begin a line of its own.
     for c in message.chars() {
         if c.is_control() { write!(writer, "{}", c.escape_default())? } else { writer.write_char(c)? }
     }
     writeln!(writer)
+}
+
+/// A line in the look that Valkey calls `logfmt`. What would end the text early is put as its likeness: quotes become `'`,
+/// control characters a blank.
+pub(super) fn logfmt(
+    writer: &mut dyn fmt::Write,
+    timestamp: Timestamp,
+    level: tracing::Level,
+    message: &str,
+) -> fmt::Result {
+    write!(writer, "pid={} role=sentinel timestamp=\"", std::process::id())?;
+    timestamp.write(writer)?;
+    write!(writer, "\" level={} message=\"", level_name(level))?;
+    for c in message.chars() {
+        writer.write_char(match c {
+            '"' => '\'',
+            c if c.is_control() => ' ',
+            c => c,
+        })?;
+    }
+    writeln!(writer, "\"")
+}
+
+const fn level_name(level: tracing::Level) -> &'static str {
+    match level {
+        tracing::Level::TRACE => "debug",
+        tracing::Level::DEBUG => "verbose",
+        tracing::Level::INFO => "notice",
+        tracing::Level::WARN | tracing::Level::ERROR => "warning",
+    }
 }
 
 /// A warning in the look for programs.
@@ -64,16 +130,10 @@ pub(super) fn json_warning(writer: &mut dyn fmt::Write, message: &str, fields: &
 }
 
 fn json(writer: &mut dyn fmt::Write, level: tracing::Level, parts: Parts) -> fmt::Result {
-    let level = match level {
-        tracing::Level::TRACE => "debug",
-        tracing::Level::DEBUG => "verbose",
-        tracing::Level::INFO => "notice",
-        tracing::Level::WARN | tracing::Level::ERROR => "warning",
-    };
     let mut line = Map::new();
     line.insert("time".to_owned(), format!("{:.3}", jiff::Timestamp::now()).into());
     line.insert("pid".to_owned(), std::process::id().into());
-    line.insert("level".to_owned(), level.into());
+    line.insert("level".to_owned(), level_name(level).into());
     line.insert("message".to_owned(), parts.message.into());
     line.extend(parts.fields);
     writeln!(writer, "{}", Value::Object(line))

@@ -30,7 +30,7 @@ use self::{
     syslog::Datagram,
 };
 pub use self::{
-    format::Format,
+    format::{Format, Timestamp},
     sink::{Guard, flush, reopen},
     syslog::Syslog,
 };
@@ -42,6 +42,8 @@ pub struct Options {
     pub level: Option<Level>,
     /// How a line looks.
     pub format: Format,
+    /// How a line tells when it was written.
+    pub timestamp: Timestamp,
     /// The file that lines are appended to; opened anew when it was moved away, at its next line or by [`reopen`]. None: the standard output.
     pub file: Option<PathBuf>,
     /// The system log gets the same texts. None: it gets nothing.
@@ -63,7 +65,7 @@ pub fn start(options: &Options) -> io::Result<Guard> {
         None => None,
     };
     let (filter, handle) = reload::Layer::new(filter(options.level));
-    let logs = subscriber(filter, options.format, sink, system);
+    let logs = subscriber(filter, Line { format: options.format, timestamp: options.timestamp }, sink, system);
     tracing::subscriber::set_global_default(logs).map_err(io::Error::other)?;
     // There is one log in a process.
     let _ = FILTER.set(handle);
@@ -93,7 +95,7 @@ fn filter(level: Option<Level>) -> Targets {
 /// Lines to a writer, and the same texts to the system log if there is one.
 fn subscriber<W, F>(
     filter: F,
-    format: Format,
+    line: Line,
     writer: W,
     system: Option<(Syslog, Sink)>,
 ) -> impl tracing::Subscriber + Send + Sync
@@ -101,7 +103,7 @@ where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
     F: LayerFilter<Registry> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().event_format(Line(format)).with_writer(writer);
+    let lines = tracing_subscriber::fmt::layer().event_format(line).with_writer(writer);
     let system =
         system.map(|(syslog, sink)| tracing_subscriber::fmt::layer().event_format(Datagram(syslog)).with_writer(sink));
     Registry::default().with(lines.and_then(system).with_filter(filter))
@@ -121,7 +123,8 @@ pub fn plain_line(look: Format, text: &str, fields: &[(&str, &str)]) -> String {
     let mut line = String::new();
     // Writing to a string does not fail.
     let _ = match look {
-        Format::Text => format::text(&mut line, tracing::Level::WARN, text),
+        Format::Text => format::text(&mut line, Timestamp::Legacy, tracing::Level::WARN, text),
+        Format::Logfmt => format::logfmt(&mut line, Timestamp::Legacy, tracing::Level::WARN, text),
         Format::Json => format::json_warning(&mut line, text, fields),
     };
     line.truncate(line.trim_end().len());
@@ -197,7 +200,8 @@ mod tests {
     fn logged(level: Option<Level>, format: Format, say: impl FnOnce()) -> String {
         let memory = Memory::default();
         let writer = memory.clone();
-        tracing::subscriber::with_default(subscriber(filter(level), format, move || writer.clone(), None), say);
+        let line = Line { format, timestamp: Timestamp::Legacy };
+        tracing::subscriber::with_default(subscriber(filter(level), line, move || writer.clone(), None), say);
         let bytes = memory.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
@@ -239,6 +243,31 @@ mod tests {
     }
 
     #[test]
+    fn a_structured_line_looks_like_valkeys() {
+        let text = logged(Some(Level::Notice), Format::Logfmt, || {
+            event(&sdown());
+            tracing::info!("{}", "a \"quoted\"\nword");
+        });
+        // pid=14300 role=sentinel timestamp="29 Nov 2026 19:14:17.167" level=notice message="Running mode=sentinel, port=0."
+        let lines: Vec<_> = text.lines().collect();
+        let first = format!("pid={} role=sentinel timestamp=\"", std::process::id());
+        assert!(lines.iter().all(|line| line.starts_with(&first)), "{text}");
+        assert!(lines[0].ends_with("\" level=warning message=\"+sdown master mymaster 127.0.0.1 36001\""), "{text}");
+        assert!(lines[1].ends_with("\" level=notice message=\"a 'quoted' word\""), "{text}");
+        assert_eq!(lines.len(), 2);
+    }
+
+    #[test]
+    fn the_time_is_told_as_asked_for() {
+        let mut told = String::new();
+        Timestamp::Iso8601.write(&mut told).unwrap();
+        assert!(told.len() == 29 && told.as_bytes()[10] == b'T' && told.as_bytes()[26] == b':', "{told}");
+        let mut told = String::new();
+        Timestamp::Milliseconds.write(&mut told).unwrap();
+        assert!(told.parse::<u64>().is_ok_and(|told| told > 1_700_000_000_000), "{told}");
+    }
+
+    #[test]
     fn the_level_cuts_off_what_is_below() {
         let all = || {
             for (level, text) in
@@ -263,7 +292,7 @@ mod tests {
         let memory = Memory::default();
         let writer = memory.clone();
         let (filter, handle) = reload::Layer::new(super::filter(Some(Level::Notice)));
-        tracing::subscriber::with_default(subscriber(filter, Format::Text, move || writer.clone(), None), || {
+        tracing::subscriber::with_default(subscriber(filter, Line::default(), move || writer.clone(), None), || {
             let say = |text: &str| notice(&Notice { level: Level::Debug, master: None, text: text.to_owned() });
             say("one");
             handle.reload(super::filter(Some(Level::Debug))).unwrap();

@@ -84,7 +84,7 @@ mod tests {
     use super::{
         super::{
             Level, filter,
-            format::Format,
+            format::Line,
             sink::{Sink, Target},
             subscriber,
         },
@@ -97,7 +97,7 @@ mod tests {
         let path = folder.path().join("log");
         let syslog = Syslog { ident: "me".into(), facility: SyslogFacility::Local(3), socket: Some(path.clone()) };
         let (sink, _guard) = Sink::start(Target::system(&syslog)).unwrap();
-        let logs = subscriber(filter(Some(Level::Notice)), Format::Text, std::io::sink, Some((syslog, sink)));
+        let logs = subscriber(filter(Some(Level::Notice)), Line::default(), std::io::sink, Some((syslog, sink)));
         let receive = |listener: &UnixDatagram| {
             listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             let mut datagram = [0; 256];

@@ -147,7 +147,13 @@ impl Listeners {
     /// # Errors
     ///
     /// When the socket cannot be made.
-    pub fn add_unix_socket(&mut self, path: &Path, mode: u32, backlog: u32) -> Result<SocketFile, ListenError> {
+    pub fn add_unix_socket(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        group: Option<&str>,
+        backlog: u32,
+    ) -> Result<SocketFile, ListenError> {
         let failed = |what| move |source| ListenError::Local { path: path.to_owned(), what, source };
         match fs::symlink_metadata(path) {
             Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(failed("unlink"))?,
@@ -169,6 +175,10 @@ impl Listeners {
         if mode != 0 {
             fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("chmod"))?;
         }
+        if let Some(group) = group {
+            let id = group_id(group).map_err(failed("unixsocketgroup"))?;
+            std::os::unix::fs::chown(path, None, Some(id)).map_err(failed("chown"))?;
+        }
         self.doors.push(Door::Local(socket.into(), path.to_owned()));
         Ok(file)
     }
@@ -176,6 +186,31 @@ impl Listeners {
     /// The addresses that are listened on: those of `port` before those of `tls-port`.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.doors.iter().filter_map(Door::address).collect()
+    }
+
+    /// What is listened on, in the words of INFO's `listener0` and its like. Sockets of one kind are one.
+    pub(super) fn described(&self, bind: &[BindAddress]) -> Vec<String> {
+        let mut described: Vec<String> = Vec::new();
+        for door in &self.doors {
+            let name = match door {
+                Door::Plain(_) => "tcp",
+                Door::Encrypted(..) => "tls",
+                Door::Local(_, path) => {
+                    described.push(format!("name=unix,bind={}", path.display()));
+                    continue;
+                }
+            };
+            let mut text = format!("name={name}");
+            for BindAddress { address, optional } in bind {
+                let dash = if *optional { "-" } else { "" };
+                text += &format!(",bind={dash}{address}");
+            }
+            text += &format!(",port={}", door.address().map_or(0, |address| address.port()));
+            if !described.contains(&text) {
+                described.push(text);
+            }
+        }
+        described
     }
 
     /// The port, that of TLS if there is no other, 0 without any.
@@ -191,6 +226,16 @@ impl Listeners {
     pub(super) fn into_doors(self) -> Vec<Door> {
         self.doors
     }
+}
+
+/// The number of a group: of `/etc/group`, or the number itself.
+fn group_id(name: &str) -> io::Result<u32> {
+    let groups = fs::read_to_string("/etc/group")?;
+    let id = groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    });
+    id.or_else(|| name.parse().ok()).ok_or_else(|| io::Error::other(format!("there is no group `{name}`")))
 }
 
 impl Door {
@@ -318,11 +363,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.sock");
         // A listener that is dropped leaves its file, as a killed process does.
-        let first = Listeners::default().add_unix_socket(&path, 0o700, 16).unwrap();
+        let first = Listeners::default().add_unix_socket(&path, 0o700, None, 16).unwrap();
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
         let mut listeners = Listeners::default();
-        let second = listeners.add_unix_socket(&path, 0, 16).unwrap();
+        let second = listeners.add_unix_socket(&path, 0, None, 16).unwrap();
         assert!(!listeners.is_empty() && listeners.port() == 0);
         first.remove();
         assert!(path.exists(), "it belongs to the second one now");
@@ -330,11 +375,11 @@ mod tests {
         assert!(!path.exists());
 
         fs::write(&path, "precious").unwrap();
-        let error = Listeners::default().add_unix_socket(&path, 0, 16).unwrap_err().to_string();
+        let error = Listeners::default().add_unix_socket(&path, 0, None, 16).unwrap_err().to_string();
         assert!(error.starts_with("Failed opening Unix socket: bind: there is a file"), "{error}");
         assert_eq!(fs::read(&path).unwrap(), b"precious");
         let missing = folder.path().join("no/such.sock");
-        let error = Listeners::default().add_unix_socket(&missing, 0, 16).unwrap_err().to_string();
+        let error = Listeners::default().add_unix_socket(&missing, 0, None, 16).unwrap_err().to_string();
         assert!(error.contains("bind: No such file or directory; change `unixsocket`"), "{error}");
     }
 }

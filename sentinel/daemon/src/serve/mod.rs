@@ -10,6 +10,7 @@
 mod acl;
 mod client;
 mod command;
+mod compatible;
 mod crowd;
 mod guest;
 mod listener;
@@ -54,7 +55,7 @@ use self::{
     names::Names,
     pubsub::Hub,
     registry::Registry,
-    stats::Stats,
+    stats::{Stats, Turns},
 };
 use crate::{
     config,
@@ -63,11 +64,10 @@ use crate::{
 
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
+pub use compatible::Compatible;
+pub(crate) use compatible::VERSIONS as COMPATIBLE_VERSIONS;
 pub use listener::{ListenError, Listeners, SocketFile};
 pub(crate) use names::Names as CommandNames;
-
-/// The version of the reference whose behaviour clients may rely on.
-pub const REDIS_VERSION: &str = "7.0.15";
 
 /// A command that the monitor's thread executes.
 #[derive(Debug)]
@@ -122,6 +122,10 @@ pub enum Stopped {
 pub(crate) struct Server {
     settings: config::Server,
     port: u16,
+    /// What is listened on, each as INFO tells it.
+    listening: Vec<String>,
+    /// How the clients without TLS are served.
+    turns: Rc<Turns>,
     identity: Identity,
     view: Arc<ArcSwap<View>>,
     changes: mpsc::Sender<Ask>,
@@ -175,7 +179,10 @@ pub async fn run(
     let Monitor { view, changes, mut events, clock } = monitor;
     // The configuration was checked when it was read.
     let names = Names::new(&settings.rename_commands).map_err(io::Error::other)?;
+    let (crowd, happenings) = Crowd::new()?;
     let server = Rc::new(Server {
+        listening: listeners.described(&settings.bind),
+        turns: crowd.turns(),
         settings,
         port: listeners.port(),
         identity,
@@ -193,7 +200,6 @@ pub async fn run(
         attack_told: Cell::default(),
     });
     let entrances = listeners.into_doors().into_iter().map(Entrance::open).collect::<io::Result<Vec<_>>>()?;
-    let (crowd, happenings) = Crowd::new()?;
     let crowd = Rc::new(crowd);
     let tasks = tokio::task::LocalSet::new();
     tasks
@@ -204,6 +210,9 @@ pub async fn run(
             }
             let publishing = async {
                 while let Some(event) = events.recv().await {
+                    if event.channel() == "+tilt" {
+                        server.stats.tilts.add(1);
+                    }
                     server.hub.publish(event.channel(), &event.payload());
                 }
                 // The monitor is gone; the process will say when to stop.

@@ -55,6 +55,7 @@ where
     server.hub.leave(client);
     match (client.was_cut(), outcome) {
         (Some(Cut::TooFarBehind), _) => {
+            server.stats.too_far_behind.add(1);
             tracing::warn!(client = %client.line(), "closed a client that does not read what it is sent");
         }
         // Told by who ended it, if by anybody; the reference says no more of them either.
@@ -256,6 +257,9 @@ impl Session<'_> {
                 Err(error) => {
                     if let Some(reply) = error.reply() {
                         self.server.stats.errors.add(1);
+                        if error.is_too_long() {
+                            self.server.stats.too_long.add(1);
+                        }
                         // Without a sample of what it sent, as the reference adds: passwords could be in it.
                         tracing::debug!("Protocol error ({error}) from client: {}", self.client.line());
                         self.client.send(&reply);

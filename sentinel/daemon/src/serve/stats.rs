@@ -16,6 +16,34 @@ pub(crate) struct Stats {
     pub(crate) writes: Counter,
     pub(crate) errors: Counter,
     pub(crate) commands: Meter,
+    /// Clients that were closed for a request longer than is taken.
+    pub(crate) too_long: Counter,
+    /// Clients that were closed since they did not read.
+    pub(crate) too_far_behind: Counter,
+    /// How often this process was in TILT.
+    pub(crate) tilts: Counter,
+}
+
+/// Turns of the loop that serves the clients without TLS, and the microseconds that they took.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    pub(crate) count: Meter,
+    pub(crate) micros: Meter,
+}
+
+impl Turns {
+    /// Begins to count.
+    pub(crate) fn start() -> Self {
+        let started = Instant::now();
+        Self { count: Meter::start(started), micros: Meter::start(started) }
+    }
+
+    /// Counts one.
+    pub(crate) fn add(&self, began: Instant) {
+        let now = Instant::now();
+        self.count.add(1, now);
+        self.micros.add(usize::try_from(now.duration_since(began).as_micros()).unwrap_or(usize::MAX), now);
+    }
 }
 
 /// One number that only grows.
@@ -99,6 +127,9 @@ impl Stats {
             writes: Counter::default(),
             errors: Counter::default(),
             commands: Meter::start(started),
+            too_long: Counter::default(),
+            too_far_behind: Counter::default(),
+            tilts: Counter::default(),
         }
     }
 }

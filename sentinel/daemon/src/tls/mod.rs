@@ -17,6 +17,7 @@ mod sessions;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod watched;
 
 use std::{
     path::Path,
@@ -35,6 +36,7 @@ use x509_cert::{Certificate, der::Decode};
 pub(crate) use self::{
     asking::Asking,
     explain::{Failure, Side},
+    watched::Watched,
 };
 use self::{
     authorities::{Authorities, ClientVerifier, ServerVerifier},

@@ -18,6 +18,8 @@ pub(crate) struct Log {
     /// The newest first.
     entries: VecDeque<Entry>,
     most: usize,
+    /// How often each reason was there, in the order of [`Reason`].
+    refused: [u64; 3],
 }
 
 /// One kind of refusal, and how often it happened.
@@ -57,11 +59,12 @@ impl Reason {
 impl Log {
     /// An empty one, for so many entries.
     pub(super) fn new(most: u64) -> Self {
-        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX) }
+        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX), refused: [0; 3] }
     }
 
     /// Remembers a refusal.
     pub(crate) fn note(&mut self, at: Instant, reason: Reason, object: &[u8], user: &[u8], client: String) {
+        self.refused[reason as usize] += 1;
         let cut = |name: &[u8]| Bytes::copy_from_slice(&name[..name.len().min(REMEMBERED)]);
         let entry = Entry { count: 1, reason, object: cut(object), user: cut(user), at, client };
         let known = self.entries.iter().take(COMPARED).position(|known| {
@@ -73,6 +76,11 @@ impl Log {
         let count = known.and_then(|known| self.entries.remove(known)).map_or(0, |known| known.count);
         self.entries.push_front(Entry { count: count + 1, ..entry });
         self.entries.truncate(self.most);
+    }
+
+    /// How often something was refused for this reason since the start. Nothing resets it.
+    pub(crate) const fn refused(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize]
     }
 
     /// All entries, the newest first.

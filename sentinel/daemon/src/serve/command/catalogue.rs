@@ -6,13 +6,16 @@ use sentinel_resp::Reply;
 
 use super::{Answer, Request, help, history, is, syntax_error};
 use crate::serve::{
+    Compatible,
     names::Names,
     syntax,
     table::{self, Catalogue, Command},
 };
 
 pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
-    let (names, known) = (request.options(), &request.server.names);
+    let (names, known, look) = (request.options(), &request.server.names, request.server.settings.compatible);
+    let describe = |command| describe(command, look);
+    let document = |command| document(command, look);
     match verb {
         Catalogue::Count => Reply::Integer(i64::try_from(known.listed().count()).unwrap_or(i64::MAX)).into(),
         Catalogue::All => Reply::Array(known.listed().map(describe).collect()).into(),
@@ -25,15 +28,15 @@ pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
         Catalogue::Docs => {
             Reply::Map(names.iter().filter_map(|name| known.by_name(name)).map(document).collect()).into()
         }
-        Catalogue::List => list(known, names),
+        Catalogue::List => list(known, look, names),
         Catalogue::GetKeys => keys(known, names),
         Catalogue::Help => help("COMMAND", HELP),
     }
 }
 
 /// `COMMAND LIST [FILTERBY (MODULE m | ACLCAT c | PATTERN g)]`: names of commands and subcommands.
-fn list(known: &Names, words: &[Bytes]) -> Answer {
-    let all = known.listed().flat_map(with_subcommands);
+fn list(known: &Names, look: Compatible, words: &[Bytes]) -> Answer {
+    let all = known.listed().flat_map(|command| with_subcommands(command, look));
     let chosen: Vec<&Command> = match words {
         [] => all.collect(),
         [filter, by, value] if is(filter, "filterby") => {
@@ -68,7 +71,7 @@ pub(super) fn categories(request: &Request<'_>) -> Answer {
                 .server
                 .names
                 .listed()
-                .flat_map(with_subcommands)
+                .flat_map(|command| with_subcommands(command, request.server.settings.compatible))
                 .filter(|command| has_category(command, category))
                 .collect(),
         ),
@@ -77,8 +80,13 @@ pub(super) fn categories(request: &Request<'_>) -> Answer {
     }
 }
 
-fn with_subcommands(command: &'static Command) -> impl Iterator<Item = &'static Command> {
-    std::iter::once(command).chain(&command.subcommands)
+/// A command and its subcommands, those that are listed.
+fn with_subcommands(command: &'static Command, look: Compatible) -> impl Iterator<Item = &'static Command> {
+    std::iter::once(command).chain(subcommands(command, look))
+}
+
+fn subcommands(command: &'static Command, look: Compatible) -> impl Iterator<Item = &'static Command> {
+    command.subcommands.iter().filter(move |command| look.lists(&command.name))
 }
 
 fn has_category(command: &Command, category: &[u8]) -> bool {
@@ -90,7 +98,7 @@ fn names(commands: Vec<&'static Command>) -> Answer {
 }
 
 /// Ten facts: name, arity, flags, three about keys, categories, tips, key specifications, subcommands.
-fn describe(command: &'static Command) -> Reply {
+fn describe(command: &'static Command, look: Compatible) -> Reply {
     Reply::Array(vec![
         Reply::from(command.name.as_str()),
         Reply::Integer(command.arity.into()),
@@ -104,12 +112,12 @@ fn describe(command: &'static Command) -> Reply {
         // An array where there are some, a set where there are none: so does the reference.
         match command.subcommands.as_slice() {
             [] => Reply::Set(Vec::new()),
-            some => Reply::Array(some.iter().map(describe).collect()),
+            _ => Reply::Array(subcommands(command, look).map(|command| describe(command, look)).collect()),
         },
     ])
 }
 
-fn document(command: &'static Command) -> (Reply, Reply) {
+fn document(command: &'static Command, look: Compatible) -> (Reply, Reply) {
     let mut facts = vec![(Reply::from("summary"), Reply::from(command.summary))];
     let mut tell = |fact: &'static str, value: Option<&'static str>| {
         facts.extend(value.map(|value| (Reply::from(fact), Reply::from(value))));
@@ -127,7 +135,10 @@ fn document(command: &'static Command) -> (Reply, Reply) {
         facts.push((Reply::from("arguments"), syntax::describe(&arguments)));
     }
     if !command.subcommands.is_empty() {
-        facts.push((Reply::from("subcommands"), Reply::Map(command.subcommands.iter().map(document).collect())));
+        facts.push((
+            Reply::from("subcommands"),
+            Reply::Map(subcommands(command, look).map(|command| document(command, look)).collect()),
+        ));
     }
     (Reply::from(command.name.as_str()), Reply::Map(facts))
 }

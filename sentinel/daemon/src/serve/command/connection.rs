@@ -4,7 +4,7 @@ use sentinel_resp::{Protocol, Reply};
 use tokio::time::Instant;
 
 use super::{Answer, Request, clients, integer, is, syntax_error};
-use crate::serve::{REDIS_VERSION, acl::Reason, client::State, table};
+use crate::serve::{acl::Reason, client::State, table};
 
 pub(super) fn ping(request: &Request<'_>) -> Answer {
     let message = match request.arguments() {
@@ -65,9 +65,10 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
         state.protocol = protocol.unwrap_or(state.protocol);
         state.protocol.version()
     });
+    let look = request.server.settings.compatible;
     Reply::map([
-        ("server", Reply::from("redis")),
-        ("version", Reply::from(REDIS_VERSION)),
+        ("server", Reply::from(look.server())),
+        ("version", Reply::from(look.version())),
         ("proto", Reply::Integer(version)),
         ("id", Reply::Integer(i64::try_from(client.id).unwrap_or(i64::MAX))),
         ("mode", Reply::from("sentinel")),

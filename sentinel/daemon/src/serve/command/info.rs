@@ -10,7 +10,7 @@ use sentinel_core::command;
 use tokio::time::Instant;
 
 use super::is;
-use crate::serve::{REDIS_VERSION, Server, client::Kind};
+use crate::serve::{Compatible, Server, acl::Reason, client::Kind};
 
 /// Writes one section.
 type Section = fn(&Server) -> String;
@@ -33,14 +33,20 @@ fn process(server: &Server) -> String {
     let uptime = server.stats.started.elapsed().as_secs();
     let identity = &server.identity;
     let wall = Duration::from_millis(now.wall.0);
-    lines(
+    let look = server.settings.compatible;
+    let mut text = lines(
+        look,
         "Server",
         &[
-            ("redis_version", &REDIS_VERSION),
+            ("redis_version", &look.redis_version()),
+            ("server_name", &look.server()),
+            ("valkey_version", &look.version()),
+            ("valkey_release_stage", &"ga"),
             ("redis_git_sha1", &"00000000"),
             ("redis_git_dirty", &0),
             ("redis_build_id", &identity.build_id),
             ("redis_mode", &"sentinel"),
+            ("server_mode", &"sentinel"),
             ("os", &identity.system),
             ("arch_bits", &usize::BITS),
             ("monotonic_clock", &"POSIX clock_gettime"),
@@ -54,12 +60,21 @@ fn process(server: &Server) -> String {
             ("uptime_in_days", &(uptime / 86_400)),
             ("hz", &10),
             ("configured_hz", &10),
+            ("clients_hz", &10),
             ("lru_clock", &(wall.as_secs() & 0x00ff_ffff)),
             ("executable", &identity.executable),
             ("config_file", &identity.config_file),
             ("io_threads_active", &0),
+            ("availability_zone", &""),
         ],
-    )
+    );
+    if look.tells("listener0") {
+        for (number, listener) in server.listening.iter().enumerate() {
+            // Writing to a String never fails.
+            let _ = write!(text, "listener{number}:{listener}\r\n");
+        }
+    }
+    text
 }
 
 fn clients(server: &Server) -> String {
@@ -71,6 +86,7 @@ fn clients(server: &Server) -> String {
         subscribers += usize::from(client.kind() == Kind::PubSub);
     }
     lines(
+        server.settings.compatible,
         "Clients",
         &[
             ("connected_clients", &all.len()),
@@ -81,7 +97,14 @@ fn clients(server: &Server) -> String {
             ("blocked_clients", &0),
             ("tracking_clients", &0),
             ("pubsub_clients", &subscribers),
+            ("watching_clients", &0),
             ("clients_in_timeout_table", &0),
+            ("total_watched_keys", &0),
+            ("total_blocking_keys", &0),
+            ("total_blocking_keys_on_nokey", &0),
+            ("paused_reason", &"none"),
+            ("paused_actions", &"none"),
+            ("paused_timeout_milliseconds", &0),
         ],
     )
 }
@@ -91,7 +114,13 @@ fn stats(server: &Server) -> String {
     let now = Instant::now();
     // Of the last whole second, in KiB.
     let (input, output) = (kbps(stats.bytes_in.per_second(now)), kbps(stats.bytes_out.per_second(now)));
+    // The clients without TLS are served by one loop. A turn reads, executes and answers.
+    let (turns, micros) = (&server.turns.count, &server.turns.micros);
+    let turns_per_second = turns.per_second(now);
+    let micros_per_turn = micros.per_second(now).checked_div(turns_per_second).unwrap_or(0);
+    let refused = |reason| server.users.log.borrow().refused(reason);
     lines(
+        server.settings.compatible,
         "Stats",
         &[
             ("total_connections_received", &stats.connections.get()),
@@ -101,6 +130,8 @@ fn stats(server: &Server) -> String {
             ("total_net_output_bytes", &stats.bytes_out.get()),
             ("total_net_repl_input_bytes", &0),
             ("total_net_repl_output_bytes", &0),
+            ("total_net_cluster_slot_import_bytes", &0),
+            ("total_net_cluster_slot_export_bytes", &0),
             ("instantaneous_input_kbps", &input),
             ("instantaneous_output_kbps", &output),
             ("instantaneous_input_repl_kbps", &"0.00"),
@@ -109,12 +140,16 @@ fn stats(server: &Server) -> String {
             ("sync_full", &0),
             ("sync_partial_ok", &0),
             ("sync_partial_err", &0),
+            ("expired_subkeys", &0),
             ("expired_keys", &0),
+            ("expired_fields", &0),
             ("expired_stale_perc", &"0.00"),
+            ("expired_keys_with_volatile_items_stale_perc", &"0.00"),
             ("expired_time_cap_reached_count", &0),
             ("expire_cycle_cpu_milliseconds", &0),
             ("evicted_keys", &0),
             ("evicted_clients", &0),
+            ("evicted_scripts", &0),
             ("total_eviction_exceeded_time", &0),
             ("current_eviction_exceeded_time", &0),
             ("keyspace_hits", &0),
@@ -143,8 +178,26 @@ fn stats(server: &Server) -> String {
             // Clients are read and written by the one thread that serves them, and buffers live as long as they are full.
             ("io_threaded_reads_processed", &0),
             ("io_threaded_writes_processed", &0),
+            ("io_threaded_freed_objects", &0),
+            ("io_threaded_accept_processed", &0),
+            ("io_threaded_poll_processed", &0),
+            ("io_threaded_total_prefetch_batches", &0),
+            ("io_threaded_total_prefetch_entries", &0),
+            ("client_query_buffer_limit_disconnections", &stats.too_long.get()),
+            ("client_output_buffer_limit_disconnections", &stats.too_far_behind.get()),
             ("reply_buffer_shrinks", &0),
             ("reply_buffer_expands", &0),
+            ("eventloop_cycles", &turns.get()),
+            ("eventloop_duration_sum", &micros.get()),
+            ("eventloop_duration_cmd_sum", &micros.get()),
+            ("instantaneous_eventloop_cycles_per_sec", &turns_per_second),
+            ("instantaneous_eventloop_duration_usec", &micros_per_turn),
+            ("acl_access_denied_auth", &refused(Reason::Auth)),
+            ("acl_access_denied_cmd", &refused(Reason::Command)),
+            ("acl_access_denied_key", &0),
+            ("acl_access_denied_channel", &refused(Reason::Channel)),
+            ("acl_access_denied_tls_cert", &0),
+            ("acl_access_denied_db", &0),
         ],
     )
 }
@@ -155,7 +208,7 @@ fn kbps(bytes_per_second: u64) -> String {
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-fn cpu(_: &Server) -> String {
+fn cpu(server: &Server) -> String {
     let times = |of: &str| {
         let stat = std::fs::read_to_string(format!("/proc/self/{of}stat")).ok();
         let times = stat.and_then(|stat| cpu_times(&stat)).unwrap_or_default();
@@ -164,7 +217,10 @@ fn cpu(_: &Server) -> String {
     let [user, system, children_user, children_system] = times("");
     // The main thread is the one that serves clients; its number is that of the process.
     let [main_user, main_system, ..] = times(&format!("task/{}/", std::process::id()));
+    let micros = server.turns.micros.get();
+    let active = format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     lines(
+        server.settings.compatible,
         "CPU",
         &[
             ("used_cpu_sys", &system),
@@ -173,6 +229,7 @@ fn cpu(_: &Server) -> String {
             ("used_cpu_user_children", &children_user),
             ("used_cpu_sys_main_thread", &main_system),
             ("used_cpu_user_main_thread", &main_user),
+            ("used_active_time_main_thread", &active),
         ],
     )
 }
@@ -188,12 +245,17 @@ fn cpu_times(stat: &str) -> Option<[f64; 4]> {
 }
 
 fn sentinel(server: &Server) -> String {
-    command::info_section(&server.view.load(), (server.clock)())
+    let text = command::info_section(&server.view.load(), (server.clock)());
+    if !server.settings.compatible.tells("sentinel_total_tilt") {
+        return text;
+    }
+    let next = "sentinel_running_scripts:";
+    text.replacen(next, &format!("sentinel_total_tilt:{}\r\n{next}", server.stats.tilts.get()), 1)
 }
 
-fn lines(title: &str, fields: &[(&str, &dyn std::fmt::Display)]) -> String {
+fn lines(look: Compatible, title: &str, fields: &[(&str, &dyn std::fmt::Display)]) -> String {
     let mut text = format!("# {title}\r\n");
-    for (name, value) in fields {
+    for (name, value) in fields.iter().filter(|(name, _)| look.tells(name)) {
         // Writing to a String never fails.
         let _ = write!(text, "{name}:{value}\r\n");
     }

@@ -8,7 +8,10 @@ use sentinel_resp::Reply;
 use tokio::sync::oneshot;
 
 use super::{Answer, Request};
-use crate::{scripts, serve::Ask};
+use crate::{
+    scripts,
+    serve::{Ask, Compatible},
+};
 
 /// The one channel that a Sentinel takes messages on.
 const HELLO: &[u8] = b"__sentinel__:hello";
@@ -17,11 +20,22 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
     match Command::parse(request.words) {
         Ok(Command::Query(query)) => {
             let server = request.server;
-            query.answer(&server.view.load(), (server.clock)()).into()
+            let reply = query.answer(&server.view.load(), (server.clock)());
+            if query.is_help() { in_words_of(server.settings.compatible, reply).into() } else { reply.into() }
         }
         Ok(Command::Change(change)) => ask(request, change),
         Err(error) => error.into(),
     }
+}
+
+/// The lines of HELP in the terms of a version.
+fn in_words_of(look: Compatible, reply: Reply) -> Reply {
+    let Reply::Array(lines) = reply else { return reply };
+    let line = |line: Reply| match line.as_text() {
+        Some(text) => Reply::status(look.usage(text)),
+        None => line,
+    };
+    Reply::Array(lines.into_iter().map(line).collect())
 }
 
 /// `SENTINEL GET-MASTER-ADDR-BY-NAME name`, which goes by the shortest way.

@@ -27,9 +27,13 @@ use std::{
 use futures::future::LocalBoxFuture;
 use mio::{Events, Token};
 use slab::Slab;
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    time::Instant,
+};
 
 use self::connection::{Common, Readiness};
+use super::stats::Turns;
 use crate::bell::{Bell, Ready};
 
 pub(super) use self::connection::Connection;
@@ -42,6 +46,7 @@ pub(super) struct Crowd {
     common: Rc<Common>,
     members: RefCell<Slab<Member>>,
     ready: Arc<Ready<usize>>,
+    turns: Rc<Turns>,
 }
 
 /// What happens to their sockets.
@@ -81,8 +86,14 @@ impl Crowd {
             reason = "the successor can only be called as unsafe; the selector is not replaced in here"
         )]
         let selector = AsyncFd::with_interest(selector, Interest::READABLE)?;
-        let crowd = Self { common, members: RefCell::default(), ready: Arc::default() };
+        let turns = Rc::new(Turns::start());
+        let crowd = Self { common, members: RefCell::default(), ready: Arc::default(), turns };
         Ok((crowd, Happenings { selector, events: Events::with_capacity(batch) }))
+    }
+
+    /// What INFO tells of the loop.
+    pub(super) fn turns(&self) -> Rc<Turns> {
+        Rc::clone(&self.turns)
     }
 
     /// Takes a socket in, which must not block, and runs the session that `begin` makes for it.
@@ -119,6 +130,7 @@ impl Crowd {
                 fetched = happenings.fetch() => fetched?,
                 () = self.ready.any() => false,
             };
+            let began = Instant::now();
             rung = self.ready.take(rung);
             for member in rung.drain(..) {
                 self.poll_session(member);
@@ -131,6 +143,7 @@ impl Crowd {
                 self.poll_session(member);
             }
             happenings.events.clear();
+            self.turns.add(began);
             if more || !self.ready.is_empty() {
                 tokio::task::yield_now().await;
             }
