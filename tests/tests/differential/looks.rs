@@ -86,7 +86,8 @@ fn ours_looks_like_the_version_that_it_is_to_look_like() {
 /// Marks and texts of the lines of a start, but for what each says of itself.
 fn first_lines(log: &str) -> Vec<String> {
     let named = |line: &str| {
-        let text = line.splitn(7, ' ').nth(5)?.to_owned() + " " + line.splitn(7, ' ').nth(6)?;
+        // Behind process, day, month, year and time.
+        let text = line.splitn(6, ' ').last()?.to_owned();
         let cut = text.find(", pid=").or_else(|| text.find("Sentinel ID is").map(|at| at + 14)).unwrap_or(text.len());
         ["is starting", " version=", "Configuration loaded", "Sentinel ID is"]
             .iter()

@@ -200,12 +200,10 @@ impl Listeners {
                     continue;
                 }
             };
-            let mut text = format!("name={name}");
-            for BindAddress { address, optional } in bind {
-                let dash = if *optional { "-" } else { "" };
-                text += &format!(",bind={dash}{address}");
-            }
-            text += &format!(",port={}", door.address().map_or(0, |address| address.port()));
+            let address = |it: &BindAddress| format!(",bind={}{}", if it.optional { "-" } else { "" }, it.address);
+            let addresses: Vec<String> = bind.iter().map(address).collect();
+            let port = door.address().map_or(0, |address| address.port());
+            let text = format!("name={name}{},port={port}", addresses.concat());
             if !described.contains(&text) {
                 described.push(text);
             }
