@@ -40,11 +40,6 @@ pub enum Query {
 }
 
 impl Query {
-    /// Whether it asks for HELP, whose words depend on whom a Sentinel looks like.
-    pub const fn is_help(&self) -> bool {
-        matches!(self, Query::Help)
-    }
-
     /// The answer, as of this view. `now` turns the moments in it into ages.
     pub fn answer(&self, view: &View, now: Now) -> Reply {
         let now = now.mono;

@@ -21,7 +21,13 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
         Ok(Command::Query(query)) => {
             let server = request.server;
             let reply = query.answer(&server.view.load(), (server.clock)());
-            if query.is_help() { in_words_of(server.settings.compatible, reply).into() } else { reply.into() }
+            if request.options().is_empty()
+                && request.words.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"help"))
+            {
+                in_words_of(server.settings.compatible, reply).into()
+            } else {
+                reply.into()
+            }
         }
         Ok(Command::Change(change)) => ask(request, change),
         Err(error) => error.into(),
