@@ -64,7 +64,6 @@ bugs! {
     priority_zero: PromotePriorityZero within 20 by "priority 0";
     a_dead_candidate: PromoteTheDead within 50 by "is down";
     a_candidate_without_data: PromoteUnsynced within 150 by "without data";
-    a_master_that_nobody_made: PromoteAnyMaster within 250 by "astray";
     a_reloaded_replica_that_is_refused: RefuseTheReloaded within 150 by "in time", "within bounded time";
     a_choice_on_old_offsets: PromoteOnOldInfo within 100 by "staler";
     another_history: AcceptStrangers within 100 by "another history";
