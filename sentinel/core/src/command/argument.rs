@@ -37,6 +37,18 @@ pub(super) fn yes_or_no(word: &[u8]) -> Option<bool> {
     }
 }
 
+/// Refuses the first word with a control character in it, which is the `first`-th of the whole request.
+pub(super) fn without_control<'a>(
+    command: &str,
+    first: usize,
+    words: impl IntoIterator<Item = &'a Bytes>,
+) -> Result<(), Reply> {
+    match words.into_iter().position(|word| word.iter().any(u8::is_ascii_control)) {
+        Some(at) => Err(errors::control_character(command, first + at)),
+        None => Ok(()),
+    }
+}
+
 /// A text; none if it is not UTF-8.
 pub(super) fn text(word: &[u8]) -> Option<&str> {
     std::str::from_utf8(word).ok()

@@ -149,6 +149,7 @@ pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
 
 /// Every pair is checked before any is applied.
 fn set(mut words: &[Bytes]) -> Result<Vec<GlobalOption>, Reply> {
+    super::argument::without_control("SENTINEL CONFIG SET", 3, words)?;
     let mut seen: Vec<Parameter> = Vec::new();
     let mut options = Vec::new();
     while let [name, rest @ ..] = words {
@@ -254,6 +255,14 @@ mod tests {
         ] {
             assert_eq!(set_line(line), Err(error.to_owned()), "{line}");
         }
+    }
+
+    #[test]
+    fn a_control_character_is_refused_before_anything_else() {
+        let words = ["foo", "bar", "sentinel-pass", "a\rb"].map(|word| Bytes::copy_from_slice(word.as_bytes()));
+        let reply = parse(&Bytes::from_static(b"set"), &words).unwrap_err();
+        let expected = "ERR Invalid argument at index 6 for SENTINEL CONFIG SET: control characters are not allowed";
+        assert_eq!(error_of(&reply), expected);
     }
 
     #[test]

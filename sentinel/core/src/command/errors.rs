@@ -45,8 +45,11 @@ pub fn master_is_well() -> Reply {
     Reply::error("NOTDOWN FORCE is for a master that is down: this one is not, leave FORCE out")
 }
 
-/// SENTINEL FAILOVER COORDINATED: the master cannot hand over, and why.
+/// SENTINEL FAILOVER COORDINATED: the master cannot hand over, and why. Where Valkey 9 has words for that they are its.
 pub fn not_lossless(why: &crate::failover::NotLossless) -> Reply {
+    if matches!(why, crate::failover::NotLossless::UnknownCommand) {
+        return Reply::error("NOGOODPRIMARY Primary does not support FAILOVER command");
+    }
     Reply::error(format!("NOTLOSSLESS {why}"))
 }
 
@@ -107,6 +110,12 @@ pub(super) fn unknown_option(command: &str, option: &[u8]) -> Reply {
 /// `Invalid argument '0' for SENTINEL SET 'quorum'`, also for SENTINEL DEBUG.
 pub(super) fn invalid_argument(command: &str, option: &[u8], value: &[u8]) -> Reply {
     Reply::err(format!("Invalid argument '{}' for {command} '{}'", shown(value), shown(option)))
+}
+
+/// A control character in a word, which would end a line of the configuration file or hide in it: the refusal of Valkey 9.
+/// Earlier versions take it.
+pub(super) fn control_character(command: &str, index: usize) -> Reply {
+    Reply::err(format!("Invalid argument at index {index} for {command}: control characters are not allowed"))
 }
 
 /// `Invalid value '70000' to SENTINEL CONFIG SET 'announce-port'`

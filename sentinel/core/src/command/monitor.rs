@@ -13,6 +13,7 @@ use crate::types::{Host, HostPort, MasterName, Quorum};
 /// does not look at the name; one that is empty, or that holds a comma or a control character, would break hellos
 /// and the configuration file, and is refused here as the last check.
 pub(super) fn parse(name: &Bytes, host: &Bytes, port: &Bytes, quorum: &Bytes) -> Result<Change, Reply> {
+    argument::without_control("SENTINEL MONITOR", 2, [name, host, port, quorum])?;
     let quorum = argument::integer(quorum).ok_or_else(|| Reply::err("Invalid quorum"))?;
     let port = argument::integer(port).ok_or_else(|| Reply::err("Invalid port"))?;
     if quorum < 1 {
@@ -52,6 +53,19 @@ mod tests {
         assert_eq!((new.name.as_str(), new.addr.to_string(), new.quorum.get()), ("m", "[::1]:6379".to_owned(), 2));
         assert_eq!(parsed("m 127.0.0.1 0 1").unwrap().addr.port, 0);
         assert!(!parsed("m db.example 6379 1").unwrap().addr.host.is_ip());
+    }
+
+    #[test]
+    fn control_characters_are_refused_before_anything_else() {
+        for (at, word) in [(2, "a\nb"), (3, "a\tb"), (4, "\u{7f}"), (5, "\0")] {
+            let mut words = ["", "no host", "x", "y"].map(|word| Bytes::copy_from_slice(word.as_bytes()));
+            words[at - 2] = Bytes::copy_from_slice(word.as_bytes());
+            let [name, host, port, quorum] = &words;
+            let error = error_of(&parse(name, host, port, quorum).unwrap_err());
+            let expected =
+                format!("ERR Invalid argument at index {at} for SENTINEL MONITOR: control characters are not allowed");
+            assert_eq!(error, expected);
+        }
     }
 
     /// Each line has everything wrong that is checked later.

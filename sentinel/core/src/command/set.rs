@@ -56,7 +56,11 @@ impl MasterSetting {
 pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Change, Reply> {
     let name = argument::known_name(name)?;
     let mut options = Vec::new();
-    let mut error = None;
+    // Nothing counts then. Whether there is such a master is told first, and is not known here.
+    let mut error = argument::without_control(COMMAND, 3, words).err();
+    if error.is_some() {
+        words = &[];
+    }
     while let [option, rest @ ..] = words {
         match one(option, rest) {
             Ok((setting, shown, taken)) => {
@@ -167,6 +171,17 @@ mod tests {
             option.setting.apply(&mut settings);
         }
         settings
+    }
+
+    #[test]
+    fn with_a_control_character_nothing_counts() {
+        let words = ["quorum", "3", "auth-pass", "a\nb"].map(|word| Bytes::copy_from_slice(word.as_bytes()));
+        let Ok(Change::Set { options, error, .. }) = parse(&Bytes::from_static(b"m"), &words) else {
+            panic!("a SET of a master that may be there");
+        };
+        assert!(options.is_empty());
+        let expected = "ERR Invalid argument at index 6 for SENTINEL SET: control characters are not allowed";
+        assert_eq!(error.as_ref().map(error_of).as_deref(), Some(expected));
     }
 
     #[test]
