@@ -240,6 +240,9 @@ fn version(text: &str) -> Option<(u16, u16)> {
 }
 
 /// Reads `ip=127.0.0.1,port=6380,state=online,...` or the old `127.0.0.1,6380,online`.
+///
+/// With dual channel replication a replica that is being synchronised is listed twice: its second connection, which brings the
+/// data set, is `type=rdb-channel`, ends with it, and is no replica.
 fn listed_replica(value: &str) -> Option<HostPort> {
     let mut words = value.split(',');
     if value.contains("ip=") {
@@ -249,6 +252,7 @@ fn listed_replica(value: &str) -> Option<HostPort> {
             match word.split_once('=') {
                 Some(("ip", it)) => host = Some(it),
                 Some(("port", it)) => port = Some(it),
+                Some(("type", "rdb-channel")) => return None,
                 _ => {}
             }
         }
@@ -284,6 +288,18 @@ mod tests {
         );
         let ports: Vec<_> = report.replicas.iter().map(|it| it.port).collect();
         assert_eq!((ports, report.priority, report.offset), (vec![6380, 6381], 100, 12));
+    }
+
+    #[test]
+    fn the_second_connection_of_a_replica_is_no_replica() {
+        let report = InfoReport::parse(
+            "role:master\r\nconnected_slaves:2\r\n\
+             slave0:ip=127.0.0.1,port=6380,state=bg_transfer,offset=0,lag=0,type=main-channel\r\n\
+             slave1:ip=127.0.0.1,port=0,state=send_bulk,offset=0,lag=0,type=rdb-channel\r\n\
+             slave2:ip=127.0.0.1,port=6381,state=online,offset=7,lag=0,type=replica\r\n",
+        );
+        let ports: Vec<_> = report.replicas.iter().map(|it| it.port).collect();
+        assert_eq!(ports, [6380, 6381]);
     }
 
     #[test]
