@@ -237,6 +237,8 @@ impl Event {
             | Event::StateSendReplicaofNoOne(_)
             | Event::StateHandOver(_)
             | Event::HandedOver(_)
+            | Event::MasterFreed(_)
+            | Event::PromotedOffset { .. }
             | Event::StateWaitPromotion(_)
             | Event::ReconfSent(_)
             | Event::ReconfInProgress(_)

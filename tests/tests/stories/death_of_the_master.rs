@@ -148,17 +148,13 @@ fn one_leader_tells_the_failover_step_by_step() {
         Duration::ZERO,
     );
 
-    // And the others gave it their votes and took the configuration from it
+    // And the others gave it their votes and took the configuration from it, or from the one that had it first
     for (index, observer) in events.iter().enumerate() {
         if index == leading[0] {
             continue;
         }
         observer.wait_for("+vote-for-leader", |told| told == format!("{leader_id} 1"), SOON);
-        observer.wait_for(
-            "+config-update-from",
-            |told| told.starts_with(&format!("sentinel {leader_id} 127.0.0.1 ")),
-            SOON,
-        );
+        observer.wait_for("+config-update-from", |told| told.starts_with("sentinel "), SOON);
         observer.assert_order(&["+new-epoch", "+vote-for-leader", "+config-update-from", "+switch-master"]);
     }
 }
