@@ -1,5 +1,6 @@
 //! Waiting for conditions instead of for time.
 
+use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(10);
@@ -26,13 +27,16 @@ pub fn eventually<T>(what: &str, within: Duration, mut attempt: impl FnMut() -> 
 /// Watches for the whole of `time` that `violation` finds nothing.
 ///
 /// # Panics
-/// As soon as it finds something; the message names `what` must not happen and what was found.
+/// As soon as it finds something, or cannot look: who does not answer has not shown that nothing happens. The message names
+/// `what` must not happen and what was found.
 #[track_caller]
-pub fn never(what: &str, time: Duration, mut violation: impl FnMut() -> Option<String>) {
+pub fn never<E: Display>(what: &str, time: Duration, mut violation: impl FnMut() -> Result<Option<String>, E>) {
     let end = Instant::now() + time;
     while Instant::now() < end {
-        if let Some(found) = violation() {
-            panic!("must not happen: {what}\n  found: {found}");
+        match violation() {
+            Ok(None) => {}
+            Ok(Some(found)) => panic!("must not happen: {what}\n  found: {found}"),
+            Err(error) => panic!("cannot be seen: {what}\n  {error}"),
         }
         std::thread::sleep(BETWEEN_ATTEMPTS);
     }

@@ -26,7 +26,7 @@ fn a_gigabyte_that_is_announced_is_not_waited_for() {
         // One that is short enough for a data node, and comes.
         let flood = std::iter::once(b"*1\r\n$536870912\r\n".to_vec()).chain(std::iter::repeat_n(piece.clone(), 64));
         let refused = watch.refusal(flood);
-        assert!(refused.is_empty() || refused == "-ERR Protocol error: too big request\r\n", "{refused}");
+        assert!(refused == "-ERR Protocol error: too big request\r\n", "{refused}");
     });
     assert!(measured.grown < SOME, "{measured:?}");
 }
@@ -38,7 +38,7 @@ fn a_million_arguments_are_too_many() {
     let measured = watch.endures("10^6 arguments", || {
         let request = std::iter::once(b"*1000000\r\n".to_vec()).chain(std::iter::repeat_n(arguments.clone(), 100));
         let refused = watch.refusal(request);
-        assert!(refused.is_empty() || refused == "-ERR Protocol error: too big request\r\n", "{refused}");
+        assert!(refused == "-ERR Protocol error: too big request\r\n", "{refused}");
     });
     assert!(measured.grown < SOME, "{measured:?}");
 }
@@ -48,7 +48,7 @@ fn arrays_within_arrays_are_no_request() {
     let watch = Watch::start(&[]);
     let measured = watch.endures("10,000 nested arrays", || {
         let refused = watch.refusal([b"*1\r\n".repeat(10_000)]);
-        assert!(refused.is_empty() || refused == "-ERR Protocol error: expected '$', got '*'\r\n", "{refused}");
+        assert!(refused == "-ERR Protocol error: expected '$', got '*'\r\n", "{refused}");
     });
     assert!(measured.grown < SOME, "{measured:?}");
 }
@@ -60,7 +60,7 @@ fn a_line_that_never_ends_is_cut_off_and_half_ones_cost_what_they_are_long() {
     let halves: RefCell<Vec<TcpStream>> = RefCell::default();
     let measured = watch.endures("a line without an end, and 500 half ones", || {
         let refused = watch.refusal(std::iter::repeat_n(long.clone(), 64));
-        assert!(refused.is_empty() || refused == "-ERR Protocol error: too big inline request\r\n", "{refused}");
+        assert!(refused == "-ERR Protocol error: too big inline request\r\n", "{refused}");
         let mut halves = halves.borrow_mut();
         while halves.len() < 500 {
             let mut half = watch.connect();
