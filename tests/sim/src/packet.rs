@@ -69,6 +69,10 @@ pub struct InfoFacts {
 pub enum Packet {
     /// The other side is ready: the handshake is over.
     Ready,
+    /// The same, but the login is refused: what comes is served without.
+    ReadyWithoutLogin,
+    /// Nothing is served without another login. The connection is closed behind it.
+    Shut,
     /// A Sentinel asks.
     Request { request: RequestId, message: Message },
     /// The answer, to Sentinels.

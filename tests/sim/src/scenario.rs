@@ -10,7 +10,7 @@ use sentinel_core::{
 
 use crate::{
     app::App,
-    faults::{Fault, plan},
+    faults::{Fault, Kind, plan},
     guards::Guards,
     invariants::{Checks, Setting},
     node::{Config, Node, Persistence},
@@ -334,6 +334,10 @@ impl Scenario {
         settings.parallel_syncs = self.parallel_syncs;
         settings.lossless_failover = self.lossless;
         self.guards.apply(&mut settings);
+        // All else is as it would be without.
+        if self.faults.iter().any(|fault| matches!(fault.kind, Kind::Logins { .. })) {
+            settings.auth_pass = Some(sentinel_core::types::Secret::new("of the Sentinels"));
+        }
         settings
     }
 }

@@ -18,6 +18,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     invariants::{Hello, Observation, Verdict},
+    node::WRONGPASS,
     packet::{Packet, Purpose},
     physics::{ConnId, DIALER, Event, HostId, LISTENER, Physics},
     rng::Rng,
@@ -47,12 +48,18 @@ pub enum DiskState {
     Works(Time),
     /// A write takes this long and fails.
     Full(Time),
+    /// A write takes this long and is told to have failed (EIO); it may be on the medium all the same.
+    Broken(Time),
+    /// A write does not end before the disk is another one.
+    Hangs,
 }
 
 #[derive(Debug)]
 struct Disk {
     durable: Arc<Snapshot>,
     writing: Option<(Seq, Arc<Snapshot>, bool)>,
+    /// The write under way does not end by itself.
+    hangs: bool,
     wanted: bool,
     retrying: bool,
     state: DiskState,
@@ -89,7 +96,14 @@ impl Sentinel {
             life: 0,
             engine: None,
             view: None,
-            disk: Disk { durable: Arc::new(snapshot), writing: None, wanted: false, retrying: false, state: disk },
+            disk: Disk {
+                durable: Arc::new(snapshot),
+                writing: None,
+                hangs: false,
+                wanted: false,
+                retrying: false,
+                state: disk,
+            },
             links: BTreeMap::new(),
             conns: BTreeMap::new(),
             clients: BTreeMap::new(),
@@ -112,6 +126,7 @@ impl Sentinel {
         self.last_good.clear();
         self.view = None;
         self.disk.writing = None;
+        self.disk.hangs = false;
         self.disk.wanted = false;
         self.disk.retrying = false;
         physics.hosts[self.host].running = true;
@@ -162,8 +177,11 @@ impl Sentinel {
     }
 
     /// Changes the disk's condition.
-    pub fn set_disk(&mut self, state: DiskState) {
+    pub fn set_disk(&mut self, physics: &mut Physics, state: DiskState) {
         self.disk.state = state;
+        if state != DiskState::Hangs && std::mem::take(&mut self.disk.hangs) {
+            physics.after(MS, Event::DiskDone { host: self.host, life: self.life });
+        }
     }
 
     /// Lets the wall clock jump, by milliseconds.
@@ -272,12 +290,20 @@ impl Sentinel {
     /// A message came.
     pub fn received(&mut self, physics: &mut Physics, conn: ConnId, packet: Packet) {
         match packet {
-            Packet::Ready => {
+            Packet::Shut => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
+                let to = physics.other_end(conn, DIALER);
+                physics.observe(&Observation::ShutOut { sentinel: self.host, by: to });
+                physics.close(conn, DIALER);
+                self.link_down(physics, conn, link, LinkFault::Denied(WRONGPASS.to_owned()));
+            }
+            Packet::Ready | Packet::ReadyWithoutLogin => {
+                let Some(link) = self.conns.get(&conn).copied() else { return };
+                let refused_login = matches!(packet, Packet::ReadyWithoutLogin).then(|| WRONGPASS.to_owned());
                 self.links.insert(link, (conn, true));
                 let local = Some(physics.hosts[self.host].ip.into());
                 physics.observe(&Observation::LinkUp { sentinel: self.host, to: physics.other_end(conn, DIALER) });
-                self.input(physics, Input::LinkUp { link, local, refused_login: None });
+                self.input(physics, Input::LinkUp { link, local, refused_login });
             }
             Packet::Published(payload) => {
                 let Some(link) = self.conns.get(&conn).copied() else { return };
@@ -350,6 +376,10 @@ impl Sentinel {
             physics.observe(&Observation::Durable { sentinel: self.host, snapshot: &self.disk.durable });
             Input::Persisted(seq)
         } else {
+            if matches!(self.disk.state, DiskState::Broken(_)) && self.rng.permille(500) {
+                self.disk.durable = snapshot;
+                physics.observe(&Observation::Durable { sentinel: self.host, snapshot: &self.disk.durable });
+            }
             self.disk.retrying = true;
             self.disk.wanted = true;
             physics.after(SEC, Event::DiskRetry { host: self.host, life: self.life });
@@ -373,8 +403,14 @@ impl Sentinel {
         self.disk.wanted = false;
         let (time, succeeds) = match self.disk.state {
             DiskState::Works(time) => (time, true),
-            DiskState::Full(time) => (time, false),
+            DiskState::Full(time) | DiskState::Broken(time) => (time, false),
+            DiskState::Hangs => (0, true),
         };
+        if self.disk.state == DiskState::Hangs {
+            self.disk.writing = Some((seq, snapshot, true));
+            self.disk.hangs = true;
+            return;
+        }
         self.disk.writing = Some((seq, snapshot, succeeds));
         let time = time / 2 + self.rng.below(time + 1);
         physics.after(time, Event::DiskDone { host: self.host, life: self.life });

@@ -8,7 +8,8 @@ use sentinel_core::{
 use crate::{
     faults::{Kind, RECORD_LIFE},
     invariants::FORGED,
-    physics::{Event, HostId, HostState},
+    packet::Purpose,
+    physics::{Event, HostId, HostState, LISTENER},
     say,
     scenario::group_name,
     sentinel::DiskState,
@@ -231,8 +232,25 @@ impl World {
             }
             Kind::Slow { host, by } => self.physics.hosts[*host].slowness += by,
             Kind::Lossy { host, permille } => self.physics.hosts[*host].lossy += permille,
-            Kind::SlowDisk { sentinel, by } => self.sentinels[*sentinel].set_disk(DiskState::Works(*by)),
-            Kind::FullDisk { sentinel } => self.sentinels[*sentinel].set_disk(DiskState::Full(MS)),
+            Kind::Logins { node, shut } => {
+                let host = &mut self.physics.hosts[*node];
+                *(if *shut { &mut host.shut } else { &mut host.without_user }) += 1;
+                for (conn, end) in self.physics.conns_of(*node) {
+                    if end == LISTENER && self.physics.purpose(conn) == Purpose::Watch {
+                        self.physics.reset(conn);
+                    }
+                }
+            }
+            Kind::SickDisk { sentinel, hangs } => {
+                let state = if *hangs { DiskState::Hangs } else { DiskState::Broken(MS) };
+                self.sentinels[*sentinel].set_disk(&mut self.physics, state);
+            }
+            Kind::SlowDisk { sentinel, by } => {
+                self.sentinels[*sentinel].set_disk(&mut self.physics, DiskState::Works(*by));
+            }
+            Kind::FullDisk { sentinel } => {
+                self.sentinels[*sentinel].set_disk(&mut self.physics, DiskState::Full(MS));
+            }
             Kind::WallJump { sentinel, millis } => self.sentinels[*sentinel].jump_wall(*millis),
             Kind::Failover { sentinel, group } => {
                 self.command(*sentinel, Change::Failover { name: group_name(*group) });
@@ -338,8 +356,12 @@ impl World {
             }
             Kind::Slow { host, by } => self.physics.hosts[*host].slowness -= by,
             Kind::Lossy { host, permille } => self.physics.hosts[*host].lossy -= permille,
-            Kind::SlowDisk { sentinel, .. } | Kind::FullDisk { sentinel } => {
-                self.sentinels[*sentinel].set_disk(DiskState::Works(self.scenario.save_time));
+            Kind::Logins { node, shut } => {
+                let host = &mut self.physics.hosts[*node];
+                *(if *shut { &mut host.shut } else { &mut host.without_user }) -= 1;
+            }
+            Kind::SlowDisk { sentinel, .. } | Kind::FullDisk { sentinel } | Kind::SickDisk { sentinel, .. } => {
+                self.sentinels[*sentinel].set_disk(&mut self.physics, DiskState::Works(self.scenario.save_time));
             }
             Kind::ChangeDownAfter { sentinel, group, .. } => {
                 self.set_down_after(*sentinel, *group, self.scenario.down_after);
@@ -570,6 +592,9 @@ impl World {
         self.set(sentinel, group, MasterSetting::FailoverTimeout(settings.failover_timeout), "failover-timeout ...");
         self.set(sentinel, group, MasterSetting::ParallelSyncs(settings.parallel_syncs), "parallel-syncs ...");
         self.set(sentinel, group, MasterSetting::LosslessFailover(settings.lossless_failover), "lossless-failover ...");
+        if settings.auth_pass.is_some() {
+            self.set(sentinel, group, MasterSetting::AuthPass(settings.auth_pass.clone()), "auth-pass ...");
+        }
         for (setting, shown) in self.scenario.guards.options() {
             self.set(sentinel, group, setting, &shown);
         }

@@ -85,6 +85,11 @@ pub enum Kind {
     Stranger { node: HostId, reigns: bool },
     /// A data node's disk is full: it refuses writes, or ends, as Redis does with its kind of persistence.
     FullNodeDisk { node: HostId },
+    /// A data node does not know the Sentinels' user any more, and disconnects them. It serves everybody, or (`shut`) nobody
+    /// without another password.
+    Logins { node: HostId, shut: bool },
+    /// A Sentinel's disk fails with EIO, after a write or without, or hangs.
+    SickDisk { sentinel: HostId, hangs: bool },
     /// A Sentinel's disk is slow.
     SlowDisk { sentinel: HostId, by: Time },
     /// A Sentinel's disk is full.

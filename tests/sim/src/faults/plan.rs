@@ -19,6 +19,7 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     let mut rng = Rng::new(scenario.seed, "faults");
     let mut faults = if scenario.calm { one_by_one(scenario, &mut rng) } else { chaos(scenario, &mut rng) };
     faults.extend(for_guards(scenario));
+    faults.extend(logins_and_disks(scenario));
     let last = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
     faults.extend(for_handovers(scenario, last));
     faults.extend(for_identities(scenario));
@@ -134,6 +135,27 @@ fn for_files(scenario: &Scenario, over: Time) -> Vec<Fault> {
         faults.push(Fault { at, until: at + back, kind: Kind::KillReplica { group, nth } });
         let until = at + back + 2 * scenario.down_after + 60 * SEC;
         faults.push(Fault { at, until, kind: Kind::KillAllBut { group, nth, back } });
+    }
+    faults
+}
+
+/// Refused logins, and disks that are worse than full. Drawn by themselves, too.
+fn logins_and_disks(scenario: &Scenario) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "logins and disks");
+    let mut faults = Vec::new();
+    // Old files have histories of their own.
+    if scenario.calm || scenario.old_files || rng.permille(500) {
+        return faults;
+    }
+    for _ in 0..rng.between(1, 4) {
+        let at = rng.between(FIRST, LAST);
+        let until = at + rng.between(SEC, 60 * SEC);
+        let kind = if rng.permille(700) {
+            Kind::Logins { node: node(scenario, &mut rng), shut: rng.permille(500) }
+        } else {
+            Kind::SickDisk { sentinel: sentinel(scenario, &mut rng), hangs: rng.permille(500) }
+        };
+        faults.push(Fault { at, until, kind });
     }
     faults
 }

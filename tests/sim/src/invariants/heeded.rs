@@ -43,6 +43,7 @@ impl Heeded {
             | Observation::Durable { sentinel, .. }
             | Observation::LinkUp { sentinel, .. }
             | Observation::LinkDown { sentinel, .. }
+            | Observation::ShutOut { sentinel, .. }
             | Observation::Heard { sentinel, .. }
             | Observation::Said { sentinel, .. }
             | Observation::Sent { sentinel, .. }

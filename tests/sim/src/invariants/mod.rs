@@ -14,6 +14,7 @@ mod heeded;
 mod history;
 mod lag;
 mod leaders;
+mod logins;
 mod majority;
 mod overruled;
 mod pause;
@@ -51,6 +52,8 @@ pub enum Observation<'a> {
     LinkUp { sentinel: HostId, to: HostId },
     /// A Sentinel's link is gone.
     LinkDown { sentinel: HostId, to: HostId },
+    /// A data node serves a Sentinel nothing without another login.
+    ShutOut { sentinel: HostId, by: HostId },
     /// A hello reaches a Sentinel.
     Heard { sentinel: HostId, hello: Hello<'a> },
     /// A Sentinel says hello; none: what it says is none.
@@ -297,6 +300,7 @@ impl Checks {
             Box::<emptied::KeepTheData>::default(),
             Box::<heeded::Heeded>::default(),
             Box::<signed::Signed>::default(),
+            Box::<logins::Alive>::default(),
         ];
         let lookers = Sort::ALL.map(|sort| {
             let looking = rules.iter().enumerate().filter(|(_, rule)| rule.looks_at().contains(&sort));

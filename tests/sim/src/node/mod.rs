@@ -16,6 +16,7 @@ use bytes::Bytes;
 use sentinel_core::{RequestId, types::HostPort};
 
 pub use disk::Persistence;
+pub(crate) use serve::WRONGPASS;
 
 use crate::{
     packet::{Packet, Purpose},
@@ -333,10 +334,15 @@ impl Node {
     pub fn accepted(&mut self, physics: &mut Physics, conn: ConnId) {
         let purpose = physics.purpose(conn);
         match purpose {
+            Purpose::Watch if physics.hosts[self.host].shut > 0 => {
+                physics.send(conn, LISTENER, Packet::Shut);
+                physics.close(conn, LISTENER);
+            }
             Purpose::Watch => {
                 self.clients.insert(conn, purpose);
                 self.subscribers.insert(conn);
-                physics.send(conn, LISTENER, Packet::Ready);
+                let refused = physics.hosts[self.host].without_user > 0;
+                physics.send(conn, LISTENER, if refused { Packet::ReadyWithoutLogin } else { Packet::Ready });
             }
             Purpose::Write => {
                 self.clients.insert(conn, purpose);

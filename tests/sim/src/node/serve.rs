@@ -17,6 +17,7 @@ use crate::{
 const WAIT: u64 = SEC;
 
 const MISCONF: &str = "MISCONF Errors writing to the AOF file: No space left on device";
+pub(crate) const WRONGPASS: &str = "WRONGPASS invalid username-password pair or user is disabled.";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 
 impl Node {
@@ -49,7 +50,10 @@ impl Node {
             Message::Replicate { of, omitted } => {
                 self.change_role(physics, conn, request, Some(of), omitted);
             }
-            Message::SignIn { .. } => answer(physics, conn, request, Reply::ok()),
+            Message::SignIn { .. } => {
+                let refused = physics.hosts[self.host].without_user > 0;
+                answer(physics, conn, request, if refused { Reply::error(WRONGPASS) } else { Reply::ok() });
+            }
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }

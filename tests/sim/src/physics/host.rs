@@ -57,6 +57,10 @@ pub struct HostState {
     pub refusing: u32,
     /// A firewall drops requests for new connections; open ones go on.
     pub swallowing: u32,
+    /// It knows no user of the Sentinels any more; the default user is open.
+    pub without_user: u32,
+    /// It serves nothing without a password that no Sentinel knows.
+    pub shut: u32,
     /// The process gets on only once in so much time.
     pub sluggish: Time,
     /// Its next moment is due.

@@ -128,6 +128,8 @@ impl Physics {
                 hung: 0,
                 refusing: 0,
                 swallowing: 0,
+                without_user: 0,
+                shut: 0,
                 sluggish: 0,
                 slice_due: false,
                 record: None,
