@@ -67,7 +67,10 @@ fn rank(node: &Node, class: Class, facts: &Facts) -> impl Ord + use<> {
     let run_id = node.info.run_id.as_ref().map(|id| id.as_str().to_ascii_lowercase());
     let position = facts.stream.position(&node.info);
     let keys = if position.is_none() { node.info.holdings.keys() } else { 0 };
-    let data = (Reverse(position), Reverse(keys), node.info.role == Some(Role::Master));
+    // Both may have come further than the stream in which they are compared: a master that was restarted from an old file goes
+    // on from there, and what its replicas have besides is still worth more than a run id.
+    let beyond = Reverse(node.info.offset);
+    let data = (Reverse(position), Reverse(keys), beyond, node.info.role == Some(Role::Master));
     (class, node.info.priority, data, run_id.is_none(), run_id.unwrap_or_default(), node.id)
 }
 
