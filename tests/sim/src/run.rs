@@ -114,8 +114,7 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
         let what = format!("{} of {} that were acknowledged", overruled.unreported, overruled.acknowledged);
         violation = Some(Violation { at: world.physics.now(), rule, what });
     }
-    if violation.is_none() && losses.unguarded > 0 && scenario.switchovers && !scenario.old_servers && scenario.lossless
-    {
+    if violation.is_none() && losses.unguarded > 0 && scenario.moves_only() {
         violation = Some(Violation {
             at: world.physics.now(),
             rule: "no acknowledged write is lost when a master that is well is moved",

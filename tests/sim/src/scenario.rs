@@ -178,6 +178,14 @@ impl Scenario {
         matches!(self.persistence, Persistence::AofAlways) && !self.wipes && !self.strangers && !self.old_files
     }
 
+    /// Whether nothing happens but that masters which are well are moved without loss. A node that takes over and is cut off then may
+    /// acknowledge what nobody else hears of, and `FORCE` does not wait for the replica.
+    pub fn moves_only(&self) -> bool {
+        let cut_off = |kind: &Kind| matches!(kind, Kind::Forced { .. } | Kind::Vanish { with_target: true, .. });
+        let moves = self.switchovers && self.lossless && !self.old_servers;
+        moves && !self.faults.iter().any(|fault| cut_off(&fault.kind))
+    }
+
     /// Keeps these faults only.
     pub fn keep(&mut self, only: &[usize]) {
         let mut number = 0;

@@ -13,8 +13,13 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Pause {
     switched: BTreeMap<(HostId, usize), Time>,
+    /// When the master last showed a handover.
+    handovers: BTreeMap<(HostId, usize), Time>,
     told: Told,
 }
+
+/// A candidacy is decided on what INFO shows, and won after a write to the disk and the votes.
+const CANDIDACY: Time = 5 * SEC;
 
 impl Pause {
     /// Whether the master was a replica, or handing over, when it told INFO last.
@@ -34,6 +39,12 @@ impl Invariant for Pause {
         let pause = setting.guards.failover_pause;
         if pause > 0 {
             self.told.observe(now, setting, observation);
+            if let Observation::Answered { sentinel, from, facts: Some(_), .. } = observation
+                && let Some((_, group)) = &setting.nodes[*from]
+                && self.shows_handover(setting, *sentinel, *group)
+            {
+                self.handovers.insert((*sentinel, *group), now);
+            }
         }
         match observation {
             _ if pause == 0 => {}
@@ -47,7 +58,7 @@ impl Invariant for Pause {
             }
             // The nodes have moved by themselves, or are about to: that is no failover of a Sentinel's making.
             Observation::Elected { sentinel, group, forced: false }
-                if self.shows_handover(setting, *sentinel, *group) => {}
+                if self.handovers.get(&(*sentinel, *group)).is_some_and(|at| now < *at + CANDIDACY) => {}
             Observation::Elected { sentinel, group, forced: false } => {
                 if let Some(at) = self.switched.get(&(*sentinel, *group)).filter(|at| now < **at + pause) {
                     return Err(format!(
