@@ -163,7 +163,7 @@ fn a_wrong_option_of_the_command_line_is_told_as_one() {
         ),
         (&["s.conf", "--port"], ["command line: port", "help: write `port VALUE`"]),
         (&["s.conf", "26380"], ["command line: 26380", "help: remove it"]),
-        (&["s.conf", "--log-format", "xml"], ["--log-format xml", "`text` or `json`"]),
+        (&["s.conf", "--log-format", "xml"], ["--log-format xml", "`legacy` (also called `text`), `logfmt` or `json`"]),
         (&[], ["Sentinel needs config file on disk", "help: name it first: `sentinel FILE`"]),
         (&["nonsense"], ["can't open config file 'nonsense'", "`nonsense` is no command either: `sentinel --help`"]),
         (&["."], ["can't open config file '.': Is a directory", "help: name a file that this user may read"]),

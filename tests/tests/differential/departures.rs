@@ -70,6 +70,7 @@ pub(crate) const CONNECTION: &[Departure] = &[
 ];
 
 const NAME: &str = "a name that breaks hellos or the configuration file is refused";
+const CONTROL: &str = "control characters are refused in the words of Valkey 9";
 const ADDRESS: &str = "an address is four numbers, not the abbreviations of old: the reference takes 1.2.0.3 for it";
 const NUMBER: &str = "a number beyond 32 bits is refused; the reference keeps another one";
 const TEXT: &str = "what would break hellos or the configuration file is refused";
@@ -78,12 +79,18 @@ const EPOCH: &str = "one message could burn all epochs: ARCHITECTURE.md, departu
 const LATER: &str = "of Valkey 8 and Redis 7.2, whose clients may ask for it";
 const OUR_OWN: &str = "something that the reference does not have";
 
+/// SENTINEL SET.
+#[rustfmt::skip]
+pub(crate) const SET: &[Departure] = &[
+    chosen(r#"SENTINEL SET m1 "a\r\nb" x"#, "-ERR Invalid argument at index 3 for SENTINEL SET: control characters are not allowed", r"-ERR Unknown option or number of arguments for SENTINEL SET \'a  b\'", CONTROL),
+];
+
 /// SENTINEL, what is answered of names, addresses and numbers that the reference takes and writes into its file.
 #[rustfmt::skip]
 pub(crate) const ODD: &[Departure] = &[
     chosen(r#"SENTINEL MONITOR "" 127.0.0.1 {dead} 1"#, "-ERR a master name must not be empty", "+OK", NAME),
     chosen("SENTINEL MONITOR a,b 127.0.0.1 {dead} 1", "-ERR a master name must not contain a comma or a control character", "+OK", NAME),
-    chosen(r#"SENTINEL MONITOR "a\nb" 127.0.0.1 {dead} 1"#, "-ERR a master name must not contain a comma or a control character", "+OK", NAME),
+    chosen(r#"SENTINEL MONITOR "a\nb" 127.0.0.1 {dead} 1"#, "-ERR Invalid argument at index 2 for SENTINEL MONITOR: control characters are not allowed", "+OK", CONTROL),
     chosen(r#"SENTINEL MONITOR "\xff" 127.0.0.1 {dead} 1"#, "-ERR a master name must be UTF-8", "+OK", NAME),
     chosen("SENTINEL MONITOR old 1.2.3 {dead} 1", "-ERR Invalid IP address or hostname specified", "+OK", ADDRESS),
     chosen("SENTINEL MONITOR many 127.0.0.1 {dead} 4294967297", "-ERR Invalid quorum", "+OK", NUMBER),
@@ -91,7 +98,10 @@ pub(crate) const ODD: &[Departure] = &[
     chosen("SENTINEL SET m1 parallel-syncs 4294967297", r"-ERR Invalid argument \'4294967297\' for SENTINEL SET \'parallel-syncs\'", "+OK", NUMBER),
     chosen(r#"SENTINEL SET m1 auth-user "\xff""#, r"-ERR Invalid argument \'�\' for SENTINEL SET \'auth-user\'", "+OK", TEXT),
     chosen(r#"SENTINEL CONFIG SET announce-ip "a b""#, r"-ERR Invalid value \'a b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
-    chosen(r#"SENTINEL CONFIG SET announce-ip "a\nb""#, r"-ERR Invalid value \'a b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
+    chosen(r#"SENTINEL SET m1 auth-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL),
+    chosen(r#"SENTINEL SET m1 auth-pass "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL),
+    chosen(r#"SENTINEL CONFIG SET announce-ip "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL),
+    chosen(r#"SENTINEL CONFIG SET sentinel-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL),
     chosen("SENTINEL CONFIG SET announce-ip a,b", r"-ERR Invalid value \'a,b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
     chosen("SENTINEL CONFIG GET announce-ip", r#"*2 "announce-ip" "nonsense""#, r#"*2 "announce-ip" "a,b""#, TEXT),
     chosen(r#"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 8 """#, r#"*3 :0 "*" :0"#, r#"*3 :0 "" :8"#, ID),

@@ -142,7 +142,7 @@ fn what_is_monitored_reads_the_same() {
 fn masters_come_and_go_the_same() {
     let pair = Pair::alone(&[]);
     pair.compare(MONITOR, BOTH, NONE);
-    pair.compare(SET, BOTH, NONE);
+    pair.compare(SET, BOTH, departures::SET);
 }
 
 #[test]
