@@ -126,6 +126,7 @@ impl Watch<'_> {
         self.changed();
         if down {
             self.leader_lost(id);
+            self.judge_handover();
         }
     }
 }

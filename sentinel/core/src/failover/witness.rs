@@ -1,13 +1,16 @@
 //! A handover that nobody leads to its end: what the nodes themselves show of it.
 //!
 //! `FAILOVER` is carried out by the nodes. The Sentinel that ordered it may die in the middle, and an operator or a tool may order it
-//! without any Sentinel. Then one of two things is left:
+//! without any Sentinel. Then one of three things is left:
 //!
 //! - The replica has taken over, and the configured master follows it. Everything is done but for the configuration.
 //! - The configured master pauses writes, and follows a replica that does not answer. It refuses every other order, and nothing
 //!   but `FAILOVER ABORT` frees it.
+//! - The configured master has handed over, and the replica has vanished together with the Sentinel that led: nobody that can be reached is
+//!   the master. The configured one has all that the other had when it took over, and is told to be the master again; unless another
+//!   replica has more, which is promoted then.
 //!
-//! Both are read from INFO, and both take an elected leader in a new epoch: so no two configurations share an epoch when the old
+//! All are read from INFO, and all take an elected leader in a new epoch: so no two configurations share an epoch when the old
 //! leader returns, and Sentinels of other makes adopt the result. A departure: the reference waits until the master that is a replica has been
 //! so for down-after and two INFO periods, and never frees a master.
 
@@ -55,6 +58,11 @@ pub(crate) enum Sight {
         /// To whom, if that is a node that is known.
         to: Option<NodeId>,
         state: HandoverState,
+    },
+    /// The configured master has handed over to this node, which is gone, and so is the leader that would tell of it.
+    Lost {
+        /// That node.
+        to: NodeId,
     },
 }
 
@@ -119,7 +127,7 @@ impl Watch<'_> {
             self.master.witness.nominates_at = None;
             self.master.witness.not_before = now + LEADER_PATIENCE;
             let to = match sight {
-                Sight::TookOver { by } => Some(by),
+                Sight::TookOver { by } | Sight::Lost { to: by } => Some(by),
                 Sight::UnderWay { to, .. } => to,
             };
             return self.start_failover(Cause::Nodes { to });
@@ -220,6 +228,13 @@ impl Watch<'_> {
                 self.free_master(to);
                 true
             }
+            Some(Sight::Lost { to }) => {
+                match self.replica_ahead_of_master() {
+                    Some(replica) => self.begin_promotion(replica),
+                    None => self.free_master(Some(to)),
+                }
+                true
+            }
             None if !fresh && matches!(cause, Cause::Nodes { .. }) => {
                 // It may keep the answer back behind a hello.
                 if self.master.node().link.awaits(&Asked::Hello) {
@@ -249,6 +264,7 @@ impl Watch<'_> {
         let other = match self.handover_in_sight() {
             Some(Sight::TookOver { by }) => Some(by),
             Some(Sight::UnderWay { to, .. }) => to.filter(|to| !self.is_lost(*to)),
+            Some(Sight::Lost { .. }) => None,
             None => return Vec::new(),
         };
         std::iter::once(self.master.current).chain(other).collect()
@@ -270,8 +286,25 @@ impl Watch<'_> {
         match to.filter(|id| linked && self.is_rightful_master(*id)) {
             Some(by) => Some(Sight::TookOver { by }),
             None if state.is_under_way() => Some(Sight::UnderWay { to, state }),
-            None => None,
+            None => to.filter(|to| self.is_lost_with_leader(*to)).map(|to| Sight::Lost { to }),
         }
+    }
+
+    /// Whether a node that the configured master follows is down, and so is the Sentinel that had our vote to move it. Without such a
+    /// Sentinel somebody wanted that master to be a replica: the reference's rule holds.
+    fn is_lost_with_leader(&self, id: NodeId) -> bool {
+        let is_down = self.master.nodes.get(id).is_some_and(|node| node.sdown_since.is_some());
+        // Our vote is no longer that Sentinel's once somebody stands for the sake of this.
+        let seen = matches!(self.master.witness.seen, Some((Sight::Lost { to }, _)) if to == id);
+        is_down && (seen || self.was_ordered_by_the_dead())
+    }
+
+    /// The best replica, of those that have more than the configured master, which is a replica itself.
+    fn replica_ahead_of_master(&self) -> Option<NodeId> {
+        let stream = self.stream();
+        let ours = stream.position(&self.master.node().info)?;
+        let has_more = |node: &Node| stream.position(&node.info).is_some_and(|theirs| theirs > ours);
+        self.candidates().into_iter().find(|(node, place)| place.is_ok() && has_more(node)).map(|(node, _)| node.id)
     }
 
     /// Whether a node says that it is the master, and goes on with the data of the configured one.
@@ -295,6 +328,8 @@ impl Watch<'_> {
         }
         match sight {
             Sight::TookOver { by } => fresh(by),
+            // Both have been silent for down-after.
+            Sight::Lost { .. } => true,
             Sight::UnderWay { to, state } => {
                 let lost = to.is_none_or(|to| self.is_lost(to));
                 // The two may not reach each other, although we reach both.
@@ -349,6 +384,7 @@ impl Watch<'_> {
         let other = match sight {
             Sight::TookOver { by } => Some(by),
             Sight::UnderWay { to, .. } => to,
+            Sight::Lost { .. } => None,
         };
         self.ask_info(self.master.current);
         if let Some(other) = other {
@@ -362,12 +398,13 @@ impl Watch<'_> {
         }
     }
 
-    /// Tells the configured master to go on as such: the node that it hands over to is out of reach.
+    /// Tells the configured master to go on as such: the node that it hands over to, or has handed over to, is out of reach.
     fn free_master(&mut self, target: Option<NodeId>) {
         let target_addr = target.and_then(|id| self.master.nodes.get(id)).map(|node| node.addr.to_string());
         let text = format!(
-            "The master of {} is handing over to {}, which is out of reach: it is told to go on",
+            "The master of {} {} to {}, which is out of reach: it is told to go on",
             self.master.name,
+            if self.master.node().info.handover.is_under_way() { "is handing over" } else { "has handed over" },
             target_addr.as_deref().unwrap_or("an unknown node")
         );
         let name = self.master.name.clone();
@@ -379,14 +416,24 @@ impl Watch<'_> {
             // The order would wait behind what is published, for the very pause that it is to end.
             self.renew_link_of(self.master.current);
         } else {
-            self.send_to(self.master.current, Asked::CallOff, Message::CallOff { unpause: false });
+            self.order_to_go_on();
+        }
+    }
+
+    /// What it obeys to: while it hands over nothing but the end of that, and then to be a master.
+    fn order_to_go_on(&mut self) {
+        let id = self.master.current;
+        if self.master.node().info.handover.is_under_way() {
+            self.send_to(id, Asked::CallOff, Message::CallOff { unpause: false });
+        } else {
+            self.order_promotion(id, self.usual_order(id));
         }
     }
 
     /// A link came up: if the master is to be freed, now it can be told.
     pub(crate) fn freeing_link_up(&mut self, id: NodeId) {
         if id == self.master.current && self.is_freeing() {
-            self.send_to(id, Asked::CallOff, Message::CallOff { unpause: false });
+            self.order_to_go_on();
         }
     }
 
@@ -401,8 +448,8 @@ impl Watch<'_> {
     pub(crate) fn freeing_master_said(&mut self) {
         let Some(Failover { phase: Phase::Freeing { target }, epoch, .. }) = self.master.failover else { return };
         let master = self.master.node();
-        let ordered = !master.link.awaits(&Asked::CallOff);
-        if !ordered || master.info.handover.is_under_way() {
+        let is_order = |asked: &Asked| matches!(asked, Asked::CallOff | Asked::Promote { .. });
+        if master.link.in_flight.any(is_order) || master.info.handover.is_under_way() {
             return;
         }
         let is_master = master.info.role == Some(Role::Master);
