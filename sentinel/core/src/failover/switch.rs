@@ -53,7 +53,8 @@ impl Watch<'_> {
         let former = self.install_master(replica);
         self.arm_phase(deadline);
         self.persist();
-        self.say_hello();
+        // The order comes before the hello: writes to that node are paused, what is published there waits until they are not, and
+        // all that comes behind it on the connection. Should this Sentinel die meanwhile, nobody would give the order.
         if still_a_master {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
@@ -68,6 +69,7 @@ impl Watch<'_> {
             // published: over a new connection it takes one.
             self.renew_link_of(former);
         }
+        self.say_hello();
         self.advance_reconfiguration();
     }
 

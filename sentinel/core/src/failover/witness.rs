@@ -194,8 +194,14 @@ impl Watch<'_> {
     }
 
     /// Whether the master may keep back what is published, and all that comes behind it: a handover is seen, or a Sentinel has just got our vote
-    /// to move it.
+    /// to move it, or we have told it to hand over.
     pub(crate) fn may_keep_hellos(&self) -> bool {
+        let failover = self.master.failover.as_ref();
+        let asked = failover
+            .is_some_and(|it| matches!(it.phase, Phase::Requesting { .. }) || it.paused == Some(self.master.current));
+        if asked {
+            return true;
+        }
         let voted = || self.leader_of_failover().is_some_and(|(_, at)| self.ctx.mono() < at + LEADER_PATIENCE);
         self.master.witness.seen.is_some() || self.master.node().sdown_since.is_none() && voted()
     }
