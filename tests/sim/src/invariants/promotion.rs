@@ -1,6 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use sentinel_core::events::{Event, Subject};
+use sentinel_core::{
+    command::Change,
+    events::{Event, Subject},
+    types::HostPort,
+};
 use sentinel_resp::Reply;
 
 use super::{Invariant, Observation, Setting, Sort, emptied::Emptying};
@@ -22,7 +26,16 @@ pub(super) struct FitReplica {
     down: BTreeSet<(HostId, HostId)>,
     /// Who has told that nobody is the master of a group, since the last switch.
     vacant: BTreeSet<(HostId, usize)>,
+    /// Whom an operator has named for the next failover, or for the one that has begun.
+    ordered: BTreeMap<(HostId, usize), Order>,
+    masters: BTreeMap<(HostId, usize), HostId>,
     emptying: Emptying,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    node: HostId,
+    begun: bool,
 }
 
 #[derive(Debug, Default)]
@@ -80,6 +93,8 @@ impl FitReplica {
         if info.replica && info.link_down > longest && !any_will_do {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
+        // An operator may prefer a staler one.
+        let was_named = self.ordered.get(&(sentinel, group)).is_some_and(|order| order.node == node);
         for ((of, other), it) in &self.known {
             let same = setting.nodes[*other].as_ref().is_some_and(|(_, it)| *it == group);
             if *of != sentinel || *other == node || !same || !it.linked || self.down.contains(&(sentinel, *other)) {
@@ -109,14 +124,16 @@ impl FitReplica {
             if candidate && info.stray {
                 return fail(format!("its data went a way of their own, node {other} holds the group's"));
             }
-            // Offsets compare in one stream, and in one that goes on from it.
+            // Offsets compare in one stream, and in one that goes on from it, up to where the master's went on under another id:
+            // what either has beyond that went a way of its own.
             let theirs_in_ours = match theirs.former {
                 _ if theirs.replid == info.replid => Some(theirs.offset),
                 Some((former, end)) if former == info.replid => Some(theirs.offset.min(end)),
                 _ => None,
             };
-            let more = theirs_in_ours.is_some_and(|offset| offset > info.offset);
-            if candidate && info.synced && theirs.priority == info.priority && more {
+            let end = self.end_of(sentinel, group, info.replid);
+            let more = theirs_in_ours.is_some_and(|offset| offset.min(end) > info.offset);
+            if candidate && info.synced && theirs.priority == info.priority && more && !was_named {
                 return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
             }
         }
@@ -124,6 +141,20 @@ impl FitReplica {
             return fail("it has never had the data, and another has".to_owned());
         }
         Ok(())
+    }
+
+    /// Up to which offset what goes by this id is the stream of the master, as it told.
+    fn end_of(&self, sentinel: HostId, group: usize, replid: u64) -> u64 {
+        let master = self.masters.get(&(sentinel, group)).and_then(|master| self.known.get(&(sentinel, *master)));
+        let told = master.and_then(|known| known.info.as_ref()).map(|(_, info)| info).filter(|info| !info.replica);
+        let former = told.and_then(|info| info.former).filter(|(former, _)| *former == replid);
+        former.map_or(u64::MAX, |(_, end)| end)
+    }
+
+    fn note_master(&mut self, setting: &Setting, sentinel: HostId, name: &str, addr: &HostPort) {
+        if let Some((group, node)) = setting.group_named(name).zip(setting.node_at(addr)) {
+            self.masters.insert((sentinel, group), node);
+        }
     }
 
     fn forget(&mut self, sentinel: HostId, which: impl Fn(HostId) -> bool) {
@@ -173,7 +204,20 @@ impl Invariant for FitReplica {
     fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
         self.emptying.observe(now, setting, observation);
         match observation {
-            Observation::Started { sentinel, .. } => {
+            Observation::Operator { sentinel, change: Change::Monitor(new) } => {
+                self.note_master(setting, *sentinel, new.name.as_str(), &new.addr);
+            }
+            Observation::Operator { sentinel, change: Change::FailoverTo { name, to: Some(to), .. } } => {
+                if let Some((group, node)) = setting.group_named(name.as_str()).zip(setting.node_at(to)) {
+                    self.ordered.insert((*sentinel, group), Order { node, begun: false });
+                }
+            }
+            Observation::Started { sentinel, snapshot } => {
+                self.ordered.retain(|(of, _), _| of != sentinel);
+                self.masters.retain(|(of, _), _| of != sentinel);
+                for it in &snapshot.masters {
+                    self.note_master(setting, *sentinel, it.name.as_str(), &it.addr);
+                }
                 self.known.retain(|(of, _), _| of != sentinel);
                 self.down.retain(|(of, _)| of != sentinel);
                 self.master_down.retain(|(of, _), _| of != sentinel);
@@ -209,8 +253,16 @@ impl Invariant for FitReplica {
                     let group = setting.group_named(subject.master().as_str());
                     self.vacant.extend(group.map(|group| (*sentinel, group)));
                 }
+                Event::TryFailover(subject) => {
+                    let Some(group) = setting.group_named(subject.master().as_str()) else { return Ok(()) };
+                    let order = self.ordered.get_mut(&(*sentinel, group));
+                    if order.is_some_and(|order| std::mem::replace(&mut order.begun, true)) {
+                        self.ordered.remove(&(*sentinel, group));
+                    }
+                }
                 // Both are counted anew.
                 Event::SwitchMaster { name, old, new } => {
+                    self.note_master(setting, *sentinel, name.as_str(), new);
                     for addr in [old, new] {
                         if let Some(node) = setting.node_at(addr) {
                             self.down.remove(&(*sentinel, node));
@@ -219,6 +271,7 @@ impl Invariant for FitReplica {
                     if let Some(group) = setting.group_named(name.as_str()) {
                         self.master_down.remove(&(*sentinel, group));
                         self.vacant.remove(&(*sentinel, group));
+                        self.ordered.remove(&(*sentinel, group));
                     }
                 }
                 Event::ResetMaster(subject) | Event::Unmonitor(subject) => {
