@@ -75,7 +75,7 @@ const ADDRESS: &str = "an address is four numbers, not the abbreviations of old:
 const NUMBER: &str = "a number beyond 32 bits is refused; the reference keeps another one";
 const TEXT: &str = "what would break hellos or the configuration file is refused";
 const ID: &str = "no vote for what cannot be an id: it would have to stand in the configuration file of others";
-const EPOCH: &str = "one message could burn all epochs: ARCHITECTURE.md, departure 15";
+const EPOCH: &str = "one message could burn all epochs: docs/departures.md, departure 15";
 const LATER: &str = "of Valkey 8 and Redis 7.2, whose clients may ask for it";
 const OUR_OWN: &str = "something that the reference does not have";
 

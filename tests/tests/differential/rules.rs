@@ -2,7 +2,7 @@
 
 use crate::stream::{Rule, Told, position};
 
-/// ARCHITECTURE.md, departure 3.
+/// docs/departures.md, departure 3.
 pub(crate) const SWITCH_AT_PROMOTION: Rule = Rule {
     why: "ours tells +switch-master at the promotion, so that events until the end name the new address; the reference after the end",
     apply: |ours, theirs| {
@@ -39,7 +39,7 @@ pub(crate) const SWITCH_AT_PROMOTION: Rule = Rule {
     },
 };
 
-/// ARCHITECTURE.md, departure 20.
+/// docs/departures.md, departure 20.
 pub(crate) const OFFSET_IS_TOLD: Rule = Rule {
     why: "ours tells how far the promoted replica had come, and how far anybody is known to have been",
     apply: |ours, theirs| {
@@ -58,7 +58,7 @@ pub(crate) const OFFSET_IS_TOLD: Rule = Rule {
     },
 };
 
-/// ARCHITECTURE.md, departure 29.
+/// docs/departures.md, departure 29.
 pub(crate) const DENIAL_IS_TOLD: Rule = Rule {
     why: "ours tells that the data node refuses a command, and what can be done",
     apply: |ours, theirs| {
@@ -111,7 +111,7 @@ pub(crate) const HANDED_OVER: Rule = Rule {
     },
 };
 
-/// ARCHITECTURE.md, departure 14.
+/// docs/departures.md, departure 14.
 pub(crate) const KNOWN_BEFORE: Rule = Rule {
     why: "what is known of a node is kept over a switch, so that ours sees that the returning old master was started anew",
     apply: |ours, theirs| {
@@ -123,7 +123,7 @@ pub(crate) const KNOWN_BEFORE: Rule = Rule {
     },
 };
 
-/// ARCHITECTURE.md, departure 7.
+/// docs/departures.md, departure 7.
 pub(crate) const FENCED_AT_ONCE: Rule = Rule {
     why: "in a forced failover the old master is a replica in the instant of the switch; the reference sees it say master first",
     apply: |ours, theirs| {
@@ -148,7 +148,7 @@ pub(crate) const FENCED_AT_ONCE: Rule = Rule {
     },
 };
 
-/// ARCHITECTURE.md, guards.
+/// docs/guards.md.
 pub(crate) const NOBODY_IS_MASTER: Rule = Rule {
     why: "ours tells that no node is a master, about a second after it sees it; the reference waits for what its other rules say",
     apply: |ours, theirs| {

@@ -1,5 +1,5 @@
 //! Known weaknesses of redis-sentinel, where they are cheap to show: each test shows one on the real redis-sentinel, and that ours
-//! does not share it. ARCHITECTURE.md has the table of all of them.
+//! does not share it. docs/weaknesses.md has the table of all of them.
 
 mod hostile_messages;
 mod role_change_refused;
