@@ -61,6 +61,17 @@ impl Known {
 }
 
 impl FitReplica {
+    /// Whether every node of a group, those included that are away, showed no keys when it told INFO last: a cache that was emptied, or
+    /// data that are gone everywhere.
+    fn nobody_holds_data(&self, setting: &Setting, sentinel: HostId, group: usize) -> bool {
+        let nodes =
+            (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
+        let shows_nothing = |node| {
+            self.known.get(&(sentinel, node)).and_then(|it| it.info.as_ref()).is_some_and(|(_, it)| it.keys == 0)
+        };
+        nodes.into_iter().all(shows_nothing)
+    }
+
     fn selected(&self, now: Time, setting: &Setting, sentinel: HostId, node: HostId) -> Result<(), String> {
         let fail = |why: String| Err(format!("Sentinel {sentinel} selects node {node}: {why}"));
         let Some(known) = self.known.get(&(sentinel, node)) else { return fail("never heard of".to_owned()) };
@@ -81,11 +92,12 @@ impl FitReplica {
         // data: of those that are left it may be the last resort. So may one that shows keys which it may have loaded, to
         // a Sentinel that has not seen it without any.
         let may_have_loaded = !info.replica && info.keys > 0 && known.empty_start.is_none();
+        let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
+        let cache = info.keys == 0 && self.nobody_holds_data(setting, sentinel, group);
         let mut last_resort = info.offset > 1 || may_have_loaded;
-        if !info.synced && !last_resort {
+        if !info.synced && !last_resort && !cache {
             return fail("it has never had the data".to_owned());
         }
-        let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
         let fresh_from = self.master_down.get(&(sentinel, group)).copied();
         // Where nobody is the master, and it was asked for, any candidate will do.
         let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
@@ -137,7 +149,7 @@ impl FitReplica {
                 return fail(format!("its offset is {}, node {other}'s is {}", info.offset, theirs.offset));
             }
         }
-        if !info.synced && !last_resort {
+        if !info.synced && !last_resort && !cache {
             return fail("it has never had the data, and another has".to_owned());
         }
         Ok(())
