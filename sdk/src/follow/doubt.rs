@@ -30,6 +30,7 @@ impl Follower {
             return;
         }
         if self.missing_since.is_none() {
+            self.publish();
             self.miss("a command was refused or not answered");
         }
         if self.check.is_none() {
@@ -90,12 +91,14 @@ impl Follower {
 
     /// Gives the link up; the generation stays until another master is verified.
     pub(super) fn lose(&mut self, reason: &str) {
-        if self.missing_since.is_none() {
-            self.miss(reason);
-        }
         self.link = None;
         self.check = None;
         self.shared.standing.store(Arc::new(Standing { generation: self.generation.clone(), link: None }));
+        // Who hears of the loss finds it in the topology.
+        self.publish();
+        if self.missing_since.is_none() {
+            self.miss(reason);
+        }
         self.consider();
         self.publish();
     }
