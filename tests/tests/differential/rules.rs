@@ -222,6 +222,19 @@ pub(crate) const WHOEVER_TELLS_FIRST: Rule = Rule {
     },
 };
 
+/// docs/departures.md, departure 41.
+pub(crate) const NODES_ARE_WITNESSES: Rule = Rule {
+    why: "the nodes show that the former master is the master still: there is an election at once",
+    apply: |ours, _| {
+        if let Some(election) = ours.iter().position(|told| told.channel == "+try-failover") {
+            let begins = election.saturating_sub(1);
+            let mut at = 0..ours.len();
+            ours.retain(|told| at.next().is_some_and(|at| at < begins) || told.channel == "-role-change");
+        }
+        Ok(())
+    },
+};
+
 fn take_before_the_switch(stream: &mut Vec<Told>, fits: impl Fn(&Told) -> bool) -> Result<(), String> {
     let switch = position(stream, "+switch-master")?;
     if let Some(at) = stream[..switch].iter().position(fits) {
