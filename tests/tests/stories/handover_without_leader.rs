@@ -97,6 +97,15 @@ fn a_second_name_of_the_same_master_moves_with_the_first() {
     assert!(took < TOLD_WITHIN, "after {took:?}");
 }
 
+/// A master takes no order to hand over to a replica that has not acknowledged anything yet.
+fn wait_until_online(master: &DataNode, replica: &DataNode) {
+    let line = format!("port={},state=online", replica.port());
+    eventually("the replica is online", SOON, || {
+        let info: String = master.command(&["INFO", "replication"]).map_err(|error| error.to_string())?;
+        if info.contains(&line) { Ok(()) } else { Err(info) }
+    });
+}
+
 #[test]
 fn a_master_that_hands_over_to_a_node_that_hangs_is_freed() {
     if only_true_of_ours("it never sends FAILOVER ABORT") {
@@ -108,6 +117,7 @@ fn a_master_that_hands_over_to_a_node_that_hangs_is_freed() {
     let events = record_all(&deployment);
     let (master, replica) = (group.master(), &group.replicas()[0]);
     let writer = Writer::start(&ports(&deployment), "mymaster", Duration::from_millis(1));
+    wait_until_online(master, replica);
     replica.hang();
 
     // When an operator orders the master to hand over, come what may
@@ -147,6 +157,7 @@ fn a_master_that_hands_over_to_a_node_that_hangs_is_freed_although_another_could
     let events = record_all(&deployment);
     let (master, replica) = (group.master(), &group.replicas()[0]);
     let writer = Writer::start(&ports(&deployment), "mymaster", Duration::from_millis(1));
+    wait_until_online(master, replica);
     replica.hang();
 
     // When it is ordered to hand over to that one, in the same moment
