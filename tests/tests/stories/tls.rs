@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sentinel_tests::{
     Authority, DataNode, Dataset, Deployment, Kind, Pair, SentinelProcess, eventually, programs, tls_lines,
@@ -94,6 +94,52 @@ impl Two {
             Err(told + &String::from_utf8_lossy(&output.stderr))
         }
     }
+}
+
+#[test]
+fn a_link_with_tls_to_a_port_without_says_so() {
+    if only_true_of_ours("it says nothing") {
+        return;
+    }
+    // Given a master without TLS, and a Sentinel that speaks TLS to the nodes
+    let authority = Authority::new("ours");
+    let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+    let master = DataNode::start(folder.path(), "master", None, &[]);
+    let monitor = [format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port())];
+    let lines = authority.lines("sentinel");
+    let sentinel = SentinelProcess::start_encrypted(folder.path(), "sentinel", Kind::Ours, &monitor, &lines);
+
+    // Then the log says what is there and what to do, once
+    let what = format!("Cannot connect to 127.0.0.1:{}: TLS: what is there does not speak TLS", master.port());
+    wait_for_one_line(&sentinel, &what);
+}
+
+#[test]
+fn a_link_without_tls_to_a_port_with_it_says_so() {
+    if only_true_of_ours("it says nothing") {
+        return;
+    }
+    // Given a master that speaks TLS only, and a Sentinel that speaks none to the nodes
+    let authority = Authority::new("theirs");
+    let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+    let master = DataNode::start_encrypted(folder.path(), "master", None, &[], &authority.lines("node"));
+    let monitor = [format!("sentinel monitor mymaster 127.0.0.1 {} 1", master.port())];
+    let sentinel = SentinelProcess::start(folder.path(), "sentinel", Kind::Ours, &monitor);
+
+    // Then the log says what is there and what to do, once
+    let what = format!("Cannot connect to 127.0.0.1:{}: TLS: what is there speaks only TLS", master.port());
+    wait_for_one_line(&sentinel, &what);
+}
+
+/// Waits for a line of the log, and until it has had the time to be repeated.
+fn wait_for_one_line(sentinel: &SentinelProcess, text: &str) {
+    let lines = || sentinel.last_output(1000).lines().filter(|line| line.contains(text)).count();
+    eventually(&format!("the log says {text:?}"), SOON, || match lines() {
+        0 => Err(sentinel.last_output(1000)),
+        _ => Ok(()),
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(lines(), 1, "{}", sentinel.last_output(1000));
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(super) struct Connection {
     unwritten: BytesMut,
     /// Something was given to the transport that it may not have passed on.
     unflushed: bool,
+    /// Anything came from the other side.
+    received: bool,
 }
 
 impl std::fmt::Debug for Connection {
@@ -73,7 +75,13 @@ impl Connection {
             replies: ReplyDecoder::new(LONGEST_VALUE),
             unwritten: BytesMut::new(),
             unflushed: false,
+            received: false,
         }
+    }
+
+    /// Whether the other side has said anything.
+    pub(super) fn has_received(&self) -> bool {
+        self.received
     }
 
     /// Puts bytes behind those that wait to be written. They leave while [`Connection::step`] runs.
@@ -160,6 +168,7 @@ impl Connection {
             let polled = Pin::new(&mut self.transport).poll_read(cx, &mut read);
             self.replies.feed(read.filled());
             let length = read.filled().len();
+            self.received |= length > 0;
             polled.map_ok(|()| length)
         })
     }

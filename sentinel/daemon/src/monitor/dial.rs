@@ -11,7 +11,14 @@ use std::{
 use sentinel_core::{LinkFault, types::HostPort};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::{connection::Transport, handshake::HANDSHAKE_TIMEOUT, inbox::Outbox, link, resolve::Resolver};
+use super::{
+    connection::Transport,
+    handshake::HANDSHAKE_TIMEOUT,
+    inbox::Outbox,
+    link,
+    other_protocol::{NO_TLS_THERE, ONLY_TLS_THERE, OtherProtocol, SILENT_HANDSHAKE},
+    resolve::Resolver,
+};
 use crate::{
     config::system_text,
     descriptors::{self, Purpose},
@@ -30,6 +37,7 @@ pub struct Dialer {
     source: Option<IpAddr>,
     tls: Option<Arc<tls::Outgoing>>,
     purpose: Purpose,
+    other_protocol: OtherProtocol,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -43,6 +51,8 @@ pub(super) struct Dialed {
     pub(super) transport: Box<dyn Transport>,
     /// The own address as the instance sees it.
     pub(super) local: Option<IpAddr>,
+    /// Whom it leads to.
+    pub(super) peer: SocketAddr,
 }
 
 impl Dialer {
@@ -88,11 +98,49 @@ impl Dialer {
             Err(LinkFault::Failed(format!("no connection within {} ms", CONNECT_TIMEOUT.as_millis())))
         })?;
         let local = stream.local_addr().ok().map(|addr| addr.ip());
+        let peer = stream.peer_addr().map_err(|error| refused_or_failed(&error))?;
         let transport = match &self.tls {
             None => Box::new(stream),
-            Some(tls) => encrypted(tls, stream).await?,
+            Some(tls) => self.encrypted(tls, stream, peer).await?,
         };
-        Ok(Dialed { transport, local })
+        Ok(Dialed { transport, local, peer })
+    }
+
+    /// Why the other side of a new connection hung up before it answered anything.
+    pub(super) async fn explain_hang_up(&self, peer: SocketAddr, fault: LinkFault) -> LinkFault {
+        if self.tls.is_none() && self.other_protocol.is_tls(peer, self.connect(peer)).await {
+            return LinkFault::Untrusted(ONLY_TLS_THERE.to_owned());
+        }
+        fault
+    }
+
+    async fn encrypted(
+        &self,
+        tls: &tls::Outgoing,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> Result<Box<dyn Transport>, LinkFault> {
+        let handshake = async {
+            match tls.connect(stream, peer.ip()).await {
+                Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
+                Err(tls::Failure::Refused(why)) => Err(LinkFault::Untrusted(why)),
+                Err(tls::Failure::Broken(why)) => Err(LinkFault::Failed(why)),
+            }
+        };
+        let plain = async {
+            tokio::time::sleep(SILENT_HANDSHAKE).await;
+            if !self.other_protocol.is_plain(self.connect(peer)).await {
+                std::future::pending::<()>().await;
+            }
+        };
+        let either = async {
+            tokio::select! {
+                biased;
+                outcome = handshake => outcome,
+                () = plain => Err(LinkFault::Untrusted(NO_TLS_THERE.to_owned())),
+            }
+        };
+        link::within(HANDSHAKE_TIMEOUT, either).await
     }
 
     async fn connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
@@ -107,18 +155,6 @@ impl Dialer {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
-}
-
-async fn encrypted(tls: &tls::Outgoing, stream: TcpStream) -> Result<Box<dyn Transport>, LinkFault> {
-    let to = stream.peer_addr().map_err(|error| refused_or_failed(&error))?;
-    let handshake = async {
-        match tls.connect(stream, to.ip()).await {
-            Ok(stream) => Ok(Box::new(stream) as Box<dyn Transport>),
-            Err(tls::Failure::Refused(why)) => Err(LinkFault::Untrusted(why)),
-            Err(tls::Failure::Broken(why)) => Err(LinkFault::Failed(why)),
-        }
-    };
-    link::within(HANDSHAKE_TIMEOUT, handshake).await
 }
 
 /// These have no kinds of their own: too many open files here, in the system, no buffers.

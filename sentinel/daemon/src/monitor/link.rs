@@ -52,9 +52,15 @@ pub(super) async fn open(target: Arc<Target>, dialer: Dialer, reporter: Reporter
 }
 
 async fn opened(target: &Target, dialer: &Dialer) -> Result<Opened, LinkFault> {
-    let Dialed { transport, local } = dialer.dial(&target.addr).await?;
+    let Dialed { transport, local, peer } = dialer.dial(&target.addr).await?;
     let mut connection = Connection::new(transport);
-    let greeted = within(HANDSHAKE_TIMEOUT, handshake::commands(&mut connection, target)).await?;
+    let greeted = within(HANDSHAKE_TIMEOUT, async {
+        match handshake::commands(&mut connection, target).await {
+            Err(fault) if !connection.has_received() => Err(dialer.explain_hang_up(peer, fault).await),
+            greeted => greeted,
+        }
+    })
+    .await?;
     let Greeted { protocol, refused_login } = greeted;
     Ok(Opened { connection, protocol, refused_login, local })
 }

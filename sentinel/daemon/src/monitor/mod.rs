@@ -9,6 +9,7 @@ mod link;
 #[cfg(test)]
 mod link_tests;
 mod links;
+mod other_protocol;
 mod pubsub;
 mod resolve;
 mod run;
