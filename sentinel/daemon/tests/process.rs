@@ -503,3 +503,47 @@ fn a_pipe_that_nobody_reads_keeps_it_from_nothing() {
     running.process.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.len() >= 32 * 1024, "the pipe was full: {}", said.len());
 }
+
+/// The writing end of a pipe that is full and that nobody reads, and its other end.
+fn full_pipe() -> (std::io::PipeWriter, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().expect("the system gives a pipe");
+    rustix::io::ioctl_fionbio(&writer, true).expect("a pipe takes the option");
+    let mut filling = &writer;
+    while filling.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).expect("a pipe takes the option");
+    (writer, reader)
+}
+
+#[test]
+fn a_start_that_is_refused_ends_though_nobody_reads_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let taken = port.local_addr().unwrap().port();
+    for (what, text) in [
+        ("a faulty file, told to standard error", "sentinel monitor m 127.0.0.1 1 0\n".to_owned()),
+        ("a port that is taken, told to standard output", format!("bind 127.0.0.1\nport {taken}\n")),
+    ] {
+        let file = folder.path().join("s.conf");
+        fs::write(&file, text).unwrap();
+        let (writer, _reader) = full_pipe();
+        let mut process = Command::new(PROGRAM)
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone().expect("a descriptor can be copied"))
+            .stderr(writer)
+            .spawn()
+            .expect("the program can be started");
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = process.try_wait().expect("a child can be asked") {
+                break status;
+            }
+            if Instant::now() > deadline {
+                process.kill().expect("a child can be killed");
+                panic!("{what}: it did not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.code(), Some(1), "{what}");
+    }
+}

@@ -7,11 +7,7 @@ mod pid_file;
 mod process;
 mod signals;
 
-use std::{
-    io::{Read, Write},
-    process::ExitCode,
-    sync::Arc,
-};
+use std::{io::Read, process::ExitCode, sync::Arc};
 
 use sentinel_core::{
     Boot, Snapshot,
@@ -28,7 +24,7 @@ use crate::{
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
     serve::{self, Access, Compatible, ListenError, Listeners, SocketFile},
-    terminal::complain,
+    terminal,
     tls::{Tls, Watched},
 };
 use pid_file::PidFile;
@@ -104,6 +100,7 @@ fn system(what: &'static str) -> impl FnOnce(std::io::Error) -> StartError {
 
 /// Runs a Sentinel until it is told to stop.
 pub fn run(launch: &Launch) -> ExitCode {
+    terminal::bound_panics();
     // Outlives everything that may still want to be written.
     let mut log = None;
     let outcome = match prepare(launch, &mut log) {
@@ -125,7 +122,7 @@ pub fn run(launch: &Launch) -> ExitCode {
 fn refuse(error: &StartError, logs: bool, look: log::Format) {
     let lines = match error {
         StartError::Config(error) if error.is_content() => {
-            complain!("{}", refusal_of_content(error, look));
+            terminal::last_err(refusal_of_content(error, look));
             return;
         }
         StartError::Listen(ListenError::Port { address, port, directive, source }) => vec![
@@ -158,8 +155,7 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
         if logs {
             tracing::warn!("{line}");
         } else {
-            // Nobody is left to be told that this cannot be written.
-            let _ = writeln!(std::io::stdout(), "{}", log::plain_line(look, &line, &[]));
+            terminal::last_out(log::plain_line(look, &line, &[]));
         }
     }
 }

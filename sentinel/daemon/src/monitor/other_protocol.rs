@@ -59,7 +59,7 @@ impl OtherProtocol {
         self.first_bytes(connect, b"PING\r\n").await.is_some_and(|first| matches!(first[0], b'+' | b'-'))
     }
 
-    /// Whether a record of TLS comes to the beginning of a handshake: a ServerHello or an alert.
+    /// Whether a record of TLS comes to the beginning of a handshake: a `ServerHello` or an alert.
     pub(super) async fn is_tls(
         &self,
         addr: SocketAddr,
