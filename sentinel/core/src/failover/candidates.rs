@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     events::Level,
     failover::Failover,
-    select::{self, Class, Facts, Place, Refusal, Stream},
+    select::{self, Class, Facts, Place, Refusal, Stream, TakenOver},
     state::{Node, NodeId, Said},
     time::Instant,
     timer::Timer,
@@ -50,6 +50,7 @@ impl Watch<'_> {
             told: self.offsets_told(&stream),
             stream,
             master_follows: self.followed_by_master(),
+            taken_over: self.taken_over(),
             followers: self.followers(),
             followed: self.followed(),
             reloaded_from,
@@ -72,6 +73,23 @@ impl Watch<'_> {
         let linked = info.role == Some(Role::Replica) && info.link_up && self.master.node().info_at.is_some_and(said);
         let source = self.master.replicas().filter(|_| linked).find(|node| info.follows(&node.addr, &self.ctx.names));
         source.map(|node| node.id)
+    }
+
+    /// The node of another history that the configured master follows, if it shows that history itself.
+    fn taken_over(&self) -> Option<TakenOver> {
+        let from = self.followed_by_master()?;
+        let source = self.master.nodes.get(from).filter(|node| node.stranger)?;
+        let history = &source.info.history;
+        if history.id.is_none() || history.id != self.master.node().info.history.id {
+            return None;
+        }
+        let may_hold_more = |node: &&Node| {
+            // One that has told nothing since we know it may hold anything.
+            let has_data = node.info_at.is_none() || node.info.offset > 1 || node.info.holdings.keys_told() != Some(0);
+            node.id != from && !node.stranger && node.info.history.id != history.id && has_data
+        };
+        let kept_by = self.master.replicas().find(may_hold_more).map(|node| node.addr.clone());
+        Some(TakenOver { from, kept_by })
     }
 
     /// The replicas that say that they follow the configured master.

@@ -29,6 +29,8 @@ pub(crate) struct Facts {
     pub(crate) told: Vec<Told>,
     /// The configured master is a replica itself, and up to date with this node.
     pub(crate) master_follows: Option<NodeId>,
+    /// The same, where that node's data are of another history: the configured master has taken them over.
+    pub(crate) taken_over: Option<TakenOver>,
     /// Those that say that they follow the configured master.
     pub(crate) followers: BTreeSet<NodeId>,
     /// Those that another node of ours follows, over a link that is up.
@@ -39,6 +41,14 @@ pub(crate) struct Facts {
     pub(crate) expected: Vec<(NodeId, HostPort)>,
     /// Whether one that holds nothing may be promoted: nobody is known to have held anything, or it was asked for.
     pub(crate) empty_will_do: bool,
+}
+
+/// A node of another history whose data the configured master has taken over, since somebody told it to follow that node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TakenOver {
+    pub(crate) from: NodeId,
+    /// A node that may still hold the data of before: they would be replaced when it comes back.
+    pub(crate) kept_by: Option<HostPort>,
 }
 
 /// How far a node had come in the stream at some time.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub use class::Class;
-pub(crate) use facts::{Facts, Told};
+pub(crate) use facts::{Facts, TakenOver, Told};
 pub use refusal::Refusal;
 pub(crate) use stream::Stream;
 
@@ -80,7 +80,7 @@ fn judge(node: &Node, facts: &Facts) -> Result<Class, Refusal> {
         return Err(why);
     }
     if node.stranger {
-        return Err(Refusal::WrongHistory);
+        of_stranger(node, facts)?;
     }
     if node.is_unfamiliar() {
         return Err(Refusal::LoginRefused);
@@ -111,6 +111,16 @@ fn judge(node: &Node, facts: &Facts) -> Result<Class, Refusal> {
         None => Err(Refusal::LagUnknown),
         Some(lag) if lag > most.get() => Err(Refusal::LagsBehind { lag, most }),
         Some(_) => Ok(class),
+    }
+}
+
+/// A node of another history. Where the configured master has taken that over, nothing else is left to go on with: but only if no
+/// other node may still hold the data of before, which would be replaced.
+fn of_stranger(node: &Node, facts: &Facts) -> Result<(), Refusal> {
+    match facts.taken_over.as_ref().filter(|taken| taken.from == node.id) {
+        None => Err(Refusal::WrongHistory),
+        Some(TakenOver { kept_by: Some(other), .. }) => Err(Refusal::OthersMayHoldMore(other.clone())),
+        Some(TakenOver { kept_by: None, .. }) => Ok(()),
     }
 }
 

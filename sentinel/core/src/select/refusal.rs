@@ -53,6 +53,9 @@ pub enum Refusal {
     StartedEmpty,
     /// Its data are of another history than the master's: a stranger on an address that was used again.
     WrongHistory,
+    /// The same, and the configured master has taken its data over, as somebody told it to; but this other node may still hold the data
+    /// of before. Only an order decides.
+    OthersMayHoldMore(HostPort),
     /// It refuses the login, and its data are not known to be of the master's history: it may be another deployment's.
     LoginRefused,
     /// The master was restarted without its data, and this one holds none of them any more.
@@ -111,6 +114,11 @@ impl fmt::Display for Refusal {
                 f.write_str("it was started as a master, without data, and nobody has followed it")
             }
             Refusal::WrongHistory => f.write_str("its replication id shares nothing with the master's history"),
+            Refusal::OthersMayHoldMore(other) => write!(
+                f,
+                "its data are of another history, which the master has taken over, and {other} may still hold those of before: \
+                 an order decides (FAILOVER ... TO ... FORCE, or FORGET-REPLICA)"
+            ),
             Refusal::LoginRefused => {
                 f.write_str("it refuses the login, and its data are not known to be of the master's history")
             }

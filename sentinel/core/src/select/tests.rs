@@ -32,6 +32,7 @@ fn facts(master_down_since: Option<u64>) -> Facts {
         stream: Stream::default(),
         told: Vec::new(),
         master_follows: None,
+        taken_over: None,
         followers: (0..20).map(NodeId).collect(),
         followed: BTreeSet::new(),
         reloaded_from: Instant::ZERO,

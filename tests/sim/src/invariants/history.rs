@@ -12,6 +12,9 @@ use crate::{packet::InfoFacts, physics::HostId, time::Time};
 
 /// A node whose data are of another history is neither promoted nor told whom to follow, which would replace them.
 ///
+/// One that the configured master follows may be promoted once that master shows its history: it has taken the data over, as somebody
+/// told it to.
+///
 /// A Sentinel knows which history is the right one since the master, or a replica linked to it, told it. One that was the
 /// master before may have another replication id after a restart: it cannot be told from a stranger until it is a
 /// replica.
@@ -23,12 +26,15 @@ pub(super) struct OneHistory {
     /// Nodes that told a Sentinel last that they are of another.
     foreign: BTreeSet<(HostId, HostId)>,
     former_masters: BTreeSet<(HostId, HostId)>,
+    /// The history that each node showed last, and whom it follows over a link that is up.
+    shown: BTreeMap<(HostId, HostId), (u64, Option<HostPort>)>,
 }
 
 impl OneHistory {
     fn read(&mut self, setting: &Setting, sentinel: HostId, from: HostId, facts: &InfoFacts) {
         let Some((addr, group)) = &setting.nodes[from] else { return };
         let master = self.masters.get(&(sentinel, *group));
+        self.shown.insert((sentinel, from), (facts.replid, facts.linked_to.clone()));
         if facts.foreign {
             self.foreign.insert((sentinel, from));
         } else {
@@ -41,6 +47,17 @@ impl OneHistory {
         if facts.replica {
             self.former_masters.remove(&(sentinel, from));
         }
+    }
+
+    /// Whether the configured master follows a node and shows its history.
+    fn is_taken_over(&self, setting: &Setting, sentinel: HostId, node: HostId) -> bool {
+        let Some((addr, group)) = &setting.nodes[node] else { return false };
+        let master = self.masters.get(&(sentinel, *group)).and_then(|addr| setting.node_at(addr));
+        let shown = |node| self.shown.get(&(sentinel, node));
+        let both = master.and_then(shown).zip(shown(node));
+        both.is_some_and(|((ours, of), (theirs, _))| {
+            ours == theirs && of.as_ref().is_some_and(|of| setting.is_same(of, addr))
+        })
     }
 
     fn check(&self, setting: &Setting, sentinel: HostId, node: HostId, what: &str) -> Result<(), String> {
@@ -65,6 +82,7 @@ impl Invariant for OneHistory {
                 self.taught.retain(|(of, _)| of != sentinel);
                 self.foreign.retain(|(of, _)| of != sentinel);
                 self.former_masters.retain(|(of, _)| of != sentinel);
+                self.shown.retain(|(of, _), _| of != sentinel);
                 for it in &snapshot.masters {
                     if let Some(group) = setting.group_named(it.name.as_str()) {
                         self.masters.insert((*sentinel, group), it.addr.clone());
@@ -91,11 +109,14 @@ impl Invariant for OneHistory {
                 self.former_masters.extend(setting.node_at(old).map(|node| (*sentinel, node)));
             }
             Observation::Event { sentinel, event: Event::SelectedReplica(Subject::Replica { addr, .. }) } => {
-                if let Some(node) = setting.node_at(addr) {
+                if let Some(node) = setting.node_at(addr).filter(|node| !self.is_taken_over(setting, *sentinel, *node))
+                {
                     return self.check(setting, *sentinel, node, "selects");
                 }
             }
-            Observation::Sent { sentinel, to, message: Message::Promote { .. } } => {
+            Observation::Sent { sentinel, to, message: Message::Promote { .. } }
+                if !self.is_taken_over(setting, *sentinel, *to) =>
+            {
                 return self.check(setting, *sentinel, *to, "promotes");
             }
             Observation::Sent { sentinel, to, message: Message::Replicate { .. } } => {
