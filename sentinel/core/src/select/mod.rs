@@ -65,7 +65,8 @@ pub(crate) fn rank_all<'a>(
 /// keys first where no offset is known.
 fn rank(node: &Node, class: Class, facts: &Facts) -> impl Ord + use<> {
     let run_id = node.info.run_id.as_ref().map(|id| id.as_str().to_ascii_lowercase());
-    let position = facts.stream.position(&node.info);
+    let own_stream = planted(Bug::PromoteAnyMaster) && node.info.role == Some(Role::Master);
+    let position = if own_stream { Some(node.info.offset) } else { facts.stream.position(&node.info) };
     let keys = if position.is_none() { node.info.holdings.keys() } else { 0 };
     // Both may have come further than the stream in which they are compared: a master that was restarted from an old file goes
     // on from there, and what its replicas have besides is still worth more than a run id.
