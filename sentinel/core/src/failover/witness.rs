@@ -70,6 +70,8 @@ pub(crate) enum Sight {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Witness {
     seen: Option<(Sight, Instant)>,
+    /// The Sentinel that may have ordered what is seen lives no more. It had our vote, which is our own once we stand for the sake of this.
+    abandoned: bool,
     /// No election for its sake before this.
     not_before: Instant,
     /// The nodes are looked at again and again until then: something has happened that they may show.
@@ -85,7 +87,10 @@ impl Watch<'_> {
             return;
         }
         let now = self.ctx.mono();
+        self.master.witness.abandoned = self.was_ordered_by_the_dead();
         let Some(sight) = self.handover_in_sight() else {
+            // What it does while it cannot be asked is not known.
+            self.master.witness.abandoned &= !self.master.node().link.is_up();
             self.master.witness.seen = None;
             self.master.witness.nominates_at = None;
             return;
@@ -359,9 +364,11 @@ impl Watch<'_> {
             .is_some_and(|(id, voted_at)| self.is_alive(id) && self.ctx.mono() < since.max(voted_at) + LEADER_PATIENCE)
     }
 
-    /// Whether a Sentinel that has our vote may have begun it, and lives no more. An operator that waits is not contradicted.
+    /// Whether a Sentinel that has, or had, our vote may have begun it, and lives no more. An operator that waits is not contradicted.
     fn was_ordered_by_the_dead(&self) -> bool {
-        self.leader_of_failover().is_some_and(|(id, _)| !self.is_alive(id))
+        let vote = &self.master.vote;
+        let is_own = vote.leader.as_ref() == Some(&self.ctx.id) && vote.epoch > self.newest_configuration();
+        self.leader_of_failover().map_or(is_own && self.master.witness.abandoned, |(id, _)| !self.is_alive(id))
     }
 
     /// The other Sentinel that has our vote for a configuration newer than all that were told, and since when.
