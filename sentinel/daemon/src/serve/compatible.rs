@@ -88,6 +88,8 @@ const SINCE_VALKEY_91: &[&str] = &[
     "acl_access_denied_db",
     "used_active_time_main_thread",
     "sentinel_total_tilt",
+    // Of ACL GETUSER.
+    "databases",
 ];
 
 const OF_REDIS: &[&str] = &["redis_mode"];
@@ -141,7 +143,7 @@ impl Compatible {
         matches!(self, Redis70)
     }
 
-    /// Whether INFO has this field.
+    /// Whether INFO, or ACL GETUSER, has this field.
     pub(crate) fn tells(self, field: &str) -> bool {
         let since = |first, fields: &[&str]| !fields.contains(&field) || self >= first;
         since(Redis80, SINCE_REDIS_80)

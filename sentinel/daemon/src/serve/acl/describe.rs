@@ -62,6 +62,10 @@ impl Selector {
             text.put(channels);
             text.put_u8(b' ');
         }
+        if self.databases.is_some() {
+            text.put(self.described_databases().as_bytes());
+            text.put_u8(b' ');
+        }
         text.put(self.described_commands().as_bytes());
     }
 
@@ -85,6 +89,24 @@ impl Selector {
         match &self.channels {
             Patterns::All => Bytes::from_static(b"&*"),
             Patterns::Only(patterns) => listed(patterns, |channel| ("&", channel)),
+        }
+    }
+
+    /// The rule about databases.
+    fn described_databases(&self) -> String {
+        match &self.databases {
+            None => "alldbs".to_owned(),
+            Some(none) if none.is_empty() => "resetdbs".to_owned(),
+            Some(some) => format!("db={}", some.iter().map(u32::to_string).collect::<Vec<_>>().join(",")),
+        }
+    }
+
+    /// The databases, as ACL GETUSER tells them: nothing where there is none.
+    pub(crate) fn told_databases(&self) -> String {
+        if self.databases.as_ref().is_some_and(std::collections::BTreeSet::is_empty) {
+            String::new()
+        } else {
+            self.described_databases()
         }
     }
 

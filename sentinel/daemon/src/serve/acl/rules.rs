@@ -57,6 +57,9 @@ pub(crate) enum RuleError {
          Try 'resetchannels' to start with an empty list of channels"
     )]
     AllChannelsAlready,
+    /// `db=` with a number that no database can have.
+    #[error("The provided database ID is out of range")]
+    NoSuchDatabase,
     /// The user has no such password.
     #[error("The password you are trying to remove from the user does not exist")]
     NoSuchPassword,

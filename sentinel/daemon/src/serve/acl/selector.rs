@@ -1,6 +1,9 @@
 //! One set of permissions: commands, keys and channels that go together.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::IntErrorKind,
+};
 
 use bytes::Bytes;
 use sentinel_core::command::glob;
@@ -22,6 +25,8 @@ pub(crate) struct Selector {
     /// No command of a Sentinel takes a key; the patterns are kept because users are described by them.
     pub(super) keys: Patterns<KeyPattern>,
     pub(super) channels: Patterns<Bytes>,
+    /// A Sentinel has no databases either; they are kept for the same reason. None: all of them.
+    pub(super) databases: Option<BTreeSet<u32>>,
 }
 
 /// What may be touched.
@@ -49,6 +54,7 @@ impl Selector {
             first_words: BTreeMap::new(),
             keys: Patterns::Only(Vec::new()),
             channels: if all_channels { Patterns::All } else { Patterns::Only(Vec::new()) },
+            databases: None,
         }
     }
 
@@ -74,8 +80,13 @@ impl Selector {
         } else if is("nocommands") || is("-@all") {
             self.commands = CommandSet::NONE;
             self.first_words.clear();
+        } else if is("alldbs") {
+            self.databases = None;
+        } else if is("resetdbs") {
+            self.databases = Some(BTreeSet::new());
         } else {
             match rule {
+                [b'd' | b'D', b'b' | b'B', b'=', list @ ..] => self.databases = Some(databases(list)?),
                 [b'~' | b'%', ..] => self.add_key(rule)?,
                 [b'&', pattern @ ..] => self.add_channel(pattern)?,
                 [b'+', b'@', category @ ..] => self.permit_category(category, true)?,
@@ -225,6 +236,22 @@ fn key_pattern(rule: &[u8]) -> Result<KeyPattern, RuleError> {
         return Err(RuleError::Syntax);
     }
     Ok(KeyPattern { pattern: Bytes::copy_from_slice(pattern), read, write })
+}
+
+/// The numbers of `db=0,1`.
+fn databases(list: &[u8]) -> Result<BTreeSet<u32>, RuleError> {
+    let number = |item: &[u8]| {
+        let text = std::str::from_utf8(item).ok().map(str::trim_start).ok_or(RuleError::Syntax)?;
+        match text.parse::<i128>() {
+            Ok(number @ 0..=0x7fff_ffff) => u32::try_from(number).map_err(|_| RuleError::NoSuchDatabase),
+            Ok(_) => Err(RuleError::NoSuchDatabase),
+            Err(why) if matches!(why.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow) => {
+                Err(RuleError::NoSuchDatabase)
+            }
+            Err(_) => Err(RuleError::Syntax),
+        }
+    };
+    list.split(|&byte| byte == b',').map(number).collect()
 }
 
 /// Whether a text cannot stand in a line that describes a user.

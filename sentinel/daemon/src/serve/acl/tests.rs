@@ -199,3 +199,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn databases_are_kept_and_described_as_by_valkey_9() {
+    for (given, described_as) in [
+        ("on db=2,1,2 +@all", "on resetchannels db=1,2 +@all"),
+        ("on db=1 db=5 +ping", "on resetchannels db=5 -@all +ping"),
+        ("on db=+1,01 +ping", "on resetchannels db=1 -@all +ping"),
+        ("on db=1 ALLDBS", "on resetchannels -@all"),
+        ("on RESETDBS", "on resetchannels resetdbs -@all"),
+        ("on DB=2147483647", "on resetchannels db=2147483647 -@all"),
+        ("on db=1 reset", "off sanitize-payload resetchannels -@all"),
+        ("on (+ping db=1 ~a)", "on resetchannels -@all (~a resetchannels db=1 -@all +ping)"),
+    ] {
+        assert_eq!(described(given), described_as, "{given}");
+        assert_eq!(described(described_as), described_as);
+    }
+    for (rule, why) in [
+        ("db=", RuleError::Syntax),
+        ("db=x", RuleError::Syntax),
+        ("db=1,", RuleError::Syntax),
+        ("db=,1", RuleError::Syntax),
+        ("db=1,,2", RuleError::Syntax),
+        ("db=1a", RuleError::Syntax),
+        ("db=-1", RuleError::NoSuchDatabase),
+        ("db=2147483648", RuleError::NoSuchDatabase),
+        ("db=99999999999999999999999999999999999999999999", RuleError::NoSuchDatabase),
+        ("db=\u{e4}", RuleError::Syntax),
+    ] {
+        let fault = Rules::new(false).with(&words(rule), false).unwrap_err();
+        assert!(matches!(&fault, Fault::Rule { error, .. } if *error == why), "{rule}: {fault:?}");
+    }
+    // No command of a Sentinel is about a database.
+    assert!(allows(&rules("on nopass +@all resetdbs"), "PING"));
+}

@@ -10,7 +10,7 @@ use super::{Answer, Request, catalogue, help, integer, is};
 use crate::{
     random,
     serve::{
-        Server,
+        Compatible, Server,
         acl::{self, Account, Denied, Entry, Fault, Refused, Selector},
         client::{Client, Cut},
         table::{self, Acl},
@@ -29,7 +29,9 @@ pub(super) fn execute(verb: Acl, request: &Request<'_>) -> Answer {
         (Acl::DelUser, names) => remove(request, names),
         (Acl::DryRun, [name, words @ ..]) => dry_run(request, name, words),
         (Acl::GenPass, words) => make_password(words),
-        (Acl::GetUser, [name]) => users.find(name).map_or(Reply::Null, |user| describe(&user)).into(),
+        (Acl::GetUser, [name]) => {
+            users.find(name).map_or(Reply::Null, |user| describe(&user, request.server.settings.compatible)).into()
+        }
         (Acl::Help, _) => help("ACL", HELP),
         (Acl::List, _) => Reply::Array(users.all().iter().map(|user| Reply::Bulk(user.line())).collect()).into(),
         (Acl::Load, _) => load(request),
@@ -48,21 +50,27 @@ pub(super) fn execute(verb: Acl, request: &Request<'_>) -> Answer {
     }
 }
 
-fn describe(user: &Account) -> Reply {
+fn describe(user: &Account, look: Compatible) -> Reply {
     let rules = user.rules();
     let permissions = |selector: &Selector| {
-        [
+        let mut told = vec![
             ("commands", Reply::bulk(selector.described_commands())),
             ("keys", Reply::Bulk(selector.described_keys())),
             ("channels", Reply::Bulk(selector.described_channels())),
-        ]
+        ];
+        if look.tells("databases") {
+            told.push(("databases", Reply::bulk(selector.told_databases())));
+        }
+        told
     };
     let (root, selectors) = rules.selectors();
     let flags = Reply::Set(rules.flags().into_iter().map(Reply::from).collect());
     let passwords = Reply::Array(rules.passwords().map(Reply::display).collect());
     let selectors = Reply::Array(selectors.iter().map(|selector| Reply::map(permissions(selector))).collect());
-    let [commands, keys, channels] = permissions(root);
-    Reply::map([("flags", flags), ("passwords", passwords), commands, keys, channels, ("selectors", selectors)])
+    let mut told = vec![("flags", flags), ("passwords", passwords)];
+    told.extend(permissions(root));
+    told.push(("selectors", selectors));
+    Reply::map(told)
 }
 
 /// `ACL SETUSER name [rule ...]`
