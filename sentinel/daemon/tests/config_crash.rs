@@ -189,7 +189,12 @@ fn forms(folder: &Folder) -> Vec<(&'static str, String, PathBuf)> {
     vec![
         ("s.conf", "# mine\nsentinel monitor m 127.0.0.1 1 1\n".into(), folder.path().join("s.conf")),
         ("s.toml", format!("# mine\n{toml}"), folder.path().join("s.toml")),
-        ("apart.toml", format!("state-file = '{}'\n{toml}", state.display()), state),
+        ("apart.toml", format!("state-file = '{}'\n{toml}", state.display()), state.clone()),
+        (
+            "apart.conf",
+            format!("sentinel state-config-file {}\nsentinel monitor m 127.0.0.1 1 1\n", state.display()),
+            state,
+        ),
     ]
 }
 
@@ -354,8 +359,10 @@ fn a_garbled_file_is_refused_with_the_copy_that_helps_and_is_not_touched() {
 #[test]
 fn a_file_without_its_last_lines_is_a_warning_and_a_state_file_an_error() {
     let folder = Folder::new();
-    for form in 0..3 {
+    for form in 0..4 {
         let (name, text, written) = forms(&folder).swap_remove(form);
+        let _ = fs::remove_file(&written);
+        let _ = fs::remove_file(written.with_extension("last-good"));
         let path = folder.file(name, &text);
         let start = load(&Source::file(&path)).unwrap();
         let mut store = Store::new(start.keep);
@@ -370,24 +377,26 @@ fn a_file_without_its_last_lines_is_a_warning_and_a_state_file_an_error() {
                 let told: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
                 assert!(told.iter().any(|text| text.contains("last-good still has it")), "{name}: {told:?}");
             }
-            Err(error) => assert!(form == 2 && error.to_string().contains("it has been cut off"), "{name}: {error}"),
+            Err(error) => assert!(form >= 2 && error.to_string().contains("it has been cut off"), "{name}: {error}"),
         }
     }
 }
 
 #[test]
 fn a_state_file_that_was_edited_is_refused_unless_that_was_meant() {
-    let folder = Folder::new();
-    let (name, text, written) = forms(&folder).swap_remove(2);
-    let path = folder.file(name, &text);
-    let start = load(&Source::file(&path)).unwrap();
-    let snapshot = history(&start.config.snapshot(id())).swap_remove(1);
-    Store::new(start.keep).save(&snapshot).unwrap();
-    let edited = fs::read_to_string(&written).unwrap().replace("leader-epoch = 8", "leader-epoch = 1");
-    fs::write(&written, &edited).unwrap();
-    let error = load(&Source::file(&path)).unwrap_err().to_string();
-    assert!(error.contains("its content is not what was written there"), "{error}");
-    let (body, _) = edited.rsplit_once("# sha256: ").unwrap();
-    fs::write(&written, format!("{body}# sha256: none\n")).unwrap();
-    assert_eq!(loaded(&path).masters[0].leader_epoch, Epoch::new(1));
+    for (form, was, now) in [(2, "leader-epoch = 8", "leader-epoch = 1"), (3, "leader-epoch m 8", "leader-epoch m 1")] {
+        let folder = Folder::new();
+        let (name, text, written) = forms(&folder).swap_remove(form);
+        let path = folder.file(name, &text);
+        let start = load(&Source::file(&path)).unwrap();
+        let snapshot = history(&start.config.snapshot(id())).swap_remove(1);
+        Store::new(start.keep).save(&snapshot).unwrap();
+        let edited = fs::read_to_string(&written).unwrap().replace(was, now);
+        fs::write(&written, &edited).unwrap();
+        let error = load(&Source::file(&path)).unwrap_err().to_string();
+        assert!(error.contains("its content is not what was written there"), "{error}");
+        let (body, _) = edited.rsplit_once("# sha256: ").unwrap();
+        fs::write(&written, format!("{body}# sha256: none\n")).unwrap();
+        assert_eq!(loaded(&path).masters[0].leader_epoch, Epoch::new(1));
+    }
 }

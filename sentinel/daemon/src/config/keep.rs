@@ -65,7 +65,7 @@ impl Keep {
 
     /// Whether the configuration itself stays as its author wrote it.
     pub const fn is_separate(&self) -> bool {
-        matches!(self.form, Form::State(_))
+        matches!(self.form, Form::State { .. })
     }
 }
 
@@ -81,8 +81,8 @@ pub(super) enum Form {
     },
     /// The TOML configuration itself, in its `[state]` section.
     Toml(Base),
-    /// A file of its own beside a configuration that is never written.
-    State(Base),
+    /// A file of its own beside a configuration that is never written, in the form of that one.
+    State { base: Base, toml: bool },
 }
 
 /// What the configuration says without anything learnt: what differs from it was changed at run time.

@@ -63,7 +63,7 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
         (Some(file), _) => {
             state::take_file(&mut builder, &file)?;
             builder.close(is_toml)?;
-            let keep = Keep { path: file, form: Form::State(base), users: None, kept_users: None };
+            let keep = Keep { path: file, form: Form::State { base, toml: is_toml }, users: None, kept_users: None };
             return Ok(finish(builder, keep));
         }
         (None, true) => {

@@ -37,7 +37,7 @@ impl Renderer {
                 Seen::Classic { text: Text::new(b"", references), included: Included::new(included, references) }
             }
             Form::Toml(_) => Seen::Toml { operator: String::new() },
-            Form::State(_) => Seen::State,
+            Form::State { .. } => Seen::State,
         };
         Renderer { keep, seen }
     }
@@ -80,7 +80,10 @@ impl Renderer {
             (Seen::Toml { operator }, Form::Toml(base)) => {
                 with_section(operator, &state::render(snapshot, base, users.as_deref(), true))
             }
-            (_, Form::Toml(base) | Form::State(base)) => {
+            (_, Form::State { base, toml: false }) => {
+                state::render_classic(snapshot, base, users.as_deref()).into_bytes()
+            }
+            (_, Form::Toml(base) | Form::State { base, .. }) => {
                 state::render(snapshot, base, users.as_deref(), false).into_bytes()
             }
             (_, Form::Classic { .. }) => unreachable!("the seen text has the form of the file"),

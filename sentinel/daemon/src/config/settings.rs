@@ -84,6 +84,16 @@ pub(super) fn of_master_combined(settings: &MasterSettings) -> [Setting; 2] {
     [Setting::new("quorum", settings.quorum.to_string(), ""), Setting::new("rename-command", lexer::join(renamed), "")]
 }
 
+/// Whether a directive is one of [`of_sentinel`].
+pub(super) fn is_of_sentinel(directive: &str) -> bool {
+    of_sentinel(&GlobalSettings::default()).iter().any(|setting| setting.directive == directive)
+}
+
+/// Whether a directive is one of [`of_master`].
+pub(super) fn is_of_master(directive: &str) -> bool {
+    of_master(&unconfigured()).iter().any(|setting| setting.directive == directive)
+}
+
 /// The defaults of a master of which no configuration speaks.
 pub(super) fn unconfigured() -> MasterSettings {
     MasterSettings::new(Quorum::new(1).expect("one is a quorum"))

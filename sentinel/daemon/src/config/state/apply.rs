@@ -23,13 +23,22 @@ pub(super) struct Site<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
     pub(super) prefix: &'a str,
+    /// Whether it is in the classic form.
+    pub(super) classic: bool,
 }
 
 impl Site<'_> {
     /// A directive as if it stood under the header of a master, or at the top.
     fn directive(&self, master: Option<&str>, called: &str, words: &[&str]) -> Directive {
-        let header = master.map(|name| format!("[{}master.{}]", self.prefix, toml_edit::Key::new(name).display_repr()));
-        let line = header.and_then(|header| self.text.lines().position(|line| line.trim() == header)).unwrap_or(0) + 1;
+        let header = master.map(|name| {
+            if self.classic {
+                lexer::join(["sentinel", "monitor", name]) + " "
+            } else {
+                format!("[{}master.{}]", self.prefix, toml_edit::Key::new(name).display_repr())
+            }
+        });
+        let is = |line: &str, header: &str| if self.classic { line.starts_with(header) } else { line.trim() == header };
+        let line = header.and_then(|header| self.text.lines().position(|line| is(line, &header))).unwrap_or(0) + 1;
         Directive {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             place: Place::File { path: self.path.into(), line, column: None },
@@ -79,10 +88,8 @@ fn apply_users(builder: &mut Builder, site: &Site<'_>, users: &KeptUsers) {
     }
     builder.config.server.acl.users.clear();
     for line in &users.now {
-        let words = lexer::split(line.as_bytes()).unwrap_or_default();
-        let words: Vec<String> =
-            words.into_iter().skip(1).map(|word| String::from_utf8_lossy(&word).into_owned()).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        // No word of a user has a blank in it, and none is quoted.
+        let words: Vec<&str> = line.split(' ').skip(1).collect();
         if let Err(refusal) = builder.user(&words) {
             builder.refuse(&note, refusal);
         }
@@ -129,7 +136,8 @@ fn apply_master(builder: &mut Builder, site: &Site<'_>, name: &str, state: &Mast
         }
     };
     let configured = draft.addr.to_string();
-    let moved = draft.origin != Origin::State && state.configured.as_deref().unwrap_or(&state.address) != configured;
+    let before_it = state.configured.as_deref().unwrap_or(if state.foreign { &configured } else { &state.address });
+    let moved = draft.origin != Origin::State && before_it != configured;
     if moved {
         builder.warn(
             &note,
@@ -180,7 +188,7 @@ fn apply_master(builder: &mut Builder, site: &Site<'_>, name: &str, state: &Mast
 fn take_change(builder: &mut Builder, site: &Site<'_>, master: Option<&str>, configured: &Setting, change: &Change) {
     let called = master
         .map_or_else(|| configured.directive.to_owned(), |name| format!("master.{name}.{}", configured.directive));
-    if change.was != told(configured) {
+    if change.was.as_ref().is_some_and(|was| *was != told(configured)) {
         let note = site.directive(master, &called, &[]);
         builder.warn(&note, "the configured value was edited after a command had changed it: the edited one counts");
         return;

@@ -29,12 +29,18 @@ pub(super) struct KeptUsers {
     pub(super) now: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct MasterState {
     pub(super) address: String,
     /// The address in the configuration. None: a command added the master.
     pub(super) configured: Option<String>,
+    /// Whether another program wrote it, which does not tell what was configured.
+    #[serde(skip)]
+    pub(super) foreign: bool,
+    /// The quorum of a classic line.
+    #[serde(skip)]
+    pub(super) quorum: String,
     #[serde(default)]
     pub(super) config_epoch: Number,
     #[serde(default)]
@@ -50,10 +56,11 @@ pub(super) struct MasterState {
     pub(super) sentinels: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
-    pub(super) was: String,
+    /// The configured value that it replaced. None: whatever is configured.
+    pub(super) was: Option<String>,
     pub(super) now: String,
 }
 

@@ -1,5 +1,5 @@
 //! What is learnt, and what is set at run time, kept apart from what the operator wrote: the `[state]` section of a TOML
-//! configuration, or a state file.
+//! configuration, or a state file: in the form of the configuration, TOML or classic. Either is read beside either.
 //!
 //! A value that was changed at run time is kept together with the configured value that it replaced. It holds until the
 //! operator edits that configured value: then the edit counts.
@@ -20,10 +20,13 @@ use apply::{Site, apply};
 use form::State;
 
 mod apply;
+mod classic;
 mod form;
 mod write;
+mod write_classic;
 
 pub(super) use write::render;
+pub(super) use write_classic::render as render_classic;
 
 /// First line of a state file and of the `[state]` section.
 pub(super) const MARKER: &str =
@@ -34,7 +37,7 @@ const CHECKSUM: &str = "# sha256: ";
 
 const EXPLANATION: &str = "# A value changed by a command holds until the configured one (`was`) is edited.";
 
-/// Applies a state file. A missing one is the first start.
+/// Applies a state file, in either form. A missing one is the first start.
 pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), ConfigError> {
     let bytes = match builder.files.read(path) {
         Ok(bytes) => bytes,
@@ -51,8 +54,16 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
         builder.refuse(&damaged(path, text.lines().count(), None), Refusal::new(what, RESTORE));
         return Ok(());
     }
+    let site = Site { path, text: &text, prefix: "", classic: classic::is_classic(&text) };
+    if site.classic {
+        match classic::parse(&text) {
+            Ok(state) => apply(builder, &site, &state),
+            Err(wrong) => builder.refuse(&damaged(path, wrong.line, None), Refusal::new(wrong.what, RESTORE)),
+        }
+        return Ok(());
+    }
     match toml::from_str::<State>(&text) {
-        Ok(state) => apply(builder, &Site { path, text: &text, prefix: "" }, &state),
+        Ok(state) => apply(builder, &site, &state),
         Err(error) => refuse(builder, path, &text, &error),
     }
     Ok(())
@@ -67,7 +78,7 @@ pub(super) fn take_section(builder: &mut Builder, path: &Path, bytes: &[u8]) {
     }
     let text = String::from_utf8_lossy(bytes);
     match toml::from_str::<Whole>(&text) {
-        Ok(whole) => apply(builder, &Site { path, text: &text, prefix: "state." }, &whole.state),
+        Ok(whole) => apply(builder, &Site { path, text: &text, prefix: "state.", classic: false }, &whole.state),
         // A file that is not TOML at all was reported before.
         Err(_) if text.parse::<toml::Table>().is_err() => {}
         Err(error) => refuse(builder, path, &text, &error),
@@ -102,7 +113,10 @@ pub(super) fn is_comment(line: &str) -> bool {
 /// Whether the bytes are a whole state file that means something.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    !text.trim().is_empty() && verify(&text).is_ok() && toml::from_str::<State>(&text).is_ok()
+    let parses = || {
+        if classic::is_classic(&text) { classic::parse(&text).is_ok() } else { toml::from_str::<State>(&text).is_ok() }
+    };
+    !text.trim().is_empty() && verify(&text).is_ok() && parses()
 }
 
 /// Whether a state file is all that was written, as its last line tells.
