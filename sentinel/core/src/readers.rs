@@ -60,6 +60,7 @@ impl Master {
             failover_state: self.failover.as_ref().map(Failover::word),
             promotion: self.promotion.clone(),
             failover_forced: self.failover.as_ref().is_some_and(Failover::is_forced),
+            failover_coordinated: self.failover.as_ref().is_some_and(Failover::is_lossless_only),
             config_epoch: self.config_epoch,
             settings: Arc::clone(&self.settings),
             replicas,

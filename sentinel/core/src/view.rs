@@ -56,6 +56,8 @@ pub struct MasterView {
     pub failover_state: Option<&'static str>,
     /// Whether that failover was asked for by SENTINEL FAILOVER.
     pub failover_forced: bool,
+    /// It is one that an operator wants without loss, or not at all (`SENTINEL FAILOVER … COORDINATED`).
+    pub failover_coordinated: bool,
     /// The epoch of the configuration.
     pub config_epoch: Epoch,
     /// What the last promotion brought that this Sentinel led.

@@ -139,7 +139,9 @@ fn master_flags(master: &MasterView) -> String {
         (true, "master"),
         (!node.connected, "disconnected"),
         (master.failover_state.is_some(), "failover_in_progress"),
-        (master.failover_forced, "force_failover"),
+        // As in Valkey 9 one of the two.
+        (master.failover_forced && !master.failover_coordinated, "force_failover"),
+        (master.failover_coordinated, "coordinated_failover"),
         (node.script_kill_sent, "script_kill_sent"),
         (node.rebooted, "master_reboot"),
     ])

@@ -131,6 +131,7 @@ pub(crate) fn master(name: &str) -> MasterView {
         odown_since: None,
         failover_state: None,
         failover_forced: false,
+        failover_coordinated: false,
         promotion: None,
         config_epoch: Epoch::ZERO,
         settings: Arc::new(settings),

@@ -117,12 +117,18 @@ fn flags_come_in_the_references_order() {
     other.node.connected = false;
     other.master_down = true;
     one.peers = vec![other];
-    let view = view([one]);
+    let mut wished = one.clone();
+    wished.failover_coordinated = true;
+    let [view, wished] = [one, wished].map(|master| view([master]));
 
     let flags = |reply: &Reply| field(reply, "flags").expect("flags");
     assert_eq!(
         flags(&ask(&view, "master m")),
         "s_down,o_down,master,disconnected,failover_in_progress,force_failover,script_kill_sent,master_reboot"
+    );
+    assert_eq!(
+        flags(&ask(&wished, "master m")),
+        "s_down,o_down,master,disconnected,failover_in_progress,coordinated_failover,script_kill_sent,master_reboot"
     );
     assert_eq!(field(&ask(&view, "master m"), "role-reported").as_deref(), Some("slave"));
     assert_eq!(
