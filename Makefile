@@ -53,7 +53,7 @@ test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK throu
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
 
-test-nodes: ## the failover stories with each data node of NODES="/path/a-server /path/b-server": a table
+test-nodes: ## the failover stories with each data node of NODES="/path/a-server /path/b-server", or with all that Debian has: a table
 	@scripts/test-nodes $(ARGS)
 
 test-mixed: ## quorums mixed with each reference of SENTINELS="/path/a-sentinel /path/b-sentinel": a table
