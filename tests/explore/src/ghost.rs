@@ -3,6 +3,7 @@
 use crate::{
     effect::Hello,
     place::{Place, SENTINELS},
+    symmetry::Renaming,
 };
 
 /// Epochs beyond this one are not looked at.
@@ -67,6 +68,16 @@ impl Ghost {
         note(slot, *master, |first| {
             format!("the master of config epoch {config_epoch} was {first}, {who} tells that it is {master}")
         })
+    }
+
+    /// The same under other names of the Sentinels.
+    pub(crate) fn renamed(&self, to: Renaming) -> Self {
+        let leader = |place: u8| place.checked_sub(1).map_or(0, |of| to.place(Place(of)).0 + 1);
+        let mut votes = [[0; EPOCHS]; SENTINELS];
+        for of in Place::sentinels() {
+            votes[to.place(of).index()] = self.votes[of.index()].map(leader);
+        }
+        Ghost { leaders: self.leaders.map(|row| row.map(leader)), votes, ..*self }
     }
 
     /// As bytes.

@@ -11,6 +11,7 @@ pub mod place;
 mod promise;
 pub mod scenario;
 pub mod search;
+mod symmetry;
 mod table;
 pub mod trace;
 mod words;

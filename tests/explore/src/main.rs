@@ -32,6 +32,9 @@ struct Options {
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// Looks at worlds, too, that are the same as another one but for the names of the Sentinels.
+    #[arg(long)]
+    all_names: bool,
     /// Tells one history again: the actions that a violation was printed with.
     #[arg(long)]
     replay: Option<String>,
@@ -73,6 +76,7 @@ fn run(options: &Options) -> Result<bool, String> {
             depth: options.depth,
             memory: options.memory << 20,
             threads: options.threads,
+            symmetry: !options.all_names,
         };
         let report = search(world, limits, &|| {});
         let depth = if report.exhausted { "all".to_owned() } else { report.depth.to_string() };
@@ -85,6 +89,9 @@ fn run(options: &Options) -> Result<bool, String> {
             report.sentinels.1,
             report.took.as_secs_f64()
         );
+        if report.differences > 0 {
+            println!("  {} steps of Sentinels are others under other names: see --all-names", report.differences);
+        }
         if report.beyond > 0 {
             println!("  not looked behind {} actions: an epoch or a queue is too long there", report.beyond);
         }

@@ -14,7 +14,7 @@ use crate::{
     local::Local,
     node::Nodes,
     place::{Place, SENTINELS},
-    table::Table,
+    table::{LocalId, Table},
     world::{Budget, Outcome, World},
 };
 
@@ -149,12 +149,13 @@ impl Scenario {
     /// If a rule is broken before anything went wrong.
     pub(crate) fn world(&self, table: &Table) -> World {
         let mut starts: Vec<(Place, Vec<Effect>)> = Vec::new();
-        let mut locals = [0; SENTINELS];
+        let mut locals = Vec::new();
         for of in Place::sentinels() {
             let (local, effects) = Local::start(of, self.snapshot(of), &timing(), &table.words);
-            locals[of.index()] = table.number(local);
+            locals.push(local);
             starts.push((of, effects));
         }
+        let locals: [LocalId; SENTINELS] = table.number_starts(locals).try_into().expect("one for each");
         let mut world = World::new(locals, Nodes::new(self.replicas));
         world.allow(Budget { timers: u8::MAX, slow_disks: true, ..NOTHING });
         for (of, effects) in &starts {

@@ -13,6 +13,7 @@ use std::{
 use crate::{
     action::Action,
     scenario::Scenario,
+    symmetry::{Images, Renaming},
     table::Table,
     world::{Outcome, World},
 };
@@ -32,6 +33,8 @@ pub struct Limits {
     pub memory: usize,
     /// Threads.
     pub threads: usize,
+    /// Worlds that are the same but for the names of the Sentinels are one.
+    pub symmetry: bool,
 }
 
 /// What was found.
@@ -45,6 +48,8 @@ pub struct Report {
     pub depth: usize,
     /// No world is left that was not looked at.
     pub exhausted: bool,
+    /// How often a Sentinel did not do the same, but for the names, under another name: then it is not one and the same world.
+    pub differences: usize,
     /// Worlds behind which was not looked, as an epoch or a queue was too long there.
     pub beyond: usize,
     /// Different states of Sentinels, and steps of engines.
@@ -107,6 +112,8 @@ struct Shared<'a> {
     beyond: AtomicUsize,
     over: AtomicBool,
     violation: Mutex<Option<(u32, Action, String)>>,
+    /// Where the forms of all worlds are kept, if somebody wants them.
+    forms: Option<&'a Mutex<HashSet<u64>>>,
 }
 
 /// Searches until a rule is broken, nothing is left, or a limit is reached. `prepare` runs first in each thread.
@@ -116,12 +123,32 @@ struct Shared<'a> {
 /// If a thread does.
 pub fn search(scenario: &Scenario, limits: Limits, prepare: &(dyn Fn() + Sync)) -> Report {
     prepare();
+    search_with(&Table::default(), scenario, limits, prepare, None)
+}
+
+/// The forms of all worlds that so many actions lead to, first with every world looked at, then with one of those that are the same but
+/// for the names of the Sentinels; and how many there were each time.
+pub fn forms(scenario: &Scenario, limits: Limits) -> [(HashSet<u64>, usize); 2] {
     let table = Table::default();
-    let begin = scenario.world(&table);
-    let mut bytes = Vec::new();
-    begin.write(&mut bytes);
+    [false, true].map(|symmetry| {
+        let forms = Mutex::default();
+        let report = search_with(&table, scenario, Limits { symmetry, ..limits }, &|| {}, Some(&forms));
+        (forms.into_inner().unwrap_or_else(PoisonError::into_inner), report.worlds)
+    })
+}
+
+fn search_with(
+    table: &Table,
+    scenario: &Scenario,
+    limits: Limits,
+    prepare: &(dyn Fn() + Sync),
+    forms: Option<&Mutex<HashSet<u64>>>,
+) -> Report {
+    let begin = scenario.world(table);
+    let mut form = Form::default();
     let shared = Shared {
-        table: &table,
+        table,
+        forms,
         seen: (0..SHARDS).map(|_| Seen::default()).collect(),
         limits,
         begun: Instant::now(),
@@ -131,7 +158,8 @@ pub fn search(scenario: &Scenario, limits: Limits, prepare: &(dyn Fn() + Sync)) 
         over: AtomicBool::new(false),
         violation: Mutex::new(None),
     };
-    shared.is_new(&bytes);
+    shared.is_new(&begin, &mut form);
+    let bytes = form.bytes;
     let mut parents = vec![0_u32];
     let mut actions = vec![0_u16];
     let mut level = vec![Part { bytes: bytes.clone(), ends: vec![bytes.len()], parents: vec![0], actions: vec![0] }];
@@ -190,6 +218,7 @@ pub fn search(scenario: &Scenario, limits: Limits, prepare: &(dyn Fn() + Sync)) 
         actions: shared.taken.load(Relaxed),
         depth,
         exhausted,
+        differences: table.differences(),
         beyond: shared.beyond.load(Relaxed),
         sentinels: table.size(),
         took: shared.begun.elapsed(),
@@ -201,7 +230,7 @@ impl Shared<'_> {
     /// Takes portions of a level until none is left. `first` is the number of its first world.
     fn work(&self, level: &[Part], starts: &[usize], first: usize) -> Part {
         let total = level.iter().map(|part| part.ends.len()).sum();
-        let (mut new, mut actions, mut bytes) = (Part::default(), Vec::new(), Vec::new());
+        let (mut new, mut actions, mut form) = (Part::default(), Vec::new(), Form::default());
         loop {
             let begin = self.next.fetch_add(PORTION, Relaxed);
             if begin >= total || self.is_over() {
@@ -224,10 +253,8 @@ impl Shared<'_> {
                         }
                         Outcome::Broken(what) => return self.found(id, *action, what, new),
                     }
-                    bytes.clear();
-                    after.write(&mut bytes);
-                    if self.is_new(&bytes) {
-                        new.push(&bytes, id, *action);
+                    if self.is_new(&after, &mut form) {
+                        new.push(&form.bytes, id, *action);
                     }
                 }
             }
@@ -241,12 +268,17 @@ impl Shared<'_> {
         new
     }
 
-    fn is_new(&self, world: &[u8]) -> bool {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(world);
-        let hash = hasher.finish();
+    /// Whether no such world was met before. Its bytes are left in `form`.
+    fn is_new(&self, world: &World, form: &mut Form) -> bool {
+        let plain = form.plain(world);
+        let hash = if self.limits.symmetry { form.least(plain, world, self.table) } else { plain };
         let shard = usize::try_from(hash >> 56).unwrap_or(0) % SHARDS;
-        self.seen[shard].lock().unwrap_or_else(PoisonError::into_inner).insert(hash)
+        let new = self.seen[shard].lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
+        if let Some(forms) = self.forms.filter(|_| new) {
+            let least = form.least(plain, world, self.table);
+            forms.lock().unwrap_or_else(PoisonError::into_inner).insert(least);
+        }
+        new
     }
 
     fn is_over(&self) -> bool {
@@ -255,6 +287,40 @@ impl Shared<'_> {
         }
         self.over.load(Relaxed)
     }
+}
+
+/// What a thread needs to see whether it has met a world before.
+#[derive(Default)]
+struct Form {
+    bytes: Vec<u8>,
+    other: Vec<u8>,
+    images: Images,
+}
+
+impl Form {
+    /// The hash of a world as it is.
+    fn plain(&mut self, world: &World) -> u64 {
+        self.bytes.clear();
+        world.write(&mut self.bytes);
+        hash(&self.bytes)
+    }
+
+    /// The least hash of a world under all names of the Sentinels, the present ones included: the same for all worlds that differ in nothing
+    /// else.
+    fn least(&mut self, plain: u64, world: &World, table: &Table) -> u64 {
+        let others = Renaming::all().skip(1).map(|to| {
+            self.other.clear();
+            world.renamed(to, table, &mut self.images).write(&mut self.other);
+            hash(&self.other)
+        });
+        others.fold(plain, u64::min)
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 /// How much memory this process has, in bytes; zero where nobody says.

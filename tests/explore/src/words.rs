@@ -8,6 +8,8 @@ use std::{
 use sentinel_core::Message;
 use sentinel_resp::Reply;
 
+use crate::symmetry::Renaming;
+
 /// A request or an answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Packet {
@@ -39,6 +41,11 @@ impl Words {
     /// The number of an answer.
     pub(crate) fn answer(&self, reply: Reply) -> PacketId {
         self.number(Packet::Answer(reply))
+    }
+
+    /// The number of the same under other names of the Sentinels.
+    pub(crate) fn renamed(&self, id: PacketId, to: Renaming) -> PacketId {
+        self.number(to.packet(&self.packet(id)))
     }
 
     /// What has this number.

@@ -9,6 +9,7 @@ use crate::{
     local::Stimulus,
     node::Nodes,
     place::{NODES, PLACES, Place, SENTINELS},
+    symmetry::{Images, Renaming},
     table::{LocalId, Table, Traits},
     words::{Packet, PacketId},
 };
@@ -70,6 +71,18 @@ struct Link {
     state: LinkState,
     requests: Fifo,
     answers: Fifo,
+}
+
+impl Link {
+    fn renamed(&self, mut packet: impl FnMut(PacketId) -> PacketId) -> Self {
+        let mut link = *self;
+        for fifo in [&mut link.requests, &mut link.answers] {
+            for it in &mut fifo.packets[..usize::from(fifo.length)] {
+                *it = packet(*it);
+            }
+        }
+        link
+    }
 }
 
 /// How often each thing may still go wrong.
@@ -213,6 +226,22 @@ impl World {
 
     fn link(&mut self, from: Place, to: Place) -> &mut Link {
         &mut self.links[from.index()][to.index()]
+    }
+
+    /// The same under other names of the Sentinels.
+    pub(crate) fn renamed(&self, to: Renaming, table: &Table, known: &mut Images) -> Self {
+        let mut world = *self;
+        world.ghost = self.ghost.renamed(to);
+        world.budget.failing_disk = self.budget.failing_disk.map(|of| to.place(of));
+        for from in Place::sentinels() {
+            let place = to.place(from).index();
+            world.locals[place] = table.images(known, self.local(from))[to.index()];
+            for (end, link) in Place::all().zip(&self.links[from.index()]) {
+                let link = link.renamed(|packet| table.packet_images(known, packet)[to.index()]);
+                world.links[place][to.place(end).index()] = link;
+            }
+        }
+        world
     }
 
     /// As bytes: equal worlds give equal ones.

@@ -15,7 +15,8 @@ use sentinel_explore::{
     trace,
 };
 
-const LIMITS: Limits = Limits { time: Duration::from_secs(240), depth: 40, memory: 3 << 30, threads: 2 };
+const LIMITS: Limits =
+    Limits { time: Duration::from_secs(240), depth: 40, memory: 3 << 30, threads: 2, symmetry: true };
 
 /// Searches a world until a rule is broken, and replays how.
 fn is_found(bug: Bug, world: &str, rule: &str) {

@@ -6,11 +6,11 @@ use sentinel_explore::{
     Outcome,
     action::Action,
     scenario::{SCENARIOS, named},
-    search::{Limits, search},
+    search::{Limits, forms, search},
     trace,
 };
 
-const MOMENT: Limits = Limits { time: Duration::from_secs(20), depth: 5, memory: 1 << 30, threads: 2 };
+const MOMENT: Limits = Limits { time: Duration::from_secs(20), depth: 5, memory: 1 << 30, threads: 2, symmetry: true };
 
 fn told(world: &str, history: &str) -> (String, Outcome) {
     let history: Result<Vec<Action>, _> = history.split(' ').map(str::parse).collect();
@@ -57,4 +57,21 @@ fn one_thread_and_two_find_the_same_worlds() {
         (report.worlds, report.actions, report.depth)
     });
     assert_eq!(counts[0], counts[1]);
+}
+
+/// Every world of the full search is one of the reduced search under some names, and the other way round; and no Sentinel ever does something
+/// else, but for the names, under other names.
+#[test]
+fn worlds_that_are_left_out_for_their_names_are_the_same_as_others() {
+    for scenario in SCENARIOS {
+        let limits = Limits { time: Duration::from_secs(120), ..MOMENT };
+        let [(full, all), (reduced, fewer)] = forms(scenario, limits);
+        let name = scenario.name;
+        println!("{name}: {all} worlds, {fewer} without those that differ in names");
+        assert_eq!(full.difference(&reduced).count(), 0, "{name}: worlds that the reduced search has not met");
+        assert_eq!(reduced.difference(&full).count(), 0, "{name}: worlds that only the reduced search has met");
+        assert_eq!(fewer, reduced.len(), "{name}: each form once");
+        assert!(fewer * 3 < all * 2, "{name}: {fewer} of {all} is hardly fewer");
+        assert_eq!(search(scenario, limits, &|| {}).differences, 0, "{name}");
+    }
 }
