@@ -133,6 +133,10 @@ impl FitReplica {
             if lost(node) == Some(false) && lost(*other) == Some(true) {
                 continue;
             }
+            // Whoever has it from this one has nothing that this one lacks, whatever it told earlier.
+            if theirs.linked_to.as_ref().is_some_and(|of| setting.node_at(of) == Some(node)) {
+                continue;
+            }
             if candidate && info.stray {
                 return fail(format!("its data went a way of their own, node {other} holds the group's"));
             }
