@@ -271,6 +271,9 @@ impl Shared<'_> {
     /// Whether no such world was met before. Its bytes are left in `form`.
     fn is_new(&self, world: &World, form: &mut Form) -> bool {
         let plain = form.plain(world);
+        if form.met_lately(plain) {
+            return false;
+        }
         let hash = if self.limits.symmetry { form.least(plain, world, self.table) } else { plain };
         let shard = usize::try_from(hash >> 56).unwrap_or(0) % SHARDS;
         let new = self.seen[shard].lock().unwrap_or_else(PoisonError::into_inner).insert(hash);
@@ -295,7 +298,11 @@ struct Form {
     bytes: Vec<u8>,
     other: Vec<u8>,
     images: Images,
+    /// Worlds that this thread has met, as they were, each at the place that its hash gives it: most worlds are met several times.
+    lately: Vec<u64>,
 }
+
+const LATELY: usize = 1 << 20;
 
 impl Form {
     /// The hash of a world as it is.
@@ -303,6 +310,13 @@ impl Form {
         self.bytes.clear();
         world.write(&mut self.bytes);
         hash(&self.bytes)
+    }
+
+    /// Whether this thread is certain to have met it; from now on it has.
+    fn met_lately(&mut self, plain: u64) -> bool {
+        self.lately.resize(LATELY, 0);
+        let place = usize::try_from(plain % LATELY as u64).unwrap_or(0);
+        std::mem::replace(&mut self.lately[place], plain) == plain
     }
 
     /// The least hash of a world under all names of the Sentinels, the present ones included: the same for all worlds that differ in nothing
