@@ -60,6 +60,13 @@ impl Known {
     }
 }
 
+/// Whether one node has less of the stream that another one was in before its data went a way of their own.
+fn has_less(one: &InfoFacts, of: &InfoFacts) -> bool {
+    let Some((stream, end)) = of.former else { return false };
+    let in_it = if one.replid == stream { Some(one.offset) } else { one.former.filter(|it| it.0 == stream).map(|it| it.1) };
+    in_it.is_some_and(|offset| offset < end)
+}
+
 impl FitReplica {
     /// Whether every node of a group, those included that are away, showed no keys when it told INFO last: a cache that was emptied, or
     /// data that are gone everywhere.
@@ -137,7 +144,7 @@ impl FitReplica {
             if theirs.linked_to.as_ref().is_some_and(|of| setting.node_at(of) == Some(node)) {
                 continue;
             }
-            if candidate && info.stray {
+            if candidate && info.stray && !has_less(theirs, info) {
                 return fail(format!("its data went a way of their own, node {other} holds the group's"));
             }
             // Offsets compare in one stream, and in one that goes on from it, up to where the master's went on under another id:
