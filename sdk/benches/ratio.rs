@@ -1,6 +1,7 @@
 //! What `master()` costs beside a bare connection of the `redis` crate, in one run: slices of both in turn, in an order that changes.
 //!
-//! `make bench-sdk`. It fails where a goal is missed; `ARGS=--no-goals` only prints, `ARGS="--rounds 30"` measures for longer.
+//! `make bench-sdk`. It fails where a goal is missed; `ARGS=--no-goals` only prints, `ARGS="--rounds 30"` measures for longer,
+//! `ARGS="--tasks 4"` with another number of callers.
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -78,7 +79,12 @@ struct Measured {
 impl Measured {
     fn latency(&mut self, share: f64) -> f64 {
         self.latencies.sort_unstable();
-        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a place among millions, between 0 and the last one"
+        )]
         let at = ((self.latencies.len() as f64 - 1.0) * share) as usize;
         f64::from(self.latencies[at]) / 1000.0
     }
@@ -123,7 +129,7 @@ async fn slice<C: ConnectionLike + Clone + Send + 'static>(
     let took = began.elapsed();
     to.processor += processor().saturating_sub(before);
     to.operations += operations as u64;
-    #[allow(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "so many operations fit into no slice")]
     to.rates.push(operations as f64 / took.as_secs_f64());
 }
 
@@ -144,12 +150,14 @@ fn median(mut numbers: Vec<f64>) -> f64 {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    let rounds = arguments
-        .iter()
-        .position(|argument| argument == "--rounds")
-        .map_or(20, |at| arguments[at + 1].parse().expect("--rounds takes a number"));
+    let number = |option: &str| {
+        let at = arguments.iter().position(|argument| argument == option)?;
+        Some(arguments[at + 1].parse::<usize>().unwrap_or_else(|_| panic!("{option} takes a number")))
+    };
+    let rounds = number("--rounds").unwrap_or(20);
+    let tasks = number("--tasks").map_or_else(|| TASKS.to_vec(), |tasks| vec![tasks]);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let missed = runtime.block_on(compare(rounds));
+    let missed = runtime.block_on(compare(rounds, &tasks));
     if missed > 0 && !arguments.iter().any(|argument| argument == "--no-goals") {
         eprintln!("{missed} goals were missed");
         return ExitCode::FAILURE;
@@ -157,7 +165,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-async fn compare(rounds: usize) -> usize {
+async fn compare(rounds: usize, tasks: &[usize]) -> usize {
     let folder = tempfile::tempdir().expect("a folder");
     let server = Server::redis(folder.path(), None, "");
     let sentinel = ScriptedSentinel::start(&server.address(), 1).await;
@@ -172,7 +180,7 @@ async fn compare(rounds: usize) -> usize {
     );
     let mut missed = 0;
     for work in WORKS {
-        for tasks in TASKS {
+        for &tasks in tasks {
             let (mut ours, mut theirs) = (Measured::default(), Measured::default());
             // The first ones warm up.
             slice(&master, work, tasks, &mut Measured::default()).await;
