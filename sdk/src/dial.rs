@@ -10,9 +10,11 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::{AbortHandle, Abortable};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
@@ -28,8 +30,10 @@ use tracing::{Instrument as _, Span};
 use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
+use crate::drive::drive;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::users::Users;
 use crate::watched::{Pulse, Watched};
 
 /// A request for a connection that is not answered for this time gets company. The kernel repeats a lost one only after a second: too late
@@ -65,6 +69,8 @@ pub(crate) struct Dialer {
     pub(crate) stop: CancellationToken,
     pub(crate) timeouts: Timeouts,
     pub(crate) counters: Arc<Counters>,
+    /// Whose commands go over these connections.
+    pub(crate) users: Arc<Users>,
 }
 
 struct EndOnDrop(Pulse);
@@ -166,19 +172,27 @@ impl Dialer {
             Err(_) => self.counters.dials_failed.add_one(),
         }
         let (connection, pulse, driver) = opened?;
-        let end = EndOnDrop(pulse.clone());
-        let stop = self.stop.clone();
+        let (cut, uncut) = AbortHandle::new_pair();
+        let (users, watched) = (self.users.clone(), pulse.clone());
         self.spawn(async move {
-            let _end = end;
-            let cut = async {
+            let driver = pin!(driver);
+            // Dropped first: the flag is up before those who wait for an answer are told.
+            let _end = EndOnDrop(watched.clone());
+            let _ = Abortable::new(drive(driver, &watched, &users), uncut).await;
+        });
+        // A task of its own: looking at these with every answer would cost as much as the answer.
+        let (stop, ended) = (self.stop.clone(), pulse.clone());
+        self.spawn(async move {
+            let closed = async {
                 ending.closed.cancelled().await;
                 tokio::time::sleep(ending.grace).await;
             };
             tokio::select! {
-                () = driver => {}
-                () = cut => {}
+                () = ended.ended() => {}
+                () = closed => {}
                 () = stop.cancelled() => {}
             }
+            cut.abort();
         });
         Ok(Link { address: address.clone(), connection, pulse })
     }
@@ -340,7 +354,6 @@ fn tune(stream: &TcpStream) -> io::Result<()> {
 mod tests {
     use std::fs;
     use std::net::TcpStream as Filler;
-    use std::pin::pin;
 
     use socket2::{Domain, Socket, Type};
     use tokio::time::{Instant, sleep};

@@ -129,6 +129,7 @@ mod command;
 mod config;
 mod counters;
 mod dial;
+mod drive;
 mod error;
 mod event;
 mod exclusive;

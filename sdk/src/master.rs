@@ -12,6 +12,7 @@ use crate::reply::Verdict;
 use crate::request::{Request, connection_like, exchange_shared};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
+use crate::wheel::Alarm;
 
 /// Commands for the current master, over one connection that all clones share.
 ///
@@ -26,8 +27,15 @@ use crate::shared::{Owner, Shared};
 pub struct Master {
     owner: Arc<Owner>,
     idempotent: bool,
-    /// Which part of the wheel its deadlines are in.
-    part: usize,
+    /// The number of this handle.
+    pub(crate) number: usize,
+    alarm: Alarm,
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        self.alarm.remove(&self.owner.0.wheel);
+    }
 }
 
 impl Clone for Master {
@@ -42,8 +50,8 @@ impl Master {
     }
 
     fn with(owner: Arc<Owner>, idempotent: bool) -> Self {
-        let part = owner.0.handles.fetch_add(1, Ordering::Relaxed);
-        Self { owner, idempotent, part }
+        let number = owner.0.number_handle();
+        Self { owner, idempotent, number, alarm: Alarm::new(number) }
     }
 
     /// A handle for commands of which the caller says that executing them twice is the same as once (`SET` of a value that only
@@ -53,15 +61,16 @@ impl Master {
         Self::with(self.owner.clone(), true)
     }
 
-    async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
-        self.owner.0.counters.commands.add_one();
+    async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        self.owner.0.users.count_command(self.number);
         self.carry_out(request).await
     }
 
     /// The same for a command that is counted already.
-    pub(crate) async fn carry_out<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
-        let shared = &*self.owner.0;
-        let _user = shared.users.enter()?;
+    pub(crate) async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        let Self { owner, idempotent, number, alarm } = self;
+        let shared = &*owner.0;
+        let _user = shared.users.enter(*number)?;
         request.check_shareable()?;
         let began = Instant::now();
         // What happens almost always costs nothing of what follows.
@@ -69,113 +78,112 @@ impl Master {
         if !shared.is_held.load(Ordering::Acquire)
             && let Some(link) = shared.usable_link()
         {
-            let answer = self.send(shared, &link, request, began).await;
+            let answer = send(shared, &link, request, began, alarm).await;
             if request.judge(&answer) == Verdict::Answered {
                 link.answered();
                 return answer;
             }
             first = Some((link, answer));
         }
-        Box::pin(self.go_on(request, began, first)).await
-    }
-
-    /// `first`: an attempt that was made, and brought no answer that is the caller's.
-    async fn go_on<R: Request>(
-        &self,
-        request: &R,
-        began: Instant,
-        mut first: Option<(Arc<MasterLink>, RedisResult<R::Answer>)>,
-    ) -> RedisResult<R::Answer> {
-        let shared = &*self.owner.0;
-        let reads_only = request.reads_only();
-        let repeatable = self.idempotent || reads_only;
-        let retry = shared.config.retry;
-        let deadline = began + retry.within;
-        let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
-        // What the caller gets if no further attempt brings more. An attempt whose answer was lost counts for more than all that follow:
-        // a later refusal does not tell what became of it.
-        let mut last: Option<(u64, RedisResult<R::Answer>)> = None;
-        let mut unknown: Option<Error> = None;
-        let settle = |last: RedisResult<R::Answer>, unknown: Option<Error>| match unknown {
-            None => last,
-            Some(error) => {
-                shared.counters.outcomes_unknown.add_one();
-                Err(error.into())
-            }
-        };
-        loop {
-            let (link, answer) = if let Some(first) = first.take() {
-                first
-            } else {
-                let before = last.as_ref().map(|(serial, _)| *serial);
-                let link = match next_link(shared, deadline, !reads_only, before, &mut backoff).await {
-                    Ok(link) => link,
-                    Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
-                };
-                if last.is_some() {
-                    shared.counters.retries.add_one();
-                }
-                let answer = self.send(shared, &link, request, Instant::now()).await;
-                (link, answer)
-            };
-            match request.judge(&answer) {
-                Verdict::Answered => {
-                    link.answered();
-                    return answer;
-                }
-                Verdict::Refused(sign) => {
-                    shared.counters.refusals.add_one();
-                    shared.heed(sign, &link);
-                }
-                Verdict::Suspicious(sign) => {
-                    shared.heed(sign, &link);
-                    if !repeatable {
-                        return answer;
-                    }
-                }
-                Verdict::Lost if reads_only => {}
-                Verdict::Lost => {
-                    if let Err(source) = &answer
-                        && unknown.is_none()
-                    {
-                        unknown = Some(Error::OutcomeUnknown {
-                            command: request.name(),
-                            address: link.generation.address.clone(),
-                            source: source.clone(),
-                        });
-                    }
-                    if !repeatable {
-                        return settle(answer, unknown);
-                    }
-                }
-            }
-            if Instant::now() >= deadline {
-                return settle(answer, unknown);
-            }
-            last = Some((link.serial, answer));
-        }
-    }
-}
-
-impl Master {
-    async fn send<R: Request>(
-        &self,
-        shared: &Shared,
-        link: &MasterLink,
-        request: &R,
-        began: Instant,
-    ) -> RedisResult<R::Answer> {
-        // What is sent from now on waits until the link has proved itself or another one is there.
-        let on_silence = || shared.doubt(link);
-        let answer = exchange_shared(shared, &link.link, request, began, self.part, on_silence).await;
-        if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
-            shared.doubt(link);
-        }
-        answer
+        Box::pin(go_on(shared, *idempotent, alarm, request, began, first)).await
     }
 }
 
 connection_like!(Master);
+
+/// `first`: an attempt that was made, and brought no answer that is the caller's.
+async fn go_on<R: Request>(
+    shared: &Shared,
+    idempotent: bool,
+    alarm: &mut Alarm,
+    request: &R,
+    began: Instant,
+    mut first: Option<(Arc<MasterLink>, RedisResult<R::Answer>)>,
+) -> RedisResult<R::Answer> {
+    let reads_only = request.reads_only();
+    let repeatable = idempotent || reads_only;
+    let retry = shared.config.retry;
+    let deadline = began + retry.within;
+    let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
+    // What the caller gets if no further attempt brings more. An attempt whose answer was lost counts for more than all that follow:
+    // a later refusal does not tell what became of it.
+    let mut last: Option<(u64, RedisResult<R::Answer>)> = None;
+    let mut unknown: Option<Error> = None;
+    let settle = |last: RedisResult<R::Answer>, unknown: Option<Error>| match unknown {
+        None => last,
+        Some(error) => {
+            shared.counters.outcomes_unknown.add_one();
+            Err(error.into())
+        }
+    };
+    loop {
+        let (link, answer) = if let Some(first) = first.take() {
+            first
+        } else {
+            let before = last.as_ref().map(|(serial, _)| *serial);
+            let link = match next_link(shared, deadline, !reads_only, before, &mut backoff).await {
+                Ok(link) => link,
+                Err(error) => return settle(last.map_or_else(|| Err(error.into()), |(_, answer)| answer), unknown),
+            };
+            if last.is_some() {
+                shared.counters.retries.add_one();
+            }
+            let answer = send(shared, &link, request, Instant::now(), alarm).await;
+            (link, answer)
+        };
+        match request.judge(&answer) {
+            Verdict::Answered => {
+                link.answered();
+                return answer;
+            }
+            Verdict::Refused(sign) => {
+                shared.counters.refusals.add_one();
+                shared.heed(sign, &link);
+            }
+            Verdict::Suspicious(sign) => {
+                shared.heed(sign, &link);
+                if !repeatable {
+                    return answer;
+                }
+            }
+            Verdict::Lost if reads_only => {}
+            Verdict::Lost => {
+                if let Err(source) = &answer
+                    && unknown.is_none()
+                {
+                    unknown = Some(Error::OutcomeUnknown {
+                        command: request.name(),
+                        address: link.generation.address.clone(),
+                        source: source.clone(),
+                    });
+                }
+                if !repeatable {
+                    return settle(answer, unknown);
+                }
+            }
+        }
+        if Instant::now() >= deadline {
+            return settle(answer, unknown);
+        }
+        last = Some((link.serial, answer));
+    }
+}
+
+async fn send<R: Request>(
+    shared: &Shared,
+    link: &MasterLink,
+    request: &R,
+    began: Instant,
+    alarm: &mut Alarm,
+) -> RedisResult<R::Answer> {
+    // What is sent from now on waits until the link has proved itself or another one is there.
+    let on_silence = || shared.doubt(link);
+    let answer = exchange_shared(shared, &link.link, request, began, alarm, on_silence).await;
+    if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
+        shared.doubt(link);
+    }
+    answer
+}
 
 /// The link for the next attempt; the same one as in the last attempt only after a pause.
 async fn next_link(

@@ -222,6 +222,7 @@ impl SentinelPool {
     pub fn statistics(&self) -> Statistics {
         let shared = &*self.owner.0;
         let mut statistics = shared.counters.read();
+        statistics.commands += shared.users.commands();
         statistics.waiters = count(shared.waiters());
         let readable = shared.readers.states().into_iter().filter(|replica| replica.readable);
         statistics.replicas_readable = count(readable.count());

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
@@ -18,6 +18,7 @@ use crate::key::key;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::{NoAnswer, attend};
+use crate::wheel::Alarm;
 
 /// One command or one pipeline.
 pub(crate) trait Request: Sync {
@@ -66,7 +67,7 @@ impl Request for One<'_> {
     type Answer = Value;
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        connection.req_packed_command(self.0).await
+        connection.send_packed_command(self.0).await
     }
 
     fn judge(&self, answer: &RedisResult<Value>) -> Verdict {
@@ -96,7 +97,7 @@ impl Request for Many<'_> {
     type Answer = Vec<Value>;
 
     async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Vec<Value>> {
-        connection.req_packed_commands(self.pipeline, self.offset, self.count).await
+        connection.send_packed_commands(self.pipeline, self.offset, self.count).await
     }
 
     fn judge(&self, answers: &RedisResult<Vec<Value>>) -> Verdict {
@@ -156,14 +157,14 @@ pub(crate) async fn exchange_shared<R: Request>(
     link: &Link,
     request: &R,
     began: Instant,
-    part: usize,
+    alarm: &mut Alarm,
     on_silence: impl Fn(),
 ) -> RedisResult<R::Answer> {
     let timeouts = &shared.config.timeouts;
     let limit = began + timeouts.command;
     let mut connection = link.connection.clone();
     let mut answer = pin!(request.send(&mut connection));
-    let mut entry = shared.wheel.entry(part);
+    let alarm = SwitchOff(alarm);
     let mut look = (began + timeouts.silence).min(limit);
     let mut reads = link.pulse.reads();
     let mut polled = false;
@@ -185,7 +186,7 @@ pub(crate) async fn exchange_shared<R: Request>(
                 look = (now + timeouts.silence).min(limit);
             }
         }
-        entry.arm(look, context);
+        alarm.0.set(&shared.wheel, look, context);
         Poll::Pending
     }));
     let span = tracing::debug_span!("attempt", address = %link.address);
@@ -197,6 +198,15 @@ pub(crate) async fn exchange_shared<R: Request>(
         }
     }
     answer
+}
+
+/// Also when the caller drops the command half-way.
+struct SwitchOff<'a>(&'a mut Alarm);
+
+impl Drop for SwitchOff<'_> {
+    fn drop(&mut self) {
+        self.0.switch_off();
+    }
 }
 
 /// Implements the `redis` crate's trait for a handle that has `run`, for any [`Request`], and an `owner`.

@@ -60,18 +60,20 @@ pub(crate) struct Shared {
     pub(crate) wheel: Wheel,
     waiters: AtomicUsize,
     /// How many handles were made.
-    pub(crate) handles: AtomicUsize,
+    handles: AtomicUsize,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         let counters = Arc::new(Counters::default());
+        let users: Arc<Users> = Arc::default();
         let dialer = Dialer {
             tasks: TaskTracker::new(),
             span: tracing::info_span!(parent: None, "sentinel_pool", master = &*config.master),
             stop: CancellationToken::new(),
             timeouts: config.timeouts,
             counters: counters.clone(),
+            users: users.clone(),
         };
         let topology = Topology::unknown(config.master.clone(), &config.seeds);
         Self {
@@ -87,12 +89,17 @@ impl Shared {
             hopeless: watch::Sender::new(false),
             held: watch::Sender::new(false),
             is_held: AtomicBool::new(false),
-            users: Arc::default(),
+            users,
             wheel: Wheel::new(),
             waiters: AtomicUsize::new(0),
             handles: AtomicUsize::new(0),
             config: Arc::new(config),
         }
+    }
+
+    /// The number of a new handle.
+    pub(crate) fn number_handle(&self) -> usize {
+        self.handles.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The verified connection to the master, waited for until `deadline`.

@@ -1,35 +1,61 @@
 //! Who uses a pool: commands under way and connections checked out. A shutdown waits for them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
 use crate::error::Error;
 
+/// Handles are spread over so many counts, so that they seldom meet: one that all write to would go to and fro between the processors.
+const PARTS: usize = 16;
+
 #[derive(Debug, Default)]
 pub(crate) struct Users {
-    count: AtomicUsize,
+    parts: [Part; PARTS],
+    /// Connections that are checked out, and others that outlive a call.
+    long: AtomicUsize,
     closing: AtomicBool,
     gone: Notify,
 }
 
+/// Alone in its cache lines.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Part {
+    under_way: AtomicUsize,
+    /// Commands so far.
+    commands: AtomicU64,
+}
+
 impl Users {
-    /// Counts a user for as long as the guard lives.
-    pub(crate) fn enter(&self) -> Result<User<'_>, Error> {
-        self.count.fetch_add(1, Ordering::SeqCst);
-        let user = User(self);
-        // Looked at after the user is counted: a shutdown either sees it or is seen here.
-        if self.closing.load(Ordering::SeqCst) { Err(Error::Shutdown) } else { Ok(user) }
+    /// Counts a command of the handle with this number for as long as the guard lives.
+    pub(crate) fn enter(&self, handle: usize) -> Result<User<'_>, Error> {
+        let part = &self.parts[handle % PARTS];
+        part.under_way.fetch_add(1, Ordering::SeqCst);
+        self.admit(User { users: self, count: &part.under_way })
     }
 
-    /// The same for a user that outlives its caller.
+    /// Counts a command among those so far.
+    pub(crate) fn count_command(&self, handle: usize) {
+        self.parts[handle % PARTS].commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Commands so far.
+    pub(crate) fn commands(&self) -> u64 {
+        self.parts.iter().map(|part| part.commands.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts a user that outlives its caller.
     pub(crate) fn enter_for_long(self: &Arc<Self>) -> Result<LongUser, Error> {
-        // Counted anew before the short one leaves.
-        let user = self.enter()?;
-        self.count.fetch_add(1, Ordering::SeqCst);
-        drop(user);
+        self.long.fetch_add(1, Ordering::SeqCst);
+        std::mem::forget(self.admit(User { users: self, count: &self.long })?);
         Ok(LongUser(Arc::clone(self)))
+    }
+
+    fn admit<'a>(&'a self, user: User<'a>) -> Result<User<'a>, Error> {
+        // Looked at after the user is counted: a shutdown either sees it or is seen here.
+        if self.closing.load(Ordering::SeqCst) { Err(Error::Shutdown) } else { Ok(user) }
     }
 
     /// Refuses new ones.
@@ -38,7 +64,20 @@ impl Users {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::SeqCst)
+        self.under_way().sum::<usize>() + self.long.load(Ordering::SeqCst)
+    }
+
+    /// Whether so many commands are under way.
+    pub(crate) fn are_many(&self, many: usize) -> bool {
+        let mut sum = 0;
+        self.under_way().any(|count| {
+            sum += count;
+            sum >= many
+        })
+    }
+
+    fn under_way(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|part| part.under_way.load(Ordering::SeqCst))
     }
 
     /// Waits until none is left.
@@ -52,19 +91,22 @@ impl Users {
         }
     }
 
-    fn leave(&self) {
-        if self.count.fetch_sub(1, Ordering::SeqCst) == 1 && self.closing.load(Ordering::SeqCst) {
+    fn leave(&self, count: &AtomicUsize) {
+        if count.fetch_sub(1, Ordering::SeqCst) == 1 && self.closing.load(Ordering::SeqCst) {
             self.gone.notify_waiters();
         }
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct User<'a>(&'a Users);
+pub(crate) struct User<'a> {
+    users: &'a Users,
+    count: &'a AtomicUsize,
+}
 
 impl Drop for User<'_> {
     fn drop(&mut self) {
-        self.0.leave();
+        self.users.leave(self.count);
     }
 }
 
@@ -73,6 +115,6 @@ pub(crate) struct LongUser(Arc<Users>);
 
 impl Drop for LongUser {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.leave(&self.0.long);
     }
 }

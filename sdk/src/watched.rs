@@ -4,8 +4,9 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Wake, Waker, ready};
 
+use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,22 @@ struct Signs {
     reads: AtomicU64,
     /// The error that came first of all.
     first_error: OnceLock<String>,
+    /// Something has come since the driver looked last.
+    arrived: AtomicBool,
+    /// The task that reads.
+    reader: AtomicWaker,
+}
+
+/// Wakes the task that reads, and tells why.
+impl Wake for Signs {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.arrived.store(true, Ordering::Release);
+        self.reader.wake();
+    }
 }
 
 impl Pulse {
@@ -38,6 +55,11 @@ impl Pulse {
     /// Waits until the connection is over.
     pub(crate) async fn ended(&self) {
         self.0.ended.cancelled().await;
+    }
+
+    /// Whether the socket has woken the task that reads since this was asked last.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.0.arrived.load(Ordering::Acquire) && self.0.arrived.swap(false, Ordering::AcqRel)
     }
 
     /// How often something has come. As long as it grows, the peer is there, however late an answer is.
@@ -71,11 +93,14 @@ const MOST_OF_AN_ERROR: usize = 200;
 pub(crate) struct Watched<S> {
     stream: S,
     pulse: Pulse,
+    /// Of the task that reads, by way of the pulse.
+    reader: Waker,
 }
 
 impl<S> Watched<S> {
     pub(crate) fn new(stream: S, pulse: Pulse) -> Self {
-        Self { stream, pulse }
+        let reader = Waker::from(pulse.0.clone());
+        Self { stream, pulse, reader }
     }
 
     fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
@@ -100,23 +125,22 @@ impl<S: AsyncRead + Unpin> Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buffer.filled().len();
         let room = buffer.remaining() > 0;
-        let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        this.pulse.0.reader.register(context.waker());
+        let mut context = Context::from_waker(&this.reader);
+        let result = ready!(Pin::new(&mut this.stream).poll_read(&mut context, buffer));
         if buffer.filled().len() > before {
-            if self.pulse.reads() == 0 {
-                self.pulse.note_first(&buffer.filled()[before..]);
+            if this.pulse.reads() == 0 {
+                this.pulse.note_first(&buffer.filled()[before..]);
             }
-            self.pulse.0.reads.fetch_add(1, Ordering::Relaxed);
+            this.pulse.0.reads.fetch_add(1, Ordering::Relaxed);
         } else if room {
-            self.pulse.end();
+            this.pulse.end();
         }
-        self.note(result)
+        this.note(result)
     }
 }
 

@@ -56,10 +56,11 @@ impl Replica {
         Self { master: Master::new(owner.clone()), owner }
     }
 
-    async fn run<R: Request>(&self, request: &R) -> RedisResult<R::Answer> {
-        let shared = &*self.owner.0;
-        let user = shared.users.enter()?;
-        shared.counters.commands.add_one();
+    async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        let Self { owner, master } = self;
+        let shared = &*owner.0;
+        let user = shared.users.enter(master.number)?;
+        shared.users.count_command(master.number);
         request.check_shareable()?;
         let repeatable = request.reads_only();
         let retry = shared.config.retry;
@@ -69,11 +70,11 @@ impl Replica {
         let mut tried: Vec<Address> = Vec::new();
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
-            let Some(line) = self.pick(request, &tried) else {
+            let Some(line) = pick(shared, request, &tried) else {
                 // What may write is never sent to the master by this handle.
                 if repeatable && shared.config.read_preference == ReadPreference::ReplicaPreferred {
                     drop(user);
-                    return self.master.carry_out(request).await;
+                    return master.carry_out(request).await;
                 }
                 if !wait(shared, deadline, &mut tried, &mut backoff).await? {
                     return last.unwrap_or_else(|| Err(shared.no_replica(began.elapsed()).into()));
@@ -84,10 +85,11 @@ impl Replica {
                 shared.counters.retries.add_one();
             }
             tried.push(line.address().clone());
-            let (line, answer) = match self.ask(line, request, repeatable.then_some(deadline), &mut tried).await {
-                Asked::Replica(line, answer) => (line, answer),
-                Asked::Master(answer) => return answer,
-            };
+            let (line, answer) =
+                match ask(shared, master, line, request, repeatable.then_some(deadline), &mut tried).await {
+                    Asked::Replica(line, answer) => (line, answer),
+                    Asked::Master(answer) => return answer,
+                };
             let answer = match request.judge(&answer) {
                 Verdict::Answered => return answer,
                 // READONLY: that is what a replica is.
@@ -111,49 +113,48 @@ impl Replica {
             last = Some(answer);
         }
     }
+}
 
-    fn pick<R: Request>(&self, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
-        let shared = &self.owner.0;
-        shared.readers.pick(shared.config.balance, request.key(), tried)
+fn pick<R: Request>(shared: &Shared, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
+    shared.readers.pick(shared.config.balance, request.key(), tried)
+}
+
+/// Sends a request to a replica. If that falls silent before `repeatable_until`, it is also sent to where the next one would go, and what is
+/// answered first counts: new reads avoid a replica that hangs at once, and those under way need not wait until it times out.
+async fn ask<R: Request>(
+    shared: &Shared,
+    master: &mut Master,
+    line: Arc<Line>,
+    request: &R,
+    repeatable_until: Option<Instant>,
+    tried: &mut Vec<Address>,
+) -> Asked<R::Answer> {
+    let silent = Notify::new();
+    let mut first = pin!(send(shared, &line, request, || silent.notify_one()));
+    tokio::select! {
+        biased;
+        answer = &mut first => return Asked::Replica(line.clone(), answer),
+        () = silent.notified() => {}
     }
-
-    /// Sends a request to a replica. If that falls silent before `repeatable_until`, it is also sent to where the next one would go, and what is
-    /// answered first counts: new reads avoid a replica that hangs at once, and those under way need not wait until it times out.
-    async fn ask<R: Request>(
-        &self,
-        line: Arc<Line>,
-        request: &R,
-        repeatable_until: Option<Instant>,
-        tried: &mut Vec<Address>,
-    ) -> Asked<R::Answer> {
-        let shared = &*self.owner.0;
-        let silent = Notify::new();
-        let mut first = pin!(send(shared, &line, request, || silent.notify_one()));
-        tokio::select! {
-            biased;
-            answer = &mut first => return Asked::Replica(line.clone(), answer),
-            () = silent.notified() => {}
+    let repeatable = repeatable_until.is_some_and(|until| Instant::now() < until);
+    let spare = pick(shared, request, tried);
+    let somewhere = spare.is_some() || shared.config.read_preference == ReadPreference::ReplicaPreferred;
+    if !repeatable || !somewhere {
+        return Asked::Replica(line.clone(), first.await);
+    }
+    shared.counters.retries.add_one();
+    let second = async {
+        match &spare {
+            Some(spare) => Asked::Replica(spare.clone(), send(shared, spare, request, || ()).await),
+            None => Asked::Master(master.carry_out(request).await),
         }
-        let repeatable = repeatable_until.is_some_and(|until| Instant::now() < until);
-        let spare = self.pick(request, tried);
-        let somewhere = spare.is_some() || shared.config.read_preference == ReadPreference::ReplicaPreferred;
-        if !repeatable || !somewhere {
-            return Asked::Replica(line.clone(), first.await);
-        }
-        shared.counters.retries.add_one();
-        let second = async {
-            match &spare {
-                Some(spare) => Asked::Replica(spare.clone(), send(shared, spare, request, || ()).await),
-                None => Asked::Master(self.master.carry_out(request).await),
-            }
-        };
-        tried.extend(spare.iter().map(|spare| spare.address().clone()));
-        let first = async { Asked::Replica(line.clone(), first.await) };
-        match select(pin!(first), pin!(second)).await {
-            Either::Left((asked, second)) if !asked.is_answered(request) => second.await,
-            Either::Right((asked, first)) if !asked.is_answered(request) => first.await,
-            Either::Left((asked, _)) | Either::Right((asked, _)) => asked,
-        }
+    };
+    tried.extend(spare.iter().map(|spare| spare.address().clone()));
+    let first = async { Asked::Replica(line.clone(), first.await) };
+    match select(pin!(first), pin!(second)).await {
+        Either::Left((asked, second)) if !asked.is_answered(request) => second.await,
+        Either::Right((asked, first)) if !asked.is_answered(request) => first.await,
+        Either::Left((asked, _)) | Either::Right((asked, _)) => asked,
     }
 }
 

@@ -250,6 +250,7 @@ mod tests {
             stop: stop.clone(),
             timeouts: config.timeouts,
             counters: Arc::new(Counters::default()),
+            users: Arc::default(),
         };
         let ask_now = Arc::new(Notify::new());
         let (reporter, mut reports) = mpsc::channel(1);
