@@ -294,6 +294,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_names_that_are_remembered_are_bounded() {
+        let most = MAX_NAMES + 100;
+        let resolver = scripted(vec![Some("10.0.0.1"); most]);
+        for number in 0..most {
+            resolved(&resolver, &Host::new(&format!("h{number}.example")).unwrap()).await;
+        }
+        assert_eq!(resolver.lock().names.len(), MAX_NAMES);
+    }
+
+    #[tokio::test]
     async fn a_name_that_does_not_exist_says_why() {
         let resolver = Resolver::default();
         let why = resolver.resolve(&Host::new("no-such-host.invalid").unwrap()).await.unwrap_err();

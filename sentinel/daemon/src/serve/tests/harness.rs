@@ -284,6 +284,7 @@ fn view() -> View {
         odown_since: None,
         failover_state: None,
         failover_forced: false,
+        failover_coordinated: false,
         promotion: None,
         config_epoch: Epoch::ZERO,
         settings: Arc::new(MasterSettings::new(quorum)),

@@ -240,3 +240,55 @@ proptest! {
         other.ask("PING").expect("+PONG\r\n");
     }
 }
+
+/// The length of the array that answers a request.
+fn length(port: &Port, request: &str) -> usize {
+    let mut client = port.connect();
+    let header = client.ask(request).line();
+    header.strip_prefix('*').and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("{request}: {header}"))
+}
+
+#[test]
+fn every_table_that_clients_fill_has_a_bound() {
+    let port = Port::with(|settings| settings.max_clients = 50, None);
+    let mut admin = port.connect();
+    let info = |admin: &mut Peer, field: &str| -> usize {
+        let text = admin.ask("INFO").text();
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {field} in {text}"))
+    };
+
+    let mut subscriber = port.connect();
+    for hundred in 0..110 {
+        let names: Vec<String> = (0..100).map(|one| format!("{hundred}-{one}")).collect();
+        for name in &names {
+            subscriber.ask(&format!("SUBSCRIBE {name}"));
+        }
+        // A confirmation has six lines, a refusal one.
+        for _ in &names {
+            if subscriber.line().starts_with('*') {
+                (0..5).for_each(|_| drop(subscriber.line()));
+            }
+        }
+    }
+    for user in 0..1_100 {
+        admin.ask(&format!("ACL SETUSER u{user}")).line();
+    }
+    for stranger in 0..300 {
+        admin.ask(&format!("AUTH stranger{stranger} x")).line();
+    }
+    let channels = info(&mut admin, "pubsub_channels");
+    let (users, refusals) = (length(&port, "ACL USERS"), length(&port, "ACL LOG 1000"));
+    let crowd: Vec<Peer> = (0..100).map(|_| port.connect()).collect();
+    let clients = info(&mut admin, "connected_clients");
+    drop(crowd);
+    // What, how much there is, and the most that may be.
+    for (what, is, most) in [
+        ("channels of one client", channels, 10_000),
+        ("users", users, 1_000),
+        ("refusals that are remembered", refusals, 128),
+        ("clients", clients, 50),
+    ] {
+        assert_eq!(is, most, "{what}: the flood comes to the bound and not beyond");
+    }
+}
