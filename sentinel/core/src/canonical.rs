@@ -3,17 +3,19 @@
 //! A search through all histories needs to know when two of them have led to the same state. Two engines are in the same
 //! state although one was started an hour earlier, has opened more links and has written more often. So the canonical
 //! form is what [`Hash`] feeds to a [`Canonical`] hasher, and every type of the state *derives* `Hash`: a new field is
-//! part of it without a thought. Only four things are taken relatively, each at one place:
+//! part of it without a thought. Only five things are taken relatively, each at one place:
 //!
 //! - an [`Instant`] counts from the present;
 //! - a [`Seq`] counts from the newest state;
 //! - a name that was given in order (a link, a request, a node, a client …) is the order in which names are met;
+//! - a table from such names ([`Named`]) has the order of what they stand for;
 //! - what is [`Remembered`] only to be faster is left out.
 //!
 //! These reach the hasher through `write_i128`, which nothing else here uses, marked with what they are. An ordinary
 //! hasher takes them as they stand.
 
 use std::{
+    collections::BTreeMap,
     hash::{Hash, Hasher},
     ops::{Deref, DerefMut},
     time::Duration,
@@ -141,6 +143,33 @@ impl<T> DerefMut for Remembered<T> {
     }
 }
 
+/// A table from names that were given in order. Which of two was given first says nothing: its canonical form has the order of what they
+/// stand for.
+#[derive(Clone, Debug)]
+pub(crate) struct Named<K, V>(pub(crate) BTreeMap<K, V>);
+
+impl<K: Hash, V: Hash + Ord> Hash for Named<K, V> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut entries: Vec<(&K, &V)> = self.0.iter().collect();
+        entries.sort_by_key(|(_, it)| *it);
+        entries.hash(state);
+    }
+}
+
+impl<K, V> Deref for Named<K, V> {
+    type Target = BTreeMap<K, V>;
+
+    fn deref(&self) -> &BTreeMap<K, V> {
+        &self.0
+    }
+}
+
+impl<K, V> DerefMut for Named<K, V> {
+    fn deref_mut(&mut self) -> &mut BTreeMap<K, V> {
+        &mut self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::hash::DefaultHasher;
@@ -168,6 +197,14 @@ mod tests {
         let mut other = it(0, 1, 3);
         other.1[2] = LinkId(4);
         assert_ne!(one, digest(10, 4, &other), "another link");
+    }
+
+    #[test]
+    fn which_name_was_given_first_says_nothing() {
+        let table = |first: u64, second: u64| Named(BTreeMap::from([(LinkId(first), "a"), (LinkId(second), "b")]));
+        assert_eq!(digest(10, 4, &table(1, 2)), digest(10, 4, &table(7, 5)));
+        let other = Named(BTreeMap::from([(LinkId(1), "a"), (LinkId(2), "c")]));
+        assert_ne!(digest(10, 4, &table(1, 2)), digest(10, 4, &other));
     }
 
     #[test]

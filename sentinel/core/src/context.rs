@@ -9,7 +9,7 @@ use std::{
 use sentinel_resp::Reply;
 
 use crate::{
-    canonical::Remembered,
+    canonical::{Named, Remembered},
     command::{NewMaster, SimulatedFailures, errors},
     events::{Event, Level},
     input::{ClientId, LinkId, RequestId},
@@ -42,7 +42,7 @@ pub(crate) struct Context {
     pub(crate) timers: TimerTable,
     pub(crate) outputs: VecDeque<Output>,
     /// Whose connection a link is. Links that are not here are of no interest any more.
-    pub(crate) owners: BTreeMap<LinkId, Endpoint>,
+    pub(crate) owners: Named<LinkId, Endpoint>,
     /// Endpoints that are not connected; many of them slow down dialling.
     pub(crate) closed_links: usize,
     /// Who is to be connected to for the first time.
@@ -191,7 +191,7 @@ impl Context {
             rng: Rng::new(seed),
             timers: TimerTable::default(),
             outputs: VecDeque::new(),
-            owners: BTreeMap::new(),
+            owners: Named(BTreeMap::new()),
             closed_links: 0,
             first_dials: FirstDials::default(),
             starvation_told_at: None,

@@ -37,6 +37,18 @@ pub(crate) struct Traits {
     pub(crate) asked: u8,
 }
 
+/// A state, or how to come to it again.
+#[derive(Debug)]
+struct Met {
+    /// The newest are kept as they are: one takes some twenty kilobytes.
+    local: Option<Arc<Local>>,
+    /// The state before it, and what was put into that. None: it is a start.
+    origin: Option<(LocalId, Stimulus)>,
+    traits: Traits,
+}
+
+const KEPT: usize = 16_384;
+
 /// What becomes of a state.
 #[derive(Debug)]
 pub(crate) struct Step {
@@ -54,7 +66,7 @@ pub(crate) struct Table {
     /// What is said.
     pub(crate) words: Words,
     by_digest: Mutex<HashMap<u64, LocalId>>,
-    locals: RwLock<Vec<(Arc<Local>, Traits)>>,
+    locals: RwLock<Vec<Met>>,
     steps: Vec<Steps>,
     /// For each state what it is under each renaming. Whoever adds to it has all to himself.
     images: Mutex<Vec<Option<[LocalId; ALL]>>>,
@@ -80,7 +92,7 @@ impl Table {
     /// # Panics
     ///
     /// With more than four thousand million of them.
-    pub(crate) fn number(&self, local: Local) -> LocalId {
+    fn number(&self, local: Local, origin: Option<(LocalId, Stimulus)>) -> LocalId {
         let digest = local.digest();
         let mut by_digest = self.by_digest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = by_digest.get(&digest) {
@@ -90,19 +102,39 @@ impl Table {
         let traits = Traits { due: local.is_due(), writing: local.is_writing(), asked };
         let mut locals = self.locals.write().unwrap_or_else(PoisonError::into_inner);
         let id = LocalId::try_from(locals.len()).expect("fewer states than numbers");
-        locals.push((Arc::new(local), traits));
+        locals.push(Met { local: Some(Arc::new(local)), origin, traits });
+        if let Some(oldest) = locals.len().checked_sub(KEPT)
+            && locals[oldest].origin.is_some()
+        {
+            locals[oldest].local = None;
+        }
         by_digest.insert(digest, id);
         id
     }
 
     /// The state with a number.
     pub(crate) fn local(&self, id: LocalId) -> Arc<Local> {
-        Arc::clone(&self.locals.read().unwrap_or_else(PoisonError::into_inner)[id as usize].0)
+        let locals = self.locals.read().unwrap_or_else(PoisonError::into_inner);
+        let (mut at, mut way) = (id, Vec::new());
+        let mut local = loop {
+            let met = &locals[at as usize];
+            if let Some(local) = &met.local {
+                break Arc::clone(local);
+            }
+            let (before, stimulus) = met.origin.expect("a start is kept");
+            way.push(stimulus);
+            at = before;
+        };
+        drop(locals);
+        for stimulus in way.into_iter().rev() {
+            local = Arc::new(local.step(stimulus, &self.words).0);
+        }
+        local
     }
 
     /// What a world must know of it.
     pub(crate) fn traits(&self, id: LocalId) -> Traits {
-        self.locals.read().unwrap_or_else(PoisonError::into_inner)[id as usize].1
+        self.locals.read().unwrap_or_else(PoisonError::into_inner)[id as usize].traits
     }
 
     /// What becomes of it.
@@ -125,7 +157,7 @@ impl Table {
 
     /// The states of all Sentinels at their starts, which are images of each other.
     pub(crate) fn number_starts(&self, starts: Vec<Local>) -> Vec<LocalId> {
-        let ids: Vec<LocalId> = starts.into_iter().map(|start| self.number(start)).collect();
+        let ids: Vec<LocalId> = starts.into_iter().map(|start| self.number(start, None)).collect();
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         let orbit: Vec<LocalId> = Renaming::all().map(|to| ids[to.place(Place(0)).index()]).collect();
         self.know(&mut images, &orbit);
@@ -202,7 +234,7 @@ impl Table {
 
     fn take_step(&self, id: LocalId, stimulus: Stimulus) -> Step {
         let (local, effects) = self.local(id).step(stimulus, &self.words);
-        Step { next: self.number(local), effects: effects.into() }
+        Step { next: self.number(local, Some((id, stimulus))), effects: effects.into() }
     }
 
     fn keep_step(&self, id: LocalId, stimulus: Stimulus, step: Step) -> Arc<Step> {
