@@ -63,7 +63,8 @@ impl Known {
 /// Whether one node has less of the stream that another one was in before its data went a way of their own.
 fn has_less(one: &InfoFacts, of: &InfoFacts) -> bool {
     let Some((stream, end)) = of.former else { return false };
-    let in_it = if one.replid == stream { Some(one.offset) } else { one.former.filter(|it| it.0 == stream).map(|it| it.1) };
+    let in_it =
+        if one.replid == stream { Some(one.offset) } else { one.former.filter(|it| it.0 == stream).map(|it| it.1) };
     in_it.is_some_and(|offset| offset < end)
 }
 

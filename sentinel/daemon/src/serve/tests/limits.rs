@@ -279,7 +279,11 @@ fn every_table_that_clients_fill_has_a_bound() {
     }
     let channels = info(&mut admin, "pubsub_channels");
     let (users, refusals) = (length(&port, "ACL USERS"), length(&port, "ACL LOG 1000"));
-    let crowd: Vec<Peer> = (0..100).map(|_| port.connect()).collect();
+    let mut crowd: Vec<Peer> = (0..100).map(|_| port.connect()).collect();
+    // Each has its place, or was refused it.
+    for peer in &mut crowd {
+        peer.ask_quietly("PING");
+    }
     let clients = info(&mut admin, "connected_clients");
     drop(crowd);
     // What, how much there is, and the most that may be.
