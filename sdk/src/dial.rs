@@ -5,6 +5,7 @@
 //! of the connection are still held somewhere.
 
 use std::any::Any;
+use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -95,6 +96,7 @@ pub(crate) struct Ending {
 #[error("{reason}")]
 pub(crate) struct DialError {
     reason: String,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
     /// The server knows no HELLO: only RESP2 is left.
     pub(crate) lacks_resp3: bool,
     /// The server refused the login: it will not do otherwise in a moment.
@@ -102,22 +104,33 @@ pub(crate) struct DialError {
 }
 
 /// Why something was not to be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) text: String,
     /// Waiting does not cure it: a wrong password, a name that is not known.
     pub(crate) lasting: bool,
+    /// The error behind it.
+    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
 }
+
+/// What reads the same is the same.
+impl PartialEq for Trouble {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.text, self.lasting) == (&other.text, other.lasting)
+    }
+}
+
+impl Eq for Trouble {}
 
 impl From<String> for Trouble {
     fn from(text: String) -> Self {
-        Self { text, lasting: false }
+        Self { text, lasting: false, source: None }
     }
 }
 
 impl From<DialError> for Trouble {
     fn from(error: DialError) -> Self {
-        Self { text: error.reason, lasting: error.lasting }
+        Self { text: error.reason, lasting: error.lasting, source: error.source }
     }
 }
 
@@ -129,7 +142,7 @@ impl fmt::Display for Trouble {
 
 impl DialError {
     fn new(reason: String) -> Self {
-        Self { reason, lacks_resp3: false, lasting: false }
+        Self { reason, source: None, lacks_resp3: false, lasting: false }
     }
 }
 
@@ -221,7 +234,10 @@ impl Dialer {
         let stream = timeout(self.timeouts.connect, connect(address))
             .await
             .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
-            .map_err(|error| DialError::new(format!("cannot connect: {error}")))?;
+            .map_err(|error| {
+                let reason = format!("cannot connect: {error}");
+                DialError { source: Some(Arc::new(error)), ..DialError::new(reason) }
+            })?;
         // A socket that refuses an option still works, only less promptly.
         if let Err(error) = tune(&stream) {
             tracing::debug!(%address, %error, "socket options were refused");
@@ -263,6 +279,7 @@ impl Dialer {
                         .iter()
                         .any(|refusal| words.starts_with(refusal))
                 }),
+            source: Some(Arc::new(error)),
         })?;
         Ok((connection, pulse, driver))
     }

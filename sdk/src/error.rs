@@ -8,6 +8,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError};
 
 use crate::address::Address;
+use crate::cause::Causes;
 use crate::reply::{is_verbatim, sign};
 
 /// A setting that makes no sense; nothing was connected.
@@ -76,7 +77,8 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
         /// The last trouble with each Sentinel and with the nodes they named.
-        causes: String,
+        #[source]
+        causes: Causes,
     },
     /// No replica could be read from within the time allowed, and the master was not to be. The command was not sent.
     #[error("no replica of `{master}` to read from within {}: {causes}", rounded(*.waited))]
@@ -86,7 +88,8 @@ pub enum Error {
         /// How long it was waited for.
         waited: Duration,
         /// The last trouble with each replica.
-        causes: String,
+        #[source]
+        causes: Causes,
     },
     /// The connection belongs to a master that was replaced.
     #[error(transparent)]

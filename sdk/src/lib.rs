@@ -125,6 +125,7 @@
 mod address;
 pub mod blocking;
 mod builder;
+mod cause;
 mod command;
 mod config;
 mod counters;
@@ -160,6 +161,7 @@ pub use redis;
 
 pub use address::Address;
 pub use builder::Builder;
+pub use cause::{Cause, Causes, Role};
 pub use config::{Credentials, Timeouts};
 pub use counters::Statistics;
 pub use error::{ConfigError, Error, Outcome, Switched};

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cause::{Cause, Causes};
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::dial::Dialer;
@@ -47,7 +48,7 @@ pub(crate) struct Shared {
     /// Tells the follower that the link is doubted or should be looked at.
     pub(crate) doubt: Notify,
     /// The last trouble with each Sentinel and node, for messages.
-    pub(crate) troubles: Mutex<String>,
+    pub(crate) troubles: Mutex<Vec<Cause>>,
     /// A replica is being promoted: writes wait.
     pub(crate) held: watch::Sender<bool>,
     /// The same for who only looks.
@@ -209,7 +210,7 @@ impl Shared {
         Error::NoMaster {
             master: self.config.master.clone(),
             waited,
-            causes: if causes.is_empty() { "no sentinel has answered yet".to_owned() } else { causes },
+            causes: Causes::new(causes, "no sentinel has answered yet"),
         }
     }
 

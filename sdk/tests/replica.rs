@@ -113,7 +113,9 @@ async fn without_a_replica_the_preference_decides() {
     )
     .await;
     match Error::find(&error) {
-        Some(Error::NoReplica { causes, .. }) => assert!(!causes.is_empty()),
+        Some(Error::NoReplica { causes, .. }) => {
+            assert!(causes.iter().all(|cause| cause.role == sentinel_sdk::Role::Replica), "{causes}");
+        }
         _ => assert!(error.is_io_error(), "{error}"),
     }
     patient.shutdown(Duration::from_secs(1)).await;

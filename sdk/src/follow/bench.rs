@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::address::Address;
+use crate::cause::{Cause, Role};
 use crate::dial::Trouble;
 use crate::retry::shortened;
 
@@ -73,8 +74,8 @@ impl Bench {
         !self.seats.is_empty() && self.seats.values().all(|seat| seat.reason.lasting)
     }
 
-    pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
-        self.seats.iter().map(|(address, seat)| format!("node {address}: {}", seat.reason))
+    pub(super) fn troubles(&self) -> impl Iterator<Item = Cause> {
+        self.seats.iter().map(|(address, seat)| Cause::new(Role::Master, address, &seat.reason))
     }
 }
 

@@ -451,8 +451,8 @@ impl Follower {
 
     /// Keeps what a caller is told who waited in vain.
     fn note_troubles(&self) {
-        let troubles: Vec<_> = self.roster.troubles().chain(self.bench.troubles()).collect();
-        *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles.join("; ");
+        let troubles = self.roster.troubles().chain(self.bench.troubles()).collect();
+        *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner) = troubles;
         let hopeless = self.known.is_none() && (self.roster.is_hopeless() || self.bench.is_hopeless());
         self.shared.hopeless.send_if_modified(|before| std::mem::replace(before, hopeless) != hopeless);
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::choose::Voice;
 use crate::address::Address;
+use crate::cause::{Cause, Role};
 use crate::event::Event;
 use crate::replica::MOST_REPLICAS;
 use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
@@ -192,10 +193,10 @@ impl Roster {
     }
 
     /// The last trouble with each Sentinel that gave no usable answer.
-    pub(super) fn troubles(&self) -> impl Iterator<Item = String> {
+    pub(super) fn troubles(&self) -> impl Iterator<Item = Cause> {
         self.sentinels
             .iter()
-            .filter_map(|(address, sentinel)| Some(format!("sentinel {address}: {}", sentinel.trouble.as_ref()?)))
+            .filter_map(|(address, sentinel)| Some(Cause::new(Role::Sentinel, address, sentinel.trouble.as_ref()?)))
     }
 
     /// Begins to follow a Sentinel.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::choose::Contender;
 use super::latency::RoundTrips;
 use crate::address::Address;
-use crate::dial::{Ending, Link, no_pushes};
+use crate::dial::{Ending, Link, Trouble, no_pushes};
 use crate::event::Event;
 use crate::retry::Backoff;
 use crate::role;
@@ -150,7 +150,7 @@ async fn dial_for_ever(shared: &Arc<Shared>, address: &Address, stop: &Cancellat
             }
         };
         tracing::info!(%address, reason, "replica lost");
-        shared.readers.leave(address, Some(&reason));
+        shared.readers.leave(address, Some(&Trouble::from(reason.clone())));
         shared.emit(Event::ReplicaLost { address: address.clone(), reason });
         sleep(backoff.pause()).await;
     }
@@ -179,11 +179,11 @@ async fn open(
     address: &Address,
     broken: &mut Broken,
     stop: &CancellationToken,
-) -> Result<Arc<Line>, String> {
+) -> Result<Arc<Line>, Trouble> {
     // What is under way when the replica is not to be read from any more still has its time.
     let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
     let access = shared.config.node_access();
-    let link = shared.dialer.dial(address, &access, ending, no_pushes()).await.map_err(|error| error.to_string())?;
+    let link = shared.dialer.dial(address, &access, ending, no_pushes()).await?;
     let opened = Arc::new(Line::new(link));
     judge(shared, &opened, broken, shared.config.client_name.as_deref()).await?;
     Ok(opened)

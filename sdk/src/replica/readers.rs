@@ -11,6 +11,8 @@ use tokio_util::sync::DropGuard;
 use super::choose::{Balance, Draw, choose};
 use super::line::{self, Line};
 use crate::address::Address;
+use crate::cause::{Cause, Causes, Role};
+use crate::dial::Trouble;
 use crate::shared::Shared;
 use crate::topology::ReplicaState;
 
@@ -28,7 +30,7 @@ pub(crate) struct Readers {
     /// Wakes those who wait for a line.
     changed: watch::Sender<()>,
     /// The last trouble with each replica, for messages.
-    troubles: Mutex<BTreeMap<Address, String>>,
+    troubles: Mutex<BTreeMap<Address, Trouble>>,
     turn: AtomicUsize,
 }
 
@@ -87,9 +89,9 @@ impl Readers {
     }
 
     /// `None`: it is not to be read from any more. Returns whether it was.
-    pub(super) fn leave(&self, address: &Address, trouble: Option<&str>) -> bool {
+    pub(super) fn leave(&self, address: &Address, trouble: Option<&Trouble>) -> bool {
         match trouble {
-            Some(trouble) => self.troubles().insert(address.clone(), trouble.to_owned()),
+            Some(trouble) => self.troubles().insert(address.clone(), trouble.clone()),
             None => self.troubles().remove(address),
         };
         let before =
@@ -98,13 +100,13 @@ impl Readers {
         before.iter().any(|line| line.address() == address)
     }
 
-    pub(crate) fn causes(&self) -> String {
-        let troubles: Vec<_> =
-            self.troubles().iter().map(|(address, trouble)| format!("replica {address}: {trouble}")).collect();
-        if troubles.is_empty() { "no sentinel names one that is up and linked".to_owned() } else { troubles.join("; ") }
+    pub(crate) fn causes(&self) -> Causes {
+        let troubles = self.troubles();
+        let causes = troubles.iter().map(|(address, trouble)| Cause::new(Role::Replica, address, trouble));
+        Causes::new(causes.collect::<Vec<_>>(), "no sentinel names one that is up and linked")
     }
 
-    fn troubles(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, String>> {
+    fn troubles(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Trouble>> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -105,7 +105,7 @@ pub(crate) async fn ask(
             Some(Value::ServerError(error)) => matches!(error.code(), "NOPERM" | "NOAUTH"),
             _ => false,
         };
-        Failure::Answer(Trouble { text, lasting })
+        Failure::Answer(Trouble { text, lasting, source: None })
     })
 }
 
