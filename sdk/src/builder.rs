@@ -208,10 +208,13 @@ impl Builder {
         self
     }
 
-    /// While a forced failover (`SENTINEL FAILOVER`) promotes a replica, writes are held for up to this long instead of being sent to the old
-    /// master, where they would be lost: from the moment a Sentinel publishes which replica it has chosen until that one is the master or the
-    /// failover is given up. Reads go on. Default: zero, they are not held; what was written in the few milliseconds between the promotion and
-    /// its discovery is then lost with Sentinels that do not stop the old master first.
+    /// During a failover writes are held for up to this long instead of being sent to the old master, where they would be lost: from its first step
+    /// (`+try-failover`) until the new master is found or the Sentinel that leads gives up. Reads go on. Longer than
+    /// [`RetryPolicy::within`](crate::RetryPolicy) no write waits. Default: zero, they are not held; what was written in the few
+    /// milliseconds between the promotion and its discovery is then lost in a forced failover (`SENTINEL FAILOVER`) of Sentinels that do not stop the old
+    /// master first.
+    ///
+    /// A failover that gets no votes holds writes, too. Choose a time that is longer than a failover takes (some seconds) and that callers can wait.
     pub fn hold_writes(mut self, longest: Duration) -> Self {
         self.config.hold_writes = longest;
         self

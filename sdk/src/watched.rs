@@ -23,6 +23,8 @@ struct Signs {
     reads: AtomicU64,
     /// The error that came first of all.
     first_error: OnceLock<String>,
+    /// Nothing more is written.
+    sealed: AtomicBool,
     /// Something has come since the driver looked last.
     arrived: AtomicBool,
     /// The task that reads.
@@ -50,6 +52,11 @@ impl Pulse {
 
     pub(crate) fn has_ended(&self) -> bool {
         self.0.over.load(Ordering::Acquire)
+    }
+
+    /// From now on nothing is written to the socket. What comes is still read.
+    pub(crate) fn seal(&self) {
+        self.0.sealed.store(true, Ordering::SeqCst);
     }
 
     /// Waits until the connection is over.
@@ -103,6 +110,11 @@ impl<S> Watched<S> {
         Self { stream, pulse, reader }
     }
 
+    /// Who writes waits for the end of the connection then.
+    fn is_sealed(&self) -> bool {
+        self.pulse.0.sealed.load(Ordering::SeqCst)
+    }
+
     fn note<T>(&self, result: io::Result<T>) -> Poll<io::Result<T>> {
         if result.is_err() {
             self.pulse.end();
@@ -146,6 +158,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_sealed() {
+            return Poll::Pending;
+        }
         let result = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
         self.listen_once(&result, context);
         self.note(result)
@@ -165,6 +180,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_sealed() {
+            return Poll::Pending;
+        }
         let result = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, bytes));
         self.listen_once(&result, context);
         self.note(result)
@@ -207,5 +225,23 @@ mod tests {
         drop(far);
         assert!(watched.write_all(b"hello").await.is_err());
         assert!(pulse.has_ended());
+    }
+
+    #[tokio::test]
+    async fn over_a_sealed_connection_nothing_goes_out_and_answers_still_come() {
+        let pulse = Pulse::default();
+        let (near, mut far) = duplex(64);
+        let mut watched = Watched::new(near, pulse.clone());
+        watched.write_all(b"before").await.unwrap();
+        pulse.seal();
+        let written = futures::poll!(std::pin::pin!(watched.write(b"after")));
+        assert!(written.is_pending(), "{written:?}");
+        far.write_all(b"answer").await.unwrap();
+        let mut buffer = [0; 16];
+        assert_eq!(watched.read(&mut buffer).await.unwrap(), 6);
+        drop(watched);
+        let mut all = Vec::new();
+        far.read_to_end(&mut all).await.unwrap();
+        assert_eq!(all, b"before");
     }
 }

@@ -8,6 +8,7 @@ mod attempts;
 mod bench;
 mod choose;
 mod doubt;
+mod install;
 mod promotion;
 mod roster;
 
@@ -18,21 +19,19 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use self::attempts::{Attempts, Dial, Dialled};
+use self::attempts::Attempts;
 use self::bench::Bench;
 use self::choose::{Candidate, Known, Situation, Voice, agreed_epoch};
-use self::promotion::{Promotion, promoted};
+use self::promotion::{Hold, Promotion, promoted};
 use self::roster::Roster;
 use crate::address::Address;
-use crate::dial::Trouble;
-use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::retry::shortened;
-use crate::role::{self, History};
+use crate::role::History;
 use crate::sentinel::{News, Report};
-use crate::shared::{Shared, Standing};
+use crate::shared::Shared;
 use crate::topology::Topology;
 
 /// At the start, the answers of slower Sentinels are waited for this long after the first, so that a stale one that is quick
@@ -69,8 +68,8 @@ pub(crate) struct Follower {
     promotion: Option<Promotion>,
     /// When the pool followed one before the Sentinels named it.
     promoted_at: Option<Instant>,
-    /// Writes are held until then at the latest.
-    held_until: Option<Instant>,
+    /// Writes are held.
+    hold: Option<Hold>,
     /// ROLE is being asked on the link in use.
     check: Option<Check>,
     /// The ids of the data that the known master has.
@@ -105,7 +104,7 @@ impl Follower {
             attempts: Attempts::default(),
             promotion: None,
             promoted_at: None,
-            held_until: None,
+            hold: None,
             check: None,
             history: History::default(),
             older: None,
@@ -130,7 +129,7 @@ impl Follower {
                 Some(report) = self.reports.recv() => self.hear(report),
                 (candidate, result) = self.attempts.next() => self.conclude(&candidate, result),
                 result = promoted(&mut self.promotion) => self.conclude_promotion(result),
-                () = at(self.held_until) => self.release(),
+                () = at(self.hold.as_ref().map(|hold| hold.until)) => self.release(),
                 result = checked(&mut self.check) => self.judge(result),
                 () = self.shared.doubt.notified() => self.on_doubt(),
                 () = ended(self.link.as_deref()) => self.lose("the connection was closed"),
@@ -261,165 +260,6 @@ impl Follower {
         }
         self.next_look = Some(first + GATHER);
         false
-    }
-
-    fn dial(&mut self, candidate: &Candidate) -> Dial {
-        self.serial += 1;
-        let serial = self.serial;
-        let shared = self.shared.clone();
-        let generation = match &self.generation {
-            Some(generation) if generation.address == candidate.address => generation.clone(),
-            current => {
-                let number = current.as_ref().map_or(0, |generation| generation.number) + 1;
-                let address = candidate.address.clone();
-                Arc::new(Generation::new(number, address, &shared.config, &shared.dialer))
-            }
-        };
-        let grace = shared.config.in_flight_grace;
-        tracing::debug!(address = %candidate.address, epoch = candidate.epoch, "dialling a candidate");
-        let known = self.link.as_ref().filter(|link| candidate.needs_proof && link.usable());
-        let known = known.map(|link| link.link.connection.clone());
-        Box::pin(async move {
-            let opened = generation.exclusive.manager().open_shared(grace);
-            let told = async {
-                let mut connection = known?;
-                let told = role::master_with_history(&mut connection, None);
-                timeout(shared.config.timeouts.question, told).await.ok()?.ok()
-            };
-            let (opened, known) = tokio::join!(opened, told);
-            let (link, history) = opened?;
-            Ok(Dialled { link: MasterLink::new(serial, generation, link, history), known })
-        })
-    }
-
-    fn conclude(&mut self, dialled: &Candidate, result: Result<Dialled, Trouble>) {
-        match result {
-            Ok(Dialled { link, known }) => {
-                self.history.add(known.unwrap_or_default());
-                self.judge_candidate(dialled, link);
-            }
-            Err(reason) => self.reject(dialled, reason, false),
-        }
-        self.note_troubles();
-        self.consider();
-        self.publish();
-    }
-
-    /// What the Sentinels say is looked at again: while the node was dialled, the doubted master may have proved itself, or they have
-    /// changed their minds.
-    fn judge_candidate(&mut self, dialled: &Candidate, link: MasterLink) {
-        let ranked = self.ranked(&self.roster.voices());
-        let at = ranked.iter().position(|candidate| candidate.address == dialled.address);
-        let candidate = match at {
-            Some(at) => {
-                let better = |other: &Candidate| {
-                    let fresh = !other.needs_proof && !self.bench.knows(&other.address);
-                    fresh && self.attempts.is_dialling(&other.address)
-                };
-                if ranked[..at].iter().any(better) {
-                    return;
-                }
-                &ranked[at]
-            }
-            // No Sentinel can be reached now: what they said last counts.
-            None if ranked.is_empty() && !self.healthy() && !self.roster.has_views() => dialled,
-            None => return,
-        };
-        if candidate.needs_proof
-            && let Err(reason) = self.prove(candidate, &link.history, &ranked)
-        {
-            return self.reject(candidate, reason.to_owned().into(), true);
-        }
-        let candidate = candidate.clone();
-        self.install(&candidate, link);
-    }
-
-    /// Whether a node that one Sentinel alone names goes on with the data of the known master.
-    fn prove(&self, candidate: &Candidate, history: &History, ranked: &[Candidate]) -> Result<(), &'static str> {
-        if self.known.is_none() {
-            // At the start there is nothing to compare with; what most name has been tried first.
-            let rejected = |other: &Candidate| other.needs_proof || self.bench.knows(&other.address);
-            let all_rejected = ranked.iter().filter(|other| *other != candidate).all(rejected);
-            return if all_rejected { Ok(()) } else { Err("one sentinel alone names it, and most name another") };
-        }
-        if !history.is_known() || !self.history.is_known() {
-            let reason = "one sentinel alone names it, and INFO does not tell whose data it has";
-            return if self.healthy() { Err(reason) } else { Ok(()) };
-        }
-        if history.shares(&self.history) {
-            Ok(())
-        } else {
-            Err("one sentinel alone names it, and its data are not those of the master known so far")
-        }
-    }
-
-    fn install(&mut self, candidate: &Candidate, link: MasterLink) {
-        let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
-        let link = Arc::new(link);
-        let generation = link.generation.clone();
-        let before = self.generation.replace(generation.clone());
-        if let Some(known) = &self.known
-            && candidate.epoch < known.epoch
-        {
-            tracing::warn!(from = known.epoch, to = candidate.epoch, "the sentinels agree on an older configuration");
-            self.shared.emit(Event::EpochReset { from: known.epoch, to: candidate.epoch });
-        }
-        let epoch = agreed_epoch(&self.roster.voices(), &candidate.address).unwrap_or(candidate.epoch);
-        self.known = Some(Known { address: candidate.address.clone(), epoch });
-        self.bench.clear();
-        self.attempts.clear();
-        self.promotion = None;
-        self.release();
-        self.older = None;
-        if before.as_ref().is_none_or(|before| before.number != generation.number) {
-            self.history = History::default();
-        }
-        self.history.add(link.history.clone());
-        self.check = None;
-        self.link = Some(link.clone());
-        self.shared.standing.store(Arc::new(Standing { generation: Some(generation.clone()), link: Some(link) }));
-        let switched = before.as_ref().is_none_or(|before| before.number != generation.number);
-        if switched {
-            self.since = Some(SystemTime::now());
-            if let Some(before) = &before {
-                before.close(Some(&generation.address));
-            }
-            self.shared.counters.switches.add_one();
-        }
-        self.publish();
-        let address = generation.address.clone();
-        tracing::info!(%address, epoch, generation = generation.number, ?gap, switched, "master verified");
-        self.shared.emit(if switched {
-            Event::Switched {
-                from: before.map(|before| before.address.clone()),
-                to: address,
-                config_epoch: epoch,
-                generation: generation.number,
-                gap,
-            }
-        } else {
-            Event::MasterBack { address, gap }
-        });
-        // Whoever waits is woken last: by then the snapshot and the event are there.
-        self.shared.changed.send_replace(());
-        self.replicas_missed_since = None;
-        self.roster.trust(Some(&generation.address));
-        self.look_for_replicas();
-        self.next_question = Instant::now() + self.pace();
-    }
-
-    fn reject(&mut self, candidate: &Candidate, reason: Trouble, unproved: bool) {
-        self.shared.counters.candidates_rejected.add_one();
-        let longest = if self.healthy() { self.shared.config.refresh } else { LONGEST_BENCH };
-        if self.bench.put(&candidate.address, &reason, unproved, longest) {
-            tracing::info!(address = %candidate.address, %reason, "candidate rejected");
-            let address = candidate.address.clone();
-            self.shared.emit(Event::CandidateRejected { address, reason: reason.text });
-        }
-        if self.known.is_none() {
-            // Others may know better.
-            self.roster.trust(None);
-        }
     }
 
     fn refresh(&mut self) {

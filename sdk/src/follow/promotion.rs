@@ -2,6 +2,9 @@
 //!
 //! redis-sentinel publishes `+switch-master` up to a second after the promotion; until then the old master goes on to take writes, which are
 //! lost. Which replica it is, it publishes before: that one is asked for its role until it is a master.
+//!
+//! Writes are held from the very first step on, if at all. What is written before has the whole time until the promotion (redis-sentinel takes one step
+//! with each turn of its timer, every 50 to 100 ms) to reach the replica.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,13 @@ pub(super) struct Promotion {
     dial: Dial,
 }
 
+/// Writes are held.
+pub(super) struct Hold {
+    /// The Sentinel whose failover it is: another one that gives up its own ends nothing.
+    sentinel: Address,
+    pub(super) until: Instant,
+}
+
 impl Follower {
     /// A Sentinel has told of a step of a failover.
     pub(super) fn on_step(&mut self, sentinel: &Address, step: Push) {
@@ -32,10 +42,28 @@ impl Follower {
             return;
         }
         match step {
-            Push::Promotion(replica) if replica != known.address => self.await_promotion(replica),
-            Push::Abort => self.end_promotion(),
+            Push::Failover => self.hold(sentinel),
+            Push::Promotion(replica) if replica != known.address => {
+                self.hold(sentinel);
+                self.await_promotion(replica);
+            }
+            Push::Abort if self.hold.as_ref().is_none_or(|hold| hold.sentinel == *sentinel) => {
+                self.promotion = None;
+                self.release();
+            }
             _ => {}
         }
+    }
+
+    /// Keeps writes back, from the first step of a failover on for as long as they may be held at most.
+    fn hold(&mut self, sentinel: &Address) {
+        let longest = self.shared.config.hold_writes;
+        if longest.is_zero() {
+            return;
+        }
+        let until = self.hold.take().map_or_else(|| Instant::now() + longest, |hold| hold.until);
+        self.hold = Some(Hold { sentinel: sentinel.clone(), until });
+        self.shared.hold(true);
     }
 
     fn await_promotion(&mut self, replica: Address) {
@@ -55,14 +83,9 @@ impl Follower {
             Ok(Dialled { link: MasterLink::new(serial, next, link, history), known: None })
         });
         self.promotion = Some(Promotion { address: replica, dial });
-        let hold = self.shared.config.hold_writes;
-        if !hold.is_zero() {
-            self.held_until = Some(Instant::now() + hold);
-            self.shared.hold(true);
-        }
     }
 
-    /// The replica is a master now, or will not be one.
+    /// The replica is a master now, or will not be one. If not, writes stay held until the Sentinels have decided, or for as long as they may be.
     pub(super) fn conclude_promotion(&mut self, result: Result<Dialled, Trouble>) {
         let Some(Promotion { address, .. }) = self.promotion.take() else { return };
         let epoch = self.known.as_ref().map_or(0, |known| known.epoch) + 1;
@@ -74,17 +97,11 @@ impl Follower {
             Ok(_) => tracing::debug!(%address, "the promoted replica does not tell whose data it has"),
             Err(trouble) => tracing::debug!(%address, %trouble, "the replica was not promoted"),
         }
-        self.end_promotion();
-    }
-
-    pub(super) fn end_promotion(&mut self) {
-        self.promotion = None;
-        self.release();
     }
 
     /// Lets the writes go on that were held.
     pub(super) fn release(&mut self) {
-        self.held_until = None;
+        self.hold = None;
         self.shared.hold(false);
     }
 }

@@ -211,7 +211,7 @@ impl Watch {
                     let translated = catch_unwind(AssertUnwindSafe(|| map.translate(replica)));
                     translated.ok().map(Push::Promotion)
                 }
-                Some(Push::Abort) => Some(Push::Abort),
+                step @ Some(Push::Failover | Push::Abort) => step,
             };
             if let Some(step) = step {
                 // Where there is no room for it, its end is heard of all the same.

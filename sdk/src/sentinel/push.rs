@@ -8,7 +8,10 @@ use crate::fields::text;
 /// The one without which a Sentinel is of no use.
 pub(super) const SWITCH: &str = "+switch-master";
 /// The steps of a failover, of which the switch is the last one, and other Sentinels that come or move.
-pub(super) const STEPS: [&str; 11] = [
+pub(super) const STEPS: [&str; 14] = [
+    "+try-failover",
+    "+elected-leader",
+    "+failover-state-select-slave",
     "+selected-slave",
     "+failover-state-send-slaveof-noone",
     "+failover-state-wait-promotion",
@@ -29,6 +32,8 @@ pub(crate) enum Push {
     News,
     /// A switch.
     Switch,
+    /// A failover has begun; which replica it will promote is not known yet.
+    Failover,
     /// This replica is about to become the master, or has become it.
     Promotion(Address),
     /// The failover was given up.
@@ -58,6 +63,7 @@ pub(super) fn read(push: &PushInfo, master: &str) -> Option<Push> {
             | "+promoted-slave",
             ["slave", _, host, port, ..],
         ) => Some(Push::Promotion(Address::new(host, port.parse().ok()?).ok()?)),
+        ("+try-failover" | "+elected-leader" | "+failover-state-select-slave", _) => Some(Push::Failover),
         (abort, _) if abort.starts_with("-failover-abort") => Some(Push::Abort),
         _ => Some(Push::News),
     }
@@ -86,6 +92,10 @@ mod tests {
             let payload = |master: &str| format!("slave 10.0.0.2:6380 10.0.0.2 6380 @ {master} 10.0.0.1 6379");
             assert_eq!(of(PushKind::Message, channel, &payload("mine")), promoted, "{channel}");
             assert_eq!(of(PushKind::Message, channel, &payload("other")), None, "{channel}");
+        }
+        for channel in ["+try-failover", "+elected-leader", "+failover-state-select-slave"] {
+            assert_eq!(of(PushKind::Message, channel, "master mine 10.0.0.1 6379"), Some(Push::Failover), "{channel}");
+            assert_eq!(of(PushKind::Message, channel, "master other 10.0.0.1 6379"), None, "{channel}");
         }
         let aborted = of(PushKind::Message, "-failover-abort-slave-timeout", "master mine 10.0.0.1 6379");
         assert_eq!(aborted, Some(Push::Abort));
