@@ -35,6 +35,14 @@ fn from_the_masters_death_on_two_opinions_make_it_objectively_down() {
 }
 
 #[test]
+fn from_the_masters_death_on_twelve_actions_lead_to_the_switch() {
+    let (text, outcome) = told("failover", "tA tB sAB aAB tA wA sAB wB aAB sAR aAR wA");
+    assert_eq!(outcome, Outcome::Fine, "{text}");
+    assert!(text.contains("A +elected-leader"), "{text}");
+    assert!(text.contains("A +switch-master m 10.0.0.4 6379 10.0.0.5 6379"), "{text}");
+}
+
+#[test]
 fn every_world_keeps_its_promises_and_goes_on() {
     for scenario in SCENARIOS {
         let report = search(scenario, MOMENT, &|| {});
@@ -59,8 +67,7 @@ fn one_thread_and_two_find_the_same_worlds() {
     assert_eq!(counts[0], counts[1]);
 }
 
-/// Every world of the full search is one of the reduced search under some names, and the other way round; and no Sentinel ever does something
-/// else, but for the names, under other names.
+/// Every world of the full search is one of the reduced search under some names, and the other way round.
 #[test]
 fn worlds_that_are_left_out_for_their_names_are_the_same_as_others() {
     for scenario in SCENARIOS {
@@ -72,6 +79,15 @@ fn worlds_that_are_left_out_for_their_names_are_the_same_as_others() {
         assert_eq!(reduced.difference(&full).count(), 0, "{name}: worlds that only the reduced search has met");
         assert_eq!(fewer, reduced.len(), "{name}: each form once");
         assert!(fewer * 3 < all * 2, "{name}: {fewer} of {all} is hardly fewer");
-        assert_eq!(search(scenario, limits, &|| {}).differences, 0, "{name}");
+    }
+}
+
+/// Deep enough for links that are cut and dialled again, in whatever order, and for restarts.
+#[test]
+fn a_sentinel_does_the_same_under_other_names() {
+    for (name, depth) in [("failover", 7), ("crash", 7), ("two-names", 7)] {
+        let scenario = named(name).expect("a world");
+        let report = search(scenario, Limits { depth, time: Duration::from_secs(300), ..MOMENT }, &|| {});
+        assert_eq!((report.depth, report.differences), (depth, 0), "{name}: {report:?}");
     }
 }
