@@ -70,7 +70,7 @@ pub(crate) struct Dialer {
     pub(crate) stop: CancellationToken,
     pub(crate) timeouts: Timeouts,
     pub(crate) counters: Arc<Counters>,
-    /// Whose commands go over these connections.
+    /// Whose commands go over the connections that are shared.
     pub(crate) users: Arc<Users>,
 }
 
@@ -175,6 +175,28 @@ impl Dialer {
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
+        // Its one user has one command under way at a time.
+        self.dial_for(Arc::default(), address, access, ending, pushes).await
+    }
+
+    /// The same for a connection that all handles share.
+    pub(crate) async fn dial_shared(
+        &self,
+        address: &Address,
+        access: &Access,
+        ending: Ending,
+    ) -> Result<Link, DialError> {
+        self.dial_for(self.users.clone(), address, access, ending, no_pushes()).await
+    }
+
+    async fn dial_for(
+        &self,
+        users: Arc<Users>,
+        address: &Address,
+        access: &Access,
+        ending: Ending,
+        pushes: Option<impl AsyncPushSender>,
+    ) -> Result<Link, DialError> {
         let opened = async {
             let stream = self.reach(address, access).await?;
             self.log_in(stream, access, pushes).await
@@ -186,7 +208,7 @@ impl Dialer {
         }
         let (connection, pulse, driver) = opened?;
         let (cut, uncut) = AbortHandle::new_pair();
-        let (users, watched) = (self.users.clone(), pulse.clone());
+        let watched = pulse.clone();
         self.spawn(async move {
             let driver = pin!(driver);
             // Dropped first: the flag is up before those who wait for an answer are told.

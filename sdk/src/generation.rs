@@ -156,7 +156,7 @@ impl Opener {
     /// The same for the connection that is shared, and whose data the master goes on with.
     pub(crate) async fn open_shared(&self, grace: Duration) -> Result<(Link, History), Trouble> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let mut link = self.dial(&self.access, ending, no_pushes()).await?;
+        let mut link = self.dialer.dial_shared(&self.address, &self.access, ending).await?;
         let name = self.client_name.as_deref();
         let history = self.in_time(role::master_with_history(&mut link.connection, name)).await?;
         Ok((link, history))
@@ -176,7 +176,7 @@ impl Opener {
 
     async fn promoted(&self, grace: Duration, deadline: Instant) -> Result<(Link, History), Trouble> {
         let ending = Ending { closed: self.closed.clone(), grace };
-        let mut link = self.dial(&self.access, ending, no_pushes()).await?;
+        let mut link = self.dialer.dial_shared(&self.address, &self.access, ending).await?;
         loop {
             let name = self.client_name.as_deref();
             match self.in_time(role::master_with_history(&mut link.connection, name)).await {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::choose::Contender;
 use super::latency::RoundTrips;
 use crate::address::Address;
-use crate::dial::{Ending, Link, Trouble, no_pushes};
+use crate::dial::{Ending, Link, Trouble};
 use crate::event::Event;
 use crate::retry::Backoff;
 use crate::role;
@@ -183,7 +183,7 @@ async fn open(
     // What is under way when the replica is not to be read from any more still has its time.
     let ending = Ending { closed: stop.clone(), grace: shared.config.in_flight_grace };
     let access = shared.config.node_access();
-    let link = shared.dialer.dial(address, &access, ending, no_pushes()).await?;
+    let link = shared.dialer.dial_shared(address, &access, ending).await?;
     let opened = Arc::new(Line::new(link));
     judge(shared, &opened, broken, shared.config.client_name.as_deref()).await?;
     Ok(opened)
