@@ -6,6 +6,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
+    election::signed::Question,
     engine::Engine,
     events::Event,
     failover::Witness,
@@ -34,8 +35,10 @@ impl Engine {
     pub(crate) fn change(&mut self, client: ClientId, change: Change) {
         let answered = match change {
             // Answered when the vote is on disk.
-            Change::IsMasterDown { addr, epoch, candidate } => {
-                return self.peer_asks(client, addr.as_ref(), epoch, candidate);
+            Change::IsMasterDown { addr, epoch, candidate, signed } => {
+                let question =
+                    Question { addr: addr.as_ref(), epoch, candidate: candidate.as_ref(), signed: signed.as_ref() };
+                return self.peer_asks(client, question);
             }
             Change::Hello(payload) => {
                 self.hello_received(&payload);

@@ -78,6 +78,8 @@ pub(crate) struct Context {
     pub(crate) unresolved_masters: Vec<(ClientId, NewMaster)>,
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
+    /// Requests for votes, and answers to them, that were refused for want of the right signature.
+    pub(crate) refused_requests: Remembered<u64>,
     /// The last hello that was written.
     pub(crate) hello_written: Remembered<Option<Written>>,
     /// What tells our own hellos from those of another process with our id.
@@ -94,6 +96,8 @@ pub(crate) enum Complaint {
     Epoch,
     /// A hello without the signature that is asked for, or with a wrong one.
     Signature,
+    /// A request for a vote without the signature that is asked for, or with a wrong one.
+    Request,
     /// A hello that gives a Sentinel another address although it answers at its own.
     Address,
     /// A hello of a Sentinel that cannot be connected to.
@@ -108,7 +112,9 @@ impl Complaint {
     /// Least time between two complaints about the same.
     const fn period(self) -> Duration {
         match self {
-            Complaint::Crowd | Complaint::OwnId | Complaint::Unreachable => Duration::from_secs(60),
+            Complaint::Crowd | Complaint::OwnId | Complaint::Request | Complaint::Unreachable => {
+                Duration::from_secs(60)
+            }
             Complaint::Epoch | Complaint::Signature | Complaint::Address => Duration::from_secs(1),
         }
     }
@@ -210,6 +216,7 @@ impl Context {
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
             unheard: Vec::new(),
+            refused_requests: Remembered(0),
             hello_written: Remembered(None),
             own_id: OwnId::default(),
             hellos_read: Remembered::default(),
@@ -230,7 +237,8 @@ impl Context {
         self.tilt_since.is_some()
     }
 
-    const fn fresh(&mut self) -> u64 {
+    /// A number that this process uses once.
+    pub(crate) const fn fresh(&mut self) -> u64 {
         let id = self.next_id.0;
         self.next_id.0 += 1;
         id

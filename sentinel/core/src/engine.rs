@@ -12,7 +12,6 @@ use sentinel_resp::Reply;
 use crate::{
     canonical::{Canonical, Remembered},
     context::{Context, Pending, Speech},
-    detect::odown::PeerAnswer,
     events::{Event, Level},
     failover::Witness,
     guard::{Lineage, Vacancy},
@@ -22,7 +21,7 @@ use crate::{
     planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
-    state::{Asked, Identity, Master, MasterKey, Names, NodeId, Nodes, PeerLinks, SIGN_IN, Vote, refusal},
+    state::{Asked, Master, MasterKey, Names, NodeId, Nodes, PeerLinks, SIGN_IN, Vote, refusal},
     time::{Instant, Now},
     timer::{Endpoint, Timer},
     types::{MasterName, RunId, SentinelId},
@@ -198,6 +197,8 @@ impl Engine {
             globals: Arc::clone(&self.ctx.globals),
             timing: self.ctx.timing,
             simulated: self.ctx.simulated,
+            run_id: self.ctx.run_id.clone(),
+            refused_requests: self.ctx.refused_requests.0,
             own_id_elsewhere: self.ctx.own_id.elsewhere(),
             persist_error: self.ctx.durability.error.clone(),
             scripts: self.ctx.scripts.view(),
@@ -355,8 +356,7 @@ impl Engine {
             }
             Some(Endpoint::Peer(id)) => {
                 let Some(shared) = self.peers.get_mut(&id) else { return };
-                shared.identity = Identity::Open;
-                shared.run_id = None;
+                shared.unknown_again();
                 shared.asked_at = self.ctx.mono();
                 self.ctx.link_up(&mut shared.link, local, refused_login.is_some(), &Endpoint::Peer(id.clone()));
                 self.note_peer_access(&id, SIGN_IN, refused_login);
@@ -450,14 +450,14 @@ impl Engine {
                 self.ctx.ping_answered(&mut shared.link, reply, &Endpoint::Peer(id.clone()));
                 self.each_user(id, |watch, id| watch.evaluate_peer(id));
             }
-            Asked::Identity => self.introduced(id, reply),
-            Asked::Opinion { master, addr } => {
-                if let Some(answer) = PeerAnswer::read(reply).filter(|_| self.speaks(id)) {
+            Asked::Identity { challenge } => self.introduced(id, challenge, reply),
+            Asked::Opinion { master, addr, signed } => {
+                if let Some(answer) = self.answer_of_peer(id, signed.as_ref(), reply) {
                     self.with_master(master, |watch| watch.opinion_received(id, &addr, &answer));
                 }
             }
-            Asked::Vote { master, epoch } => {
-                let answer = PeerAnswer::read(reply).filter(|_| self.speaks(id));
+            Asked::Vote { master, epoch, signed } => {
+                let answer = self.answer_of_peer(id, signed.as_ref(), reply);
                 self.with_master(master, |watch| match answer {
                     Some(answer) => watch.vote_received(id, epoch, &answer),
                     None => watch.voter_lost(id),

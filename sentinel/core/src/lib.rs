@@ -4,6 +4,7 @@
 //! [`Engine::next_timeout`] when it wants to be called although nothing happened. The same inputs give the same
 //! outputs, byte for byte.
 
+pub mod authentication;
 #[cfg(test)]
 mod bounds;
 mod canonical;

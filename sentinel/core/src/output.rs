@@ -11,7 +11,7 @@ use crate::{
     role_change::Omitted,
     scripts::JobId,
     snapshot::Seq,
-    types::{Epoch, HostPort, Secret, SentinelId},
+    types::{Epoch, HostPort, Nonce, Secret, SentinelId, Signed},
 };
 
 /// One effect.
@@ -112,14 +112,19 @@ pub enum Message {
     Ping,
     /// `INFO`
     Info,
-    /// `SENTINEL MYID`, `INFO server`: who are you? Answered with an array of both answers.
-    Identify,
+    /// `SENTINEL MYID`, `INFO server`, and with a nonce `SENTINEL AUTH-CHALLENGE <nonce>`: who are you, and do you know the key?
+    /// Answered with an array of all answers.
+    Identify {
+        /// What the proof is made of, where there is a key.
+        challenge: Option<Nonce>,
+    },
     /// `PUBLISH __sentinel__:hello <payload>`
     Hello {
         /// The eight fields, joined by commas.
         payload: Arc<str>,
     },
-    /// `SENTINEL is-master-down-by-addr <ip> <port> <epoch> <candidate or *>`
+    /// `SENTINEL is-master-down-by-addr <ip> <port> <epoch> <candidate or *>`; signed, for a peer that has proved the key,
+    /// `SENTINEL REQUEST-VOTE <master> <ip> <port> <epoch> <candidate or *> <nonce> <signature>`.
     IsMasterDown {
         /// The master asked about.
         addr: HostPort,
@@ -127,6 +132,8 @@ pub enum Message {
         epoch: Epoch,
         /// None asks for an opinion, an id for a vote.
         candidate: Option<SentinelId>,
+        /// What it is signed with.
+        signed: Option<Signed>,
     },
     /// `CLIENT PAUSE <ms> WRITE`, `FAILOVER TO <host> <port> TIMEOUT <ms>`: pause writes, wait until that replica has everything, hand over to it.
     /// Writers wait until they are disconnected, or the pause is over. Answered with an array of both answers.

@@ -69,6 +69,8 @@ pub enum Bug {
     DenialIsSilence,
     /// With `hello-auth-key` unsigned and wrongly signed hellos are believed.
     BelieveTheUnsigned,
+    /// With `hello-auth-key` unsigned requests for votes are voted for.
+    VoteForTheUnsigned,
 }
 
 #[cfg(feature = "planted-bugs")]

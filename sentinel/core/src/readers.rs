@@ -133,5 +133,10 @@ fn peer_view(peer: &Peer, shared: &PeerLink, master: &MasterName) -> PeerView {
             _ => None,
         },
         withheld: link.is_up() && shared.identity == Identity::Withheld,
+        unproven: match &shared.identity {
+            Identity::Unproven(why) if link.is_up() => Some(why.text()),
+            _ => None,
+        },
+        authenticated: shared.speaks() && shared.authenticated,
     }
 }

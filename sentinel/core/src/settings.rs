@@ -110,8 +110,11 @@ pub struct GlobalSettings {
     pub sentinel_pass: Option<Secret>,
     /// This Sentinel's own password, also tried at other Sentinels.
     pub requirepass: Option<Secret>,
-    /// The key that hellos are signed with, and that those of others must be signed with. Default none.
+    /// The key that hellos and requests for votes are signed with, and that those of others must be signed with. Default none.
     pub hello_auth_key: Option<Secret>,
+    /// Whether, where there is a key, only what is signed with it counts. Default yes. With no a key is brought to Sentinels one after the
+    /// other, or changed: each signs, and believes the others as if it had no key.
+    pub hello_auth_required: bool,
     /// Whether host names are accepted anywhere. Default no.
     pub resolve_hostnames: bool,
     /// Whether names instead of addresses are told to others. Default no.
@@ -120,6 +123,13 @@ pub struct GlobalSettings {
     pub deny_scripts_reconfig: bool,
     /// Least level that is logged, as the log itself was started with it. None: nothing is. Not kept in the state.
     pub log_level: Option<Level>,
+}
+
+impl GlobalSettings {
+    /// The key with which others must sign, if they must.
+    pub(crate) fn required_key(&self) -> Option<&Secret> {
+        self.hello_auth_key.as_ref().filter(|_| self.hello_auth_required)
+    }
 }
 
 impl Default for GlobalSettings {
@@ -132,6 +142,7 @@ impl Default for GlobalSettings {
             sentinel_pass: None,
             requirepass: None,
             hello_auth_key: None,
+            hello_auth_required: true,
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,

@@ -21,6 +21,8 @@ use crate::{
 pub struct View {
     /// This Sentinel's id.
     pub id: SentinelId,
+    /// This run of the process, as its INFO tells it.
+    pub run_id: Option<RunId>,
     /// The highest epoch seen.
     pub current_epoch: Epoch,
     /// Since when this Sentinel is in TILT.
@@ -29,6 +31,8 @@ pub struct View {
     pub globals: Arc<GlobalSettings>,
     /// The timing constants in force.
     pub timing: Timing,
+    /// Requests for votes, and answers to our own, that were refused for want of the right signature, since the start.
+    pub refused_requests: u64,
     /// From where another process says hello with our own id, and when it did so last.
     pub own_id_elsewhere: Option<(HostPort, Instant)>,
     /// Why the last write of the state failed, while it has not succeeded since.
@@ -160,6 +164,10 @@ pub struct PeerView {
     pub impostor: Option<Arc<str>>,
     /// Whether it answers, but does not say who it is.
     pub withheld: bool,
+    /// Why it does not count although it answers: it does not prove that it knows `hello-auth-key`.
+    pub unproven: Option<&'static str>,
+    /// Whether it has proved that it knows `hello-auth-key`: requests for votes are signed.
+    pub authenticated: bool,
 }
 
 /// One call of a script.

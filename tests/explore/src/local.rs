@@ -257,8 +257,8 @@ impl Run<'_> {
         let Packet::Request(message) = self.words.packet(packet) else { return };
         let change = match message {
             Message::Hello { payload } => Change::Hello(bytes::Bytes::copy_from_slice(payload.as_bytes())),
-            Message::IsMasterDown { addr, epoch, candidate } => {
-                Change::IsMasterDown { addr: Some(addr), epoch, candidate }
+            Message::IsMasterDown { addr, epoch, candidate, signed } => {
+                Change::IsMasterDown { addr: Some(addr), epoch, candidate, signed }
             }
             _ => return,
         };
@@ -315,7 +315,7 @@ impl Run<'_> {
                 self.judge(&message);
                 match &message {
                     Message::Ping => return at_once.push((link, request, Reply::status("PONG"))),
-                    Message::Identify => {
+                    Message::Identify { .. } => {
                         let info = Reply::text(format!("# Server\r\nrun_id:{}\r\n", place.id()));
                         let reply = Reply::Array(vec![Reply::display(place.id()), info]);
                         return at_once.push((link, request, reply));

@@ -77,11 +77,13 @@ impl Renaming {
             Packet::Request(Message::Hello { payload }) => {
                 Packet::Request(Message::Hello { payload: self.text(payload).into() })
             }
-            Packet::Request(Message::IsMasterDown { addr, epoch, candidate }) => {
+            Packet::Request(Message::IsMasterDown { addr, epoch, candidate, signed }) => {
                 Packet::Request(Message::IsMasterDown {
                     addr: addr.clone(),
                     epoch: *epoch,
                     candidate: candidate.as_ref().map(|id| self.id(id)),
+                    // Nobody has a key here.
+                    signed: signed.clone(),
                 })
             }
             Packet::Request(other) => Packet::Request(other.clone()),

@@ -38,7 +38,7 @@ impl Deployment {
         match message {
             Message::Ping => Reply::status("PONG"),
             Message::Info | Message::Acknowledge => self.info(addr),
-            Message::Identify => {
+            Message::Identify { .. } => {
                 let id = Reply::display(id(if addr.port == 26381 { 'c' } else { 'b' }));
                 Reply::Array(vec![id, self.info(addr)])
             }

@@ -8,7 +8,7 @@ use std::{
 
 use sentinel_core::{
     Boot, ClientId, Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, Snapshot, TargetKind, View,
-    command::Change,
+    command::{Change, Query},
     events::Event as CoreEvent,
     settings::Timing,
     time::{Instant, Now, WallTime},
@@ -39,6 +39,7 @@ enum Waiter {
         vote: Option<usize>,
     },
     Operator,
+    Stranger,
 }
 
 /// The condition of a Sentinel's disk.
@@ -212,6 +213,15 @@ impl Sentinel {
         self.input(physics, Input::Change { client, change });
     }
 
+    /// A command of somebody who reaches the port.
+    pub fn stranger(&mut self, physics: &mut Physics, change: Change) {
+        if self.is_running() {
+            let client = self.client(Waiter::Stranger);
+            say!(physics, "stranger at sentinel {}: {change:?}", self.host);
+            self.input(physics, Input::Change { client, change });
+        }
+    }
+
     fn client(&mut self, waiter: Waiter) -> ClientId {
         self.next_client += 1;
         self.clients.insert(self.next_client, waiter);
@@ -334,15 +344,23 @@ impl Sentinel {
         }
     }
 
+    /// `SENTINEL AUTH-CHALLENGE`
+    fn proof(&mut self, physics: &Physics, nonce: &str) -> Reply {
+        let now = self.now(physics);
+        let query = Query::AuthChallenge(bytes::Bytes::copy_from_slice(nonce.as_bytes()));
+        self.view().map_or_else(|| Reply::err("it has not started"), |view| query.answer(view, now))
+    }
+
     fn peer_asks(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, message: Message) {
         let change = match message {
             Message::Ping => {
                 let reply = Reply::status("PONG");
                 return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
             }
-            Message::Identify => {
+            Message::Identify { challenge } => {
                 let info = Reply::text(format!("# Server\r\nrun_id:{}\r\n", self.run_id()));
-                let reply = Reply::Array(vec![Reply::display(&self.id), info]);
+                let proof = challenge.map(|nonce| self.proof(physics, &nonce.to_string()));
+                let reply = Reply::Array([Reply::display(&self.id), info].into_iter().chain(proof).collect());
                 return physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: None });
             }
             Message::Hello { payload } => {
@@ -351,8 +369,8 @@ impl Sentinel {
                 }
                 Change::Hello(bytes::Bytes::copy_from_slice(payload.as_bytes()))
             }
-            Message::IsMasterDown { addr, epoch, candidate } => {
-                Change::IsMasterDown { addr: Some(addr), epoch, candidate }
+            Message::IsMasterDown { addr, epoch, candidate, signed } => {
+                Change::IsMasterDown { addr: Some(addr), epoch, candidate, signed }
             }
             _ => return,
         };
@@ -497,7 +515,8 @@ impl Sentinel {
             Output::Send { link, request, message } => {
                 let Some((conn, _)) = self.links.get(&link).copied() else { return };
                 let to = physics.other_end(conn, DIALER);
-                if !matches!(message, Message::Ping | Message::Identify | Message::Info | Message::Hello { .. }) {
+                if !matches!(message, Message::Ping | Message::Identify { .. } | Message::Info | Message::Hello { .. })
+                {
                     say!(physics, "sentinel {} to {to}: {message:?}", self.host);
                 }
                 physics.observe(&match &message {
@@ -529,6 +548,9 @@ impl Sentinel {
                 }
                 Some(Waiter::Operator) => {
                     say!(physics, "sentinel {} answers the operator {reply:?}", self.host);
+                }
+                Some(Waiter::Stranger) => {
+                    say!(physics, "sentinel {} answers the stranger {reply:?}", self.host);
                 }
                 None => {}
             },

@@ -27,6 +27,7 @@ mod restart_of_a_sentinel;
 mod returning_old_master;
 mod scripts;
 mod sdk_over_tls;
+mod signed_votes;
 mod tls;
 mod two_masters;
 mod wrong_history;

@@ -5,12 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use crate::types::{Epoch, HostPort, Secret, SentinelId};
+use crate::types::{Epoch, HostPort, Secret, SentinelId, Signed};
 
 /// A command for the engine. Its answer comes back as [`Output::Answer`](crate::Output::Answer).
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub enum Change {
-    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
+    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`, or `SENTINEL REQUEST-VOTE master ip port epoch runid nonce signature`
     IsMasterDown {
         /// The master asked about; none if the words are no address (answered as an unknown master).
         addr: Option<HostPort>,
@@ -18,6 +18,8 @@ pub enum Change {
         epoch: Epoch,
         /// Who asks for this Sentinel's vote; none asks for its opinion only.
         candidate: Option<SentinelId>,
+        /// What it is signed with, if it is.
+        signed: Option<Signed>,
     },
     /// `PUBLISH __sentinel__:hello payload`
     Hello(Bytes),

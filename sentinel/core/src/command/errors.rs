@@ -10,6 +10,23 @@ pub fn no_such_master() -> Reply {
     Reply::err("No such master with that name")
 }
 
+/// SENTINEL AUTH-CHALLENGE and REQUEST-VOTE: this Sentinel has no key.
+pub fn no_key() -> Reply {
+    Reply::err("this Sentinel has no hello-auth-key")
+}
+
+/// SENTINEL AUTH-CHALLENGE and REQUEST-VOTE: the words are no nonce or no signature.
+pub fn not_hex(error: crate::types::NotHex) -> Reply {
+    Reply::err(format!("invalid nonce or signature: {error}"))
+}
+
+/// SENTINEL REQUEST-VOTE: it is not signed with our key, or not for us.
+pub fn wrong_signature() -> Reply {
+    Reply::error(
+        "WRONGSIGNATURE the request is not signed with the hello-auth-key of this Sentinel, or not for this run of it",
+    )
+}
+
 /// A port or an epoch is not an integer.
 pub fn not_an_integer() -> Reply {
     Reply::err("value is not an integer or out of range")

@@ -56,7 +56,9 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 12] = [
+const OURS: [&str; 17] = [
+    "AUTH-CHALLENGE <nonce>",
+    "    Sent by other Sentinels: prove that this one knows the hello-auth-key.",
     "CANDIDATES <master-name>",
     "    Rank the replicas as a failover would now, or say why one is refused.",
     "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
@@ -69,6 +71,9 @@ const OURS: [&str; 12] = [
     "    Forget all other Sentinels that have never said who they are and cannot be reached.",
     "FORGET-REPLICA <master-name> <host> <port>",
     "    Forget a replica that cannot be reached any more.",
+    "REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
+    "    Sent by other Sentinels: IS-MASTER-DOWN-BY-ADDR, signed with the",
+    "    hello-auth-key.",
 ];
 
 /// All lines, as simple strings.

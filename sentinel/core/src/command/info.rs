@@ -28,6 +28,10 @@ pub fn info_section(view: &View, now: Now) -> String {
         scripts = view.scripts.len(),
         simulated = view.simulated.bits(),
     );
+    // What the reference does not have: where there is a key.
+    if view.globals.hello_auth_key.is_some() {
+        let _ = write!(text, "sentinel_refused_vote_requests:{}\r\n", view.refused_requests);
+    }
     for (number, master) in view.masters.values().enumerate() {
         let addr = &master.node.addr;
         // Writing to a String never fails.

@@ -123,6 +123,12 @@ fn peer(peer: &PeerView, down_after: Duration, now: Instant) -> Reply {
         fields.put("identity", who);
     } else if peer.withheld {
         fields.put("identity", "it does not say who it is");
+    } else if let Some(why) = peer.unproven {
+        fields.put("identity", why);
+    }
+    // Where there is a key.
+    if peer.authenticated {
+        fields.put("authenticated", "yes");
     }
     fields.into_reply()
 }

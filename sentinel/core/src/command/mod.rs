@@ -59,6 +59,7 @@ impl Command {
             (Verb::Config, [verb, words @ ..]) => return config::parse(verb, words),
             (Verb::Debug, words) => debug::parse(words),
             (Verb::IsMasterDown, [host, port, epoch, candidate]) => vote::parse(host, port, epoch, candidate)?,
+            (Verb::RequestVote, words) => vote::parse_signed(words).ok_or_else(|| table::wrong_arity(subcommand))??,
             (Verb::Failover, [name]) => Change::Failover { name: argument::known_name(name)? },
             (Verb::Failover, [name, options @ ..]) => match failover::parse(name, options)? {
                 Some(change) => change,

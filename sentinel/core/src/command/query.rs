@@ -5,8 +5,9 @@ use sentinel_resp::Reply;
 
 use super::{argument, config, debug, errors, help, info, instances, quorum, scripts, table::Verb};
 use crate::{
+    authentication,
     time::Now,
-    types::HostPort,
+    types::{HostPort, Nonce},
     view::{MasterView, View},
 };
 
@@ -25,6 +26,8 @@ pub enum Query {
     MasterAddress(Bytes),
     /// `SENTINEL MYID`
     MyId,
+    /// `SENTINEL AUTH-CHALLENGE nonce`
+    AuthChallenge(Bytes),
     /// `SENTINEL CKQUORUM name`
     CheckQuorum(Bytes),
     /// `SENTINEL INFO-CACHE name...`
@@ -53,6 +56,7 @@ impl Query {
             Query::Sentinels(name) => about(view, name, |one| instances::peers(one, now)),
             Query::MasterAddress(name) => master_address(view, name),
             Query::MyId => Reply::display(&view.id),
+            Query::AuthChallenge(nonce) => challenged(view, nonce),
             Query::CheckQuorum(name) => about(view, name, |one| quorum::check(one, view, now)),
             Query::InfoCache(names) => info::cache(view, names, now),
             Query::PendingScripts => scripts::pending(&view.scripts, now),
@@ -74,6 +78,7 @@ pub(super) fn parse(verb: Verb, words: &[Bytes]) -> Option<Query> {
         (Verb::Sentinels, [name]) => Query::Sentinels(name.clone()),
         (Verb::MasterAddress, [name]) => Query::MasterAddress(name.clone()),
         (Verb::MyId, []) => Query::MyId,
+        (Verb::AuthChallenge, [nonce]) => Query::AuthChallenge(nonce.clone()),
         (Verb::CheckQuorum, [name]) => Query::CheckQuorum(name.clone()),
         (Verb::InfoCache, [_, ..]) => Query::InfoCache(words.to_vec()),
         (Verb::PendingScripts, []) => Query::PendingScripts,
@@ -96,6 +101,19 @@ pub fn serving<'a>(view: &'a View, name: &[u8]) -> Option<&'a HostPort> {
 
 fn about(view: &View, name: &[u8], answer: impl FnOnce(&MasterView) -> Reply) -> Reply {
     find(view, name).map_or_else(errors::no_such_master, answer)
+}
+
+/// The id, the run of the process, and the proof that they are those of one who knows the key.
+fn challenged(view: &View, nonce: &[u8]) -> Reply {
+    let Some(key) = &view.globals.hello_auth_key else { return errors::no_key() };
+    let nonce = match Nonce::parse(nonce) {
+        Ok(nonce) => nonce,
+        Err(error) => return errors::not_hex(error),
+    };
+    let run_id = view.run_id.as_ref();
+    let proof = authentication::prove(key, nonce, &view.id, run_id);
+    let run_id = run_id.map_or_else(String::new, ToString::to_string);
+    Reply::Array(vec![Reply::display(&view.id), Reply::from(run_id), Reply::display(proof)])
 }
 
 /// Address and port of the node that clients should use; a null array, not an error, for an unknown name.

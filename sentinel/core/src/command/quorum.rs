@@ -14,7 +14,11 @@ use crate::{
 /// counted over all that are known, dead or alive.
 pub(super) fn check(master: &MasterView, view: &View, now: Instant) -> Reply {
     let known = master.peers.len() + 1;
-    let down = master.peers.iter().filter(|peer| peer.node.sdown_since.is_some() || peer.impostor.is_some()).count();
+    let down = master
+        .peers
+        .iter()
+        .filter(|peer| peer.node.sdown_since.is_some() || peer.impostor.is_some() || peer.unproven.is_some())
+        .count();
     let usable = known - down;
     let quorum = usize::try_from(master.settings.quorum.get()).unwrap_or(usize::MAX);
 
@@ -28,6 +32,8 @@ pub(super) fn check(master: &MasterView, view: &View, now: Instant) -> Reply {
     for peer in &master.peers {
         if let Some(who) = &peer.impostor {
             let _ = write!(missing, ". {} is not at {}: {who}", peer.id, peer.node.addr);
+        } else if let Some(why) = peer.unproven {
+            let _ = write!(missing, ". What {} at {} says does not count: {why}", peer.id, peer.node.addr);
         }
     }
     if let Some((addr, _)) = view.own_id_elsewhere.as_ref().filter(|(_, at)| now.since(*at) < TOLD_FOR) {

@@ -117,6 +117,8 @@ pub(super) fn peer(of: char) -> PeerView {
         vote: None,
         impostor: None,
         withheld: false,
+        unproven: None,
+        authenticated: false,
     }
 }
 
@@ -144,6 +146,8 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
     let masters = masters.into_iter().map(Arc::new).collect();
     View {
         id: id('a'),
+        run_id: None,
+        refused_requests: 0,
         current_epoch: Epoch::ZERO,
         tilt_since: None,
         simulated: SimulatedFailures::default(),

@@ -36,6 +36,7 @@ impl Subcommand {
 /// What a subcommand does, whichever way it is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
+    AuthChallenge,
     Candidates,
     CheckQuorum,
     Config,
@@ -55,6 +56,7 @@ pub(super) enum Verb {
     PendingScripts,
     Remove,
     Replicas,
+    RequestVote,
     Reset,
     Sentinels,
     Set,
@@ -67,6 +69,7 @@ const fn admin(name: &'static str, arity: i32, verb: Verb, summary: &'static str
 
 /// Every subcommand, by name: those of redis-sentinel 7.0 and the `primary` spellings of Valkey 8.
 pub const SUBCOMMANDS: &[Subcommand] = &[
+    admin("auth-challenge", 3, Verb::AuthChallenge, "Proves to another Sentinel that this one knows the key."),
     admin("candidates", 3, Verb::Candidates, "Ranks the replicas, or says why they would not be promoted."),
     admin("ckquorum", 3, Verb::CheckQuorum, "Tells whether enough Sentinels are usable for quorum and majority."),
     admin("config", -3, Verb::Config, "Reads or changes the settings of this Sentinel."),
@@ -90,6 +93,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("primary", 3, Verb::Master, "Shows the state of one master."),
     admin("remove", 3, Verb::Remove, "Ends monitoring of a master."),
     admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
+    admin("request-vote", 9, Verb::RequestVote, "Asks for an opinion on a master, or for a vote, with a signature."),
     admin("reset", 3, Verb::Reset, "Forgets what was learnt about the masters that match."),
     admin("sentinels", 3, Verb::Sentinels, "Shows the other Sentinels of a master."),
     admin("set", -5, Verb::Set, "Changes settings of a master."),
@@ -136,7 +140,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 28);
+        assert_eq!(SUBCOMMANDS.len(), 30);
     }
 
     #[test]
@@ -174,10 +178,10 @@ mod tests {
     /// options of ours.
     #[test]
     fn arities_are_the_references() {
-        let expected = "candidates 3, ckquorum 3, config -3, debug -2, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
+        let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, debug -2, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
                         get-primary-addr-by-name 3, help 2, info-cache -3, is-master-down-by-addr 6, \
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pending-scripts 2, \
-                        primaries 2, primary 3, remove 3, replicas 3, reset 3, sentinels 3, set -5, \
+                        primaries 2, primary 3, remove 3, replicas 3, request-vote 9, reset 3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
         let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
         assert_eq!(ours.join(", "), expected);

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::{Change, argument, errors};
-use crate::types::{Epoch, Host, HostPort, SentinelId};
+use crate::types::{Epoch, Host, HostPort, MasterName, Nonce, SentinelId, Signature, Signed};
 
 /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
 ///
@@ -22,7 +22,35 @@ pub(super) fn parse(host: &Bytes, port: &Bytes, epoch: &Bytes, candidate: &Bytes
             None | Some("*") => None,
             Some(id) => SentinelId::new(id).ok(),
         },
+        signed: None,
     })
+}
+
+/// The longest name of a master that is looked at in a signed request: what is signed is hashed as a whole.
+const LONGEST_NAME: usize = 4096;
+
+/// `SENTINEL REQUEST-VOTE master ip port epoch runid nonce signature`. None for another number of words.
+pub(super) fn parse_signed(words: &[Bytes]) -> Option<Result<Change, Reply>> {
+    let [master, host, port, epoch, candidate, nonce, signature] = words else { return None };
+    let signed = || {
+        let master = (master.len() <= LONGEST_NAME).then(|| argument::text(master)).flatten();
+        let master = master.and_then(|name| MasterName::new(name).ok());
+        Ok(Signed {
+            master: master.ok_or_else(errors::no_such_master)?,
+            nonce: Nonce::parse(nonce).map_err(errors::not_hex)?,
+            signature: Signature::parse(signature).map_err(errors::not_hex)?,
+        })
+    };
+    let signed = match signed() {
+        Ok(signed) => signed,
+        Err(error) => return Some(Err(error)),
+    };
+    Some(parse(host, port, epoch, candidate).map(|change| match change {
+        Change::IsMasterDown { addr, epoch, candidate, .. } => {
+            Change::IsMasterDown { addr, epoch, candidate, signed: Some(signed) }
+        }
+        other => other,
+    }))
 }
 
 fn address(host: &[u8], port: i64) -> Option<HostPort> {
@@ -41,7 +69,7 @@ mod tests {
             panic!("four words, not {line:?}");
         };
         match parse(host, port, epoch, candidate) {
-            Ok(Change::IsMasterDown { addr, epoch, candidate }) => {
+            Ok(Change::IsMasterDown { addr, epoch, candidate, .. }) => {
                 Ok((addr.map(|addr| addr.to_string()), epoch.get(), candidate.map(|id| id.to_string())))
             }
             Ok(other) => panic!("{other:?}"),

@@ -6,11 +6,10 @@ use sentinel_resp::Reply;
 
 use crate::{
     events::{Event, Level},
-    output::Message,
     planted::{Bug, planted},
     state::{Asked, Opinion, Said},
     timer::Timer,
-    types::{Epoch, HostPort, SentinelId},
+    types::{Epoch, HostPort, SentinelId, Signature},
     watch::Watch,
 };
 
@@ -24,10 +23,22 @@ pub(crate) struct PeerAnswer {
 }
 
 impl PeerAnswer {
+    /// Reads the same with a signature behind it.
+    pub(crate) fn read_signed(reply: &Reply) -> Option<(Self, Signature)> {
+        let Reply::Array(parts) = reply else { return None };
+        let [parts @ .., signature] = parts.as_slice() else { return None };
+        let signature = Signature::parse(signature.as_text()?.as_bytes()).ok()?;
+        Some((PeerAnswer::of(parts)?, signature))
+    }
+
     /// Reads `[1 or 0, leader id or *, epoch]`. None for anything else, errors included.
     pub(crate) fn read(reply: &Reply) -> Option<Self> {
         let Reply::Array(parts) = reply else { return None };
-        let [down, leader, epoch] = parts.as_slice() else { return None };
+        PeerAnswer::of(parts)
+    }
+
+    fn of(parts: &[Reply]) -> Option<Self> {
+        let [down, leader, epoch] = parts else { return None };
         let Reply::Integer(down) = down else { return None };
         let Reply::Integer(epoch) = epoch else { return None };
         let leader = leader.as_text()?;
@@ -87,11 +98,11 @@ impl Watch<'_> {
             return;
         }
         let addr = self.master.addr().clone();
-        let asked = Asked::Opinion { master: self.master.key, addr: addr.clone() };
-        let epoch = self.ctx.current_epoch;
-        let Some(shared) = self.peers.get_mut(id) else { return };
-        if !shared.link.awaits(&asked) {
-            self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate: None });
+        let (master, epoch) = (self.master.key, self.ctx.current_epoch);
+        let Some(shared) = self.peers.get_mut(id).filter(|shared| self.ctx.may_ask(shared)) else { return };
+        if !shared.link.awaits_opinion(master, &addr) {
+            let (message, signed) = self.ctx.question((id, shared), &self.master.name, addr.clone(), epoch, None);
+            self.ctx.send(&mut shared.link, Asked::Opinion { master, addr, signed }, message);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::{
     election::tally::Needed,
     events::Level,
     failover::Phase,
-    state::{Asked, Peer, Said},
+    state::{Identity, Peer, Said},
     types::{Epoch, SentinelId},
     watch::Watch,
 };
@@ -28,6 +28,8 @@ enum Absence {
     HoldsItForUp,
     /// It answered, and gave no vote in this epoch.
     Withholds,
+    /// It does not prove that it knows the key.
+    Unproven,
 }
 
 impl fmt::Display for Absence {
@@ -38,6 +40,7 @@ impl fmt::Display for Absence {
             Absence::VotedFor(leader) => write!(f, "voted for {leader}"),
             Absence::HoldsItForUp => f.write_str("does not hold it for down"),
             Absence::Withholds => f.write_str("gave no vote"),
+            Absence::Unproven => f.write_str("does not prove that it knows hello-auth-key"),
         }
     }
 }
@@ -98,17 +101,18 @@ impl Watch<'_> {
     }
 
     fn is_asked_for_a_vote(&self, id: &SentinelId, epoch: Epoch) -> bool {
-        let asked = Asked::Vote { master: self.master.key, epoch };
         let waits = |phase: &Phase| matches!(phase, Phase::Electing { unanswered } if unanswered.contains(id));
         self.master.failover.as_ref().is_some_and(|failover| waits(&failover.phase))
-            || self.peers.get(id).is_some_and(|shared| shared.link.awaits(&asked))
+            || self.peers.get(id).is_some_and(|shared| shared.link.awaits_vote(self.master.key, epoch))
     }
 
     fn list_absent(&self, text: &mut String, why: impl Fn(&Peer) -> Option<Absence>) {
         let now = self.ctx.mono();
         for (id, peer) in &self.master.peers {
-            let Some(link) = self.peers.get(id).map(|shared| &shared.link) else { continue };
+            let Some(shared) = self.peers.get(id) else { continue };
+            let link = &shared.link;
             let Some(why) = why(peer) else { continue };
+            let why = if matches!(shared.identity, Identity::Unproven(_)) { Absence::Unproven } else { why };
             let away = link.unavailable_since().filter(|_| !link.is_up()).map(|since| now.since(since));
             let why = away.map_or(why, Absence::Unreachable);
             let _ = write!(text, "; {id} at {} {why}", link.target.addr);

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use sentinel_resp::Reply;
-
 use crate::{
     context::Pending,
     detect::odown::PeerAnswer,
-    election::tally::{Needed, votes_for},
+    election::{
+        signed::Question,
+        tally::{Needed, votes_for},
+    },
     engine::Engine,
     events::{Event, Level},
     failover::Phase,
     input::ClientId,
-    output::Message,
     planted::{Bug, planted},
     state::{Asked, Master, MasterKey, PeerLink},
     timer::Timer,
-    types::{Epoch, HostPort, SentinelId},
+    types::{Epoch, SentinelId},
     watch::Watch,
 };
 
@@ -28,18 +28,17 @@ const UNKNOWN_LEADER_PAUSE: Duration = Duration::from_secs(2);
 const SILENT_AFTER_HELLOS: u32 = 3;
 
 impl Engine {
-    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR`: our opinion, and our vote if a candidate asks for it.
+    /// `SENTINEL IS-MASTER-DOWN-BY-ADDR`, or `SENTINEL REQUEST-VOTE`, which is signed: our opinion, and our vote if a candidate asks for it.
     ///
     /// The request names an address. Masters under several names at one address share the answer: the vote is given
     /// for all of them or for none, so that no name is voted for twice in an epoch. A name that has moved away since it was
     /// voted for is one of them: the candidate may mean it, and not know that it has moved.
-    pub(crate) fn peer_asks(
-        &mut self,
-        client: ClientId,
-        addr: Option<&HostPort>,
-        epoch: Epoch,
-        candidate: Option<SentinelId>,
-    ) {
+    pub(crate) fn peer_asks(&mut self, client: ClientId, asked: Question<'_>) {
+        let admitted = match self.ctx.admits(&asked) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return self.ctx.answer(client, refusal),
+        };
+        let Question { addr, epoch, candidate, signed } = asked;
         if let Some(addr) = addr {
             // A name that is not known yet is compared as such; whoever asks asks again.
             self.ctx.look_up(&addr.host);
@@ -47,13 +46,15 @@ impl Engine {
         let names = &self.ctx.names;
         let concerned = self.masters.values().filter(|master| addr.is_some_and(|it| names.same(master.addr(), it)));
         let keys: Vec<MasterKey> = concerned.map(|master| master.key).collect();
-        if keys.is_empty() {
-            self.ctx.answer(client, verdict(false, None, Epoch::ZERO));
+        // A signed request names the master that it means.
+        let is_meant = |key: &MasterKey| signed.is_none_or(|signed| self.masters[key].name == signed.master);
+        if !keys.iter().any(is_meant) {
+            self.ctx.answer(client, self.ctx.verdict(signed, false, None, Epoch::ZERO));
             return;
         }
         let down = !self.ctx.in_tilt() && keys.iter().any(|key| self.masters[key].node().sdown_since.is_some());
-        let Some(candidate) = candidate else {
-            self.ctx.answer(client, verdict(down, None, Epoch::ZERO));
+        let Some(candidate) = candidate.filter(|_| admitted) else {
+            self.ctx.answer(client, self.ctx.verdict(signed, down, None, Epoch::ZERO));
             return;
         };
         if self.ctx.adopt_epoch(epoch, candidate.as_str()) {
@@ -69,13 +70,13 @@ impl Engine {
             && keys.iter().all(|key| self.masters[key].vote.epoch < epoch || planted(Bug::VoteTwice));
         if free {
             for key in &keys {
-                self.with_master(*key, |watch| watch.vote_for(&candidate, epoch));
+                self.with_master(*key, |watch| watch.vote_for(candidate, epoch));
             }
         }
-        self.say_vote(moved.unwrap_or(keys[0]), &candidate, epoch, free);
+        self.say_vote(moved.unwrap_or(keys[0]), &asked, free);
         let vote = keys.iter().chain(&moved).map(|key| &self.masters[key].vote).max_by_key(|vote| vote.epoch);
         let (leader, at) = vote.map_or((None, Epoch::ZERO), |vote| (vote.leader.clone(), vote.epoch));
-        let reply = verdict(down, leader.as_ref(), at);
+        let reply = self.ctx.verdict(signed, down, leader.as_ref(), at);
         if planted(Bug::AnswerBeforeDurable) {
             self.ctx.answer(client, reply);
         } else {
@@ -86,7 +87,9 @@ impl Engine {
 
 impl Engine {
     /// Says in a debug log how a request for a vote was judged.
-    fn say_vote(&mut self, key: MasterKey, candidate: &SentinelId, epoch: Epoch, given: bool) {
+    fn say_vote(&mut self, key: MasterKey, asked: &Question<'_>, given: bool) {
+        let Question { epoch, candidate: Some(candidate), signed, .. } = asked else { return };
+        let epoch = *epoch;
         let Some(master) = self.masters.get(&key) else { return };
         let name = master.name.clone();
         let outcome = if given {
@@ -97,18 +100,10 @@ impl Engine {
             let leader = master.vote.leader.as_ref().map_or_else(|| "a name forgotten".to_owned(), ToString::to_string);
             format!("not given, the vote of epoch {} is {leader}'s", master.vote.epoch)
         };
-        let text = format!("{candidate} asks for the vote of epoch {epoch} for {name}: {outcome}");
+        let how = if signed.is_some() { ", signed" } else { "" };
+        let text = format!("{candidate} asks for the vote of epoch {epoch} for {name}: {outcome}{how}");
         self.ctx.notice(Level::Debug, Some(&name), text);
     }
-}
-
-fn verdict(down: bool, leader: Option<&SentinelId>, epoch: Epoch) -> Reply {
-    Reply::Array(vec![
-        Reply::Integer(i64::from(down)),
-        Reply::Bulk(leader.map_or_else(|| "*".to_owned(), ToString::to_string).into()),
-        // Beyond 2^63 as the reference prints it: as a signed number.
-        Reply::Integer(epoch.get().cast_signed()),
-    ])
 }
 
 impl Watch<'_> {
@@ -190,12 +185,12 @@ impl Watch<'_> {
         let Some(failover) = &mut self.master.failover else { return };
         let Phase::Electing { unanswered } = &mut failover.phase else { return };
         let epoch = failover.epoch;
-        let Some(shared) = self.peers.get_mut(id) else { return };
-        let asked = Asked::Vote { master: key, epoch };
-        if shared.link.awaits(&asked) {
+        let Some(shared) = self.peers.get_mut(id).filter(|shared| self.ctx.may_ask(shared)) else { return };
+        if shared.link.awaits_vote(key, epoch) {
             return;
         }
-        if self.ctx.send(&mut shared.link, asked, Message::IsMasterDown { addr, epoch, candidate }) {
+        let (message, signed) = self.ctx.question((id, shared), &self.master.name, addr, epoch, candidate);
+        if self.ctx.send(&mut shared.link, Asked::Vote { master: key, epoch, signed }, message) {
             unanswered.insert(id.clone());
         }
     }

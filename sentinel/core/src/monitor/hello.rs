@@ -238,7 +238,7 @@ impl Engine {
             return self.greeted(hello);
         }
         let Ok(text) = str::from_utf8(payload) else { return };
-        let (text, refused) = match signature::check(text, self.ctx.globals.hello_auth_key.as_ref()) {
+        let (text, refused) = match signature::check(text, self.ctx.globals.required_key()) {
             Ok(signed) => (signed, None),
             Err(why) => {
                 let unsigned = text.split(';').next().unwrap_or_default();
@@ -405,8 +405,7 @@ impl Engine {
     fn retarget_peer(&mut self, id: &SentinelId, addr: &HostPort) -> usize {
         let Some(shared) = self.peers.get_mut(id) else { return 0 };
         shared.link.target = Arc::new(peer_target(&self.ctx.id, &self.ctx.globals, addr.clone()));
-        shared.identity = Identity::Open;
-        shared.run_id = None;
+        shared.unknown_again();
         self.ctx.renew_link(&mut shared.link, &Endpoint::Peer(id.clone()));
         let users: Vec<_> = shared.users.iter().copied().collect();
         for user in &users {

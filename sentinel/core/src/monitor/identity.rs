@@ -8,12 +8,13 @@ use std::time::Duration;
 use sentinel_resp::Reply;
 
 use crate::{
+    authentication,
     engine::Engine,
     events::Level,
     planted::{Bug, planted},
-    state::{Identity, Impostor, Introduction, Named, PeerLink, is_denial},
+    state::{Distrust, Identity, Impostor, Introduction, Named, PeerLink, is_denial},
     timer::{Endpoint, Timer},
-    types::SentinelId,
+    types::{Nonce, RunId, SentinelId, Signature},
     watch::Watch,
 };
 
@@ -25,6 +26,7 @@ const LEAST_PAUSE: Duration = Duration::from_secs(1);
 /// The ACL rules that allow the question.
 const MYID: &str = "sentinel|myid";
 const INFO: &str = "info";
+const CHALLENGE: &str = "sentinel|auth-challenge";
 
 impl Engine {
     /// Whether what comes over the link to a peer is its word.
@@ -33,18 +35,29 @@ impl Engine {
     }
 
     /// A peer has answered who it is.
-    pub(crate) fn introduced(&mut self, id: &SentinelId, reply: &Reply) {
+    pub(crate) fn introduced(&mut self, id: &SentinelId, challenge: Option<Nonce>, reply: &Reply) {
         self.note_identity_access(id, reply);
         let said = Introduction::read(reply);
         let impostor = self.impostor(id, &said);
+        let proof = challenge.map(|nonce| self.proof(id, nonce, reply));
         let Some(shared) = self.peers.get_mut(id) else { return };
         shared.run_id = said.run_id;
         if let Some(impostor) = impostor.filter(|_| !planted(Bug::TrustAddresses)) {
             self.peer_disproved(id, impostor);
             return;
         }
+        match proof {
+            Some(Ok(run_id)) => {
+                shared.authenticated = true;
+                // What is signed for it names the run that it has proved.
+                shared.run_id = run_id;
+            }
+            Some(Err(why)) if self.ctx.globals.hello_auth_required => return self.peer_distrusted(id, why),
+            // It counts as one would without a key.
+            Some(Err(_)) | None => {}
+        }
         let addr = shared.link.target.addr.clone();
-        if said.id == Named::Withheld {
+        if said.id == Named::Withheld && !shared.authenticated {
             let text = format!("{id} at {addr} does not say who it is: it counts as long as nothing speaks against it");
             shared.identity = Identity::Withheld;
             self.ctx.notice(Level::Verbose, None, text);
@@ -56,7 +69,38 @@ impl Engine {
         self.each_user(id, |watch, id| {
             watch.confirm_peer(id);
             watch.say_hello_to_peer(id);
+            if challenge.is_some() {
+                // With a key it was not asked before.
+                watch.ask_peer(id);
+                watch.request_vote(id);
+            }
         });
+    }
+
+    /// The run of the process that proves with its answer to `SENTINEL AUTH-CHALLENGE` that this peer knows the key.
+    fn proof(&self, id: &SentinelId, nonce: Nonce, reply: &Reply) -> Result<Option<RunId>, Distrust> {
+        let answer = match reply {
+            Reply::Array(parts) => parts.get(2),
+            _ => None,
+        };
+        let Some(Reply::Array(parts)) = answer else { return Err(Distrust::NoProof) };
+        let [_, run_id, signature] = parts.as_slice() else { return Err(Distrust::WrongProof) };
+        let run_id = run_id.as_text().and_then(|text| RunId::new(text).ok());
+        let signature = signature.as_text().and_then(|text| Signature::parse(text.as_bytes()).ok());
+        let key = self.ctx.globals.hello_auth_key.as_ref();
+        let right = key
+            .zip(signature)
+            .is_some_and(|(key, signature)| authentication::is_proof(key, nonce, id, run_id.as_ref(), &signature));
+        if right { Ok(run_id) } else { Err(Distrust::WrongProof) }
+    }
+
+    /// It does not prove that it knows the key: what it says does not count, as its hellos do not. It stays among the voters.
+    fn peer_distrusted(&mut self, id: &SentinelId, why: Distrust) {
+        if let Some(shared) = self.peers.get_mut(id) {
+            shared.identity = Identity::Unproven(why);
+        }
+        self.tell_distrust(id, "What", &format!("says does not count: {}", why.text()));
+        self.each_user(id, |watch, id| watch.peer_lost(id));
     }
 
     /// Who it is instead, if it is somebody else.
@@ -142,7 +186,7 @@ impl Engine {
             Reply::Array(parts) => parts.as_slice(),
             other => std::slice::from_ref(other),
         };
-        for (rule, part) in [MYID, INFO].into_iter().zip(parts) {
+        for (rule, part) in [MYID, INFO, CHALLENGE].into_iter().zip(parts) {
             let refusal = match part {
                 Reply::Error(line) if is_denial(rule, line) && !line.starts_with("ERR ") => Some(line.as_ref()),
                 _ => None,

@@ -85,7 +85,8 @@ impl Context {
         self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
         if link.target.kind == TargetKind::Peer {
             // Before anything else: what follows counts only if this is answered as it should be.
-            self.send(link, Asked::Identity, Message::Identify);
+            let challenge = self.fresh_nonce();
+            self.send(link, Asked::Identity { challenge }, Message::Identify { challenge });
         }
         self.send_ping(link, endpoint);
     }

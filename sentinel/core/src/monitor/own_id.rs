@@ -78,7 +78,7 @@ impl Context {
     /// A hello with our own id came that is not ours.
     pub(super) fn own_id_heard(&mut self, payload: &[u8]) {
         let Ok(text) = std::str::from_utf8(payload) else { return };
-        let Ok(text) = signature::check(text, self.globals.hello_auth_key.as_ref()) else { return };
+        let Ok(text) = signature::check(text, self.globals.required_key()) else { return };
         let Some(hello) = Hello::parse(text) else { return };
         let now = self.mono();
         let addr = hello.addr.clone();

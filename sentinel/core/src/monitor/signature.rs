@@ -5,8 +5,8 @@
 //! everything before the semicolon. There is no time in it: an old hello that somebody repeats tells an old epoch, and an
 //! old epoch changes nothing.
 //!
-//! Whoever has a key takes signed hellos only. Sentinels of the reference cannot sign: a quorum that has some of them
-//! does without a key. Requests for votes are not signed; `requirepass` protects the port.
+//! Whoever has a key takes signed hellos only, unless `hello-auth-required no` says otherwise. Sentinels of the reference cannot
+//! sign: a quorum that has some of them does without a key, or with that. Requests for votes are signed, too: `authentication`.
 
 use std::{fmt, fmt::Write as _};
 

@@ -149,12 +149,15 @@ impl Asked {
             Asked::Ping => Some("ping"),
             Asked::Info => Some("info"),
             Asked::Hello => Some("publish"),
+            Asked::Opinion { signed: Some(_), .. } | Asked::Vote { signed: Some(_), .. } => {
+                Some("sentinel|request-vote")
+            }
             Asked::Opinion { .. } | Asked::Vote { .. } => Some("sentinel|is-master-down-by-addr"),
             Asked::ScriptKill => Some("script|kill"),
             Asked::SignIn => Some(SIGN_IN),
             Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
-            Asked::Identity
+            Asked::Identity { .. }
             | Asked::HandOver
             | Asked::Acknowledge
             | Asked::Promote { .. }

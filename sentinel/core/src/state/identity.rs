@@ -21,6 +21,8 @@ pub(crate) enum Identity {
     /// It cannot or does not want to say: Redis before 6.2 does not know the question, an ACL may forbid it. It counts, as it
     /// does in the reference, which never asks.
     Withheld,
+    /// It has said who it is, but does not prove that it knows the key that is asked for. What it says does not count.
+    Unproven(Distrust),
     /// Somebody else. What it says is not the word of the one that is meant.
     Disproved(Impostor),
 }
@@ -36,6 +38,26 @@ pub(crate) enum Impostor {
     Same(SentinelId),
     /// Something that answers as no Sentinel does.
     Unknown,
+}
+
+/// Why a peer does not prove that it knows the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Distrust {
+    /// It has no key, or does not know the question.
+    NoProof,
+    /// It has another key, or passes on what another one proves.
+    WrongProof,
+}
+
+impl Distrust {
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Distrust::NoProof => {
+                "it does not prove that it knows hello-auth-key: it has none, or cannot (redis-sentinel, an older version)"
+            }
+            Distrust::WrongProof => "its proof of hello-auth-key is wrong: the key differs",
+        }
+    }
 }
 
 impl Identity {

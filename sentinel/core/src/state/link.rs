@@ -7,7 +7,7 @@ use crate::{
     role_change::Omitted,
     state::{Denials, MasterKey},
     time::Instant,
-    types::{Epoch, HostPort},
+    types::{Epoch, HostPort, Nonce, Signature},
     view::OwnVitals,
 };
 
@@ -74,17 +74,22 @@ pub(crate) enum Asked {
     Ping,
     Info,
     Hello,
-    /// Who it is.
-    Identity,
+    /// Who it is, and whether it knows the key.
+    Identity {
+        challenge: Option<Nonce>,
+    },
     /// An opinion on a master as of an address.
     Opinion {
         master: MasterKey,
         addr: HostPort,
+        /// The signature of the question, if it has one.
+        signed: Option<Signature>,
     },
     /// A vote in an epoch.
     Vote {
         master: MasterKey,
         epoch: Epoch,
+        signed: Option<Signature>,
     },
     /// To hand over to a replica.
     HandOver,
@@ -222,6 +227,16 @@ impl Link {
     /// Whether a request of this kind waits for its answer.
     pub(crate) fn awaits(&self, asked: &Asked) -> bool {
         self.in_flight.any(|it| it == asked)
+    }
+
+    /// Whether it was asked for an opinion on this master as of this address, and has not answered.
+    pub(crate) fn awaits_opinion(&self, of: MasterKey, at: &HostPort) -> bool {
+        self.in_flight.any(|it| matches!(it, Asked::Opinion { master, addr, .. } if *master == of && addr == at))
+    }
+
+    /// Whether it was asked for its vote in this epoch, and has not answered.
+    pub(crate) fn awaits_vote(&self, of: MasterKey, at: Epoch) -> bool {
+        self.in_flight.any(|it| matches!(it, Asked::Vote { master, epoch, .. } if *master == of && *epoch == at))
     }
 
     /// Counts silence anew from `now`, as for an instance that has just become known.

@@ -13,7 +13,7 @@ pub use access::login_refusal;
 pub(crate) use access::{
     Change, Denials, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
 };
-pub(crate) use identity::{Identity, Impostor, Introduction, Named};
+pub(crate) use identity::{Distrust, Identity, Impostor, Introduction, Named};
 pub(crate) use link::{Asked, Link, LinkState};
 pub(crate) use master::{Adoption, Master, Said, Vote};
 pub(crate) use names::{Answer, Learnt, Names};

@@ -99,6 +99,10 @@ pub(crate) struct PeerLink {
     pub(crate) asked_at: Instant,
     /// It has said who it is, at some time since this process started.
     pub(crate) verified: bool,
+    /// It has proved on this connection that it knows the key: what it is asked, and answers, is signed.
+    pub(crate) authenticated: bool,
+    /// When the log was last told that its proof or its signature is missing or wrong.
+    pub(crate) distrust_told_at: Option<Instant>,
 }
 
 impl PeerLink {
@@ -112,7 +116,16 @@ impl PeerLink {
             disproof_told: None,
             asked_at: now,
             verified: false,
+            authenticated: false,
+            distrust_told_at: None,
         }
+    }
+
+    /// Another connection: who answers on it is yet to be said.
+    pub(crate) fn unknown_again(&mut self) {
+        self.identity = Identity::Open;
+        self.run_id = None;
+        self.authenticated = false;
     }
 
     /// Whether the one that is meant can be talked to.

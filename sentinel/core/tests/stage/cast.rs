@@ -5,7 +5,11 @@ use std::{
     fmt::Write as _,
 };
 
-use sentinel_core::{Message, Omitted, Step};
+use sentinel_core::{
+    Message, Omitted, Step,
+    authentication::{self, Answer},
+    types::{Epoch, Nonce, RunId, Secret, SentinelId, Signed},
+};
 use sentinel_resp::Reply;
 
 use super::Parcel;
@@ -152,6 +156,9 @@ pub(super) struct Peer {
     pub(super) myid: Reply,
     /// The run id in its INFO.
     pub(super) run_id: String,
+    pub(super) id: String,
+    /// Its `hello-auth-key`.
+    pub(super) key: Option<Secret>,
     held: Vec<Parcel>,
 }
 
@@ -175,6 +182,8 @@ impl Cast {
                     refuses_login: None,
                     myid: Reply::display(super::script::id(letter)),
                     run_id: letter.to_string().repeat(40),
+                    id: super::script::id(letter),
+                    key: None,
                     held: Vec::new(),
                 },
             )
@@ -184,6 +193,13 @@ impl Cast {
 
     pub(super) fn node(&mut self, addr: &str) -> &mut Node {
         self.nodes.entry(addr.to_owned()).or_insert_with(|| Node::new(None))
+    }
+
+    /// All other Sentinels have this key.
+    pub(super) fn give_key(&mut self, key: &Secret) {
+        for peer in self.peers.values_mut() {
+            peer.key = Some(key.clone());
+        }
     }
 
     pub(super) fn peer(&mut self, letter: char) -> &mut Peer {
@@ -278,7 +294,7 @@ impl Cast {
             }
             Message::Promote { omitted } => Some(self.reconfigure(addr, None, *omitted)),
             Message::Replicate { of, omitted } => Some(self.reconfigure(addr, Some(of.to_string()), *omitted)),
-            Message::Identify => {
+            Message::Identify { .. } => {
                 let myid = Reply::error("ERR unknown command 'SENTINEL', with args beginning with: 'MYID' ");
                 Some(Reply::Array(vec![myid, Reply::text(self.info(addr))]))
             }
@@ -468,32 +484,44 @@ impl Peer {
         match message {
             Message::SignIn { .. } => Some(self.refuses_login.clone().map_or_else(Reply::ok, Reply::error)),
             Message::Ping => Some(Reply::status("PONG")),
-            Message::Identify => {
+            Message::Identify { challenge } => {
                 let info = Reply::text(format!("# Server\r\nrun_id:{}\r\n", self.run_id));
-                Some(Reply::Array(vec![self.myid.clone(), info]))
+                let proof = challenge.map(|nonce| self.prove(nonce));
+                Some(Reply::Array([self.myid.clone(), info].into_iter().chain(proof).collect()))
             }
             Message::Hello { .. } => Some(Reply::Integer(1)),
-            Message::IsMasterDown { candidate: None, .. } => {
-                (!self.flaws.contains(&Flaw::KeepsOpinions)).then(|| verdict(self.says_down, "*", 0))
-            }
-            Message::IsMasterDown { epoch, candidate: Some(candidate), .. } => {
+            Message::IsMasterDown { candidate: None, signed, .. } => (!self.flaws.contains(&Flaw::KeepsOpinions))
+                .then(|| self.verdict(signed.as_ref(), self.says_down, "*", 0)),
+            Message::IsMasterDown { epoch, candidate: Some(candidate), signed, .. } => {
                 if self.flaws.contains(&Flaw::KeepsVotes) {
                     return None;
                 }
                 if !self.flaws.contains(&Flaw::NeverVotes) && epoch.get() > self.vote.1 {
                     self.vote = (candidate.to_string(), epoch.get());
                 }
-                Some(verdict(self.says_down, &self.vote.0, self.vote.1))
+                Some(self.verdict(signed.as_ref(), self.says_down, &self.vote.0, self.vote.1))
             }
             _ => Some(Reply::error("ERR unknown command")),
         }
     }
-}
 
-fn verdict(down: bool, leader: &str, epoch: u64) -> Reply {
-    Reply::Array(vec![
-        Reply::Integer(i64::from(down)),
-        Reply::text(leader),
-        Reply::Integer(i64::try_from(epoch).unwrap()),
-    ])
+    /// `SENTINEL AUTH-CHALLENGE`
+    fn prove(&self, nonce: Nonce) -> Reply {
+        let Some(key) = &self.key else { return Reply::error("ERR Unknown sentinel subcommand 'AUTH-CHALLENGE'") };
+        let (id, run_id) = (SentinelId::new(&self.id).unwrap(), RunId::new(&self.run_id).unwrap());
+        let proof = authentication::prove(key, nonce, &id, Some(&run_id));
+        Reply::Array(vec![Reply::display(id), Reply::display(run_id), Reply::display(proof)])
+    }
+
+    /// Signed, if the question is.
+    fn verdict(&self, signed: Option<&Signed>, down: bool, leader: &str, epoch: u64) -> Reply {
+        let mut parts =
+            vec![Reply::Integer(i64::from(down)), Reply::text(leader), Reply::Integer(i64::try_from(epoch).unwrap())];
+        if let Some((key, signed)) = self.key.as_ref().zip(signed) {
+            let leader = SentinelId::new(leader).ok().filter(|_| leader != "*");
+            let answer = Answer { to: &signed.signature, down, leader: leader.as_ref(), epoch: Epoch::new(epoch) };
+            parts.push(Reply::display(answer.sign(key)));
+        }
+        Reply::Array(parts)
+    }
 }

@@ -22,6 +22,8 @@
 //! | `peer B votes freely`, `votes never`, `votes late`, `voted C 5` | first come first served; its old vote; no answer; its vote so far |
 //! | `peer B votes now` | gives the answers kept back |
 //! | `peer B asks PORT EPOCH [CANDIDATE]` | it asks us: an opinion, or a vote |
+//! | `peer B signs PORT EPOCH CANDIDATE\|* [key=K] [voter=C] [run=Y] [master=NAME] [says=EPOCH]` | the same, signed; for which voter, which run of it, which master; and another epoch behind it |
+//! | `peer B has no key`, `has the key K` | its `hello-auth-key`; at first it has ours |
 //! | `peer B dies`, `restarts`, `vanishes`, `returns`, `moves to PORT`, `exchanges with C` | |
 //! | `peer B is C`, `is -ERROR`, `is +STATUS`, `runs as X` | what it says when asked for its id, and its run id; `X` is us |
 //! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
@@ -41,9 +43,9 @@ use std::{
 };
 
 use sentinel_core::{
-    Boot, LinkFault, MasterSnapshot, Snapshot,
+    Boot, LinkFault, MasterSnapshot, Snapshot, authentication,
     settings::{GlobalSettings, MasterSettings, Timing},
-    types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
+    types::{Epoch, HostPort, MasterName, Nonce, Quorum, RunId, Secret, SentinelId},
 };
 use sentinel_resp::Reply;
 
@@ -85,6 +87,40 @@ fn letter(word: &str) -> char {
     word.chars().next().filter(|_| word.len() == 1).unwrap_or_else(|| panic!("{word:?} is no letter of a peer"))
 }
 
+/// `SENTINEL REQUEST-VOTE`, signed for us unless an option says otherwise.
+fn signed_request(key: Option<Secret>, port: &str, epoch: &str, whom: &str, options: &[&str]) -> Vec<String> {
+    let (mut key, mut voter, mut run, mut master) = (key.expect("a key to sign with"), 'A', "X", "mymaster");
+    let mut says = epoch;
+    for word in options {
+        match option(word) {
+            ("key", value) => key = Secret::new(value),
+            ("voter", value) => voter = letter(value),
+            ("run", value) => run = value,
+            ("master", value) => master = value,
+            ("says", value) => says = value,
+            (other, _) => panic!("a signed request has no {other:?}"),
+        }
+    }
+    let addr: HostPort = address(port).parse().unwrap();
+    let (voter, voter_run) = (SentinelId::new(&id(voter)).unwrap(), RunId::new(&run.repeat(40)).unwrap());
+    let name = MasterName::new(master).unwrap();
+    let candidate = (whom != "*").then(|| SentinelId::new(&id(letter(whom))).unwrap());
+    let nonce = Nonce::parse("0f".repeat(16).as_bytes()).unwrap();
+    let request = authentication::Request {
+        voter: &voter,
+        voter_run: Some(&voter_run),
+        master: &name,
+        addr: &addr,
+        epoch: Epoch::new(number(epoch)),
+        candidate: candidate.as_ref(),
+        nonce,
+    };
+    let signature = request.sign(&key).to_string();
+    let whom = candidate.as_ref().map_or("*", |id| id.as_str());
+    let (host, port, nonce) = (addr.host.to_string(), addr.port.to_string(), nonce.to_string());
+    ["SENTINEL", "REQUEST-VOTE", master, &host, &port, says, whom, &nonce, &signature].map(str::to_owned).to_vec()
+}
+
 impl Stage {
     /// `sentinel`: builds what the engine starts from. `known=no`: replicas and peers exist, but are not known yet.
     pub(super) fn begin(words: &[&str]) -> Stage {
@@ -115,8 +151,8 @@ impl Stage {
                 ("failover-pause", value) => settings.failover_pause = time(value),
                 ("down-on-refused", value) => settings.down_on_refused = NonZeroU32::new(number(value)),
                 ("auth-user", value) => settings.auth_user = Some(value.to_owned()),
-                ("auth-pass", value) => settings.auth_pass = Some(sentinel_core::types::Secret::new(value)),
-                ("sentinel-pass", value) => globals.sentinel_pass = Some(sentinel_core::types::Secret::new(value)),
+                ("auth-pass", value) => settings.auth_pass = Some(Secret::new(value)),
+                ("sentinel-pass", value) => globals.sentinel_pass = Some(Secret::new(value)),
                 ("replicas", value) => replicas = number(value),
                 ("peers", value) => peers = number(value),
                 ("known", value) => known = value == "yes",
@@ -133,7 +169,8 @@ impl Stage {
                 }
                 ("resolved", value) => resolved = value == "yes",
                 ("announce-ip", value) => globals.announce_ip = Some(sentinel_core::types::Host::new(value).unwrap()),
-                ("hello-auth-key", value) => globals.hello_auth_key = Some(sentinel_core::types::Secret::new(value)),
+                ("hello-auth-required", value) => globals.hello_auth_required = value == "yes",
+                ("hello-auth-key", value) => globals.hello_auth_key = Some(Secret::new(value)),
                 ("announce-port", value) => globals.announce_port = Some(number(value)),
                 ("notification-script", value) => settings.notification_script = Some(value.to_owned()),
                 ("client-reconfig-script", value) => settings.client_reconfig_script = Some(value.to_owned()),
@@ -154,16 +191,16 @@ impl Stage {
                 master.peers.push((SentinelId::new(&id(letter)).unwrap(), parse(&cast.peer(letter).addr)));
             }
         }
+        if let Some(key) = &globals.hello_auth_key {
+            cast.give_key(key);
+        }
         let snapshot = Snapshot {
             id: SentinelId::new(&id('A')).unwrap(),
             current_epoch: Epoch::new(snapshot.0),
             globals: Arc::new(globals),
             masters: vec![Arc::new(master)],
         };
-        Stage::new(
-            Boot { snapshot, timing, names, run_id: sentinel_core::types::RunId::new(&"X".repeat(40)).ok(), seed },
-            cast,
-        )
+        Stage::new(Boot { snapshot, timing, names, run_id: RunId::new(&"X".repeat(40)).ok(), seed }, cast)
     }
 
     /// Carries out one line of a story.
@@ -336,6 +373,19 @@ impl Stage {
                 let whom = whom.first().map_or_else(|| "*".to_owned(), |whom| id(letter(whom)));
                 let who = who.to_string();
                 self.command(&who, &["SENTINEL", "is-master-down-by-addr", host, port, epoch, &whom]);
+            }
+            ["signs", port, epoch, whom, options @ ..] => {
+                let words = signed_request(peer.key.clone(), port, epoch, whom, options);
+                let words: Vec<_> = words.iter().map(String::as_str).collect();
+                self.command(&who.to_string(), &words);
+            }
+            ["has", "no", "key"] => {
+                peer.key = None;
+                self.break_links(&addr, &LinkFault::Closed);
+            }
+            ["has", "the", "key", key] => {
+                peer.key = Some(Secret::new(key));
+                self.break_links(&addr, &LinkFault::Closed);
             }
             ["dies"] => {
                 peer.life = Life::Dead;

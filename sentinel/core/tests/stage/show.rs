@@ -156,7 +156,7 @@ fn flags(text: &mut String, node: &NodeView) {
 
 const fn kind(message: &Message) -> &'static str {
     match message {
-        Message::Ping | Message::Identify => "ping",
+        Message::Ping | Message::Identify { .. } => "ping",
         Message::Info | Message::Acknowledge => "info",
         Message::Hello { .. } => "hello",
         Message::IsMasterDown { candidate: None, .. } => "ask",
@@ -173,12 +173,17 @@ const fn kind(message: &Message) -> &'static str {
 fn wire(message: &Message) -> String {
     match message {
         Message::Ping => "PING".to_owned(),
-        Message::Identify => "who are you?".to_owned(),
+        Message::Identify { challenge: None } => "who are you?".to_owned(),
+        Message::Identify { challenge: Some(_) } => "who are you, and do you know the key?".to_owned(),
         Message::Info => "INFO".to_owned(),
         Message::Hello { payload } => format!("hello {payload}"),
-        Message::IsMasterDown { addr, epoch, candidate } => {
+        Message::IsMasterDown { addr, epoch, candidate, signed } => {
             let candidate = candidate.as_ref().map_or("*", |id| id.as_str());
-            format!("is-master-down-by-addr {} {} {epoch} {candidate}", addr.host, addr.port)
+            let (command, name) = match signed {
+                None => ("is-master-down-by-addr", String::new()),
+                Some(signed) => ("request-vote", format!("{} ", signed.master)),
+            };
+            format!("{command} {name}{} {} {epoch} {candidate}", addr.host, addr.port)
         }
         Message::HandOver { to, timeout } => {
             let ms = timeout.as_millis();

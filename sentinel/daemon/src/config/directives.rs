@@ -96,6 +96,7 @@ pub(super) const EXTENSIONS: &[&str] = &[
     "empty-master-failover",
     "failover-pause",
     "hello-auth-key",
+    "hello-auth-required",
     "in-sync",
     "lossless-catch-up",
     "lossless-failover",

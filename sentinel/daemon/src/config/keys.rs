@@ -298,7 +298,15 @@ pub const KEYS: &[Key] = &[
         Kind::Secret,
         "hello-auth-key",
         "",
-        "Key that hellos are signed with; others are not believed. The same at all Sentinels, none of which is redis-sentinel.",
+        "Key that hellos and requests for votes are signed with; others are not believed. The same at all Sentinels, none of which is redis-sentinel.",
+    ),
+    key(
+        "sentinel",
+        "hello-auth-required",
+        Kind::Switch,
+        "hello-auth-required",
+        "true",
+        "Believe only what is signed with `hello-auth-key`. false: while a key is brought in or changed, one Sentinel after the other.",
     ),
     key(
         "sentinel",

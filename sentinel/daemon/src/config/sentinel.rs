@@ -78,6 +78,7 @@ const GLOBAL: &[(&str, usize)] = &[
     ("announce-hostnames", 1),
     ("state-config-file", 1),
     ("hello-auth-key", 1),
+    ("hello-auth-required", 1),
 ];
 
 /// Directives of one master, in group 3, with their number of arguments after the name.
@@ -266,6 +267,10 @@ impl Builder {
             "sentinel-user" => self.config.globals.sentinel_user = text,
             "sentinel-pass" => self.config.globals.sentinel_pass = text.as_deref().map(Secret::new),
             "hello-auth-key" => self.config.globals.hello_auth_key = text.as_deref().map(Secret::new),
+            "hello-auth-required" => {
+                self.config.globals.hello_auth_required =
+                    switch(word, "Please specify yes or no for the hello-auth-required option.")?;
+            }
             "current-epoch" => {
                 let epoch = self.epoch(directive, word);
                 self.config.current_epoch = self.config.current_epoch.max(epoch);

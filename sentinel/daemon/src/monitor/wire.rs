@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
 use sentinel_core::{
     Message, Omitted, Step,
-    types::{HostPort, Secret},
+    types::{HostPort, Secret, Signed},
 };
 
 /// The channel on which Sentinels announce themselves and their configuration.
@@ -88,19 +88,28 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
         Message::Info if renames.is_empty() => Encoded { bytes: Cow::Borrowed(INFO), answers: Answers::One },
         Message::Ping => one(command("PING")),
         Message::Info => one(command("INFO")),
-        Message::Identify => Encoded {
-            bytes: [command("SENTINEL").arg("MYID").packed(), command("INFO").arg("server").packed()].concat().into(),
-            answers: Answers::Several(2),
-        },
+        Message::Identify { challenge } => {
+            let challenge =
+                challenge.map(|nonce| command("SENTINEL").args(["AUTH-CHALLENGE", &nonce.to_string()]).packed());
+            let commands = [command("SENTINEL").arg("MYID").packed(), command("INFO").arg("server").packed()];
+            let commands: Vec<_> = commands.into_iter().chain(challenge).collect();
+            Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat().into() }
+        }
         Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
         Message::Hello { payload } => one(command("PUBLISH").args([HELLO_CHANNEL, payload])),
-        Message::IsMasterDown { addr, epoch, candidate } => one(command("SENTINEL").args([
-            "is-master-down-by-addr",
-            &addr.host.to_string(),
-            &addr.port.to_string(),
-            &epoch.to_string(),
-            candidate.as_ref().map_or("*", |id| id.as_str()),
-        ])),
+        Message::IsMasterDown { addr, epoch, candidate, signed } => {
+            let (host, port, epoch) = (addr.host.to_string(), addr.port.to_string(), epoch.to_string());
+            let candidate = candidate.as_ref().map_or("*", |id| id.as_str());
+            let question = [host.as_str(), &port, &epoch, candidate];
+            one(match signed {
+                None => command("SENTINEL").arg("is-master-down-by-addr").args(question),
+                Some(Signed { master, nonce, signature }) => command("SENTINEL")
+                    .args(["REQUEST-VOTE", master.as_str()])
+                    .args(question)
+                    .arg(nonce.to_string())
+                    .arg(signature.to_string()),
+            })
+        }
         Message::HandOver { to: HostPort { host, port }, timeout } => {
             let (port, ms) = (port.to_string(), timeout.as_millis().to_string());
             let pause = command("CLIENT").args(["PAUSE", &ms, "WRITE"]);
@@ -160,7 +169,7 @@ fn role_change(slaveof: &Command<'_>, omitted: Omitted) -> Encoded {
 mod tests {
     use std::sync::Arc;
 
-    use sentinel_core::types::{Epoch, SentinelId};
+    use sentinel_core::types::{Epoch, MasterName, Nonce, SentinelId, Signature};
 
     use super::*;
 
@@ -183,7 +192,7 @@ mod tests {
     #[test]
     fn every_message_has_the_references_wire_form() {
         let none = Renames::new();
-        let ask = |candidate| Message::IsMasterDown { addr: addr(), epoch: Epoch::new(7), candidate };
+        let ask = |candidate| Message::IsMasterDown { addr: addr(), epoch: Epoch::new(7), candidate, signed: None };
         let id = SentinelId::new(&"a".repeat(40)).unwrap();
         let cases = [
             (Message::Ping, "PING".to_owned()),
@@ -251,9 +260,28 @@ mod tests {
 
     #[test]
     fn a_peer_is_asked_for_its_id_and_its_run_id() {
-        let encoded = encode(&Message::Identify, &Renames::new());
+        let encoded = encode(&Message::Identify { challenge: None }, &Renames::new());
         assert_eq!(words(&encoded.bytes), ["SENTINEL MYID", "INFO server"]);
         assert_eq!(encoded.answers, Answers::Several(2));
+    }
+
+    #[test]
+    fn with_a_key_a_peer_is_asked_to_prove_it_and_requests_are_signed() {
+        let (nonce, signature) = ("0f".repeat(16), "a0".repeat(32));
+        let challenge = Nonce::parse(nonce.as_bytes()).ok();
+        let encoded = encode(&Message::Identify { challenge }, &Renames::new());
+        assert_eq!(words(&encoded.bytes)[2], format!("SENTINEL AUTH-CHALLENGE {nonce}"));
+        assert_eq!(encoded.answers, Answers::Several(3));
+
+        let signed = Signed {
+            master: MasterName::new("m 1").unwrap(),
+            nonce: challenge.unwrap(),
+            signature: Signature::parse(signature.as_bytes()).unwrap(),
+        };
+        let ask = Message::IsMasterDown { addr: addr(), epoch: Epoch::new(7), candidate: None, signed: Some(signed) };
+        let encoded = encode(&ask, &Renames::new());
+        let expected = format!("SENTINEL REQUEST-VOTE m 1 127.0.0.1 6379 7 * {nonce} {signature}");
+        assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], Answers::One));
     }
 
     #[test]

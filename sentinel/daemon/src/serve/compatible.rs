@@ -104,7 +104,13 @@ const LISTED_BY_VALKEY: &[&str] = &[
 ];
 
 /// Subcommands that no other Sentinel has, and so none lists.
-const OURS: &[&str] = &["sentinel|candidates", "sentinel|forget", "sentinel|forget-replica"];
+const OURS: &[&str] = &[
+    "sentinel|auth-challenge",
+    "sentinel|candidates",
+    "sentinel|forget",
+    "sentinel|forget-replica",
+    "sentinel|request-vote",
+];
 
 impl Compatible {
     /// Its name, as programs and people write it.

@@ -230,6 +230,7 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         "psubscribe" => vec![block("pattern", vec![pattern("pattern")]).multiple()],
         "publish" => vec![string("channel"), string("message")],
         "punsubscribe" => vec![pattern("pattern").any_number()],
+        "sentinel|auth-challenge" => vec![string("nonce")],
         "sentinel|candidates"
         | "sentinel|ckquorum"
         | "sentinel|get-master-addr-by-name"
@@ -261,6 +262,15 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
             vec![string("ip"), integer("port"), integer("current-epoch"), string("runid")]
         }
         "sentinel|monitor" => vec![string("name"), string("ip"), integer("port"), integer("quorum")],
+        "sentinel|request-vote" => vec![
+            string("master-name"),
+            string("ip"),
+            integer("port"),
+            integer("current-epoch"),
+            string("runid"),
+            string("nonce"),
+            string("signature"),
+        ],
         "sentinel|reset" => vec![pattern("pattern")],
         "sentinel|set" => {
             vec![string("master-name"), block("option_value", vec![string("option"), string("value")]).multiple()]

@@ -93,7 +93,7 @@ impl Invariant for DurableFirst {
             Observation::Sent { sentinel, message, .. } => {
                 let Some(disk) = self.disks.get(sentinel) else { return Ok(()) };
                 let found = match message {
-                    Message::IsMasterDown { addr, epoch, candidate: Some(_) } => match setting.group_at(addr) {
+                    Message::IsMasterDown { addr, epoch, candidate: Some(_), .. } => match setting.group_at(addr) {
                         Some(group) => disk.vote(group, epoch.get()),
                         None => Ok(()),
                     },

@@ -86,7 +86,8 @@ pub struct Verdict {
 impl Verdict {
     /// Reads an answer.
     pub fn read(reply: &Reply) -> Option<Self> {
-        let [down, leader, epoch] = reply.as_items()? else { return None };
+        // Behind it stands the signature, if there is one.
+        let [down, leader, epoch, ..] = reply.as_items()? else { return None };
         let leader = leader.as_text().filter(|text| *text != "*").map(str::to_owned);
         Some(Verdict { down: down.as_integer()? == 1, leader, epoch: u64::try_from(epoch.as_integer()?).ok()? })
     }

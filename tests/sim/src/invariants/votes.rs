@@ -36,7 +36,7 @@ impl Invariant for OneVote {
             // Whoever asks for votes has given its own to itself.
             Observation::Sent {
                 sentinel,
-                message: Message::IsMasterDown { addr, epoch, candidate: Some(candidate) },
+                message: Message::IsMasterDown { addr, epoch, candidate: Some(candidate), .. },
                 ..
             } => match setting.group_at(addr) {
                 Some(group) => self.note(*sentinel, group, epoch.get(), candidate.as_str()),

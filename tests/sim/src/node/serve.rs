@@ -81,7 +81,7 @@ impl Node {
                 let reply = Reply::Bulk(Bytes::from(text));
                 physics.send(conn, LISTENER, Packet::Reply { request, reply, facts: Some(Box::new(facts)) });
             }
-            Message::Identify => {
+            Message::Identify { .. } => {
                 let (text, _) = self.info(physics);
                 let myid = Reply::error("ERR unknown command 'SENTINEL', with args beginning with: 'MYID' ");
                 answer(physics, conn, request, Reply::Array(vec![myid, Reply::Bulk(Bytes::from(text))]));

@@ -21,7 +21,12 @@ fn both_spellings_ask_for_a_vote() {
     let vote = change(&format!("is-master-down-by-addr {words}")).expect("a vote");
     assert_eq!(
         vote,
-        Change::IsMasterDown { addr: Some(addr("127.0.0.1:6379")), epoch: Epoch::new(5), candidate: Some(id('d')) }
+        Change::IsMasterDown {
+            addr: Some(addr("127.0.0.1:6379")),
+            epoch: Epoch::new(5),
+            candidate: Some(id('d')),
+            signed: None
+        }
     );
     assert_eq!(change(&format!("IS-PRIMARY-DOWN-BY-ADDR {words}")), Ok(vote));
 }

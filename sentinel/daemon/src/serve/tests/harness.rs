@@ -293,6 +293,8 @@ fn view() -> View {
     };
     View {
         id: SentinelId::new(&"c".repeat(40)).expect("an id"),
+        run_id: None,
+        refused_requests: 0,
         current_epoch: Epoch::ZERO,
         tilt_since: None,
         globals: Arc::new(GlobalSettings::default()),
