@@ -79,6 +79,7 @@ bugs! {
     a_candidate_that_lost_its_master: PromoteTheLost within 250 by "is down";
     a_refused_login_that_is_death: DenialIsSilence within 20 by "refuses the login";
     an_unsigned_hello: BelieveTheUnsigned within 20 by "forged";
+    an_unsigned_request_for_a_vote: VoteForTheUnsigned within 20 by "forged";
 }
 
 /// The master comes back with nothing, and the Sentinels cannot talk to each other until some of its replicas have copied

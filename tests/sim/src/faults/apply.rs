@@ -2,7 +2,7 @@
 
 use sentinel_core::{
     command::{Change, MasterSetting, NewMaster, SetOption},
-    types::{Host, HostPort, MasterName},
+    types::{Epoch, Host, HostPort, MasterName, Nonce, Signature, Signed},
 };
 
 use crate::{
@@ -274,6 +274,9 @@ impl World {
                 }
             }
             Kind::Forged { sentinel, group, nth, signed } => self.forge(*sentinel, *group, *nth, *signed),
+            Kind::ForgedVote { sentinel, other, group, signed } => {
+                self.forge_vote(*sentinel, *other, *group, *signed);
+            }
             Kind::ForgetPeer { sentinel, other, group } => {
                 let (name, id) = (group_name(*group), self.sentinels[*other].id.clone());
                 self.command(*sentinel, Change::Forget { name, id });
@@ -382,6 +385,7 @@ impl World {
             | Kind::FailoverTo { .. }
             | Kind::Typed { .. }
             | Kind::Forged { .. }
+            | Kind::ForgedVote { .. }
             | Kind::ForgetPeer { .. }
             | Kind::ForgetReplica { .. }
             | Kind::TwoFailovers { .. }
@@ -426,6 +430,22 @@ impl World {
         let at = self.node_index(master);
         if self.physics.hosts[master].hung == 0 {
             self.nodes[at].forge(&mut self.physics, payload);
+        }
+    }
+
+    /// Asks a Sentinel for its vote in the name of another one.
+    fn forge_vote(&mut self, sentinel: HostId, other: HostId, group: usize, signed: bool) {
+        let Some(master) = self.master_of(group) else { return };
+        let signed = signed.then(|| Signed {
+            master: MasterName::new(&group_name(group)).expect("a name"),
+            nonce: Nonce::parse("5a".repeat(16).as_bytes()).expect("a nonce"),
+            signature: Signature::parse("5a".repeat(32).as_bytes()).expect("a signature"),
+        });
+        let addr = Some(self.physics.address(master));
+        let candidate = Some(self.sentinels[other].id.clone());
+        let change = Change::IsMasterDown { addr, epoch: Epoch::new(FORGED + 1), candidate, signed };
+        if self.physics.hosts[sentinel].hung == 0 {
+            self.sentinels[sentinel].stranger(&mut self.physics, change);
         }
     }
 

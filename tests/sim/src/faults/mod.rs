@@ -121,6 +121,9 @@ pub enum Kind {
     /// Somebody publishes a hello in the name of a Sentinel: the master is another node, since a far later epoch. It has
     /// no signature, or one made with another key.
     Forged { sentinel: HostId, group: usize, nth: usize, signed: bool },
+    /// Somebody asks a Sentinel for its vote in a far later epoch, in the name of another one. The request has no signature, or one
+    /// made with another key.
+    ForgedVote { sentinel: HostId, other: HostId, group: usize, signed: bool },
     /// SENTINEL REMOVE; at the end SENTINEL MONITOR and SET.
     Remove { sentinel: HostId, group: usize },
 }

@@ -47,6 +47,13 @@ fn for_guards(scenario: &Scenario) -> Vec<Fault> {
             let (sentinel, signed) = (sentinel(scenario, &mut rng), rng.permille(500));
             add(&mut rng, Kind::Forged { sentinel, group, nth, signed });
         }
+        // Drawn by themselves: the forged hellos are as they would be without.
+        let mut rng = Rng::new(scenario.seed, "forged votes");
+        for _ in 0..rng.between(1, 4) {
+            let (one, other) = (sentinel(scenario, &mut rng), sentinel(scenario, &mut rng));
+            let (group, signed) = (rng.index(scenario.groups.len()), rng.permille(500));
+            add(&mut rng, Kind::ForgedVote { sentinel: one, other, group, signed });
+        }
     }
     faults
 }
