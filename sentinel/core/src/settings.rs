@@ -97,6 +97,7 @@ impl MasterSettings {
 
 /// The settings of the Sentinel itself, as far as decisions depend on them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as operators set it")]
 pub struct GlobalSettings {
     /// The port this Sentinel listens on, announced in hellos unless `announce_port` says otherwise.
     pub port: u16,

@@ -117,6 +117,8 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL CANDIDATES", r"-ERR wrong number of arguments for \'sentinel|candidates\' command", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FORGET", r"-ERR wrong number of arguments for \'sentinel|forget\' command", r"-ERR unknown subcommand \'FORGET\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FORGET-REPLICA", r"-ERR wrong number of arguments for \'sentinel|forget-replica\' command", r"-ERR unknown subcommand \'FORGET-REPLICA\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL AUTH-CHALLENGE 00", "-ERR this Sentinel has no hello-auth-key", r"-ERR unknown subcommand \'AUTH-CHALLENGE\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL REQUEST-VOTE m1 127.0.0.1 6379 1 * 00 00", "-ERR invalid nonce or signature: expected 32 hex digits", r"-ERR unknown subcommand \'REQUEST-VOTE\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL CANDIDATES other", "-ERR No such master with that name", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FAILOVER other TO 127.0.0.1 1", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
     chosen("SENTINEL FAILOVER other DRYRUN", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
