@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sentinel_resp::Reply;
+use sentinel_resp::{Reply, text};
 
 use crate::{
     command::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, errors, glob},
@@ -182,10 +182,11 @@ impl Engine {
     }
 
     fn reset(&mut self, pattern: &str) -> Reply {
+        let pattern = text::bytes(pattern);
         let keys: Vec<_> = self
             .names
             .iter()
-            .filter(|(name, _)| glob::matches(pattern.as_bytes(), name.as_str().as_bytes()))
+            .filter(|(name, _)| glob::matches(&*pattern, &*name.bytes()))
             .map(|(_, key)| *key)
             .collect();
         for key in &keys {

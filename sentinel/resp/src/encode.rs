@@ -2,7 +2,7 @@
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::Reply;
+use crate::{Reply, text};
 
 /// The version of the protocol that one connection speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -57,13 +57,14 @@ pub fn encode(reply: &Reply, protocol: Protocol, out: &mut BytesMut) {
             }
         }
         Reply::Verbatim { format, text } if resp3 => {
-            count(b'=', text.len() + 4, out);
+            let bytes = text::bytes(text);
+            count(b'=', bytes.len() + 4, out);
             out.put_slice(format);
             out.put_u8(b':');
-            out.put_slice(text.as_bytes());
+            out.put_slice(&bytes);
             out.put_slice(b"\r\n");
         }
-        Reply::Verbatim { text, .. } => bulk(text.as_bytes(), out),
+        Reply::Verbatim { text, .. } => bulk(&text::bytes(text), out),
         Reply::Double(number) => double(*number, resp3, out),
         Reply::Boolean(truth) if resp3 => out.put_slice(if *truth { b"#t\r\n" } else { b"#f\r\n" }),
         Reply::Boolean(truth) => header(b':', i64::from(*truth), out),
@@ -99,7 +100,7 @@ fn line(kind: u8, text: &str, out: &mut BytesMut) {
     out.reserve(text.len() + 3);
     out.put_u8(kind);
     let start = out.len();
-    out.put_slice(text.as_bytes());
+    out.put_slice(&text::bytes(text));
     for byte in &mut out[start..] {
         if matches!(byte, b'\r' | b'\n') {
             *byte = b' ';

@@ -1,6 +1,6 @@
 //! RESP2 and RESP3 as a server needs them, without sockets, clock or runtime.
 //!
-//! Four things live here:
+//! Five things live here:
 //!
 //! - [`Reply`]: the value of one reply, in the words of RESP3;
 //! - [`encode`]: a reply to bytes for a [`Protocol`] version, with the downgrades that a RESP2
@@ -9,7 +9,8 @@
 //!   an inline line, so nothing here recurses on what a peer sends, and every length is bounded by
 //!   [`Limits`] before memory is spent on it;
 //! - [`ReplyDecoder`]: bytes to replies, for the connections on which a Sentinel is the client; nested as they come,
-//!   and bounded.
+//!   and bounded;
+//! - [`text`]: how bytes that are no UTF-8 are held as text between the two.
 //!
 //! ```
 //! use bytes::BytesMut;
@@ -33,6 +34,7 @@ mod inline;
 mod limits;
 mod reply;
 mod reply_decode;
+pub mod text;
 
 pub use decode::RequestDecoder;
 pub use encode::{Protocol, encode, encode_strings};

@@ -7,6 +7,8 @@ use std::{
 
 use bytes::Bytes;
 
+use crate::text;
+
 /// One reply, sent or received, in the words of RESP3.
 ///
 /// A RESP2 connection gets the nearest RESP2 form, see [`encode`](crate::encode()).
@@ -96,7 +98,7 @@ impl Reply {
     /// A bulk string that holds what `value` displays as. Numbers inside the maps of a Sentinel
     /// are sent this way.
     pub fn display(value: impl std::fmt::Display) -> Self {
-        Self::Bulk(format!("{value}").into())
+        Self::Bulk(text::into_bytes(format!("{value}")).into())
     }
 
     /// A text for a human: verbatim `txt` in RESP3, a bulk string in RESP2.
@@ -164,7 +166,7 @@ impl From<&'static str> for Reply {
 
 impl From<String> for Reply {
     fn from(text: String) -> Self {
-        Self::Bulk(text.into())
+        Self::Bulk(text::into_bytes(text).into())
     }
 }
 

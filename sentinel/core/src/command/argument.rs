@@ -49,9 +49,9 @@ pub(super) fn without_control<'a>(
     }
 }
 
-/// A text; none if it is not UTF-8.
-pub(super) fn text(word: &[u8]) -> Option<&str> {
-    std::str::from_utf8(word).ok()
+/// A text. Bytes that are no UTF-8 are kept in it, see [`sentinel_resp::text`].
+pub(super) fn text(word: &[u8]) -> Cow<'_, str> {
+    sentinel_resp::text::of(word)
 }
 
 /// Where the empty text means "unset".
@@ -59,15 +59,15 @@ pub(super) fn unless_empty(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// The name of a master that should exist. One that is not UTF-8 never does.
-pub(super) fn known_name(word: &Bytes) -> Result<String, Reply> {
-    text(word).map(str::to_owned).ok_or_else(errors::no_such_master)
+/// The name of a master that should exist.
+pub(super) fn known_name(word: &Bytes) -> String {
+    text(word).into_owned()
 }
 
-/// A word as error texts repeat it: up to the first NUL, where the reference's strings end.
+/// A word as error texts repeat it, byte for byte: up to the first NUL, where the reference's strings end.
 pub(super) fn shown(word: &[u8]) -> Cow<'_, str> {
     let end = word.iter().position(|&byte| byte == 0).unwrap_or(word.len());
-    String::from_utf8_lossy(&word[..end])
+    text(&word[..end])
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn words_are_shown_up_to_their_first_nul() {
         assert_eq!(shown(b"a\0b"), "a");
-        assert_eq!(shown(b"\xff"), "\u{fffd}");
+        assert_eq!(shown(b"\xff"), "\u{10ffff}");
         assert_eq!(shown(b""), "");
     }
 }

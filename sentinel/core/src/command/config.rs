@@ -79,16 +79,16 @@ impl Parameter {
             Parameter::ResolveHostnames => GlobalOption::ResolveHostnames(yes_or_no(word)?),
             Parameter::AnnounceHostnames => GlobalOption::AnnounceHostnames(yes_or_no(word)?),
             Parameter::AnnounceIp => {
-                let host = unless_empty(text(word)?).map(Host::new);
+                let host = unless_empty(&text(word)).map(Host::new);
                 GlobalOption::AnnounceIp(host.transpose().ok()?)
             }
             Parameter::AnnouncePort => {
                 let port: u16 = at_least(0, word)?;
                 GlobalOption::AnnouncePort(Some(port).filter(|&port| port != 0))
             }
-            Parameter::SentinelUser => GlobalOption::SentinelUser(unless_empty(text(word)?).map(str::to_owned)),
-            Parameter::SentinelPass => GlobalOption::SentinelPass(unless_empty(text(word)?).map(Secret::new)),
-            Parameter::LogLevel => log_level(text(word)?)?,
+            Parameter::SentinelUser => GlobalOption::SentinelUser(unless_empty(&text(word)).map(str::to_owned)),
+            Parameter::SentinelPass => GlobalOption::SentinelPass(unless_empty(&text(word)).map(Secret::new)),
+            Parameter::LogLevel => log_level(&text(word))?,
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::types::HostPort;
 /// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the
 /// reference. FORCE is for a replica that is named, and for a master that cannot hand over.
 pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
-    let name = argument::known_name(name)?;
+    let name = argument::known_name(name);
     let (mut to, mut coordinated, mut force, mut dry_run) = (None, false, false, false);
     loop {
         match words {
@@ -38,8 +38,7 @@ pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>,
 
 /// An address of two words.
 pub(super) fn address(host: &Bytes, port: &Bytes) -> Result<HostPort, Reply> {
-    let words = argument::text(host).zip(argument::text(port));
-    words.and_then(|(host, port)| HostPort::from_words(host, port).ok()).ok_or_else(errors::invalid_host)
+    HostPort::from_words(&argument::text(host), &argument::text(port)).map_err(|_| errors::invalid_host())
 }
 
 #[cfg(test)]

@@ -8,15 +8,15 @@ use crate::types::SentinelId;
 
 /// `FORGET name id`, `FORGET name UNVERIFIED`
 pub(super) fn sentinel(name: &Bytes, id: &Bytes) -> Result<Change, Reply> {
-    let name = argument::known_name(name)?;
+    let name = argument::known_name(name);
     if id.eq_ignore_ascii_case(b"unverified") {
         return Ok(Change::ForgetUnverified { name });
     }
-    let id = argument::text(id).and_then(|id| SentinelId::new(id).ok()).ok_or_else(errors::no_such_sentinel)?;
+    let id = SentinelId::new(&argument::text(id)).map_err(|_| errors::no_such_sentinel())?;
     Ok(Change::Forget { name, id })
 }
 
 /// `FORGET-REPLICA name host port`
 pub(super) fn replica(name: &Bytes, host: &Bytes, port: &Bytes) -> Result<Change, Reply> {
-    Ok(Change::ForgetReplica { name: argument::known_name(name)?, addr: failover::address(host, port)? })
+    Ok(Change::ForgetReplica { name: argument::known_name(name), addr: failover::address(host, port)? })
 }

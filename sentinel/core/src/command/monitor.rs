@@ -20,13 +20,12 @@ pub(super) fn parse(name: &Bytes, host: &Bytes, port: &Bytes, quorum: &Bytes) ->
         return Err(Reply::err("Quorum must be 1 or greater."));
     }
     let quorum = Quorum::new(quorum).map_err(|_| Reply::err("Invalid quorum"))?;
-    let host = argument::text(host).and_then(|host| Host::new(host).ok()).ok_or_else(errors::invalid_host)?;
+    let host = Host::new(&argument::text(host)).map_err(|_| errors::invalid_host())?;
     let Ok(port) = u16::try_from(port) else {
         // With the default `resolve-hostnames no` a name is the first thing wrong with these words.
         return Err(if host.is_ip() { Reply::err("Invalid port number.") } else { errors::invalid_host() });
     };
-    let name = argument::text(name).ok_or_else(|| Reply::err("a master name must be UTF-8"))?;
-    let name = MasterName::new(name).map_err(|error| Reply::err(error.to_string()))?;
+    let name = MasterName::new(&argument::text(name)).map_err(|error| Reply::err(error.to_string()))?;
     Ok(Change::Monitor(NewMaster { name, addr: HostPort::new(host, port), quorum }))
 }
 

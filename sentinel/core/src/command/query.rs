@@ -90,8 +90,7 @@ pub(super) fn parse(verb: Verb, words: &[Bytes]) -> Option<Query> {
 
 /// The master of that name. Names are case-sensitive.
 pub(super) fn find<'a>(view: &'a View, name: &[u8]) -> Option<&'a MasterView> {
-    let name = argument::text(name)?;
-    view.masters.get(name).map(AsRef::as_ref)
+    view.masters.get(&argument::text(name)).map(AsRef::as_ref)
 }
 
 /// What GET-MASTER-ADDR-BY-NAME tells: the address that clients of this master should use.

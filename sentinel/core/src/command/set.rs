@@ -54,7 +54,7 @@ impl MasterSetting {
 /// Script paths are let through here: whether they may be changed, and whether they can be executed, is not in the
 /// words.
 pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Change, Reply> {
-    let name = argument::known_name(name)?;
+    let name = argument::known_name(name);
     let mut options = Vec::new();
     // Nothing counts then. Whether there is such a master is told first, and is not known here.
     let mut error = argument::without_control(COMMAND, 3, words).err();
@@ -86,8 +86,7 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
     let invalid = |value: &[u8]| errors::invalid_argument(COMMAND, option, value);
     let bad = || invalid(value);
     let ms = |least| argument::at_least(least, value).map(Duration::from_millis);
-    let text = || argument::text(value).ok_or_else(bad);
-    let unless_empty = |text| argument::unless_empty(text).map(str::to_owned);
+    let unless_empty = || argument::unless_empty(&argument::text(value)).map(str::to_owned);
 
     let setting = match option.to_ascii_lowercase().as_slice() {
         b"down-after-milliseconds" => MasterSetting::DownAfter(ms(1).ok_or_else(bad)?),
@@ -101,14 +100,13 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
             MasterSetting::RebootDownAfter(ms(0).ok_or_else(bad)?)
         }
         b"auth-pass" => {
-            let pass = argument::text(value).ok_or_else(|| invalid(b"******"))?;
-            let pass = argument::unless_empty(pass).map(Secret::new);
+            let pass = argument::unless_empty(&argument::text(value)).map(Secret::new);
             return Ok((MasterSetting::AuthPass(pass), "******".to_owned(), 1));
         }
-        b"auth-user" => MasterSetting::AuthUser(unless_empty(text()?)),
+        b"auth-user" => MasterSetting::AuthUser(unless_empty()),
         b"rename-command" => return renaming(option, value, values.get(1)),
-        b"notification-script" => MasterSetting::NotificationScript(unless_empty(text()?)),
-        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(unless_empty(text()?)),
+        b"notification-script" => MasterSetting::NotificationScript(unless_empty()),
+        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(unless_empty()),
         b"down-on-refused" => {
             let count: u32 = argument::at_least(0, value).ok_or_else(bad)?;
             MasterSetting::DownOnRefused(NonZeroU32::new(count))
@@ -137,8 +135,7 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
 fn renaming(option: &Bytes, from: &Bytes, to: Option<&Bytes>) -> Result<(MasterSetting, String, usize), Reply> {
     let to = to.ok_or_else(|| errors::unknown_option(COMMAND, option))?;
     let name = |word: &Bytes| {
-        argument::text(word)
-            .filter(|text| !text.is_empty())
+        argument::unless_empty(&argument::text(word))
             .map(str::to_owned)
             .ok_or_else(|| errors::invalid_argument(COMMAND, option, word))
     };

@@ -13,14 +13,14 @@ use crate::types::{Epoch, Host, HostPort, MasterName, Nonce, SentinelId, Signatu
 /// do not end there. An id that no Sentinel can have gets an opinion, no vote.
 pub(super) fn parse(host: &Bytes, port: &Bytes, epoch: &Bytes, candidate: &Bytes) -> Result<Change, Reply> {
     let port = argument::integer(port).ok_or_else(errors::not_an_integer)?;
-    let beyond = || argument::text(epoch)?.parse().ok().filter(|epoch| *epoch >= Epoch::BEYOND_THE_REFERENCE);
+    let beyond = || argument::text(epoch).parse().ok().filter(|epoch| *epoch >= Epoch::BEYOND_THE_REFERENCE);
     let epoch = argument::at_least(0, epoch).or_else(beyond).map(Epoch::new).ok_or_else(errors::not_an_integer)?;
     Ok(Change::IsMasterDown {
         addr: address(host, port),
         epoch,
-        candidate: match argument::text(candidate) {
-            None | Some("*") => None,
-            Some(id) => SentinelId::new(id).ok(),
+        candidate: match &*argument::text(candidate) {
+            "*" => None,
+            id => SentinelId::new(id).ok(),
         },
         signed: None,
     })
@@ -33,8 +33,8 @@ const LONGEST_NAME: usize = 4096;
 pub(super) fn parse_signed(words: &[Bytes]) -> Option<Result<Change, Reply>> {
     let [master, host, port, epoch, candidate, nonce, signature] = words else { return None };
     let signed = || {
-        let master = (master.len() <= LONGEST_NAME).then(|| argument::text(master)).flatten();
-        let master = master.and_then(|name| MasterName::new(name).ok());
+        let master = (master.len() <= LONGEST_NAME).then(|| argument::text(master));
+        let master = master.and_then(|name| MasterName::new(&name).ok());
         Ok(Signed {
             master: master.ok_or_else(errors::no_such_master)?,
             nonce: Nonce::parse(nonce).map_err(errors::not_hex)?,
@@ -54,7 +54,7 @@ pub(super) fn parse_signed(words: &[Bytes]) -> Option<Result<Change, Reply>> {
 }
 
 fn address(host: &[u8], port: i64) -> Option<HostPort> {
-    let host = Host::new(argument::text(host)?).ok()?;
+    let host = Host::new(&argument::text(host)).ok()?;
     Some(HostPort::new(host, u16::try_from(port).ok()?))
 }
 

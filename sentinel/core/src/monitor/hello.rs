@@ -1,6 +1,8 @@
 //! Hellos: what they say, when they are said, and how Sentinels find each other by them.
 
-use std::{str, sync::Arc};
+use std::sync::Arc;
+
+use sentinel_resp::text;
 
 use crate::{
     context::{Complaint, Context, Pending},
@@ -237,8 +239,8 @@ impl Engine {
             let hello = hello.clone();
             return self.greeted(hello);
         }
-        let Ok(text) = str::from_utf8(payload) else { return };
-        let (text, refused) = match signature::check(text, self.ctx.globals.required_key()) {
+        let text = text::of(payload);
+        let (text, refused) = match signature::check(&text, self.ctx.globals.required_key()) {
             Ok(signed) => (signed, None),
             Err(why) => {
                 let unsigned = text.split(';').next().unwrap_or_default();

@@ -5,6 +5,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use sentinel_resp::text;
+
 use crate::{
     context::{Complaint, Context},
     monitor::{Hello, signature},
@@ -77,8 +79,8 @@ impl OwnId {
 impl Context {
     /// A hello with our own id came that is not ours.
     pub(super) fn own_id_heard(&mut self, payload: &[u8]) {
-        let Ok(text) = std::str::from_utf8(payload) else { return };
-        let Ok(text) = signature::check(text, self.globals.required_key()) else { return };
+        let text = text::of(payload);
+        let Ok(text) = signature::check(&text, self.globals.required_key()) else { return };
         let Some(hello) = Hello::parse(text) else { return };
         let now = self.mono();
         let addr = hello.addr.clone();

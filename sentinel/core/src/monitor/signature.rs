@@ -11,6 +11,7 @@
 use std::{fmt, fmt::Write as _};
 
 use hmac::{Hmac, Mac};
+use sentinel_resp::text;
 use sha2::Sha256;
 
 use crate::types::Secret;
@@ -57,8 +58,8 @@ pub(super) fn check<'a>(text: &'a str, key: Option<&Secret>) -> Result<&'a str, 
 }
 
 fn mac(text: &str, key: &Secret) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()).expect("a key of any length is one");
-    mac.update(text.as_bytes());
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key.bytes()).expect("a key of any length is one");
+    mac.update(&text::bytes(text));
     mac
 }
 

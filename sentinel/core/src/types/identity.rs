@@ -1,4 +1,6 @@
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use sentinel_resp::text;
 
 /// Why a name or an id was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +25,7 @@ pub enum IdentityError {
 pub struct MasterName(Arc<str>);
 
 impl MasterName {
-    /// Accepts any text without commas (they separate the fields of a hello) and control characters.
+    /// Accepts any text, or bytes held as text, without commas (they separate the fields of a hello) and control characters.
     pub fn new(text: &str) -> Result<Self, IdentityError> {
         if text.is_empty() {
             Err(IdentityError::EmptyName)
@@ -34,9 +36,14 @@ impl MasterName {
         }
     }
 
-    /// The name as text.
+    /// The name as text. Bytes that are no UTF-8 are kept in it, see [`sentinel_resp::text`].
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The name as it goes over the wire.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        text::bytes(&self.0)
     }
 }
 

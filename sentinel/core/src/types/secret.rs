@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 /// A password. It can be used and written where it already stood, but never printed by accident.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -10,9 +10,15 @@ impl Secret {
         Secret(text.into())
     }
 
-    /// The password in clear, for the wire and for the file it came from.
+    /// The password in clear, as text for the file it came from. Bytes that are no UTF-8 are kept in it, see
+    /// [`sentinel_resp::text`].
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The password in clear, as it goes over the wire.
+    pub fn bytes(&self) -> Cow<'_, [u8]> {
+        sentinel_resp::text::bytes(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::log::Format;
+use crate::{config::path_of, log::Format};
 
 /// What a Sentinel is started with: `CONFIG [--directive value ...] [-]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Launch {
                 continue;
             }
             if first && !word.starts_with("--") {
-                launch.config = Some(PathBuf::from(word));
+                launch.config = Some(path_of(&word));
             } else {
                 launch.directives.push(word);
             }

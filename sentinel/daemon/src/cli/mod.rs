@@ -8,12 +8,16 @@ mod host;
 mod launch;
 mod reply;
 
-use std::{ffi::OsStr, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use self::launch::Launch;
-use crate::{app, demo, serve::Compatible, terminal::say};
+use crate::{app, config::text_of, demo, serve::Compatible, terminal::say};
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +77,7 @@ struct Cli {
 
     /// The configuration file, then directives that are read after it; `--log-format json` gives JSON lines
     #[arg(value_name = "CONFIG", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<String>,
+    words: Vec<OsString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,8 +207,9 @@ pub fn definition() -> clap::Command {
 }
 
 /// Does what the command line says. The first word is the name under which the program was called.
-pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
-    let words: Vec<String> = words.into_iter().collect();
+pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let given: Vec<OsString> = words.into_iter().collect();
+    let words: Vec<String> = given.iter().map(|word| text_of(word)).collect();
     if is_drop_in(words.first().map_or("", String::as_str)) && !asks_for_help(&words) {
         return app::run(&Launch::new(words.into_iter().skip(1)));
     }
@@ -212,7 +217,7 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         say!("{}", version_line(words.first().map_or("", String::as_str)));
         return Exit::Success.into();
     }
-    let cli = match Cli::try_parse_from(words) {
+    let cli = match Cli::try_parse_from(given) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output, errors to standard error; neither can fail usefully.
@@ -221,7 +226,7 @@ pub fn run(words: impl IntoIterator<Item = String>) -> ExitCode {
         }
     };
     match cli.command {
-        None => app::run(&Launch::new(cli.words)),
+        None => app::run(&Launch::new(cli.words.iter().map(|word| text_of(word)))),
         Some(Command::GetMasterAddrByName { name, sentinel }) => ask::address(&sentinel, &name).into(),
         Some(Command::Masters { sentinel }) => ask::masters(&sentinel).into(),
         Some(Command::Failover { name, sentinel }) => ask::failover(&sentinel, &name).into(),

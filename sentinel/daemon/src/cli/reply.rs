@@ -1,6 +1,7 @@
 //! Answers of a Sentinel, for people and for programs.
 
 use redis::Value;
+use sentinel_resp::text::{of, shown};
 use serde_json::{Map, Value as Json};
 
 /// The strings of a list; empty for anything that is not a list of strings.
@@ -28,7 +29,7 @@ fn table(item: &Value) -> Map<String, Json> {
 
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        Value::BulkString(bytes) => Some(shown(&of(bytes)).into_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
         Value::Okay => Some("OK".to_owned()),
         Value::Int(number) => Some(number.to_string()),

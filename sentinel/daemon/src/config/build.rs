@@ -171,6 +171,6 @@ impl Builder {
 
     /// A path as it counts at this line: relative ones are under `dir`.
     pub(super) fn resolve(&self, path: &str) -> PathBuf {
-        self.directory.join(path)
+        self.directory.join(super::path_of(path))
     }
 }

@@ -5,12 +5,13 @@ use std::{
     sync::Arc,
 };
 
+use sentinel_resp::text;
+
 use super::{
     ConfigError, Source,
     build::{Builder, Directive, Origin},
     directives::{HIDDEN, may_be_hidden},
     fault::{Fault, Named, Place, Refusal},
-    generic::not_text,
     lexer,
 };
 
@@ -102,7 +103,7 @@ impl<'a> Reader<'a> {
     fn line(&mut self, line: &[u8], place: Place, origin: Origin) -> Result<(), ConfigError> {
         let line = line.trim_ascii();
         let hidden = line.strip_prefix(HIDDEN.as_bytes());
-        let comment = || Line::Comment(String::from_utf8_lossy(line).into_owned());
+        let comment = || Line::Comment(text::shown(&text::of(line)).into_owned());
         if line.is_empty() || line[0] == b'#' && hidden.is_none() {
             self.saw(comment);
             return Ok(());
@@ -126,7 +127,7 @@ impl<'a> Reader<'a> {
             );
             return Ok(());
         }
-        let Ok(words) = lexer::split(text) else {
+        let Ok(words) = super::words(text) else {
             if hidden.is_some() {
                 self.saw(comment);
                 return Ok(());
@@ -140,19 +141,10 @@ impl<'a> Reader<'a> {
             );
             return Ok(());
         };
-        let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
-        if let Ok(words) = words {
-            if known(&words) {
-                return self.words(words, place, shown, origin);
-            }
-            self.saw(comment);
-            return Ok(());
+        if known(&words) {
+            return self.words(words, place, shown, origin);
         }
-        if hidden.is_some() {
-            self.saw(comment);
-            return Ok(());
-        }
-        refuse(self.builder, not_text());
+        self.saw(comment);
         Ok(())
     }
 
@@ -231,7 +223,8 @@ const SHOWN: usize = 200;
 /// A line as a terminal may get it: no control characters, which a file that is something else is full of, and not all of a
 /// long one.
 fn showable(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
+    let text = text::of(text);
+    let text = text::shown(&text);
     let mut shown = String::new();
     for (index, character) in text.chars().enumerate() {
         match character {

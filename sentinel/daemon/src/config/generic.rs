@@ -1,17 +1,17 @@
 //! The generic directives: listening, clients, logging, the process, TLS and access control.
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use sentinel_core::types::Secret;
+use sentinel_resp::text;
 
 use super::{
     Files,
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Place, Refusal, system_text},
-    lexer,
     model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
-    reference, value,
+    path_of, reference, value,
 };
 use crate::{
     log::{Format, Timestamp},
@@ -85,8 +85,8 @@ impl Builder {
     fn scalar(&mut self, name: &str, word: &str) -> Result<(), Refusal> {
         const INT_MAX: i64 = i32::MAX as i64;
         let seconds = |word| value::int32(word, 0..=INT_MAX).map(|n| (n > 0).then(|| Duration::from_secs(n.into())));
-        let path = |word: &str| (!word.is_empty()).then(|| PathBuf::from(word));
-        let text = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+        let path = |word: &str| (!word.is_empty()).then(|| path_of(word));
+        let some = |word: &str| (!word.is_empty()).then(|| word.to_owned());
         let secret = |word: &str| (!word.is_empty()).then(|| Secret::new(word));
         let directory = self.directory.clone();
         let server = &mut self.config.server;
@@ -95,7 +95,7 @@ impl Builder {
             "requirepass" => self.config.globals.requirepass = secret(word),
             "protected-mode" => server.protected_mode = value::yes_no(word)?,
             "unixsocket" => server.unix_socket = path(word),
-            "unixsocketgroup" => server.unix_socket_group = text(word),
+            "unixsocketgroup" => server.unix_socket_group = some(word),
             "unixsocketperm" => server.unix_socket_mode = octal(word)?,
             "tcp-backlog" => server.tcp_backlog = value::int32(word, 0..=INT_MAX)?,
             "timeout" => server.idle_timeout = seconds(word)?,
@@ -117,14 +117,14 @@ impl Builder {
             "logfile" => {
                 server.log.file = path(word);
                 if !word.is_empty() {
-                    log_file_opens(&*self.files, &directory.join(word))?;
+                    log_file_opens(&*self.files, &directory.join(path_of(word)))?;
                 }
             }
             "syslog-enabled" => server.log.syslog = value::yes_no(word)?,
             "syslog-ident" => word.clone_into(&mut server.log.syslog_ident),
             "syslog-facility" => server.log.syslog_facility = facility(word)?,
             "dir" => {
-                let directory = directory.join(word);
+                let directory = directory.join(path_of(word));
                 directory_opens(&*self.files, &directory)?;
                 server.dir = Some(directory.clone());
                 self.directory = directory;
@@ -151,9 +151,9 @@ impl Builder {
                 value::one_of(word, &[("CN", ()), ("URI", ()), ("off", ())])?;
             }
             "tls-auto-reload-interval" => server.tls.reload_every = seconds(word)?,
-            "tls-protocols" => server.tls.protocols = text(word),
-            "tls-ciphers" => server.tls.ciphers = text(word),
-            "tls-ciphersuites" => server.tls.ciphersuites = text(word),
+            "tls-protocols" => server.tls.protocols = some(word),
+            "tls-ciphers" => server.tls.ciphers = some(word),
+            "tls-ciphersuites" => server.tls.ciphersuites = some(word),
             "tls-prefer-server-ciphers" => server.tls.prefer_server_ciphers = value::yes_no(word)?,
             "tls-dh-params-file" => server.tls.dh_params_file = path(word),
             "tls-session-caching" => server.tls.session_caching = value::yes_no(word)?,
@@ -379,17 +379,10 @@ fn directory_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refu
 /// Directives with several arguments may have them in one quoted word, as the command line brings them.
 fn split_single(words: &[&str]) -> Result<Vec<String>, Refusal> {
     if let [word] = words {
-        let split = lexer::split(word.as_bytes())
-            .map_err(|_| Refusal::new("Unbalanced quotes in configuration line", "close the quotes"))?;
-        // The word was text, and splitting text at ASCII bytes leaves text; escapes may not.
-        return split.into_iter().map(|word| String::from_utf8(word).map_err(|_| not_text())).collect();
+        return super::words(&text::bytes(word))
+            .map_err(|_| Refusal::new("Unbalanced quotes in configuration line", "close the quotes"));
     }
     Ok(words.iter().map(|word| (*word).to_owned()).collect())
-}
-
-/// A word that is not UTF-8.
-pub(super) fn not_text() -> Refusal {
-    Refusal::new("the value is not UTF-8 text", "write it as UTF-8")
 }
 
 fn bad_directive(remedy: &str) -> Refusal {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use sentinel_resp::text::byte_of;
+
 /// A line whose quotes do not close, or are followed by something other than a blank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unbalanced;
@@ -112,11 +114,12 @@ const fn hex(digit: u8) -> u8 {
     }
 }
 
-/// Writes one word so that [`split`], and the reference, read it back equal. Quotes are added only where needed.
+/// Writes one word so that [`split`], and the reference, read it back equal. Quotes are added only where needed. Bytes that
+/// are no UTF-8 become `\xNN`, as the reference writes them.
 pub(crate) fn quote(word: &str) -> String {
     let plain = !word.is_empty()
         && !word.starts_with('#')
-        && word.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '"' && c != '\'');
+        && word.chars().all(|c| !c.is_control() && !c.is_whitespace() && c != '"' && c != '\'' && byte_of(c).is_none());
     if plain {
         return word.to_owned();
     }
@@ -134,7 +137,10 @@ pub(crate) fn quote(word: &str) -> String {
             c if c.is_ascii_control() => {
                 let _ = write!(quoted, "\\x{:02x}", u32::from(c));
             }
-            c => quoted.push(c),
+            c => match byte_of(c) {
+                Some(byte) => drop(write!(quoted, "\\x{byte:02x}")),
+                None => quoted.push(c),
+            },
         }
     }
     quoted.push('"');

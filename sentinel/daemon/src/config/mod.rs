@@ -47,6 +47,45 @@ pub use model::{
 };
 pub use render::Renderer;
 
+/// The path that a text names, which may hold bytes that are no UTF-8.
+pub(crate) fn path_of(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+
+    std::ffi::OsString::from_vec(sentinel_resp::text::bytes(text).into_owned()).into()
+}
+
+/// The text that a word of the system stands for, which may hold bytes that are no UTF-8.
+pub(crate) fn text_of(word: &std::ffi::OsStr) -> String {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    sentinel_resp::text::of(word.as_bytes()).into_owned()
+}
+
+/// A text as TOML has it: characters that stand for bytes are written as `\U0010FFE4`.
+fn toml_text(text: &str) -> toml_edit::Value {
+    use std::fmt::Write as _;
+
+    if !sentinel_resp::text::has_stand_ins(text) {
+        return text.into();
+    }
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        if c == '"' || c == '\\' || c.is_control() || sentinel_resp::text::byte_of(c).is_some() {
+            // Writing to a string does not fail.
+            let _ = write!(quoted, "\\U{:08X}", u32::from(c));
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push('"');
+    quoted.parse().unwrap_or_else(|_| text.into())
+}
+
+/// The words of a line, as text.
+fn words(line: &[u8]) -> Result<Vec<String>, lexer::Unbalanced> {
+    Ok(lexer::split(line)?.into_iter().map(sentinel_resp::text::of_vec).collect())
+}
+
 /// Bytes as hex digits.
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -104,7 +143,7 @@ impl Source {
             stdin: None,
             // Without a current directory only absolute paths can be found, and each of the others is reported.
             directory: std::env::current_dir().unwrap_or_default(),
-            environment: |name| std::env::var(name).ok(),
+            environment: |name| std::env::var_os(name).map(|value| text_of(&value)),
             files: Arc::new(Disk),
         }
     }

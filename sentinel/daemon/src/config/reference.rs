@@ -1,9 +1,10 @@
 //! Secrets that stand elsewhere: `auth-pass-file`, `requirepass-env`, `users-file` and their like, in both grammars.
 
+use sentinel_resp::text;
+
 use super::{
     build::{Builder, Directive},
     fault::{Refusal, system_text},
-    generic::not_text,
     keys::{KEYS, Kind},
 };
 
@@ -66,7 +67,7 @@ impl Builder {
                         "name a file that this user may read and that holds the secret alone",
                     )
                 })?;
-                String::from_utf8(bytes).map_err(|_| not_text())?
+                text::of_vec(bytes)
             }
         };
         let line = text.strip_suffix('\n').unwrap_or(&text);
@@ -91,10 +92,8 @@ impl Builder {
         let text = self.text_from(elsewhere, name)?;
         let mut users = Vec::new();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-            let words = super::lexer::split(line.as_bytes())
+            let mut words = super::words(&text::bytes(line))
                 .map_err(|_| Refusal::new(format!("unbalanced quotes in {name}"), "close the quotes there"))?;
-            let words: Result<Vec<String>, _> = words.into_iter().map(String::from_utf8).collect();
-            let mut words = words.map_err(|_| not_text())?;
             if words.first().is_some_and(|word| word.eq_ignore_ascii_case("user")) {
                 words.remove(0);
             }

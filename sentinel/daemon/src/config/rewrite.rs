@@ -247,10 +247,7 @@ fn kind(bytes: &[u8], references: &[Reference]) -> Kind {
     }
     let bytes = hidden.unwrap_or(bytes);
     let hidden = hidden.is_some();
-    let Ok(words) = lexer::split(bytes) else { return Kind::Other };
-    let Ok(words) = words.into_iter().map(String::from_utf8).collect::<Result<Vec<String>, _>>() else {
-        return Kind::Other;
-    };
+    let Ok(words) = super::words(bytes) else { return Kind::Other };
     if hidden && !may_be_hidden(&words) {
         return Kind::Other;
     }

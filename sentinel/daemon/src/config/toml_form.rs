@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use sentinel_core::types::{HostPort, Quorum};
+use sentinel_resp::text;
 use toml_edit::{Document, Item, Key as TomlKey, TableLike, Value};
 
 use super::{
@@ -242,7 +243,8 @@ impl Reader<'_> {
     fn directive(&self, at: usize, called: &str, words: Vec<String>) -> Directive {
         let (line, column) = line_and_column(self.text, at);
         Directive {
-            words,
+            // A byte may be written as the character that stands for it, `\U0010FFE4`; several may be one character.
+            words: words.into_iter().map(|word| text::of_vec(text::into_bytes(word))).collect(),
             place: Place::File { path: Arc::clone(&self.path), line, column: Some(column) },
             origin: Origin::Main,
             called: called.to_owned(),
@@ -304,9 +306,8 @@ pub(super) fn arguments(kind: Kind, item: &Item) -> Result<Vec<Vec<String>>, Ref
         Kind::Lines => list(item)?
             .into_iter()
             .map(|line| {
-                let words = super::lexer::split(line.as_bytes())
-                    .map_err(|_| Refusal::new("Unbalanced quotes in configuration line", "close the quotes"))?;
-                words.into_iter().map(|word| String::from_utf8(word).map_err(|_| super::generic::not_text())).collect()
+                super::words(&text::bytes(&line))
+                    .map_err(|_| Refusal::new("Unbalanced quotes in configuration line", "close the quotes"))
             })
             .collect(),
         Kind::Pairs => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use sentinel_resp::text::{self, byte_of};
 use serde_json::{Map, Value};
 use tracing::{
     Event, Subscriber,
@@ -88,7 +89,11 @@ pub(super) fn text(
     write!(writer, " {mark} ")?;
     // Names and errors come from outside: none may begin a line of its own.
     for c in message.chars() {
-        if c.is_control() { write!(writer, "{}", c.escape_default())? } else { writer.write_char(c)? }
+        match byte_of(c) {
+            Some(byte) => write!(writer, "\\x{byte:02x}")?,
+            None if c.is_control() => write!(writer, "{}", c.escape_default())?,
+            None => writer.write_char(c)?,
+        }
     }
     writeln!(writer)
 }
@@ -104,7 +109,7 @@ pub(super) fn logfmt(
     write!(writer, "pid={} role=sentinel timestamp=\"", std::process::id())?;
     timestamp.write(writer)?;
     write!(writer, "\" level={} message=\"", level_name(level))?;
-    for c in message.chars() {
+    for c in text::shown(message).chars() {
         writer.write_char(match c {
             '"' => '\'',
             c if c.is_control() => ' ',
@@ -134,7 +139,7 @@ fn json(writer: &mut dyn fmt::Write, level: tracing::Level, parts: Parts) -> fmt
     line.insert("time".to_owned(), format!("{:.3}", jiff::Timestamp::now()).into());
     line.insert("pid".to_owned(), std::process::id().into());
     line.insert("level".to_owned(), level_name(level).into());
-    line.insert("message".to_owned(), parts.message.into());
+    line.insert("message".to_owned(), text::shown(&parts.message).into());
     line.extend(parts.fields);
     writeln!(writer, "{}", Value::Object(line))
 }
@@ -165,7 +170,7 @@ impl Visit for Parts {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, value) }
+        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, &*text::shown(value)) }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, os::unix::net::UnixDatagram, path::PathBuf};
 
+use sentinel_resp::text;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::{
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
@@ -48,7 +49,7 @@ where
         let time = jiff::Zoned::now().strftime("%b %e %H:%M:%S").to_string();
         let message = Parts::of(event).message;
         write!(writer, "<{}>{time} {}[{}]: ", facility * 8 + severity, self.0.ident, std::process::id())?;
-        message.chars().filter(|c| !c.is_control()).try_for_each(|c| writer.write_char(c))
+        text::shown(&message).chars().filter(|c| !c.is_control()).try_for_each(|c| writer.write_char(c))
     }
 }
 

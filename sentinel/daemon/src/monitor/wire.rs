@@ -6,6 +6,7 @@ use sentinel_core::{
     Message, Omitted, Step,
     types::{HostPort, Secret, Signed},
 };
+use sentinel_resp::text;
 
 /// The channel on which Sentinels announce themselves and their configuration.
 pub(super) const HELLO_CHANNEL: &str = "__sentinel__:hello";
@@ -36,10 +37,12 @@ impl<'a> Command<'a> {
 
     /// Appends one word.
     pub(super) fn arg(mut self, word: impl AsRef<str>) -> Self {
-        let word = word.as_ref();
+        let word = text::bytes(word.as_ref());
         self.words += 1;
         // Writing to memory does not fail.
-        let _ = write!(self.body, "${}\r\n{word}\r\n", word.len());
+        let _ = write!(self.body, "${}\r\n", word.len());
+        self.body.extend_from_slice(&word);
+        self.body.extend_from_slice(b"\r\n");
         self
     }
 

@@ -6,6 +6,8 @@ use rustix::fs::{Access, access};
 use sentinel_core::command::{Change, MasterSetting, SetOption, errors};
 use sentinel_resp::Reply;
 
+use crate::config::path_of;
+
 /// Cuts a SENTINEL SET at the first script that cannot be executed: what stands before it counts, and its error is
 /// the answer, as if it had been a bad word. Everything else passes.
 ///
@@ -24,7 +26,7 @@ pub(crate) async fn refuse_unusable(change: Change) -> Change {
 
 fn cut(mut options: Vec<SetOption>, error: Option<Reply>) -> (Vec<SetOption>, Option<Reply>) {
     let unusable = options.iter().enumerate().find_map(|(at, option)| {
-        script(option).filter(|(path, _)| !is_executable(Path::new(path))).map(|(_, error)| (at, error))
+        script(option).filter(|(path, _)| !is_executable(&path_of(path))).map(|(_, error)| (at, error))
     });
     match unusable {
         Some((at, refusal)) => {

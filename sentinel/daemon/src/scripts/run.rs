@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    path::Path,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,7 +17,7 @@ use std::{
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use sentinel_core::{Input, JobId, ScriptEnd, ScriptFault};
 
-use crate::app::BACKGROUND;
+use crate::{app::BACKGROUND, config::path_of};
 
 /// Runs scripts and tells the engine what becomes of them.
 pub(crate) struct Runner {
@@ -71,8 +72,9 @@ impl Runner {
 /// Environment, directory and standard streams are those of this process; all its other descriptors close on exec.
 fn command(path: &str, args: &[String]) -> Command {
     // A bare name would be searched for on the PATH; the reference takes it as a file of the working directory.
-    let mut command = if path.contains('/') { Command::new(path) } else { Command::new(format!("./{path}")) };
-    command.arg0(path).args(args).env_remove(BACKGROUND);
+    let file = path_of(path);
+    let mut command = if path.contains('/') { Command::new(&file) } else { Command::new(Path::new(".").join(&file)) };
+    command.arg0(&file).args(args.iter().map(|arg| path_of(arg))).env_remove(BACKGROUND);
     command
 }
 

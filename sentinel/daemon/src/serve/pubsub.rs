@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use bytes::{Bytes, BytesMut};
 use sentinel_core::command::glob;
-use sentinel_resp::{Protocol, Reply, encode};
+use sentinel_resp::{Protocol, Reply, encode, text};
 
 use super::client::{Client, State};
 
@@ -89,7 +89,7 @@ impl Hub {
     /// Sends an event to everyone who wants it: first those who named it, then pattern by pattern. Each form of the
     /// message is encoded once and shared by all who get it. Returns how many messages were sent.
     pub(crate) fn publish(&self, channel: &'static str, payload: &str) -> usize {
-        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        let payload = Bytes::copy_from_slice(&text::bytes(payload));
         let mut receivers = 0;
         if let Some(clients) = self.channels.borrow().get(channel.as_bytes()) {
             let message = vec![Reply::from("message"), Reply::from(channel), Reply::Bulk(payload.clone())];

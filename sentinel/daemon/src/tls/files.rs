@@ -55,7 +55,7 @@ pub(super) fn key(
 fn decrypt(block: &str, password: &Secret) -> Result<PrivateKeyDer<'static>, String> {
     let (_, document) = SecretDocument::from_pem(block).map_err(|error| error.to_string())?;
     let encrypted = EncryptedPrivateKeyInfo::try_from(document.as_bytes()).map_err(|error| error.to_string())?;
-    let key = encrypted.decrypt(password.expose()).map_err(|error| error.to_string())?;
+    let key = encrypted.decrypt(password.bytes()).map_err(|error| error.to_string())?;
     Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 

@@ -1,12 +1,14 @@
 //! Reading TOML with its comments.
 
+use sentinel_resp::text;
 use toml_edit::{Array, Decor, DocumentMut, Item, RawString, TableLike, Value};
 
 use super::{
     super::{
         keys::{Key, Kind, of_section},
-        lexer, reference,
+        reference,
         toml_form::arguments,
+        words,
     },
     is_generated,
     listing::{Entry, Listing, WITHOUT_EFFECT, comments},
@@ -57,8 +59,7 @@ impl Reader {
         let text = raw.and_then(RawString::as_str).unwrap_or_default();
         for comment in comments(text) {
             if let Some(line) = comment.strip_prefix(WITHOUT_EFFECT)
-                && let Ok(words) = lexer::split(line.as_bytes())
-                && let Ok(words) = words.into_iter().map(String::from_utf8).collect::<Result<Vec<_>, _>>()
+                && let Ok(words) = words(&text::bytes(line))
                 && !words.is_empty()
             {
                 self.put(words);

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use sentinel_core::types::HostPort;
-use toml_edit::Value;
 
 use super::{
     super::{
         directives::{Support, support},
         keys::{KEYS, Key, Kind},
-        lexer, reference, value,
+        lexer, reference, toml_text, value,
     },
     listing::{Entry, Listing, WITHOUT_EFFECT, put_comments, put_gap},
 };
@@ -302,7 +301,7 @@ fn one(kind: Kind, arguments: &[String]) -> String {
 }
 
 fn text(text: &str) -> String {
-    Value::from(text).to_string()
+    toml_text(text).to_string()
 }
 
 fn bytes(word: &str) -> String {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use sentinel_core::types::{Epoch, HostPort, MasterName, Quorum, SentinelId};
+use sentinel_resp::text;
 
 use super::{
     super::{
@@ -207,11 +208,8 @@ fn take_change(builder: &mut Builder, site: &Site<'_>, master: Option<&str>, con
                 .refuse(&directive, Refusal::new("Quorum must be 1 or greater.", "restore what sentinel wrote here")),
         },
         "rename-command" => {
-            let words: Option<Vec<String>> = lexer::split(change.now.as_bytes())
-                .ok()
-                .and_then(|words| words.into_iter().map(|word| String::from_utf8(word).ok()).collect());
-            match words {
-                Some(words) if words.len() % 2 == 0 => {
+            match super::super::words(&text::bytes(&change.now)) {
+                Ok(words) if words.len() % 2 == 0 => {
                     settings.rename_commands =
                         words.chunks_exact(2).map(|pair| (pair[0].to_ascii_uppercase(), pair[1].clone())).collect();
                 }

@@ -3,10 +3,12 @@
 //! What the reference has no line for stands behind `#@`: what was configured where a command changed it (`#@ was`), where a
 //! master was configured (`#@ configured`), masters and users as commands left them, and directives of our own.
 
+use sentinel_resp::text;
+
 use super::{
     super::{
         directives::{EXTENSIONS, HIDDEN},
-        lexer, settings,
+        lexer, settings, words,
     },
     MARKER,
     form::{Change, KeptUsers, MasterState, Number, State},
@@ -52,9 +54,7 @@ impl Reader {
         if line.is_empty() || line.starts_with('#') && hidden.is_none() {
             return Ok(());
         }
-        let words = lexer::split(hidden.unwrap_or(line).as_bytes()).map_err(|_| "the quotes do not close")?;
-        let words: Vec<String> =
-            words.into_iter().map(String::from_utf8).collect::<Result<_, _>>().map_err(|_| "no text")?;
+        let words = words(&text::bytes(hidden.unwrap_or(line))).map_err(|_| "the quotes do not close")?;
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match (&words[..], hidden) {
             ([first, name, rest @ ..], _) if first.eq_ignore_ascii_case("sentinel") => {

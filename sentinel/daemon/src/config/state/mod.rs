@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use sentinel_resp::text;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
@@ -49,7 +50,7 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
     };
     builder.warnings.extend(last_good::truncation(&*builder.files, path, &bytes)?);
     let bytes = redo::meaning(&bytes);
-    let text = String::from_utf8_lossy(&bytes);
+    let text = text::of(&bytes);
     if let Err(what) = verify(&text) {
         builder.refuse(&damaged(path, text.lines().count(), None), Refusal::new(what, RESTORE));
         return Ok(());
@@ -112,7 +113,7 @@ pub(super) fn is_comment(line: &str) -> bool {
 
 /// Whether the bytes are a whole state file that means something.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(bytes);
+    let text = text::of(bytes);
     let parses = || {
         if classic::is_classic(&text) { classic::parse(&text).is_ok() } else { toml::from_str::<State>(&text).is_ok() }
     };
@@ -129,7 +130,7 @@ fn verify(text: &str) -> Result<(), String> {
         };
     };
     let said = text[at + CHECKSUM.len()..].trim_end();
-    if said == "none" || said == super::hex(&Sha256::digest(&text.as_bytes()[..at])) {
+    if said == "none" || said == super::hex(&Sha256::digest(text::bytes(&text[..at]))) {
         return Ok(());
     }
     Err(format!(

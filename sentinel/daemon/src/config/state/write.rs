@@ -10,6 +10,7 @@ use super::{
     super::{
         keep::Base,
         settings::{self, Setting},
+        toml_text,
     },
     EXPLANATION, MARKER, sealed, told,
 };
@@ -33,7 +34,7 @@ pub(in crate::config) fn render(
     if let Some(users) = users {
         let mut kept = Table::new();
         kept.insert("was", text(&base.users));
-        kept.insert("now", Item::Value(Value::Array(users.iter().map(String::as_str).collect())));
+        kept.insert("now", Item::Value(Value::Array(users.iter().map(|line| toml_text(line)).collect())));
         root.insert("users", Item::Table(kept));
     }
     let mut removed = Table::new();
@@ -108,8 +109,8 @@ fn changes(before: &[Setting], now: &[Setting]) -> Table {
     for (before, now) in before.iter().zip(now) {
         if before.value != now.value {
             let mut change = InlineTable::new();
-            change.insert("was", told(before).into());
-            change.insert("now", now.value.as_str().into());
+            change.insert("was", toml_text(&told(before)));
+            change.insert("now", toml_text(&now.value));
             table.insert(now.directive, Item::Value(Value::InlineTable(change)));
         }
     }
@@ -117,7 +118,7 @@ fn changes(before: &[Setting], now: &[Setting]) -> Table {
 }
 
 fn text(text: &str) -> Item {
-    Item::Value(text.into())
+    Item::Value(toml_text(text))
 }
 
 fn epoch(epoch: Epoch) -> Item {

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
 use sentinel_core::types::Secret;
+use sentinel_resp::text;
 
 use super::{
     file::{self, FileError},
@@ -56,7 +57,7 @@ impl Access {
     pub fn with_password(requirepass: Option<&Secret>) -> Self {
         let everything = Rules::unrestricted();
         let default = match requirepass {
-            Some(password) => everything.with_password(password.expose().as_bytes()),
+            Some(password) => everything.with_password(&password.bytes()),
             None => everything,
         };
         Self {
@@ -89,14 +90,15 @@ impl Access {
             ..Self::with_password(requirepass)
         };
         for user in &acl.users {
-            let words: Vec<Bytes> = user.rules.iter().map(|rule| Bytes::from(rule.clone())).collect();
+            let words: Vec<Bytes> = user.rules.iter().map(|rule| bytes(rule)).collect();
             let mut rules = Rules::new(all_channels);
-            if user.name.as_bytes() == DEFAULT {
+            let name = bytes(&user.name);
+            if name == DEFAULT {
                 rules.apply(b"reset", all_channels).map_err(|error| AccessError::of_line(error.to_string()))?;
             }
             let rules =
                 rules.with(&words, all_channels).map_err(|fault| AccessError::of_line(fault.text(&user.name)))?;
-            access.users.insert(Bytes::from(user.name.clone()), rules);
+            access.users.insert(name, rules);
         }
         if let Some(path) = &acl.file {
             let of_file = |error: FileError| AccessError { what: error.to_string(), directive: "aclfile" };
@@ -128,11 +130,16 @@ impl Access {
 
 /// Checks a `user` line of the configuration: the text of the first fault, without any password.
 pub(crate) fn check_line(name: &str, rules: &[&str]) -> Result<(), String> {
-    if has_spaces(name.as_bytes()) {
+    if has_spaces(&bytes(name)) {
         return Err("Spaces not allowed in ACL usernames".to_owned());
     }
-    let words: Vec<Bytes> = rules.iter().map(|rule| Bytes::copy_from_slice(rule.as_bytes())).collect();
+    let words: Vec<Bytes> = rules.iter().map(|rule| bytes(rule)).collect();
     Rules::new(false).with(&words, false).map(drop).map_err(|fault| fault.text(name))
+}
+
+/// A word of the configuration as it comes over the wire.
+fn bytes(word: &str) -> Bytes {
+    Bytes::from(text::bytes(word).into_owned())
 }
 
 impl Fault {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use sentinel_resp::text;
 
 use super::{
     Access, Denied, file,
@@ -225,11 +226,11 @@ impl Users {
             let line = account.line();
             let again = file::parse(&line, "", self.all_channels).ok()?;
             let same = again.get(account.name()) == Some(&*account.rules());
-            String::from_utf8(line.to_vec()).ok().filter(|_| same)
+            same.then(|| text::of(&line).into_owned())
         };
         let mut lines = Vec::new();
         for account in self.all() {
-            let name = account.display_name().into_owned();
+            let name = text::of(account.name()).into_owned();
             if let Some(line) = readable(&account) {
                 lines.push((name, line));
             } else {

@@ -129,7 +129,7 @@ pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
         Verb::Catalogue(verb) => catalogue::execute(verb, request),
         Verb::Client(verb) => clients::execute(verb, request),
         Verb::Hello => connection::hello(request),
-        Verb::Info => Reply::bulk(info::text(request.server, request.arguments())).into(),
+        Verb::Info => Reply::from(info::text(request.server, request.arguments())).into(),
         Verb::Ping => connection::ping(request),
         Verb::Publish => sentinel::publish(request),
         Verb::Quit => Answer::Last(Reply::ok()),
