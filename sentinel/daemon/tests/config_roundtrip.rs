@@ -19,6 +19,7 @@ use sentinel_core::{
     snapshot::{MasterSnapshot, Snapshot},
     types::{Epoch, Host, HostPort, MasterName, Quorum, Secret, SentinelId},
 };
+use sentinel_resp::text;
 use sentineld::{
     config::{ConfigError, Source, load},
     persist::Store,
@@ -32,11 +33,18 @@ fn text() -> impl Strategy<Value = String> {
         string_regex("(?s).{1,8}").expect("a pattern"),
         Just("a b\"c'\\\nsentinel announce-ip 9.9.9.9".to_owned()),
         Just("#".to_owned()),
+        bytes(),
     ]
 }
 
+/// Bytes of which some are no UTF-8, and some are the characters that stand for such bytes.
+fn bytes() -> impl Strategy<Value = String> {
+    let byte = prop_oneof![any::<u8>(), Just(0xe4), Just(0xf4), Just(0x8f), Just(0xbf), Just(b'\\'), Just(b'x')];
+    collection::vec(byte, 1..9).prop_map(|bytes| text::of(&bytes).into_owned())
+}
+
 fn name() -> impl Strategy<Value = MasterName> {
-    prop_oneof!["[A-Za-z0-9._-]{1,10}", "[ -+./-~]{1,8}", "[äß€ x]{1,4}"]
+    prop_oneof!["[A-Za-z0-9._-]{1,10}", "[ -+./-~]{1,8}", "[äß€ x]{1,4}", bytes()]
         .prop_filter_map("a usable name", |name| MasterName::new(&name).ok())
 }
 

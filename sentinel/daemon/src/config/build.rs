@@ -12,6 +12,7 @@ use super::{
     Files, Source,
     fault::{Fault, Place, Refusal, Warning},
     model::Config,
+    options::OptionLine,
     places::Places,
     reference::Reference,
     sentinel::MasterDraft,
@@ -79,6 +80,8 @@ pub(super) struct Builder {
     pub(super) files: Arc<dyn Files>,
     /// The lines that name a secret instead of holding it, with the line that holds it.
     pub(super) references: Vec<Reference>,
+    /// The generic lines of the command line, which are to be saved.
+    pub(super) options: Vec<OptionLine>,
     /// Where everything was said last.
     pub(super) places: Places,
     pub(super) faults: Vec<Fault>,
@@ -87,6 +90,15 @@ pub(super) struct Builder {
 
 impl Builder {
     pub(super) fn new(source: &Source) -> Self {
+        Builder::at(source.directory.clone(), source.environment, source.files.clone())
+    }
+
+    /// An empty one that finds the same files.
+    pub(super) fn beside(other: &Builder) -> Self {
+        Builder::at(other.directory.clone(), other.environment, other.files.clone())
+    }
+
+    fn at(directory: PathBuf, environment: fn(&str) -> Option<String>, files: Arc<dyn Files>) -> Self {
         Builder {
             config: Config::default(),
             masters: BTreeMap::new(),
@@ -95,10 +107,11 @@ impl Builder {
             state_file: None,
             users_elsewhere: false,
             kept_users: None,
-            directory: source.directory.clone(),
-            environment: source.environment,
-            files: source.files.clone(),
+            directory,
+            environment,
+            files,
             references: Vec::new(),
+            options: Vec::new(),
             places: Places::default(),
             faults: Vec::new(),
             warnings: Vec::new(),
@@ -116,7 +129,11 @@ impl Builder {
             return;
         }
         self.places.put(None, &directive.words[0], &directive);
-        if let Err(refusal) = self.generic(&directive) {
+        let mut taken = self.generic(&directive);
+        if taken.is_ok() && directive.origin == Origin::Appended {
+            taken = self.note_option(&directive);
+        }
+        if let Err(refusal) = taken {
             self.refuse(&directive, refusal);
         }
     }

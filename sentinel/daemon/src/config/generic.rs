@@ -377,7 +377,7 @@ fn directory_opens(files: &dyn Files, path: &std::path::Path) -> Result<(), Refu
 }
 
 /// Directives with several arguments may have them in one quoted word, as the command line brings them.
-fn split_single(words: &[&str]) -> Result<Vec<String>, Refusal> {
+pub(super) fn split_single(words: &[&str]) -> Result<Vec<String>, Refusal> {
     if let [word] = words {
         return super::words(&text::bytes(word))
             .map_err(|_| Refusal::new("Unbalanced quotes in configuration line", "close the quotes"));

@@ -12,7 +12,7 @@ use sentinel_core::{
     types::{HostPort, MasterName},
 };
 
-use super::{build::Builder, reference::Reference};
+use super::{build::Builder, options::OptionLine, reference::Reference};
 
 /// Where what is learnt is kept, and in which form.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ pub(super) enum Form {
         included: Vec<Vec<String>>,
         /// The lines that name secrets, which must not be written into it.
         references: Vec<Reference>,
+        /// The generic lines of the command line, which are written into it once.
+        options: Vec<OptionLine>,
     },
     /// The TOML configuration itself, in its `[state]` section.
     Toml(Base),

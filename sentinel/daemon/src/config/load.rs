@@ -73,6 +73,7 @@ pub(super) fn read(source: &Source, path: &Path, bytes: &[u8]) -> Result<Loaded,
         (None, false) => Form::Classic {
             included: included.into_iter().map(|line| line.words).collect(),
             references: std::mem::take(&mut builder.references),
+            options: std::mem::take(&mut builder.options),
         },
     };
     builder.close(is_toml)?;

@@ -20,6 +20,7 @@ mod last_good;
 pub(crate) mod lexer;
 mod load;
 mod model;
+mod options;
 mod places;
 pub(crate) mod redo;
 mod reference;
@@ -79,6 +80,12 @@ fn toml_text(text: &str) -> toml_edit::Value {
     }
     quoted.push('"');
     quoted.parse().unwrap_or_else(|_| text.into())
+}
+
+/// The same for a key.
+fn toml_key(text: &str) -> toml_edit::Key {
+    let written = sentinel_resp::text::has_stand_ins(text).then(|| toml_text(text).to_string().parse().ok());
+    written.flatten().unwrap_or_else(|| toml_edit::Key::new(text))
 }
 
 /// The words of a line, as text.

@@ -7,6 +7,7 @@ use toml_edit::{DocumentMut, Item};
 
 use super::{
     keep::{Form, Keep, UserLines},
+    options::OptionLine,
     redo,
     rewrite::{Included, Text},
     state,
@@ -24,8 +25,15 @@ pub struct Renderer {
 
 #[derive(Debug)]
 enum Seen {
-    Classic { text: Text, included: Included },
-    Toml { operator: String },
+    /// `options` are empty once they stand in the text.
+    Classic {
+        text: Text,
+        included: Included,
+        options: Vec<OptionLine>,
+    },
+    Toml {
+        operator: String,
+    },
     State,
 }
 
@@ -33,9 +41,11 @@ impl Renderer {
     /// A renderer that has not seen the file yet.
     pub fn new(keep: Keep) -> Self {
         let seen = match &keep.form {
-            Form::Classic { included, references } => {
-                Seen::Classic { text: Text::new(b"", references), included: Included::new(included, references) }
-            }
+            Form::Classic { included, references, options } => Seen::Classic {
+                text: Text::new(b"", references),
+                included: Included::new(included, references),
+                options: options.clone(),
+            },
             Form::Toml(_) => Seen::Toml { operator: String::new() },
             Form::State { .. } => Seen::State,
         };
@@ -70,7 +80,8 @@ impl Renderer {
             None => self.keep.kept_users.clone(),
         };
         match (&mut self.seen, &self.keep.form) {
-            (Seen::Classic { text, included }, _) => {
+            (Seen::Classic { text, included, options }, _) => {
+                text.save_options(&std::mem::take(options));
                 text.update(snapshot, included);
                 if let Some(users) = &changed {
                     text.update_users(users);

@@ -12,6 +12,7 @@ use sentinel_core::snapshot::Snapshot;
 use super::{
     directives::{HIDDEN, may_be_hidden},
     lexer,
+    options::{self, OptionLine},
     reference::Reference,
     wanted::{self, Need, Slot, Statement, Wanted},
 };
@@ -34,10 +35,12 @@ struct Line {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    /// A comment, a blank line, a generic directive, or something unreadable: never touched.
+    /// A comment, a blank line, or something unreadable: never touched.
     Other,
     /// `include`.
     Include,
+    /// A generic directive, by what tells it from others: touched only by an option of the command line.
+    Generic(Vec<String>),
     /// The line of this user, which is touched only once users were changed at run time.
     User(String),
     /// A `sentinel` line of a kind that is written back, in the words in which it would be wanted. `outdated` ones are
@@ -172,6 +175,35 @@ impl Text {
         self.append(missing.into_iter().map(Line::of_user).collect());
     }
 
+    /// Has lines say what the command line said: the first of the same kind, if no included file may overrule it, else a new one.
+    pub(super) fn save_options(&mut self, options: &[OptionLine]) {
+        let mut appended = Vec::new();
+        for option in options {
+            let same = |line: &Line| matches!(&line.kind, Kind::Generic(slot) if *slot == option.slot);
+            let hidden = if may_be_hidden(&option.words) { HIDDEN } else { "" };
+            let words = lexer::join(option.words.iter().map(String::as_str));
+            let line =
+                Line { bytes: format!("{hidden}{words}").into_bytes(), kind: Kind::Generic(option.slot.clone()) };
+            let last_include = self.lines.iter().rposition(|line| matches!(line.kind, Kind::Include));
+            let overruled = |at: usize| last_include.is_some_and(|include| at < include);
+            let stands = self.lines.iter().any(same);
+            let mut place = self.lines.iter().position(same).filter(|at| !overruled(*at));
+            if place.is_none() && (stands || last_include.is_some() || !option.is_default) {
+                appended.push(line.clone());
+            }
+            let mut at = 0;
+            self.lines.retain_mut(|here| {
+                let stays = !same(here) || place.take_if(|place| *place == at).is_some();
+                if stays && same(here) && !option.stands_in(&here.bytes) {
+                    *here = line.clone();
+                }
+                at += 1;
+                stays
+            });
+        }
+        self.append(appended);
+    }
+
     fn append(&mut self, appended: Vec<Line>) {
         if appended.is_empty() {
             return;
@@ -263,7 +295,8 @@ fn kind(bytes: &[u8], references: &[Reference]) -> Kind {
     let outdated = words.get(1).is_some_and(|name| name.eq_ignore_ascii_case("known-slave"));
     match wanted::recognise(&words, references) {
         Some(says) => Kind::Managed { says, outdated, hidden },
-        None => Kind::Other,
+        None if words.is_empty() || words[0].eq_ignore_ascii_case("sentinel") => Kind::Other,
+        None => Kind::Generic(options::slot(&words)),
     }
 }
 

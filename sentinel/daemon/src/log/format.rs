@@ -170,7 +170,11 @@ impl Visit for Parts {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.put(field, &*text::shown(value)) }
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.put(field, &*text::shown(value));
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {

@@ -8,8 +8,8 @@
 use std::{
     collections::BTreeMap,
     io,
-    path::Path,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
     process::{Child, Command, ExitStatus},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };

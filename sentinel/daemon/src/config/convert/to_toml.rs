@@ -8,7 +8,7 @@ use super::{
     super::{
         directives::{Support, support},
         keys::{KEYS, Key, Kind},
-        lexer, reference, toml_text, value,
+        lexer, reference, toml_key, toml_text, value,
     },
     listing::{Entry, Listing, WITHOUT_EFFECT, put_comments, put_gap},
 };
@@ -237,9 +237,7 @@ impl Table {
                 Written::Pairs(pairs) => {
                     let pairs: Vec<String> = pairs
                         .iter()
-                        .map(|(from, to)| {
-                            format!("{} = {}", toml_edit::Key::new(from.as_str()).display_repr(), text(to))
-                        })
+                        .map(|(from, to)| format!("{} = {}", toml_key(from).display_repr(), text(to)))
                         .collect();
                     out.push_str("{ ");
                     out.push_str(&pairs.join(", "));

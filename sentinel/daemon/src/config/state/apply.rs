@@ -14,6 +14,7 @@ use super::{
         lexer,
         sentinel::MasterDraft,
         settings::{self, Setting},
+        toml_key, words,
     },
     form::{Change, KeptUsers, MasterState, State},
     told, users_print,
@@ -35,7 +36,7 @@ impl Site<'_> {
             if self.classic {
                 lexer::join(["sentinel", "monitor", name]) + " "
             } else {
-                format!("[{}master.{}]", self.prefix, toml_edit::Key::new(name).display_repr())
+                format!("[{}master.{}]", self.prefix, toml_key(name).display_repr())
             }
         });
         let is = |line: &str, header: &str| if self.classic { line.starts_with(header) } else { line.trim() == header };
@@ -90,8 +91,8 @@ fn apply_users(builder: &mut Builder, site: &Site<'_>, users: &KeptUsers) {
     builder.config.server.acl.users.clear();
     for line in &users.now {
         // No word of a user has a blank in it, and none is quoted.
-        let words: Vec<&str> = line.split(' ').skip(1).collect();
-        if let Err(refusal) = builder.user(&words) {
+        let rules: Vec<&str> = line.split(' ').skip(1).collect();
+        if let Err(refusal) = builder.user(&rules) {
             builder.refuse(&note, refusal);
         }
     }
@@ -207,18 +208,14 @@ fn take_change(builder: &mut Builder, site: &Site<'_>, master: Option<&str>, con
             _ => builder
                 .refuse(&directive, Refusal::new("Quorum must be 1 or greater.", "restore what sentinel wrote here")),
         },
-        "rename-command" => {
-            match super::super::words(&text::bytes(&change.now)) {
-                Ok(words) if words.len() % 2 == 0 => {
-                    settings.rename_commands =
-                        words.chunks_exact(2).map(|pair| (pair[0].to_ascii_uppercase(), pair[1].clone())).collect();
-                }
-                _ => builder.refuse(
-                    &directive,
-                    Refusal::new("these are no pairs of commands", "restore what sentinel wrote here"),
-                ),
+        "rename-command" => match words(&text::bytes(&change.now)) {
+            Ok(words) if words.len() % 2 == 0 => {
+                settings.rename_commands =
+                    words.chunks_exact(2).map(|pair| (pair[0].to_ascii_uppercase(), pair[1].clone())).collect();
             }
-        }
+            _ => builder
+                .refuse(&directive, Refusal::new("these are no pairs of commands", "restore what sentinel wrote here")),
+        },
         _ => take(builder, &directive),
     }
 }

@@ -50,13 +50,14 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
     };
     builder.warnings.extend(last_good::truncation(&*builder.files, path, &bytes)?);
     let bytes = redo::meaning(&bytes);
-    let text = text::of(&bytes);
-    if let Err(what) = verify(&text) {
+    let text = String::from_utf8_lossy(&bytes);
+    if let Err(what) = verify(&bytes) {
         builder.refuse(&damaged(path, text.lines().count(), None), Refusal::new(what, RESTORE));
         return Ok(());
     }
-    let site = Site { path, text: &text, prefix: "", classic: classic::is_classic(&text) };
-    if site.classic {
+    if classic::is_classic(&text) {
+        let text = text::of(&bytes);
+        let site = Site { path, text: &text, prefix: "", classic: true };
         match classic::parse(&text) {
             Ok(state) => apply(builder, &site, &state),
             Err(wrong) => builder.refuse(&damaged(path, wrong.line, None), Refusal::new(wrong.what, RESTORE)),
@@ -64,7 +65,7 @@ pub(super) fn take_file(builder: &mut Builder, path: &Path) -> Result<(), Config
         return Ok(());
     }
     match toml::from_str::<State>(&text) {
-        Ok(state) => apply(builder, &site, &state),
+        Ok(state) => apply(builder, &Site { path, text: &text, prefix: "", classic: false }, &state),
         Err(error) => refuse(builder, path, &text, &error),
     }
     Ok(())
@@ -113,24 +114,29 @@ pub(super) fn is_comment(line: &str) -> bool {
 
 /// Whether the bytes are a whole state file that means something.
 pub(super) fn is_whole(bytes: &[u8]) -> bool {
-    let text = text::of(bytes);
+    let text = String::from_utf8_lossy(bytes);
     let parses = || {
-        if classic::is_classic(&text) { classic::parse(&text).is_ok() } else { toml::from_str::<State>(&text).is_ok() }
+        if classic::is_classic(&text) {
+            classic::parse(&text::of(bytes)).is_ok()
+        } else {
+            toml::from_str::<State>(&text).is_ok()
+        }
     };
-    !text.trim().is_empty() && verify(&text).is_ok() && parses()
+    !text.trim().is_empty() && verify(bytes).is_ok() && parses()
 }
 
 /// Whether a state file is all that was written, as its last line tells.
-fn verify(text: &str) -> Result<(), String> {
-    let Some(at) = text.rfind(CHECKSUM) else {
-        return if text.starts_with(MARKER) {
+fn verify(bytes: &[u8]) -> Result<(), String> {
+    let checksum = CHECKSUM.as_bytes();
+    let Some(at) = bytes.windows(checksum.len()).rposition(|part| part == checksum) else {
+        return if bytes.starts_with(MARKER.as_bytes()) {
             Err("its end is missing: it has been cut off".to_owned())
         } else {
             Ok(())
         };
     };
-    let said = text[at + CHECKSUM.len()..].trim_end();
-    if said == "none" || said == super::hex(&Sha256::digest(text::bytes(&text[..at]))) {
+    let said = bytes[at + checksum.len()..].trim_ascii_end();
+    if said == b"none" || said == super::hex(&Sha256::digest(&bytes[..at])).as_bytes() {
         return Ok(());
     }
     Err(format!(

@@ -10,7 +10,7 @@ use super::{
     super::{
         keep::Base,
         settings::{self, Setting},
-        toml_text,
+        toml_key, toml_text,
     },
     EXPLANATION, MARKER, sealed, told,
 };
@@ -40,7 +40,7 @@ pub(in crate::config) fn render(
     let mut removed = Table::new();
     for (name, (addr, _)) in &base.masters {
         if snapshot.masters.binary_search_by(|master| master.name.cmp(name)).is_err() {
-            removed.insert(name.as_str(), text(&addr.to_string()));
+            removed.insert_formatted(&toml_key(name.as_str()), text(&addr.to_string()));
         }
     }
     if !removed.is_empty() {
@@ -49,7 +49,7 @@ pub(in crate::config) fn render(
     let mut masters = Table::new();
     masters.set_implicit(true);
     for master in &snapshot.masters {
-        masters.insert(master.name.as_str(), Item::Table(master_table(master, base)));
+        masters.insert_formatted(&toml_key(master.name.as_str()), Item::Table(master_table(master, base)));
     }
     root.insert("master", Item::Table(masters));
     let body = if as_section {
