@@ -13,6 +13,7 @@ use std::{
 
 use config_support::{Folder, Listening, reference_installed};
 use sentinel_tests::free_port;
+use sentineld::config::{Source, load};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -152,6 +153,18 @@ fn a_file_of_such_a_name_and_an_option_with_bytes_are_taken() {
     let server = Listening::start(command, port, folder.path().join("log"));
     assert!(ask(&server, &[&[b"AUTH", b"p\xe4ss"]]).starts_with(b"+OK"));
     assert!(fs::read_to_string(&config).unwrap().contains("sentinel myid"));
+}
+
+#[test]
+fn a_fault_shows_bytes_escaped() {
+    let folder = Folder::new();
+    let path = folder.path().join("s.conf");
+    write(&path, &[b"notthere\xe9 1\nsentinel auth-user other\xe9 x\nsentinel monitor m 127.0.0.1 1 1\xe9\n"]);
+    let said = load(&Source::file(&path)).expect_err("two faults").to_string();
+    for part in [r"notthere\xe9: Bad directive", r"sentinel monitor other\xe9 HOST", r"notthere\xe9 1"] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    assert!(!sentinel_resp::text::has_stand_ins(&said), "{said}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use sentinel_core::types::MasterName;
+use sentinel_resp::text;
 
 use super::{
     Files, Source,
@@ -182,7 +183,7 @@ impl Builder {
         self.warnings.push(Warning {
             place: directive.place.clone(),
             directive: directive.called.clone(),
-            text: text.into(),
+            text: text::shown(&text.into()).into_owned(),
         });
     }
 

@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
         name.make_ascii_lowercase();
         let called = match words.get(1) {
             Some(second) if words[0] == "sentinel" => format!("sentinel {}", second.to_ascii_lowercase()),
-            _ => words[0].clone(),
+            _ => text::shown(&words[0]).into_owned(),
         };
         let directive = Directive { words, place, origin, called, shown };
         if directive.words[0] == "include" {

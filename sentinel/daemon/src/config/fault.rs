@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use sentinel_resp::text;
+
 use super::last_good::LastGood;
 
 /// Where a directive stands.
@@ -270,7 +272,8 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Refusal { what: what.into(), remedy: remedy.into() }
+        let shown = |said: String| text::shown(&said).into_owned();
+        Refusal { what: shown(what.into()), remedy: shown(remedy.into()) }
     }
 }
 
