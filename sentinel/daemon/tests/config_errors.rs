@@ -2,7 +2,7 @@
 
 mod config_support;
 
-use config_support::{Folder, reference_refusal};
+use config_support::{Folder, Reference, reference_refusal};
 use sentineld::config::{ConfigError, Fault, Source, load};
 
 const M: &str = "sentinel monitor m 127.0.0.1 6379 1\n";
@@ -137,6 +137,24 @@ fn what_is_learnt_is_not_kept_in_the_configuration_itself() {
         assert_eq!((faults.faults.len(), faults.faults[0].place.line()), (1, Some(2)), "{faults:?}");
         assert!(faults.faults[0].what.contains("the configuration itself"), "{faults:?}");
     }
+}
+
+#[test]
+fn the_interface_of_a_link_local_address_is_dropped_as_by_the_reference() {
+    let folder = Folder::new();
+    let known = "sentinel monitor m fe80::1%lo 7000 1\n";
+    let loaded = load(&Source::file(folder.file("s.conf", known))).unwrap();
+    assert_eq!(loaded.config.masters[0].addr.to_string(), "[fe80::1]:7000");
+    assert!(loaded.warnings.iter().any(|warning| warning.text.contains("is dropped")), "{:?}", loaded.warnings);
+
+    let unknown = "sentinel monitor m fe80::1%no-such-one 7000 1\n";
+    let error = load(&Source::file(folder.file("s.conf", unknown))).unwrap_err().to_string();
+    assert!(error.contains("Can't resolve instance hostname."), "{error}");
+    let Some(reference) = reference_refusal(&folder, unknown) else { return };
+    assert_eq!(reference.text, "Can't resolve instance hostname.");
+    let text = format!("{}{known}", Reference::listening(&folder));
+    let reference = Reference::start(&folder.file("reference.conf", &text));
+    assert!(reference.ask(&["SENTINEL", "MASTER", "m"]).contains("\r\nfe80::1\r\n"));
 }
 
 #[test]

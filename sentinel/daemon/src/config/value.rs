@@ -1,6 +1,6 @@
 //! How single values are read. Each refusal carries the reference's text.
 
-use std::ops::RangeInclusive;
+use std::{net::Ipv6Addr, ops::RangeInclusive, path::Path};
 
 use super::fault::Refusal;
 
@@ -88,6 +88,14 @@ pub(super) fn memory_from(word: &str, least: u64) -> Result<u64, Refusal> {
     })?;
     let range = i64::try_from(least).unwrap_or(i64::MAX)..=i64::MAX;
     if i64::try_from(bytes).is_ok_and(|bytes| range.contains(&bytes)) { Ok(bytes) } else { Err(out_of(&range)) }
+}
+
+/// The address of a literal with an interface of this machine, such as `fe80::1%eth0`.
+pub(super) fn without_scope(host: &str) -> Option<Ipv6Addr> {
+    let (address, scope) = host.split_once('%')?;
+    let known = scope.parse::<u32>().is_ok_and(|number| number > 0)
+        || !scope.is_empty() && !scope.contains('/') && Path::new("/sys/class/net").join(scope).exists();
+    address.parse().ok().filter(|address: &Ipv6Addr| known && address.is_unicast_link_local())
 }
 
 /// `yes` or `no`, in any case.
