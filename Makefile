@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ bench-counts: ## the same in instructions, which a busy machine does not change,
 bench-sdk: ## the SDK's master() beside a bare connection of the redis crate, in one run; fails where a goal is missed (ARGS="--rounds 30", ARGS=--no-goals)
 	@scripts/install-redis server
 	$(CARGO) bench --package sentinel-sdk --bench ratio -- $(ARGS)
+
+bench-sdk-gap: ## the SDK, redis-py, ioredis and others write to one master, 1,000 values a second each, which is killed: how long each could not write (ARGS="--rounds 5 --only redis")
+	@scripts/install-redis server sentinel
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-tests --bin client-failover -- --together $(ARGS)
 
 bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARGS=--json, ARGS="--rounds 3")
 	@scripts/install-redis server sentinel

@@ -1,9 +1,12 @@
-// Writes numbered values 500 times a second, each after the answer to the one before; one line on standard output for each:
+// Writes numbered values 500 times a second, or as the environment says, each after the answer to the one before; one line on standard output for each:
 // what became of it, its number, and the time in microseconds since 1970.
 
 "use strict";
 
-const PACE = 2;
+// Milliseconds between two writes; the environment says seconds.
+const PACE = Number(process.env.PACE ?? "0.002") * 1000;
+// Applications that write to one master at once have prefixes of their own.
+const PREFIX = process.env.KEY_PREFIX ?? "written";
 
 const now = () => Math.floor((performance.timeOrigin + performance.now()) * 1000);
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -24,7 +27,7 @@ async function write(set) {
   for (let number = 0; ; number++) {
     const began = performance.now();
     try {
-      await set(`written:${number}`, String(number));
+      await set(`${PREFIX}:${number}`, String(number));
       process.stdout.write(`ok ${number} ${now()}\n`);
     } catch (error) {
       const reason = `${error.name}: ${error.message}`.replace(/\s+/g, " ");

@@ -1,5 +1,6 @@
 //! An application on one of the clients, and what it has printed.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -25,9 +26,17 @@ pub(crate) struct Writes {
 }
 
 impl Application {
-    /// Starts it in `parent`.
-    pub(crate) fn start(client: Client, clients: &Path, parent: &Path, name: &str, sentinels: &[u16]) -> Self {
-        let arguments = client.command(clients, name, sentinels);
+    /// Starts it in `parent`. The environment gets these variables, too: `PACE`, `KEY_PREFIX`.
+    pub(crate) fn start(
+        client: Client,
+        clients: &Path,
+        parent: &Path,
+        name: &str,
+        sentinels: &[u16],
+        variables: &[String],
+    ) -> Self {
+        let mut arguments: Vec<OsString> = variables.iter().map(OsString::from).collect();
+        arguments.extend(client.command(clients, name, sentinels));
         let process = ServerProcess::start(client.name(), Path::new("env"), &arguments, parent);
         Self { process, log: parent.join("output.log") }
     }
@@ -77,6 +86,12 @@ impl Writes {
         self.acknowledged.iter().filter(|(_, at)| *at > since).count()
     }
 
+    /// The same, of those of which the second one came after that time: what came before it is not the failover's.
+    pub(crate) fn longest_gap_since(&self, since: Duration) -> Duration {
+        let pairs = self.acknowledged.windows(2).filter(|pair| pair[1].1 > since);
+        pairs.map(|pair| pair[1].1.saturating_sub(pair[0].1)).max().unwrap_or_default()
+    }
+
     /// The longest time between two acknowledgements.
     pub(crate) fn longest_gap(&self) -> Duration {
         self.acknowledged.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1)).max().unwrap_or_default()
@@ -101,5 +116,7 @@ mod tests {
         assert_eq!(writes.last_failure.as_deref(), Some("ConnectionError: refused"));
         assert_eq!(writes.longest_gap(), Duration::from_millis(8));
         assert_eq!(writes.acknowledged_since(Duration::from_millis(1)), 1);
+        assert_eq!(writes.longest_gap_since(Duration::from_millis(5)), Duration::from_millis(8));
+        assert_eq!(writes.longest_gap_since(Duration::from_millis(9)), Duration::ZERO);
     }
 }

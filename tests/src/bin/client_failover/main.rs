@@ -11,6 +11,7 @@ mod report;
 mod round;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use sentinel_tests::Kind;
@@ -28,7 +29,13 @@ struct Arguments {
     /// Only the clients whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// All clients write to the same master, 1,000 values a second each, and see the same failovers; only gaps are told.
+    #[arg(long)]
+    together: bool,
 }
+
+/// Between two writes of a client, where all write to one master.
+const PACE_TOGETHER: Duration = Duration::from_millis(1);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -44,6 +51,20 @@ fn main() -> ExitCode {
         }
     };
     let mut rows: Vec<Row> = chosen.iter().map(|client| Row::of(*client, client.version(&folder))).collect();
+    if arguments.together {
+        for round in 0..arguments.rounds {
+            for kind in [Kind::Ours, Kind::Reference] {
+                eprintln!("round {} of {}: all with {}", round + 1, arguments.rounds, kind.name());
+                let outcomes = round::through_the_same_failover(&chosen, &folder, kind, PACE_TOGETHER);
+                for (row, outcome) in rows.iter_mut().zip(outcomes) {
+                    row.add(kind, outcome);
+                }
+            }
+        }
+        let report = Report::together(arguments.rounds, rows);
+        println!("{report}");
+        return if report.all_recovered() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     for round in 0..arguments.rounds {
         for row in &mut rows {
             for kind in [Kind::Ours, Kind::Reference] {

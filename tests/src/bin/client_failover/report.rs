@@ -13,6 +13,8 @@ use crate::round::Outcome;
 pub(crate) struct Report {
     rounds: u32,
     rows: Vec<Row>,
+    /// All clients saw the same failovers.
+    together: bool,
 }
 
 /// What was seen of one client.
@@ -47,7 +49,12 @@ impl Row {
 
 impl Report {
     pub(crate) fn of(rounds: u32, rows: Vec<Row>) -> Self {
-        Self { rounds, rows }
+        Self { rounds, rows, together: false }
+    }
+
+    /// Of clients that saw the same failovers.
+    pub(crate) fn together(rounds: u32, rows: Vec<Row>) -> Self {
+        Self { rounds, rows, together: true }
     }
 
     /// Whether every client wrote again in every round.
@@ -61,12 +68,14 @@ impl fmt::Display for Report {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         writeln!(
             f,
-            "SIGKILL of the master under 500 writes a second; three Sentinels, quorum 2, down after 1000 ms; {} failovers each; \
-             {}, {cores} cores; {}, {}; `make test-clients`.\n",
+            "SIGKILL of the master under {}; three Sentinels, quorum 2, down after 1000 ms; {} failovers each; \
+             {}, {cores} cores; {}, {}; `make {}`.\n",
+            if self.together { "1,000 writes a second of each client at the same time" } else { "500 writes a second" },
             self.rounds,
             humantime::format_rfc3339_seconds(SystemTime::now()),
             Kind::Ours.version(),
-            Kind::Reference.version().split(" sha=").next().unwrap_or_default()
+            Kind::Reference.version().split(" sha=").next().unwrap_or_default(),
+            if self.together { "bench-sdk-gap" } else { "test-clients" }
         )?;
         writeln!(
             f,
@@ -118,12 +127,12 @@ mod tests {
         let mut row = Row::of(Client::Fred, "1.0".to_owned());
         row.add(Kind::Ours, outcome(Some(900)));
         row.add(Kind::Reference, outcome(Some(2000)));
-        assert!(Report { rounds: 1, rows: vec![row] }.all_recovered());
+        assert!(Report::of(1, vec![row]).all_recovered());
 
         let mut row = Row::of(Client::Fred, "1.0".to_owned());
         row.add(Kind::Ours, outcome(Some(900)));
         row.add(Kind::Ours, outcome(None));
-        assert!(!Report { rounds: 2, rows: vec![row] }.all_recovered());
+        assert!(!Report::together(2, vec![row]).all_recovered());
         assert_eq!(gap(&[outcome(Some(900)), outcome(None)]), "**does not recover**");
         assert_eq!(gap(&[outcome(Some(900)), outcome(Some(1100))]), "1100 ms");
     }
