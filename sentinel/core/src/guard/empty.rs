@@ -104,14 +104,31 @@ impl Holdings {
 }
 
 /// What became of the master's data when it was started anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Restart {
     /// It may be loading them.
     Unclear,
     /// They are there, as far as can be told.
     WithData,
     /// They are not.
-    Empty { noticed_at: Instant },
+    Empty {
+        noticed_at: Instant,
+        /// The histories that it has begun since, as one that is a master again after it was a replica for a while: data of these,
+        /// and of one that goes on from them, are not those of before. The first one, and the latest ones.
+        begun: Vec<RunId>,
+    },
+}
+
+/// How many histories are remembered that an empty master has begun.
+const HISTORIES: usize = 16;
+
+/// Adds the history that a master shows to those that it has begun.
+fn note_history(begun: &mut Vec<RunId>, id: Option<&RunId>) {
+    let Some(id) = id.filter(|id| !begun.contains(id)) else { return };
+    if begun.len() == HISTORIES {
+        begun.remove(1);
+    }
+    begun.push(id.clone());
 }
 
 /// Why a master is not what it was.
@@ -144,7 +161,7 @@ impl Watch<'_> {
             if node.restart == Some(Restart::Unclear) && node.role == Role::Master {
                 node.restart = match node.info.holdings.began_empty() {
                     None => Some(Restart::Unclear),
-                    Some(true) => Some(Restart::Empty { noticed_at: now }),
+                    Some(true) => Some(Restart::Empty { noticed_at: now, begun: Vec::new() }),
                     Some(false) => Some(Restart::WithData),
                 };
                 if matches!(node.restart, Some(Restart::Empty { .. })) {
@@ -153,6 +170,12 @@ impl Watch<'_> {
                         self.ask_info(id);
                     }
                 }
+            }
+            let node = self.master.node_mut();
+            if let Some(Restart::Empty { begun, .. }) = &mut node.restart
+                && node.role == Role::Master
+            {
+                note_history(begun, node.info.history.id.as_ref());
             }
         }
         self.look_for_holders();
@@ -171,24 +194,26 @@ impl Watch<'_> {
         let unheard = |noticed_at| {
             self.master.replicas().any(|it| it.is_reachable() && it.info_at.is_none_or(|at| at < noticed_at))
         };
-        match node.restart {
+        match &node.restart {
             _ if self.master.emptied || unread => true,
             Some(Restart::Unclear) => true,
-            Some(Restart::Empty { noticed_at }) => unheard(noticed_at),
+            Some(Restart::Empty { noticed_at, .. }) => unheard(*noticed_at),
             Some(Restart::WithData) | None => false,
         }
     }
 
     fn look_for_holders(&mut self) {
-        let noticed_at = match self.master.node().restart {
-            Some(Restart::Empty { noticed_at }) => noticed_at,
+        let (noticed_at, begun) = match &self.master.node().restart {
+            Some(Restart::Empty { noticed_at, begun }) => (*noticed_at, begun),
             Some(Restart::WithData) if self.master.emptied => return self.master_holds_data_again(),
             _ => return,
         };
         let history = &self.master.node().info.history.id;
         let holds = |node: &&crate::state::Node| {
             let since = node.info_at.is_some_and(|at| at >= noticed_at);
-            let former = node.info.history.id.is_some() && node.info.history.id != *history;
+            let (id, before) = (&node.info.history.id, &node.info.history.former_id);
+            let goes_on = [id, before].into_iter().flatten().any(|id| begun.contains(id));
+            let former = id.is_some() && id != history && !goes_on;
             // One that was restarted as a master from some old file can take nobody's place.
             let role = node.info.role == Some(Role::Replica) || node.former_master || node.was_replica_before();
             since && former && role && !node.stranger && node.sdown_since.is_none() && node.info.holdings.keys() > 0

@@ -29,6 +29,8 @@ pub(super) struct FitReplica {
     /// Whom an operator has named for the next failover, or for the one that has begun.
     ordered: BTreeMap<(HostId, usize), Order>,
     masters: BTreeMap<(HostId, usize), HostId>,
+    /// When a Sentinel told last that it had stood still: nobody was heard meanwhile, which says nothing of them.
+    stood_still: BTreeMap<HostId, Time>,
     emptying: Emptying,
 }
 
@@ -89,7 +91,9 @@ impl FitReplica {
         if self.down.contains(&(sentinel, node)) {
             return fail("it is subjectively down".to_owned());
         }
-        if known.ponged_at.is_none_or(|at| now - at > 5 * SEC + setting.down_after) {
+        let longest = 5 * SEC + setting.down_after;
+        let stood_still = self.stood_still.get(&sentinel).is_some_and(|at| now - at < longest);
+        if known.ponged_at.is_none_or(|at| now - at > longest) && !stood_still {
             return fail(format!("its last PONG came at {:?}", known.ponged_at));
         }
         let Some((_, info)) = &known.info else { return fail("it has never answered INFO".to_owned()) };
@@ -264,6 +268,7 @@ impl Invariant for FitReplica {
                 }
             }
             Observation::Event { sentinel, event } => match event {
+                Event::TiltEntered => drop(self.stood_still.insert(*sentinel, now)),
                 Event::SubjectivelyDown(subject) => self.downs(now, setting, *sentinel, subject, true),
                 Event::SubjectivelyUp(subject) => self.downs(now, setting, *sentinel, subject, false),
                 // What is heard of again later is known anew.
