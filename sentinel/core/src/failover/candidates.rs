@@ -72,7 +72,8 @@ impl Watch<'_> {
         let said = |at| self.master.switched_at.is_none_or(|switched| at >= switched);
         let linked = info.role == Some(Role::Replica) && info.link_up && self.master.node().info_at.is_some_and(said);
         let source = self.master.replicas().filter(|_| linked).find(|node| info.follows(&node.addr, &self.ctx.names));
-        source.map(|node| node.id)
+        // Nor does what it said before that node was started anew, from whatever file.
+        source.filter(|node| node.restart_seen_at <= self.master.node().info_at).map(|node| node.id)
     }
 
     /// The node of another history that the configured master follows, if it shows that history itself.

@@ -93,7 +93,9 @@ impl Watch<'_> {
         if planted(Bug::PromoteOnOldInfo) && node.info.offset > 1 {
             report.offset = node.info.offset;
         }
-        if !rebooted {
+        if rebooted {
+            node.restart_seen_at = Some(now);
+        } else {
             report.remember_beginning(&node.info);
         }
         let news = report.news_since(&node.info);

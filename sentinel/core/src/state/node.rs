@@ -48,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) stranger: bool,
     /// What shows that it belongs to this deployment.
     pub(crate) familiar: Familiar,
+    /// When INFO showed that it had been started anew. What others said of it before is about what it was.
+    pub(crate) restart_seen_at: Option<Instant>,
     /// It rebooted then, and has not answered PONG since.
     pub(crate) rebooted_at: Option<Instant>,
     pub(crate) script_kill_sent: bool,
@@ -126,6 +128,7 @@ impl Node {
             restart: None,
             stranger: false,
             familiar: Familiar::default(),
+            restart_seen_at: None,
             rebooted_at: None,
             script_kill_sent: false,
             hello_heard_at: now,
