@@ -86,6 +86,17 @@ impl Cast {
         self.hosts.iter().filter(move |host| host.role == role)
     }
 
+    /// Starts the data nodes once more that ended since their append-only file is damaged: a full disk and a SIGKILL do that. Which.
+    pub(crate) fn repair_data(&mut self) -> Result<Vec<String>, String> {
+        let mut repaired = Vec::new();
+        for host in self.hosts.iter_mut().filter(|host| host.role == Role::Data) {
+            if host.repair_data()? {
+                repaired.push(host.name.clone());
+            }
+        }
+        Ok(repaired)
+    }
+
     pub(crate) fn network(&self) -> &Network {
         &self.network
     }

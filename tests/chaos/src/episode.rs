@@ -132,6 +132,6 @@ impl Episode {
 }
 
 /// With the time of day, as the logs of Sentinels and applications have it.
-fn say(what: &str) {
+pub(crate) fn say(what: &str) {
     println!("{} {what}", humantime::format_rfc3339_millis(SystemTime::now()));
 }

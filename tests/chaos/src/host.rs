@@ -109,6 +109,33 @@ impl Host {
         Ok(())
     }
 
+    /// Mends the append-only file and starts the data node, if it ended for the sake of that file.
+    pub(crate) fn repair_data(&mut self) -> Result<bool, String> {
+        if self.is_running() {
+            return Ok(false);
+        }
+        let log = fs::read(&self.log).map_err(|error| format!("{}: {error}", self.log.display()))?;
+        let log = String::from_utf8_lossy(&log);
+        if !log.lines().last().is_some_and(|line| line.contains("Bad file format reading the append only file")) {
+            return Ok(false);
+        }
+        let mut check = Command::new("redis-check-aof")
+            .args(["--fix", "appendonlydir/appendonly.aof.manifest"])
+            .current_dir(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("redis-check-aof: {error}"))?;
+        // It asks whether it may cut the file off.
+        let agreed = check.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(b"y\n"));
+        let ended = agreed.and_then(|()| check.wait()).map_err(|error| format!("redis-check-aof: {error}"))?;
+        if !ended.success() {
+            return Err(format!("{}: redis-check-aof cannot mend the append-only file: {ended}", self.name));
+        }
+        self.start()?;
+        Ok(true)
+    }
+
     /// Whether the program runs; it may have ended by itself.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
