@@ -3,7 +3,7 @@
 //! Names, passwords and paths are bytes to the reference, and nearly always UTF-8. In this process they are `str`: a byte that
 //! is no part of UTF-8 stands as the one character of U+10FF80 to U+10FFFF that ends with it (`\xe4` as U+10FFE4). These
 //! characters themselves are taken apart likewise, so that no two texts stand for the same bytes. What comes in passes
-//! [`of`]; what goes out passes [`bytes`], or, for people, [`shown`].
+//! [`of`]; what goes out passes [`bytes()`], or, for people, [`shown`].
 
 use std::borrow::Cow;
 

@@ -51,6 +51,9 @@ impl Watch<'_> {
         let keeps_all_back = self.master.node().sdown_since.is_some() && self.master.node().link.awaits(&Asked::Hello);
         let nobody_was_master = self.master.node().info.role == Some(Role::Replica);
         let former = self.install_master(replica);
+        // Where no Sentinel knew the master's history, since all were started while nobody was the master, this is it: whose data
+        // are of another one is told before it gets an order.
+        self.judge_history(replica);
         self.arm_phase(deadline);
         self.persist();
         // The order comes before the hello: writes to that node are paused, what is published there waits until they are not, and
