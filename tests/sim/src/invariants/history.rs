@@ -16,8 +16,8 @@ use crate::{packet::InfoFacts, physics::HostId, time::Time};
 /// told it to.
 ///
 /// A Sentinel knows which history is the right one since the master, or a replica linked to it, told it. One that was the
-/// master before may have another replication id after a restart: it cannot be told from a stranger until it is a
-/// replica.
+/// master before, or was told to be one, may have another replication id after a restart: it cannot be told from a stranger until it
+/// is a replica.
 #[derive(Debug, Default)]
 pub(super) struct OneHistory {
     masters: BTreeMap<(HostId, usize), HostPort>,
@@ -114,10 +114,11 @@ impl Invariant for OneHistory {
                     return self.check(setting, *sentinel, node, "selects");
                 }
             }
-            Observation::Sent { sentinel, to, message: Message::Promote { .. } }
-                if !self.is_taken_over(setting, *sentinel, *to) =>
-            {
-                return self.check(setting, *sentinel, *to, "promotes");
+            Observation::Sent { sentinel, to, message: Message::Promote { .. } } => {
+                if !self.is_taken_over(setting, *sentinel, *to) {
+                    self.check(setting, *sentinel, *to, "promotes")?;
+                }
+                self.former_masters.insert((*sentinel, *to));
             }
             Observation::Sent { sentinel, to, message: Message::Replicate { .. } } => {
                 return self.check(setting, *sentinel, *to, "gives another master to");
