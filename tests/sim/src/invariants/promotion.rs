@@ -251,7 +251,12 @@ impl Invariant for FitReplica {
                 self.master_down.retain(|(of, _), _| of != sentinel);
                 self.vacant.retain(|(of, _)| of != sentinel);
             }
-            Observation::LinkUp { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = true,
+            Observation::LinkUp { sentinel, to } => {
+                let known = self.known.entry((*sentinel, *to)).or_default();
+                known.linked = true;
+                // As in the reference the time begins when it is known first, and by then it has answered the greeting.
+                known.ponged_at.get_or_insert(now);
+            }
             Observation::LinkDown { sentinel, to } => self.known.entry((*sentinel, *to)).or_default().linked = false,
             Observation::Answered { sentinel, from, reply, facts } => {
                 if setting.nodes[*from].is_none() {
