@@ -82,11 +82,13 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
 
 /// What our SENTINEL HELP lists behind the reference's lines.
 const FURTHER_USAGE: &[&str] = &[
+    "+AUTH-CHALLENGE <nonce>",
     "+CANDIDATES <master-name>",
     "+FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
     "+FORGET <master-name> <runid>",
     "+FORGET <master-name> UNVERIFIED",
     "+FORGET-REPLICA <master-name> <host> <port>",
+    "+REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
 ];
 
 /// Requests whose answers are lists in no fixed order: the reference keeps what they list in hash tables.
