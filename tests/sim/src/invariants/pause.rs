@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use sentinel_core::{command::Change, events::Event};
+use sentinel_core::events::Event;
 
 use super::{Invariant, Observation, Setting, told::Told};
 use crate::{
@@ -49,8 +49,11 @@ impl Invariant for Pause {
         match observation {
             _ if pause == 0 => {}
             Observation::Started { sentinel, .. } => self.switched.retain(|(by, _), _| by != sentinel),
-            Observation::Operator { sentinel, change: Change::Reset { .. } | Change::Remove { .. } } => {
-                self.switched.retain(|(by, _), _| by != sentinel);
+            // RESET in the middle of a switch tells the switch first.
+            Observation::Event { sentinel, event: Event::ResetMaster(subject) | Event::Unmonitor(subject) } => {
+                if let Some(group) = setting.group_named(subject.master().as_str()) {
+                    self.switched.remove(&(*sentinel, group));
+                }
             }
             Observation::Event { sentinel, event: Event::SwitchMaster { name, .. } } => {
                 let group = setting.group_named(name.as_str());
