@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The longest host name that is accepted: the limit of DNS (RFC 1035) is 253 characters, and an answer with a longer one is nonsense.
 const LONGEST_HOST: usize = 253;

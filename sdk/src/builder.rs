@@ -5,10 +5,9 @@ use std::time::Duration;
 use redis::ProtocolVersion;
 
 use crate::address::{Address, AddressMap};
+use crate::balance::{Balance, ReadPreference};
 use crate::config::{Config, Credentials, Timeouts};
-use crate::error::{ConfigError, Error};
-use crate::pool::SentinelPool;
-use crate::replica::{Balance, ReadPreference};
+use crate::config_error::ConfigError;
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -33,11 +32,11 @@ use crate::url;
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct Builder {
-    config: Config,
+    pub(crate) config: Config,
 }
 
 impl Builder {
-    /// Begins with what a URL says; see [`SentinelPool::from_url`].
+    /// Begins with what a URL says; see [`SentinelPool::from_url`](crate::SentinelPool::from_url).
     ///
     /// # Errors
     ///
@@ -182,7 +181,7 @@ impl Builder {
         self
     }
 
-    /// Where reads of [`SentinelPool::replica`] go when no replica can be read from. Default: to the master.
+    /// Where reads of [`SentinelPool::replica`](crate::SentinelPool::replica) go when no replica can be read from. Default: to the master.
     pub fn read_preference(mut self, preference: ReadPreference) -> Self {
         self.config.read_preference = preference;
         self
@@ -219,61 +218,28 @@ impl Builder {
         self.config.hold_writes = longest;
         self
     }
-
-    /// Starts the pool without waiting: the first commands wait for the master instead.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigError`] when a setting is missing or makes no sense.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub fn build(self) -> Result<SentinelPool, ConfigError> {
-        self.config.check()?;
-        Ok(SentinelPool::start(self.config))
-    }
-
-    /// Starts the pool and waits for the first verified master, for up to [`Timeouts::start`].
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] when a setting is missing or makes no sense; [`Error::NoMaster`] when no master was verified in time, or, at once, when
-    /// every Sentinel refuses the login or does not know the name, or the nodes refuse the login.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime.
-    pub async fn connect(self) -> Result<SentinelPool, Error> {
-        let pool = self.build()?;
-        if let Err(error) = pool.first_master().await {
-            pool.shutdown(Duration::ZERO).await;
-            return Err(error);
-        }
-        Ok(pool)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn error(builder: Builder) -> String {
-        builder.build().map(drop).unwrap_err().to_string()
+    fn error(builder: &Builder) -> String {
+        builder.config.check().unwrap_err().to_string()
     }
 
     #[test]
     fn what_is_missing_or_senseless_is_named() {
         let complete = || Builder::from_url("redis-sentinel://a?master=m").unwrap();
         for (builder, part) in [
-            (SentinelPool::builder(), "master"),
-            (SentinelPool::builder().master("m"), "sentinels"),
+            (Builder::default(), "master"),
+            (Builder::default().master("m"), "sentinels"),
             (complete().master("a b"), "white space"),
             (complete().max_connections(0), "max_connections"),
             (complete().client_name("a b"), "client_name"),
             (complete().refresh_interval(Duration::ZERO), "refresh_interval"),
         ] {
-            let error = error(builder);
+            let error = error(&builder);
             assert!(error.contains(part), "{error}");
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::dial::Trouble;
+use crate::trouble::Trouble;
 
 /// What a server was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

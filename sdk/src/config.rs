@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use redis::{ProtocolVersion, RedisConnectionInfo};
 
+use crate::access::Access;
 use crate::address::{Address, AddressMap};
-use crate::dial::Access;
-use crate::error::ConfigError;
-use crate::replica::{Balance, ReadPreference};
-use crate::request::Patience;
+use crate::balance::{Balance, ReadPreference};
+use crate::config_error::ConfigError;
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -210,6 +209,15 @@ impl Config {
             tls: self.sentinel_tls.clone(),
         }
     }
+}
+
+/// How long an answer is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// The silence on the connection that is remarkable.
+    pub(crate) silence: Duration,
+    /// `None`: for ever.
+    pub(crate) limit: Option<Duration>,
 }
 
 fn login(credentials: Option<&Credentials>, protocol: ProtocolVersion) -> RedisConnectionInfo {

@@ -6,7 +6,6 @@
 
 use std::any::Any;
 use std::error::Error as StdError;
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +18,7 @@ use futures::future::{AbortHandle, Abortable};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, ErrorKind};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -28,12 +27,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, Span};
 
+use crate::access::Access;
 use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
 use crate::drive::drive;
-#[cfg(feature = "tls")]
-use crate::tls::Tls;
+use crate::trouble::Trouble;
 use crate::users::Users;
 use crate::watched::{Pulse, Watched};
 
@@ -51,14 +50,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 /// Commands that wait to be written; more callers wait for room.
 const WRITE_QUEUE: usize = 256;
-
-/// How to get in at one kind of server.
-#[derive(Debug, Clone)]
-pub(crate) struct Access {
-    pub(crate) login: RedisConnectionInfo,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<Tls>,
-}
 
 /// Opens connections for one pool.
 #[derive(Debug, Clone)]
@@ -103,40 +94,9 @@ pub(crate) struct DialError {
     lasting: bool,
 }
 
-/// Why something was not to be had.
-#[derive(Debug, Clone)]
-pub(crate) struct Trouble {
-    pub(crate) text: String,
-    /// Waiting does not cure it: a wrong password, a name that is not known.
-    pub(crate) lasting: bool,
-    /// The error behind it.
-    pub(crate) source: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-/// What reads the same is the same.
-impl PartialEq for Trouble {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.text, self.lasting) == (&other.text, other.lasting)
-    }
-}
-
-impl Eq for Trouble {}
-
-impl From<String> for Trouble {
-    fn from(text: String) -> Self {
-        Self { text, lasting: false, source: None }
-    }
-}
-
 impl From<DialError> for Trouble {
     fn from(error: DialError) -> Self {
         Self { text: error.reason, lasting: error.lasting, source: error.source }
-    }
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 

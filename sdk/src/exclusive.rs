@@ -11,10 +11,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::address::Address;
 use crate::command::{self, Blocking};
+use crate::config::Patience;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
 use crate::reply::{Sign, Verdict};
-use crate::request::{Patience, Request, connection_like, exchange};
+use crate::request::{Request, connection_like, exchange};
 use crate::shared::Owner;
 use crate::users::LongUser;
 

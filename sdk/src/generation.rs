@@ -11,12 +11,14 @@ use redis::aio::AsyncPushSender;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Access;
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{Access, Dialer, Ending, Link, Trouble, no_pushes};
+use crate::dial::{Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
 use crate::retry::Backoff;
 use crate::role::{self, History};
+use crate::trouble::Trouble;
 
 /// A link that was doubted without reason is not doubted again for this time; it doubles up to 3.2 seconds.
 const FIRST_REST: Duration = Duration::from_millis(100);

@@ -122,12 +122,15 @@
 //! traits the handles implement. Programs without a runtime use [`blocking`]. The folder `examples` has programs to run against a deployment
 //! while its master is taken away.
 
+mod access;
 mod address;
+mod balance;
 pub mod blocking;
 mod builder;
 mod cause;
 mod command;
 mod config;
+mod config_error;
 mod counters;
 mod dial;
 mod drive;
@@ -140,6 +143,7 @@ mod generation;
 mod key;
 mod master;
 mod pool;
+mod readers;
 mod replica;
 mod reply;
 mod request;
@@ -152,6 +156,7 @@ mod subscription;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;
+mod trouble;
 mod url;
 mod users;
 mod watched;
@@ -160,16 +165,18 @@ mod wheel;
 pub use redis;
 
 pub use address::Address;
+pub use balance::{Balance, ReadPreference};
 pub use builder::Builder;
 pub use cause::{Cause, Causes, Role};
 pub use config::{Credentials, Timeouts};
+pub use config_error::ConfigError;
 pub use counters::Statistics;
-pub use error::{ConfigError, Error, Outcome, Switched};
+pub use error::{Error, Outcome, Switched};
 pub use event::{Event, Events};
 pub use exclusive::ExclusiveConnection;
 pub use master::Master;
 pub use pool::SentinelPool;
-pub use replica::{Balance, ReadPreference, Replica};
+pub use replica::Replica;
 pub use retry::RetryPolicy;
 pub use subscription::{Delivery, Gap, Subscription};
 #[cfg(feature = "tls")]

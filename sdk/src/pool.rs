@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::builder::Builder;
 use crate::config::Config;
+use crate::config_error::ConfigError;
 use crate::counters::Statistics;
 use crate::error::Error;
 use crate::event::Events;
@@ -250,6 +251,41 @@ impl SentinelPool {
             // The sender lives as long as the pool.
             _ = hopeless.wait_for(|hopeless| *hopeless) => Err(shared.no_master(began.elapsed())),
         }
+    }
+}
+
+impl Builder {
+    /// Starts the pool without waiting: the first commands wait for the master instead.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] when a setting is missing or makes no sense.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn build(self) -> Result<SentinelPool, ConfigError> {
+        self.config.check()?;
+        Ok(SentinelPool::start(self.config))
+    }
+
+    /// Starts the pool and waits for the first verified master, for up to [`Timeouts::start`](crate::Timeouts::start).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when a setting is missing or makes no sense; [`Error::NoMaster`] when no master was verified in time, or, at once, when
+    /// every Sentinel refuses the login or does not know the name, or the nodes refuse the login.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub async fn connect(self) -> Result<SentinelPool, Error> {
+        let pool = self.build()?;
+        if let Err(error) = pool.first_master().await {
+            pool.shutdown(Duration::ZERO).await;
+            return Err(error);
+        }
+        Ok(pool)
     }
 }
 

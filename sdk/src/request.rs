@@ -4,7 +4,6 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
@@ -12,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
 use crate::command;
+use crate::config::Patience;
 use crate::dial::Link;
 use crate::error::Error;
 use crate::key::key;
@@ -115,15 +115,6 @@ impl Request for Many<'_> {
     fn is_transaction(&self) -> bool {
         self.pipeline.is_transaction()
     }
-}
-
-/// How long an answer is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Patience {
-    /// The silence on the connection that is remarkable.
-    pub(crate) silence: Duration,
-    /// `None`: for ever.
-    pub(crate) limit: Option<Duration>,
 }
 
 /// Sends a request over a link and waits for its answer; `on_silence` is called as [`attend`] says.

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 pub use tokio_rustls::rustls;
 
 use crate::address::Address;
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 
 /// The connection to a server after the handshake.
 pub(crate) type TlsStream = tokio_rustls::client::TlsStream<TcpStream>;

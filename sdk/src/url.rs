@@ -5,7 +5,7 @@ use redis::ProtocolVersion;
 
 use crate::address::Address;
 use crate::config::{Config, Credentials};
-use crate::error::ConfigError;
+use crate::config_error::ConfigError;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 

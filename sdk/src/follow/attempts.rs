@@ -6,9 +6,9 @@ use std::task::Poll;
 
 use super::choose::Candidate;
 use crate::address::Address;
-use crate::dial::Trouble;
 use crate::generation::MasterLink;
 use crate::role::History;
+use crate::trouble::Trouble;
 
 /// More are not dialled at a time.
 const MOST: usize = 3;

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::cause::{Cause, Role};
-use crate::dial::Trouble;
 use crate::retry::shortened;
+use crate::trouble::Trouble;
 
 /// The first time on the bench; it doubles with each rejection.
 const FIRST: Duration = Duration::from_millis(10);

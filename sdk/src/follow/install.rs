@@ -8,11 +8,11 @@ use tokio::time::{Instant, timeout};
 use super::attempts::{Dial, Dialled};
 use super::choose::{Candidate, Known, agreed_epoch};
 use super::{Follower, LONGEST_BENCH};
-use crate::dial::Trouble;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
 use crate::role::{self, History};
 use crate::shared::Standing;
+use crate::trouble::Trouble;
 
 impl Follower {
     pub(super) fn dial(&mut self, candidate: &Candidate) -> Dial {

@@ -15,9 +15,9 @@ use super::Follower;
 use super::attempts::{Dial, Dialled};
 use super::choose::Candidate;
 use crate::address::Address;
-use crate::dial::Trouble;
 use crate::generation::{Generation, MasterLink};
 use crate::sentinel::Push;
+use crate::trouble::Trouble;
 
 /// A replica that has been told to be a master is one within a moment, if it can be reached at all.
 const WITHIN: Duration = Duration::from_secs(5);

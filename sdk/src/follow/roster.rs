@@ -10,7 +10,7 @@ use super::choose::Voice;
 use crate::address::Address;
 use crate::cause::{Cause, Role};
 use crate::event::Event;
-use crate::replica::MOST_REPLICAS;
+use crate::readers::MOST_REPLICAS;
 use crate::sentinel::{self, News, Peer, Report, Sentinel, View};
 use crate::shared::Shared;
 use crate::topology::SentinelState;

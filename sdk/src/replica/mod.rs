@@ -1,13 +1,9 @@
 //! Reading from replicas.
 //!
-//! Nothing here runs before somebody asks for a handle. From then on the Sentinels are asked for the replicas, too; [`readers`] keeps a
-//! connection to each that they hold for readable, and [`line`] verifies on that connection that it is a replica that is linked to
-//! its master.
+//! Nothing here runs before somebody asks for a handle. From then on the Sentinels are asked for the replicas, too; [`keep`] opens a
+//! connection to each that they hold for readable, and verifies on it that it is a replica that is linked to its master.
 
-mod choose;
-mod latency;
-mod line;
-mod readers;
+mod keep;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -18,19 +14,17 @@ use redis::RedisResult;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::line::Line;
 use crate::address::Address;
+use crate::balance::ReadPreference;
 use crate::error::Error;
 use crate::master::Master;
+use crate::readers::Line;
 use crate::reply::Verdict;
 use crate::request::{Request, connection_like, exchange};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 
-pub use choose::{Balance, ReadPreference};
-pub(crate) use readers::{MOST_REPLICAS, Readers};
-
-/// Commands that read, for a replica that is up and linked to the master; see [`Balance`] and [`ReadPreference`].
+/// Commands that read, for a replica that is up and linked to the master; see [`Balance`](crate::Balance) and [`ReadPreference`].
 ///
 /// It implements [`redis::aio::ConnectionLike`] as [`Master`] does. What is read may be older than what was written before: replication
 /// is asynchronous. Each command may go to another replica. A read that fails at one is repeated at another; the one that failed sits
@@ -49,7 +43,7 @@ impl Replica {
     pub(crate) fn new(owner: Arc<Owner>) -> Self {
         let shared = &owner.0;
         if !shared.readers.wanted.swap(true, Ordering::AcqRel) {
-            shared.dialer.spawn(readers::run(shared.clone()));
+            shared.dialer.spawn(keep::run(shared.clone()));
             // Has the Sentinels asked now, and not at the next periodic question.
             shared.doubt.notify_one();
         }

@@ -20,8 +20,9 @@ use super::question::{Failure, ask};
 use super::{News, Report};
 use crate::address::Address;
 use crate::config::Config;
-use crate::dial::{DialError, Dialer, Ending, Link, Trouble, cause_of, no_pushes};
+use crate::dial::{DialError, Dialer, Ending, Link, cause_of, no_pushes};
 use crate::retry::Backoff;
+use crate::trouble::Trouble;
 
 /// Pauses between attempts to reach a Sentinel.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::address::Address;
-use crate::dial::Trouble;
+use crate::trouble::Trouble;
 
 pub(crate) use link::watch;
 pub(crate) use push::Push;

@@ -7,9 +7,9 @@ use redis::{ServerErrorKind, Value};
 use tokio::time::timeout;
 
 use crate::address::{Address, AddressMap};
-use crate::dial::Trouble;
 use crate::fields::{brief, field, number, text};
-use crate::replica::MOST_REPLICAS;
+use crate::readers::MOST_REPLICAS;
+use crate::trouble::Trouble;
 
 /// More Sentinels than this are not learnt from one answer: no deployment has as many, and nonsense must not grow the pool.
 const MOST_PEERS: usize = 64;

@@ -1,119 +1,53 @@
-//! The connection to one replica, and the task that keeps it.
+//! The tasks that keep a connection to each replica.
 
+use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::choose::Contender;
-use super::latency::RoundTrips;
 use crate::address::Address;
-use crate::dial::{Ending, Link, Trouble};
+use crate::dial::Ending;
 use crate::event::Event;
+use crate::readers::Line;
 use crate::retry::Backoff;
 use crate::role;
 use crate::shared::Shared;
-use crate::topology::ReplicaState;
+use crate::trouble::Trouble;
 
 /// A replica that failed sits out for this long at first...
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// ...and, while it goes on to fail, for this long.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// An open connection to a replica that is linked to its master.
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) link: Link,
-    in_flight: AtomicUsize,
-    measured: Mutex<Measured>,
-    /// In nanoseconds; beside [`Measured`] since every choice looks at it.
-    latency: AtomicU64,
-    /// Too far behind the master, as far as that is limited.
-    behind: AtomicBool,
-    /// A command was refused or not answered: it is not read from before it has proved itself on a new connection.
-    failed: AtomicBool,
-    failure: Notify,
-}
-
-/// What is found out each time the replica is asked.
-#[derive(Debug, Default)]
-struct Measured {
-    round_trips: RoundTrips,
-    lag: Option<u64>,
-}
-
-impl Line {
-    fn new(link: Link) -> Self {
-        Self {
-            link,
-            in_flight: AtomicUsize::new(0),
-            measured: Mutex::default(),
-            latency: AtomicU64::new(0),
-            behind: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
-            failure: Notify::new(),
+/// Keeps a line to every replica that is listed, until the pool stops.
+pub(super) async fn run(shared: Arc<Shared>) {
+    let stop = shared.dialer.stop.clone();
+    let mut listed = shared.readers.listed.subscribe();
+    let mut kept: HashMap<Address, DropGuard> = HashMap::new();
+    loop {
+        let wanted = Arc::clone(&listed.borrow_and_update());
+        kept.retain(|address, _| wanted.contains(address));
+        for address in &*wanted {
+            kept.entry(address.clone()).or_insert_with(|| {
+                let end = stop.child_token();
+                shared.dialer.spawn(keep(shared.clone(), address.clone(), end.clone()));
+                end.drop_guard()
+            });
         }
-    }
-
-    pub(super) fn address(&self) -> &Address {
-        &self.link.address
-    }
-
-    pub(super) fn is_readable(&self) -> bool {
-        !self.failed.load(Ordering::Acquire) && !self.behind.load(Ordering::Acquire) && !self.link.has_ended()
-    }
-
-    pub(super) fn contender(&self) -> Contender<'_> {
-        let latency = Duration::from_nanos(self.latency.load(Ordering::Relaxed));
-        Contender { address: self.address(), load: self.in_flight.load(Ordering::Relaxed), latency }
-    }
-
-    pub(super) fn state(&self) -> ReplicaState {
-        let Contender { load, latency, .. } = self.contender();
-        let lag = self.measured().lag;
-        ReplicaState { address: self.address().clone(), readable: self.is_readable(), latency, lag, in_flight: load }
-    }
-
-    fn note(&self, round_trip: Duration, lag: Option<u64>) {
-        let mut measured = self.measured();
-        measured.lag = lag;
-        measured.round_trips.add(round_trip);
-        let latency = measured.round_trips.median().as_nanos().try_into().unwrap_or(u64::MAX);
-        self.latency.store(latency, Ordering::Relaxed);
-    }
-
-    fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts a command for as long as the guard lives.
-    pub(super) fn enter(self: &Arc<Self>) -> UnderWay {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
-    }
-
-    pub(super) fn fail(&self) {
-        if !self.failed.swap(true, Ordering::AcqRel) {
-            self.failure.notify_one();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = listed.changed() => if change.is_err() { return },
         }
-    }
-}
-
-pub(super) struct UnderWay(Arc<Line>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Keeps a line to one replica until `stop`.
-pub(super) async fn keep(shared: Arc<Shared>, address: Address, stop: CancellationToken) {
+async fn keep(shared: Arc<Shared>, address: Address, stop: CancellationToken) {
     {
         let kept = pin!(dial_for_ever(&shared, &address, &stop));
         tokio::select! {

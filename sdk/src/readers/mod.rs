@@ -1,20 +1,22 @@
 //! All replicas that are read from.
 
-use std::collections::{BTreeMap, HashMap};
+mod latency;
+mod line;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
-use tokio_util::sync::DropGuard;
 
-use super::choose::{Balance, Draw, choose};
-use super::line::{self, Line};
 use crate::address::Address;
+use crate::balance::{Balance, Draw, choose};
 use crate::cause::{Cause, Causes, Role};
-use crate::dial::Trouble;
-use crate::shared::Shared;
 use crate::topology::ReplicaState;
+use crate::trouble::Trouble;
+
+pub(crate) use line::Line;
 
 /// More replicas are not read from: nonsense must not open connections without end.
 pub(crate) const MOST_REPLICAS: usize = 64;
@@ -49,7 +51,7 @@ impl Default for Readers {
 
 impl Readers {
     /// A line to read this key over, if it is one; none of those that were `tried`.
-    pub(super) fn pick(&self, balance: Balance, key: Option<&[u8]>, tried: &[Address]) -> Option<Arc<Line>> {
+    pub(crate) fn pick(&self, balance: Balance, key: Option<&[u8]>, tried: &[Address]) -> Option<Arc<Line>> {
         let lines = self.lines.load();
         let readable: Vec<_> =
             lines.iter().filter(|line| line.is_readable() && !tried.contains(line.address())).collect();
@@ -60,7 +62,7 @@ impl Readers {
     }
 
     /// Whether there is a line to read over.
-    pub(super) fn any(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         self.lines.load().iter().any(|line| line.is_readable())
     }
 
@@ -71,15 +73,15 @@ impl Readers {
         states
     }
 
-    pub(super) fn changes(&self) -> watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         self.changed.send_replace(());
     }
 
-    pub(super) fn join(&self, line: &Arc<Line>) {
+    pub(crate) fn join(&self, line: &Arc<Line>) {
         self.troubles().remove(line.address());
         self.lines.rcu(|lines| {
             let others = lines.iter().filter(|other| other.address() != line.address()).cloned();
@@ -89,7 +91,7 @@ impl Readers {
     }
 
     /// `None`: it is not to be read from any more. Returns whether it was.
-    pub(super) fn leave(&self, address: &Address, trouble: Option<&Trouble>) -> bool {
+    pub(crate) fn leave(&self, address: &Address, trouble: Option<&Trouble>) -> bool {
         match trouble {
             Some(trouble) => self.troubles().insert(address.clone(), trouble.clone()),
             None => self.troubles().remove(address),
@@ -108,27 +110,5 @@ impl Readers {
 
     fn troubles(&self) -> std::sync::MutexGuard<'_, BTreeMap<Address, Trouble>> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Keeps a line to every replica that is listed, until the pool stops.
-pub(super) async fn run(shared: Arc<Shared>) {
-    let stop = shared.dialer.stop.clone();
-    let mut listed = shared.readers.listed.subscribe();
-    let mut kept: HashMap<Address, DropGuard> = HashMap::new();
-    loop {
-        let wanted = Arc::clone(&listed.borrow_and_update());
-        kept.retain(|address, _| wanted.contains(address));
-        for address in &*wanted {
-            kept.entry(address.clone()).or_insert_with(|| {
-                let end = stop.child_token();
-                shared.dialer.spawn(line::keep(shared.clone(), address.clone(), end.clone()));
-                end.drop_guard()
-            });
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            change = listed.changed() => if change.is_err() { return },
-        }
     }
 }

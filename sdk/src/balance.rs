@@ -54,25 +54,25 @@ pub enum ReadPreference {
 
 /// What is known of a replica that can be read from.
 #[derive(Debug, Clone)]
-pub(super) struct Contender<'a> {
-    pub(super) address: &'a Address,
+pub(crate) struct Contender<'a> {
+    pub(crate) address: &'a Address,
     /// Commands under way.
-    pub(super) load: usize,
-    pub(super) latency: Duration,
+    pub(crate) load: usize,
+    pub(crate) latency: Duration,
 }
 
 /// What changes from one choice to the next.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Draw<'a> {
+pub(crate) struct Draw<'a> {
     /// Grows by one with each.
-    pub(super) turn: usize,
-    pub(super) random: usize,
+    pub(crate) turn: usize,
+    pub(crate) random: usize,
     /// What is to be read, where it has a key.
-    pub(super) key: Option<&'a [u8]>,
+    pub(crate) key: Option<&'a [u8]>,
 }
 
 /// The position of the replica to read from.
-pub(super) fn choose(balance: Balance, contenders: &[Contender<'_>], draw: Draw<'_>) -> Option<usize> {
+pub(crate) fn choose(balance: Balance, contenders: &[Contender<'_>], draw: Draw<'_>) -> Option<usize> {
     let count = contenders.len();
     if count == 0 {
         return None;

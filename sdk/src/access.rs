@@ -1,0 +1,14 @@
+//! What a server asks for before it serves.
+
+use redis::RedisConnectionInfo;
+
+#[cfg(feature = "tls")]
+use crate::tls::Tls;
+
+/// How to get in at one kind of server.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    pub(crate) login: RedisConnectionInfo,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<Tls>,
+}
