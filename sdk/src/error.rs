@@ -104,6 +104,46 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The keys of the command lie on several shards, and it cannot be taken apart. It was not sent.
+    #[error("the keys of {command} lie on several shards ({}); give keys that belong together the same part in braces", .shards.join(", "))]
+    CrossShard {
+        /// The name of the command; `MULTI` of a transaction.
+        command: String,
+        /// The shards.
+        shards: Vec<Arc<str>>,
+    },
+    /// No shard follows from the command. It was not sent.
+    #[error("{command} {reason}: choose a shard (ShardedMaster::on, ShardedPool::shard)")]
+    NoShard {
+        /// The name of the command.
+        command: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A command that was taken apart was executed at some shards and failed at others.
+    #[error("{command} failed at {}, and was executed at the other shards: {source}", .failed.join(", "))]
+    Partial {
+        /// The name of the command, or of the first command of a pipeline.
+        command: String,
+        /// The shards at which it failed.
+        failed: Vec<Arc<str>>,
+        /// The first error.
+        source: RedisError,
+    },
+    /// The slot of a key was on its way to another shard for all the time allowed. The command was not sent.
+    #[error("slot {slot} is being moved, and was not written to within {}", rounded(*.waited))]
+    SlotMoving {
+        /// The slot.
+        slot: u16,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The slot table could not be confirmed in time at the place where it is kept. The command was not sent.
+    #[error("the slot table was not confirmed within {}", rounded(*.waited))]
+    NoLease {
+        /// How long it was waited for.
+        waited: Duration,
+    },
     /// The pool was shut down. The command was not sent.
     #[error("the pool was shut down")]
     Shutdown,
@@ -199,7 +239,9 @@ impl Error {
     /// What became of the command.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::OutcomeUnknown { .. } | Self::Switched(Switched { in_flight: true, .. }) => Outcome::Unknown,
+            Self::OutcomeUnknown { .. } | Self::Partial { .. } | Self::Switched(Switched { in_flight: true, .. }) => {
+                Outcome::Unknown
+            }
             Self::Redis(error) => Outcome::of(error),
             Self::Contended { .. } => Outcome::Refused,
             _ => Outcome::NotSent,
@@ -208,14 +250,17 @@ impl Error {
 
     fn io_kind(&self) -> io::ErrorKind {
         match self {
-            Self::NoMaster { .. } | Self::NoReplica { .. } => io::ErrorKind::TimedOut,
+            Self::NoMaster { .. } | Self::NoReplica { .. } | Self::SlotMoving { .. } | Self::NoLease { .. } => {
+                io::ErrorKind::TimedOut
+            }
             // Not the server is late: the caller asks for too much at a time.
             Self::PoolExhausted { .. } | Self::Contended { .. } => io::ErrorKind::ResourceBusy,
             Self::TooManyWaiters { .. } => io::ErrorKind::QuotaExceeded,
             Self::OutcomeUnknown { source, .. } if source.is_timeout() => io::ErrorKind::TimedOut,
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
-            Self::NotShareable { .. } => io::ErrorKind::Unsupported,
+            Self::NotShareable { .. } | Self::CrossShard { .. } | Self::NoShard { .. } => io::ErrorKind::Unsupported,
             Self::Config(_) => io::ErrorKind::InvalidInput,
+            Self::Partial { .. } => io::ErrorKind::Other,
             Self::Switched(_) | Self::Shutdown | Self::Node { .. } | Self::Redis(_) => io::ErrorKind::ConnectionAborted,
         }
     }

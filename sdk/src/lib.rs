@@ -150,6 +150,7 @@ mod request;
 mod retry;
 mod role;
 mod sentinel;
+pub mod sharding;
 mod shared;
 mod silence;
 mod subscription;

@@ -94,6 +94,10 @@ impl SentinelPool {
         Self { owner: Arc::new(Owner(shared)) }
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        &self.owner.0.config
+    }
+
     /// A handle for commands to the current master, whichever that is when a command is sent.
     pub fn master(&self) -> Master {
         Master::new(self.owner.clone())

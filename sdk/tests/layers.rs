@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
+    &["sharding"],
     &["blocking"],
 ];
 

@@ -45,6 +45,21 @@ impl Server {
         })
     }
 
+    /// A Sentinel that watches all these masters.
+    pub(crate) fn sentinel_of(folder: &Path, masters: &[(String, u16)], quorum: usize) -> Self {
+        Self::start("redis-sentinel", "REDIS_SENTINEL", folder, |port| {
+            let watch = |(name, master): &(String, u16)| {
+                format!(
+                    "sentinel monitor {name} 127.0.0.1 {master} {quorum}\n\
+                     sentinel down-after-milliseconds {name} 500\n\
+                     sentinel failover-timeout {name} 2000\n"
+                )
+            };
+            let watched: Vec<_> = masters.iter().map(watch).collect();
+            format!("port {port}\nbind 127.0.0.1\n{}", watched.concat())
+        })
+    }
+
     fn start(program: &str, variable: &str, folder: &Path, config: impl Fn(u16) -> String) -> Self {
         let program = std::env::var(variable).unwrap_or_else(|_| program.to_owned());
         // A free port can be taken by somebody else before the program binds it: the process id in INFO tells.
@@ -191,7 +206,7 @@ impl Deployment {
     }
 }
 
-fn wait(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn wait(what: &str, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
         assert!(began.elapsed() < READY, "{what}: not within {READY:?}");

@@ -6,6 +6,7 @@
 pub(crate) mod deployment;
 pub(crate) mod relay;
 pub(crate) mod scripted;
+pub(crate) mod shards;
 
 use std::fmt::Debug;
 use std::future::Future;
