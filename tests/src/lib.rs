@@ -37,7 +37,7 @@ mod skip;
 mod wait;
 mod writer;
 
-pub use authority::{Authority, Pair, lines as tls_lines};
+pub use authority::{Authority, Pair, lines as tls_lines, of_first_version};
 pub use deployment::{Deployment, DeploymentBuilder, Group};
 pub use events::{Event, EventRecorder};
 pub use node::{DataNode, Dataset};

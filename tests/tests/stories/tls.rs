@@ -15,9 +15,18 @@ use crate::given::{SOON, only_true_of_ours, record_all, wait_until_all_tell_the_
 
 #[test]
 fn a_master_dies_where_nothing_but_tls_is_spoken() {
+    a_master_dies_with(&Arc::new(Authority::new("all")));
+}
+
+#[test]
+fn a_master_dies_where_all_certificates_are_of_x509_version_1() {
+    // As tutorials make them: openssl x509 -req, without extensions, the authority's too
+    a_master_dies_with(&Arc::new(Authority::of_first_version("all")));
+}
+
+fn a_master_dies_with(authority: &Arc<Authority>) {
     // Given three Sentinels and three nodes that have no other ports than those for TLS
-    let authority = Arc::new(Authority::new("all"));
-    let deployment = Deployment::of_ours(3).encrypted_by(&authority).start();
+    let deployment = Deployment::of_ours(3).encrypted_by(authority).start();
     let group = deployment.only_group();
     let old = group.master();
     let events = record_all(&deployment);

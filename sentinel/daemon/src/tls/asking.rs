@@ -5,10 +5,10 @@ use std::{path::PathBuf, sync::Arc};
 use tokio_rustls::rustls::{ClientConfig, crypto::ring};
 
 use super::{
-    Identity, TlsError,
+    TlsError,
     authorities::{Authorities, ServerVerifier},
     error::Named,
-    identity, unusable,
+    identity,
 };
 
 /// What is trusted and shown, as `redis-cli` has it.
@@ -40,18 +40,15 @@ impl Asking {
         let provider = Arc::new(ring::default_provider());
         let authorities = if self.anyone { None } else { Some(Arc::new(self.authorities()?)) };
         let verifier = Arc::new(ServerVerifier::new(authorities, &provider));
-        let builder = ClientConfig::builder_with_provider(provider)
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| super::no_common_ground(&error, &[]))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let config = match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                let Identity { chain, key, certificate_file, key_file } =
-                    identity([certificate, key], None, ["--cert", "--key", "a key without a password"])?;
-                builder
-                    .with_client_auth_cert(chain, key)
-                    .map_err(|error| unusable(error, certificate_file, key_file))?
+                let identity = identity([certificate, key], None, ["--cert", "--key", "a key without a password"])?;
+                builder.with_client_cert_resolver(identity.certified(&provider)?)
             }
             // The command line demands both or none.
             _ => builder.with_no_client_auth(),

@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
     },
-    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature},
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms},
     pki_types::{CertificateDer, ServerName, UnixTime},
     server::{
         ParsedCertificate, WebPkiClientVerifier,
@@ -23,6 +23,7 @@ use x509_cert::{Certificate, der::Decode, ext::pkix::BasicConstraints};
 use super::{
     error::{Named, TlsError},
     files,
+    old_version::{self, Purpose},
 };
 
 /// The certificates that are trusted.
@@ -34,12 +35,12 @@ pub(super) struct Authorities {
     listed: Vec<Listed>,
 }
 
-/// A certificate that is trusted itself, and when.
+/// A certificate that is trusted itself, and whether those that it issues are, too.
 #[derive(Debug)]
 struct Listed {
     certificate: CertificateDer<'static>,
-    from: SystemTime,
-    until: SystemTime,
+    read: Certificate,
+    issues: bool,
 }
 
 impl Authorities {
@@ -84,16 +85,12 @@ impl Authorities {
 
     fn add(&mut self, roots: &mut RootCertStore, certificate: CertificateDer<'static>) -> Result<(), String> {
         let read = Certificate::from_der(&certificate).map_err(|error| error.to_string())?;
-        let validity = read.tbs_certificate.validity;
         // One that may not issue others is trusted itself only: whoever has its key is no authority.
-        if may_issue(&read) {
+        let issues = may_issue(&read);
+        if issues {
             roots.add(certificate.clone()).map_err(|error| error.to_string())?;
         }
-        self.listed.push(Listed {
-            certificate,
-            from: validity.not_before.to_system_time(),
-            until: validity.not_after.to_system_time(),
-        });
+        self.listed.push(Listed { certificate, read, issues });
         Ok(())
     }
 
@@ -103,13 +100,12 @@ impl Authorities {
             return Ok(false);
         };
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(now.as_secs());
-        if now < listed.from {
-            Err(CertificateError::NotValidYet.into())
-        } else if now > listed.until {
-            Err(CertificateError::Expired.into())
-        } else {
-            Ok(true)
-        }
+        old_version::is_valid(&listed.read, now).map(|()| true)
+    }
+
+    /// Those that may issue others.
+    fn issuing(&self) -> impl Iterator<Item = &Certificate> {
+        self.listed.iter().filter(|listed| listed.issues).map(|listed| &listed.read)
     }
 }
 
@@ -169,6 +165,11 @@ impl ServerCertVerifier for ServerVerifier {
         if let Some(authorities) = &self.authorities
             && !authorities.lists(end_entity, now)?
         {
+            if old_version::read(end_entity).is_some() {
+                let (issuing, purpose) = (authorities.issuing(), Purpose::Server);
+                old_version::verify(end_entity, intermediates, issuing, &self.algorithms, now, purpose)?;
+                return Ok(ServerCertVerified::assertion());
+            }
             let certificate = ParsedCertificate::try_from(end_entity)?;
             let (roots, algorithms) = (&authorities.roots, self.algorithms.all);
             verify_server_cert_signed_by_trust_anchor(&certificate, roots, intermediates, now, algorithms)?;
@@ -182,7 +183,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        old_version::tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -191,7 +192,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        old_version::tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -243,6 +244,11 @@ impl ClientCertVerifier for ClientVerifier {
         if self.authorities.lists(end_entity, now)? {
             return Ok(ClientCertVerified::assertion());
         }
+        if old_version::read(end_entity).is_some() {
+            let (issuing, purpose) = (self.authorities.issuing(), Purpose::Client);
+            old_version::verify(end_entity, intermediates, issuing, &self.algorithms, now, purpose)?;
+            return Ok(ClientCertVerified::assertion());
+        }
         match &self.chains {
             Some(chains) => chains.verify_client_cert(end_entity, intermediates, now),
             None => Err(CertificateError::UnknownIssuer.into()),
@@ -255,7 +261,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+        old_version::tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -264,7 +270,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+        old_version::tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

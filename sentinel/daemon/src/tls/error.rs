@@ -103,11 +103,6 @@ pub enum TlsError {
         /// What the library says.
         why: String,
     },
-    /// A certificate of the first version of X.509, which says nothing about what it is for.
-    FirstVersion {
-        /// The file.
-        file: Named,
-    },
     /// An option that leaves nothing to speak.
     Option {
         /// The directive.
@@ -123,13 +118,16 @@ pub enum TlsError {
     Thread(io::Error),
 }
 
-/// How a certificate comes to be of version 3.
-pub(super) const ISSUED_WITH_EXTENSIONS: &str = "with extensions (version 3), such as `openssl x509 -req -extfile FILE`, where FILE says subjectAltName = IP:10.0.0.1";
-
-/// Whether the library of certificates, which has no name of its own for it, means that the version is too old.
-pub(super) fn is_of_first_version(error: &impl std::fmt::Debug) -> bool {
-    format!("{error:?}").contains("UnsupportedCertVersion")
+/// What should be known of a certificate of version 1.
+pub(super) fn first_version(file: &Named) -> String {
+    format!(
+        "{file}: this certificate is of X.509 version 1, which OpenSSL takes and other libraries may refuse; better issue it \
+         {ISSUED_WITH_EXTENSIONS}"
+    )
 }
+
+/// How a certificate comes to be of version 3.
+const ISSUED_WITH_EXTENSIONS: &str = "with extensions (version 3), such as `openssl x509 -req -extfile FILE`, where FILE says subjectAltName = IP:10.0.0.1";
 
 impl TlsError {
     /// The directive at fault: one that is configured, wherever there is one.
@@ -144,7 +142,6 @@ impl TlsError {
             | TlsError::WrongPassword { file, .. }
             | TlsError::OldEncryption { file }
             | TlsError::Unusable { file, .. }
-            | TlsError::FirstVersion { file }
             | TlsError::Mismatch { key: file, .. } => file.directive,
             TlsError::Option { directive, .. } => directive,
             TlsError::Thread(_) => "tls-replication",
@@ -175,9 +172,6 @@ impl TlsError {
                 of(key, &format!("this key does not match the certificate of {certificate}"))
             }
             TlsError::Unusable { file, why } => of(file, why),
-            TlsError::FirstVersion { file } => {
-                of(file, "the certificate is of X.509 version 1, which is not accepted here nor by many clients")
-            }
             TlsError::Option { value, what, .. } => format!("\"{value}\": {what}"),
             TlsError::Thread(error) => format!("cannot start the thread for TLS handshakes: {}", system_text(error)),
         }
@@ -203,7 +197,6 @@ impl TlsError {
             }
             TlsError::Mismatch { .. } => "name the key it was made with".to_owned(),
             TlsError::Unusable { .. } => "have it issued anew".to_owned(),
-            TlsError::FirstVersion { .. } => format!("issue it {ISSUED_WITH_EXTENSIONS}"),
             TlsError::Thread(_) => "allow this user another thread (ulimit -u)".to_owned(),
         }
     }

@@ -4,8 +4,6 @@ use std::io;
 
 use tokio_rustls::rustls::{AlertDescription as Alert, CertificateError, Error};
 
-use super::error::{ISSUED_WITH_EXTENSIONS, is_of_first_version};
-
 /// Whose handshake it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -140,11 +138,7 @@ fn certificate(error: &CertificateError, side: Side) -> String {
         // The library of certificates has no names of its own for these.
         other => {
             let text = format!("{other:?}");
-            if is_of_first_version(other) {
-                format!(
-                    "its certificate is of X.509 version 1, which is not accepted; issue it {ISSUED_WITH_EXTENSIONS}"
-                )
-            } else if text.contains("CaUsedAsEndEntity") {
+            if text.contains("CaUsedAsEndEntity") {
                 format!(
                     "its certificate is one of an authority; issue one for it, or list this very certificate in \
                      {authorities}"

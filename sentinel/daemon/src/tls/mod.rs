@@ -12,6 +12,7 @@ mod error;
 mod explain;
 mod files;
 mod incoming;
+mod old_version;
 mod outgoing;
 mod sessions;
 mod stream;
@@ -26,10 +27,12 @@ use std::{
 };
 
 use tokio_rustls::rustls::{
-    self, ClientConfig, ServerConfig, SupportedProtocolVersion,
+    self, ClientConfig, InconsistentKeys, ServerConfig, SupportedProtocolVersion,
     client::Resumption,
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::NoServerSessionStorage,
+    sign::{CertifiedKey, SingleCertAndKey},
 };
 use x509_cert::{Certificate, der::Decode};
 
@@ -201,6 +204,32 @@ struct Identity {
     key_file: Named,
 }
 
+impl Identity {
+    /// What is shown and signed with, once it is known that the key is that of the certificate.
+    fn certified(self, provider: &CryptoProvider) -> Result<Arc<SingleCertAndKey>, TlsError> {
+        let Identity { chain, key, certificate_file, key_file } = self;
+        let certified = provider.key_provider.load_private_key(key).and_then(|key| {
+            let old = chain.first().and_then(old_version::read);
+            let certified = CertifiedKey::new(chain, key);
+            let matching = match (&old, certified.key.public_key()) {
+                (None, _) => certified.keys_match(),
+                (Some(old), Some(key)) if old_version::key(old)? == key => Ok(()),
+                (Some(_), Some(_)) => Err(InconsistentKeys::KeyMismatch.into()),
+                (Some(_), None) => Err(InconsistentKeys::Unknown.into()),
+            };
+            match matching {
+                // A key that does not tell its other half is believed, as by the library itself.
+                Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(certified),
+                Err(error) => Err(error),
+            }
+        });
+        match certified {
+            Ok(certified) => Ok(Arc::new(certified.into())),
+            Err(error) => Err(unusable(error, certificate_file, key_file)),
+        }
+    }
+}
+
 impl Clone for Identity {
     fn clone(&self) -> Self {
         Identity {
@@ -248,7 +277,10 @@ fn pair(settings: &config::Tls, which: Pair, warnings: &mut Vec<String>) -> Resu
         }),
         (Some(certificate), Some(key)) => {
             let identity = identity([certificate, key], password.as_ref(), names)?;
-            warnings.extend(identity.chain.first().and_then(|leaf| validity(&identity.certificate_file, leaf)));
+            if let Some(leaf) = identity.chain.first() {
+                warnings.extend(validity(&identity.certificate_file, leaf));
+                warnings.extend(old_version::read(leaf).map(|_| error::first_version(&identity.certificate_file)));
+            }
             Ok(Some(identity))
         }
     }
@@ -284,7 +316,7 @@ fn incoming_config(
     authorities: Option<Arc<Authorities>>,
     identity: Identity,
 ) -> Result<ServerConfig, TlsError> {
-    let Identity { chain, key, certificate_file, key_file } = identity;
+    let certified = identity.certified(&spoken.provider)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&spoken.provider))
         .with_protocol_versions(&spoken.versions)
         .map_err(|error| no_common_ground(&error, &spoken.versions))?;
@@ -295,8 +327,7 @@ fn incoming_config(
         }
         None => builder.with_no_client_auth(),
     };
-    let mut config =
-        builder.with_single_cert(chain, key).map_err(|error| unusable(error, certificate_file, key_file))?;
+    let mut config = builder.with_cert_resolver(certified);
     config.ignore_client_order = settings.prefer_server_ciphers;
     if settings.session_caching {
         config.session_storage = Sessions::new(settings.session_cache_size, settings.session_cache_timeout);
@@ -319,9 +350,7 @@ fn outgoing_config(
         .with_custom_certificate_verifier(Arc::new(ServerVerifier::new(Some(authorities), &spoken.provider)));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(Identity { chain, key, certificate_file, key_file }) => {
-            builder.with_client_auth_cert(chain, key).map_err(|error| unusable(error, certificate_file, key_file))?
-        }
+        Some(identity) => builder.with_client_cert_resolver(identity.certified(&spoken.provider)?),
     };
     config.enable_sni = false;
     // Every connection shows its certificate, so that one that is no longer trusted is noticed with the next.
@@ -342,9 +371,6 @@ fn no_common_ground(error: &rustls::Error, versions: &[&'static SupportedProtoco
 fn unusable(error: rustls::Error, certificate: Named, key: Named) -> TlsError {
     match error {
         rustls::Error::InconsistentKeys(_) => TlsError::Mismatch { key, certificate },
-        rustls::Error::InvalidCertificate(why) if error::is_of_first_version(&why) => {
-            TlsError::FirstVersion { file: certificate }
-        }
         rustls::Error::InvalidCertificate(_) => TlsError::Unusable { file: certificate, why: error.to_string() },
         error => TlsError::Unusable { file: key, why: error.to_string() },
     }

@@ -18,6 +18,8 @@ use tokio::{
 
 use super::*;
 
+mod old_versions;
+
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// Files in a folder of their own: `ca.crt` of an authority, and what it issues.
