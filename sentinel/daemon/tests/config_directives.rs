@@ -48,6 +48,9 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ("bind-source-addr 127.0.0.2", "bind_source: Some(127.0.0.2)"),
     ("tls-port 26390", "port: Some(26390)"),
     ("tls-replication yes", "replication: true"),
+    ("tls-auth-clients-user CN", "auth_clients_user: Some(CommonName)"),
+    ("tls-auth-clients-user uri", "auth_clients_user: Some(Uri)"),
+    ("hide-user-data-from-log no", "hide_user_data: Some(false)"),
     ("sentinel monitor n 127.0.0.1 1 3", r#"MasterName("n")"#),
     ("sentinel down-after-milliseconds m 1234", "down_after: 1.234s"),
     ("sentinel failover-timeout m 1234", "failover_timeout: 1.234s"),
@@ -121,7 +124,7 @@ fn every_documented_directive_is_understood_in_a_file_and_on_the_command_line() 
 fn directives_of_later_versions_and_of_modules_are_no_reason_not_to_start() {
     let folder = Folder::new();
     let lines = "enable-debug-assert yes\nmax-new-connections-per-cycle 10\nmax-new-tls-connections-per-cycle 1\n\
-                 hide-user-data-from-log yes\nlocale-collate \"\"\nprimaryuser u\nprimaryauth p\navailability-zone z\n\
+                 locale-collate \"\"\nprimaryuser u\nprimaryauth p\navailability-zone z\n\
                  extended-redis-compatibility yes\nset-max-listpack-entries 128\nsearch-module.timeout 5\n";
     let loaded = load(&source(&folder, "s.conf", &format!("{BASE}{lines}"))).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(loaded.config, config(&source(&folder, "plain.conf", BASE)), "none has an effect here");
@@ -145,6 +148,7 @@ fn sample(key: &Key) -> String {
         ("server", "supervised") => r#""systemd""#,
         ("server", "bind-source-addr") => r#""127.0.0.3""#,
         ("acl", "acl-pubsub-default") => r#""allchannels""#,
+        ("tls", "auth-clients-user") => r#""CN""#,
         ("tls", "auth-clients") => r#""optional""#,
         ("tls", "protocols") => r#""TLSv1.3""#,
         ("tls", "ciphersuites") => r#""TLS_AES_256_GCM_SHA384""#,

@@ -10,6 +10,8 @@ const QUIET_CAPACITY: usize = 16 * 1024;
 const SHORT: u64 = 64 * 1024;
 /// How many arguments there is room for before they arrive.
 const FEW: usize = 6;
+/// How much is kept of each end of what broke the protocol, in bytes: as much as the reference logs.
+const SAMPLE: usize = 64;
 
 /// Cuts what one client sends into requests, each a list of arguments with the command name first.
 ///
@@ -38,6 +40,28 @@ pub struct RequestDecoder {
     /// What the current request costs so far, see [`Limits::max_request_bytes`].
     charged: u64,
     failed: Option<ProtocolError>,
+    refused: Refused,
+}
+
+/// What a client had sent that was not executed when it broke the protocol: its beginning and its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// All of it, or as much as is kept of its beginning.
+    pub beginning: Vec<u8>,
+    /// How many bytes are left out behind the beginning.
+    pub left_out: usize,
+    /// What stood behind these.
+    pub end: Vec<u8>,
+}
+
+impl Refused {
+    fn of(bytes: &[u8]) -> Self {
+        if bytes.len() <= 2 * SAMPLE {
+            return Self { beginning: bytes.to_vec(), ..Self::default() };
+        }
+        let end = bytes.len() - SAMPLE;
+        Self { beginning: bytes[..SAMPLE].to_vec(), left_out: end - SAMPLE, end: bytes[end..].to_vec() }
+    }
 }
 
 /// Where in a request the decoder stands.
@@ -66,7 +90,13 @@ impl RequestDecoder {
             owned: 0,
             charged: 0,
             failed: None,
+            refused: Refused::default(),
         }
+    }
+
+    /// What was not executed when the client broke the protocol.
+    pub const fn refused(&self) -> &Refused {
+        &self.refused
     }
 
     /// Whether the tighter bounds for strangers hold for what is decoded from now on.
@@ -147,6 +177,7 @@ impl RequestDecoder {
         match &result {
             Err(error) => {
                 self.failed = Some(*error);
+                self.refused = Refused::of(&self.buffer);
                 self.buffer = BytesMut::new();
                 self.borrowed = false;
                 self.arguments = Vec::new();
@@ -227,17 +258,21 @@ impl RequestDecoder {
         let Some(at) = self.find(b'\n', ProtocolError::InlineTooBig)? else {
             return Ok(Step::NeedsMore);
         };
-        let mut line = self.take(at).freeze();
-        self.buffer.advance(1);
-        if line.last() == Some(&b'\r') {
-            line.truncate(line.len() - 1);
+        let line = self.take(at + 1).freeze();
+        let end = if line.ends_with(b"\r\n") { at - 1 } else { at };
+        match inline::split(&line.slice(..end)) {
+            Ok(arguments) => self.arguments = arguments,
+            Err(error) => {
+                // Not executed, so it belongs to what was refused.
+                self.buffer = BytesMut::from(&[&line[..], &self.buffer].concat()[..]);
+                return Err(error);
+            }
         }
-        self.arguments = inline::split(&line)?;
         Ok(Step::Complete)
     }
 
     fn array_count(&mut self) -> Result<Step, ProtocolError> {
-        let Some(count) = self.number(ProtocolError::ArrayCountTooLong)? else {
+        let Some((count, line)) = self.number(ProtocolError::ArrayCountTooLong)? else {
             return Ok(Step::NeedsMore);
         };
         match count {
@@ -246,8 +281,12 @@ impl RequestDecoder {
             Some(count) if count > limits::MAX_ELEMENTS_UNAUTHENTICATED && !self.authenticated => {
                 Err(ProtocolError::UnauthenticatedArrayLength)
             }
-            Some(count) if count <= 0 => Ok(Step::Complete),
+            Some(count) if count <= 0 => {
+                self.skip(line);
+                Ok(Step::Complete)
+            }
             Some(missing) => {
+                self.skip(line);
                 // What is announced costs nothing yet: few requests have more words than these.
                 self.arguments.reserve(usize::try_from(missing).map_or(FEW, |missing| missing.min(FEW)));
                 self.state = State::Length { missing };
@@ -259,7 +298,7 @@ impl RequestDecoder {
     fn bulk_length(&mut self, missing: i64) -> Result<Step, ProtocolError> {
         let first = self.buffer.first().copied();
         // The count line is complete before its first byte is judged, as in the reference.
-        let Some(length) = self.number(ProtocolError::BulkCountTooLong)? else {
+        let Some((length, line)) = self.number(ProtocolError::BulkCountTooLong)? else {
             return Ok(Step::NeedsMore);
         };
         if let Some(other) = first.filter(|&byte| byte != b'$') {
@@ -277,6 +316,7 @@ impl RequestDecoder {
             return Err(ProtocolError::RequestTooBig);
         }
         let length = usize::try_from(length).map_err(|_| ProtocolError::RequestTooBig)?;
+        self.skip(line);
         self.state = State::Data { missing, length };
         Ok(Step::Continue)
     }
@@ -297,12 +337,8 @@ impl RequestDecoder {
         }
     }
 
-    /// The number in a count line, `Some(None)` when it is none, and `None` while the line is incomplete.
-    #[allow(
-        clippy::option_option,
-        reason = "whether the line is complete and whether it is a number are two questions"
-    )]
-    fn number(&mut self, too_long: ProtocolError) -> Result<Option<Option<i64>>, ProtocolError> {
+    /// The number in a count line, if it is one, and the length of the line; `None` while the line is incomplete.
+    fn number(&mut self, too_long: ProtocolError) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
         let Some(at) = self.find(b'\r', too_long)? else {
             return Ok(None);
         };
@@ -310,9 +346,13 @@ impl RequestDecoder {
             return Ok(None);
         }
         let number = self.buffer.get(1..at).and_then(integer);
-        self.buffer.advance(at + 2);
+        Ok(Some((number, at + 2)))
+    }
+
+    /// Goes on behind a line that was read.
+    fn skip(&mut self, line: usize) {
+        self.buffer.advance(line);
         self.scanned = 0;
-        Ok(Some(number))
     }
 
     /// Where the first `end` stands, not looking twice at what was searched before.

@@ -36,7 +36,7 @@ mod reply;
 mod reply_decode;
 pub mod text;
 
-pub use decode::RequestDecoder;
+pub use decode::{Refused, RequestDecoder};
 pub use encode::{Protocol, encode, encode_strings};
 pub use error::ProtocolError;
 pub use limits::Limits;

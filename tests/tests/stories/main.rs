@@ -4,6 +4,7 @@
 //! are only true of ours say so.
 
 mod access;
+mod certificate_users;
 mod choice_of_the_replica;
 mod chosen_replica_is_lost;
 mod classic_file;

@@ -45,10 +45,7 @@ const HEEDED: &[(&str, Support)] = &[
     ("tcp-keepalive", Support::Built),
     ("timeout", Support::Built),
     ("tls-auth-clients", Support::Built),
-    (
-        "tls-auth-clients-user",
-        Support::Unbuilt("a client is no user by its certificate: it logs in, or is the user `default`"),
-    ),
+    ("tls-auth-clients-user", Support::Built),
     ("tls-auto-reload-interval", Support::Built),
     ("tls-ca-cert-dir", Support::Built),
     ("tls-ca-cert-file", Support::Built),

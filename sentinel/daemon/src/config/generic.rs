@@ -10,7 +10,7 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Place, Refusal, system_text},
-    model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility},
+    model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility, UserField},
     path_of, reference, value,
 };
 use crate::{
@@ -110,10 +110,7 @@ impl Builder {
             "compatible-version" => server.compatible = value::one_of(word, &serve::COMPATIBLE_VERSIONS)?,
             "log-format" => server.log.format = Some(value::one_of(word, &LOG_FORMATS)?),
             "log-timestamp-format" => server.log.timestamp = value::one_of(word, &LOG_TIMESTAMPS)?,
-            // What clients say is never logged, whatever this says.
-            "hide-user-data-from-log" => {
-                value::yes_no(word)?;
-            }
+            "hide-user-data-from-log" => server.hide_user_data = Some(value::yes_no(word)?),
             "logfile" => {
                 server.log.file = path(word);
                 if !word.is_empty() {
@@ -147,9 +144,7 @@ impl Builder {
             "tls-ca-cert-file" => server.tls.ca_cert_file = path(word),
             "tls-ca-cert-dir" => server.tls.ca_cert_dir = path(word),
             "tls-auth-clients" => server.tls.auth_clients = value::one_of(word, &CLIENT_CERTIFICATES)?,
-            "tls-auth-clients-user" => {
-                value::one_of(word, &[("CN", ()), ("URI", ()), ("off", ())])?;
-            }
+            "tls-auth-clients-user" => server.tls.auth_clients_user = value::one_of(word, &USER_FIELDS)?,
             "tls-auto-reload-interval" => server.tls.reload_every = seconds(word)?,
             "tls-protocols" => server.tls.protocols = some(word),
             "tls-ciphers" => server.tls.ciphers = some(word),
@@ -293,6 +288,9 @@ const LOG_TIMESTAMPS: [(&str, Timestamp); 3] =
 const CLIENT_CERTIFICATES: [(&str, ClientCertificates); 3] =
     [("no", ClientCertificates::No), ("yes", ClientCertificates::Required), ("optional", ClientCertificates::Optional)];
 
+const USER_FIELDS: [(&str, Option<UserField>); 3] =
+    [("CN", Some(UserField::CommonName)), ("URI", Some(UserField::Uri)), ("off", None)];
+
 fn log_level(word: &str) -> Result<LogLevel, Refusal> {
     if word.eq_ignore_ascii_case("nothing") {
         return Ok(LogLevel::Nothing); // known since 7.2 only, so it is not in the text
@@ -396,9 +394,7 @@ fn is_off(words: &[String]) -> bool {
             value.is_empty()
                 || matches!(
                     (name.as_str(), value.as_str()),
-                    ("tls-port" | "unixsocketperm", "0")
-                        | ("tls-replication" | "tls-prefer-server-ciphers", "no")
-                        | ("tls-auth-clients-user", "off")
+                    ("tls-port" | "unixsocketperm", "0") | ("tls-replication" | "tls-prefer-server-ciphers", "no")
                 )
         }
         _ => false,

@@ -241,6 +241,15 @@ pub const KEYS: &[Key] = &[
         r#""local0""#,
         "Facility in the system log: user, or local0 to local7.",
     ),
+    key(
+        "server",
+        "hide-user-data-from-log",
+        Kind::Switch,
+        "hide-user-data-from-log",
+        "",
+        "Whether the log is without names of clients and users, and without what a client sent that broke the protocol. \
+         Not set: with the names, without what was sent.",
+    ),
     key("server", "daemonize", Kind::Switch, "daemonize", "false", "Go into the background."),
     key("server", "pidfile", Kind::Text, "pidfile", "", "Where the process id is written."),
     key(
@@ -351,6 +360,14 @@ pub const KEYS: &[Key] = &[
         "tls-auth-clients",
         r#""yes""#,
         "Whether clients must show a certificate: yes, no or optional.",
+    ),
+    key(
+        "tls",
+        "auth-clients-user",
+        Kind::Text,
+        "tls-auth-clients-user",
+        r#""off""#,
+        "What makes a client the user it names: the CN of its certificate, a URI among the other names, or off.",
     ),
     key("tls", "protocols", Kind::Text, "tls-protocols", r#""TLSv1.2 TLSv1.3""#, "Protocol versions."),
     key("tls", "ciphers", Kind::Text, "tls-ciphers", "", "Ciphers up to TLS 1.2."),

@@ -44,7 +44,7 @@ pub use last_good::{LastGood, copy_path};
 pub use load::{is_toml, load};
 pub use model::{
     Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,
-    Supervised, SyslogFacility, Tls,
+    Supervised, SyslogFacility, Tls, UserField,
 };
 pub use render::Renderer;
 

@@ -101,6 +101,9 @@ pub struct Server {
     pub acl: Acl,
     /// Encryption.
     pub tls: Tls,
+    /// Whether the log shows the names of clients and users, and what a client sent that broke the protocol. None: the
+    /// names, but not what was sent.
+    pub hide_user_data: Option<bool>,
     /// Whom it looks like to programs that ask. Default redis-sentinel 7.0.15.
     pub compatible: Compatible,
     /// Commands of this Sentinel under another name, or switched off (empty): from, to.
@@ -133,6 +136,7 @@ impl Default for Server {
             bind_source: None,
             acl: Acl::default(),
             tls: Tls::default(),
+            hide_user_data: None,
             compatible: Compatible::default(),
             rename_commands: Vec::new(),
         }
@@ -312,6 +316,8 @@ pub struct Tls {
     pub ca_cert_dir: Option<PathBuf>,
     /// Whether clients must show a certificate.
     pub auth_clients: ClientCertificates,
+    /// Which part of a client's certificate says what user it is.
+    pub auth_clients_user: Option<UserField>,
     /// Protocol versions, as they stand (`TLSv1.2 TLSv1.3`). None: both.
     pub protocols: Option<String>,
     /// Ciphers up to TLS 1.2, as they stand.
@@ -346,6 +352,7 @@ impl Default for Tls {
             ca_cert_file: None,
             ca_cert_dir: None,
             auth_clients: ClientCertificates::default(),
+            auth_clients_user: None,
             protocols: None,
             ciphers: None,
             ciphersuites: None,
@@ -357,6 +364,15 @@ impl Default for Tls {
             reload_every: None,
         }
     }
+}
+
+/// Which part of a certificate names a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserField {
+    /// The first common name of its subject.
+    CommonName,
+    /// The URIs among the other names of its subject: the first that is a user's.
+    Uri,
 }
 
 /// Whether clients must show a certificate.

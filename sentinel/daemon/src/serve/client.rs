@@ -21,6 +21,9 @@ use super::{
 };
 use crate::config::{OutputLimit, OutputLimits};
 
+/// What the log has in place of a name that it hides, as Valkey's.
+pub(super) const REDACTED: &str = "*redacted*";
+
 /// One connected client.
 ///
 /// All sessions share one thread, so cells suffice; no borrow is held across an `await`.
@@ -281,6 +284,11 @@ impl Client {
 
     /// Its line in CLIENT LIST, with the fields of 7.0 in their order and those for the library behind them.
     pub(crate) fn line(&self) -> String {
+        self.described(false)
+    }
+
+    /// The same, with or without the names that it has and logged in with.
+    pub(super) fn described(&self, hidden: bool) -> String {
         let state = self.state.borrow();
         let outbox = self.outbox.borrow();
         let now = Instant::now();
@@ -290,7 +298,7 @@ impl Client {
             self.peer,
             self.local,
             self.descriptor,
-            String::from_utf8_lossy(&state.name),
+            if hidden { REDACTED.into() } else { String::from_utf8_lossy(&state.name) },
             now.duration_since(self.connected).as_secs(),
             now.duration_since(state.active).as_secs(),
             match (state.subscriptions() > 0, matches!(self.peer, Address::Local(_))) {
@@ -312,7 +320,11 @@ impl Client {
             outbox.len(),
             outbox.len() + state.unread + size_of::<Self>(),
             state.last_command.map_or("NULL", |command| &command.name),
-            state.user.as_ref().map_or("default".into(), |user| user.display_name()),
+            match &state.user {
+                _ if hidden => REDACTED.into(),
+                Some(user) => user.display_name(),
+                None => "default".into(),
+            },
             state.protocol.version(),
             String::from_utf8_lossy(&state.library),
             String::from_utf8_lossy(&state.library_version),

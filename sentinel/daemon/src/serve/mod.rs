@@ -8,6 +8,7 @@
 //! its requests, or cuts it off if it subscribed, and nothing that it does blocks another.
 
 mod acl;
+mod certificate;
 mod client;
 mod command;
 mod compatible;
@@ -19,6 +20,7 @@ mod names;
 mod outbox;
 mod pubsub;
 mod registry;
+mod sample;
 mod session;
 mod stats;
 mod syntax;
@@ -42,7 +44,8 @@ use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::Fu
 use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now};
 use sentinel_resp::Reply;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
+    net::TcpStream,
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
@@ -60,6 +63,7 @@ use self::{
 use crate::{
     config,
     descriptors::{self, Purpose},
+    tls,
 };
 
 pub(crate) use acl::check_line as check_user;
@@ -145,6 +149,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// A client as the log may describe it.
+    fn logged(&self, client: &Client) -> String {
+        client.described(self.settings.hide_user_data == Some(true))
+    }
+
     /// Says that a browser was led to talk to this port; as often as the reference does, since everybody can cause it.
     fn warn_of_attack(&self, peer: &Address, now: tokio::time::Instant) {
         if self.attack_told.get().is_some_and(|at| now.duration_since(at) < ATTACKS_TOLD_EVERY) {
@@ -292,13 +301,16 @@ fn welcome(server: &Rc<Server>, crowd: &Crowd, guest: Guest) {
     }
 }
 
-async fn serve_encrypted(server: &Rc<Server>, client: &Rc<Client>, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn serve_encrypted(server: &Rc<Server>, client: &Rc<Client>, mut stream: tls::Stream<TcpStream>) {
     if is_protected_from(&client.peer, &server.settings, &server.users) {
         server.stats.rejected.add(1);
         let refusal = format!("-{PROTECTED}\r\n");
         // It may not want to hear it.
         let _ = tokio::time::timeout(session::FAREWELL, stream.write_all(refusal.as_bytes())).await;
     } else {
+        if let Some(field) = server.settings.tls.auth_clients_user {
+            certificate::log_in(server, client, &stream, field);
+        }
         session::serve(server, client, &mut stream).await;
     }
     if client.was_cut().is_none() {

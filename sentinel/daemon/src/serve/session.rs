@@ -21,6 +21,7 @@ use super::{
     Server,
     client::{Answers, Client, Cut, State},
     command::{self, Answer, Request},
+    sample,
     table::{self, Client as ClientVerb, Verb},
 };
 use crate::config::system_text;
@@ -56,14 +57,14 @@ where
     match (client.was_cut(), outcome) {
         (Some(Cut::TooFarBehind), _) => {
             server.stats.too_far_behind.add(1);
-            tracing::warn!(client = %client.line(), "closed a client that does not read what it is sent");
+            tracing::warn!(client = %server.logged(client), "closed a client that does not read what it is sent");
         }
         // Told by who ended it, if by anybody; the reference says no more of them either.
         (Some(Cut::Killed), _) | (None, Ok(Ended::ByServer)) => {}
         (None, Ok(Ended::Idle)) => tracing::debug!(client = %client.peer, "Closing idle client"),
-        (None, Ok(Ended::ByClient)) => tracing::debug!("Client closed connection {}", client.line()),
+        (None, Ok(Ended::ByClient)) => tracing::debug!("Client closed connection {}", server.logged(client)),
         (None, Err(error)) => {
-            tracing::debug!(client = %client.line(), "Lost the connection to a client: {}", system_text(&error));
+            tracing::debug!(client = %server.logged(client), "Lost the connection to a client: {}", system_text(&error));
         }
     }
 }
@@ -260,8 +261,11 @@ impl Session<'_> {
                         if error.is_too_long() {
                             self.server.stats.too_long.add(1);
                         }
-                        // Without a sample of what it sent, as the reference adds: passwords could be in it.
-                        tracing::debug!("Protocol error ({error}) from client: {}", self.client.line());
+                        tracing::debug!(
+                            "Protocol error ({error}) from client: {}{}",
+                            self.server.logged(self.client),
+                            sample::of(self.decoder.refused(), self.server.settings.hide_user_data),
+                        );
                         self.client.send(&reply);
                     } else {
                         self.server.warn_of_attack(&self.client.peer, now);

@@ -16,6 +16,7 @@ mod old_version;
 mod outgoing;
 mod sessions;
 mod stream;
+mod subject;
 #[cfg(test)]
 mod tests;
 mod watched;
@@ -39,6 +40,7 @@ use x509_cert::{Certificate, der::Decode};
 pub(crate) use self::{
     asking::Asking,
     explain::{Failure, Side},
+    stream::Stream,
     watched::Watched,
 };
 use self::{

@@ -9,7 +9,11 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use super::explain::{self, Failure, Side};
+use super::{
+    explain::{self, Failure, Side},
+    subject,
+};
+use crate::config::UserField;
 
 /// A connection over TLS that behaves as one over TCP does.
 ///
@@ -30,6 +34,14 @@ pub(crate) struct Stream<S> {
 impl<S> Stream<S> {
     pub(super) fn new(inner: impl Into<TlsStream<S>>, side: Side) -> Self {
         Stream { inner: inner.into(), side, unsent: false, broken: None }
+    }
+}
+
+impl<S> Stream<S> {
+    /// What the other side's certificate says of its user, in its order; empty without a certificate.
+    pub(crate) fn names(&self, field: UserField) -> Vec<Vec<u8>> {
+        let (_, session) = self.inner.get_ref();
+        session.peer_certificates().and_then(<[_]>::first).map_or_else(Vec::new, |leaf| subject::names(leaf, field))
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Log {
     entries: VecDeque<Entry>,
     most: usize,
     /// How often each reason was there, in the order of [`Reason`].
-    refused: [u64; 3],
+    refused: [u64; 4],
 }
 
 /// One kind of refusal, and how often it happened.
@@ -43,6 +43,8 @@ pub(crate) enum Reason {
     Auth,
     Channel,
     Command,
+    /// The certificate of a client names no user.
+    Certificate,
 }
 
 impl Reason {
@@ -52,6 +54,7 @@ impl Reason {
             Self::Auth => "auth",
             Self::Channel => "channel",
             Self::Command => "command",
+            Self::Certificate => "tls-cert",
         }
     }
 }
@@ -59,7 +62,7 @@ impl Reason {
 impl Log {
     /// An empty one, for so many entries.
     pub(super) fn new(most: u64) -> Self {
-        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX), refused: [0; 3] }
+        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX), refused: [0; 4] }
     }
 
     /// Remembers a refusal.

@@ -196,7 +196,7 @@ fn stats(server: &Server) -> String {
             ("acl_access_denied_cmd", &refused(Reason::Command)),
             ("acl_access_denied_key", &0),
             ("acl_access_denied_channel", &refused(Reason::Channel)),
-            ("acl_access_denied_tls_cert", &0),
+            ("acl_access_denied_tls_cert", &refused(Reason::Certificate)),
             ("acl_access_denied_db", &0),
         ],
     )
