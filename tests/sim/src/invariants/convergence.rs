@@ -56,7 +56,8 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
         if lacking > 0 && present.is_some_and(|master| master.min_replicas() > left) {
             continue;
         }
-        for app in world.apps.iter().filter(|app| app.group == group) {
+        // Nor does the master acknowledge what waits for these.
+        for app in world.apps.iter().filter(|app| app.group == group && (lacking == 0 || app.wait <= left)) {
             if app.acknowledged.last().is_none_or(|last| last.at <= since) {
                 return Err(format!("application {} has not written anything since", app.host));
             }
