@@ -16,7 +16,6 @@ use std::fmt;
 
 use crate::{
     events::{Event, Level},
-    state::NodeId,
     time::Instant,
     types::{HostPort, RunId},
     view::Role,
@@ -149,34 +148,31 @@ impl fmt::Display for Emptied {
 }
 
 impl Watch<'_> {
-    /// INFO of a node has come: see whether the master has lost its data, and who still holds them. Before
-    /// [`Watch::judge_history`], since an empty history is not one to learn.
-    pub(crate) fn judge_emptiness(&mut self, id: NodeId, rebooted: bool) {
+    /// INFO of the master has come: see whether it has lost its data, and who still holds them.
+    pub(crate) fn judge_emptiness(&mut self, rebooted: bool) {
         let now = self.ctx.mono();
-        if id == self.master.current {
-            let node = self.master.node_mut();
-            if rebooted {
-                node.restart = Some(Restart::Unclear);
-            }
-            if node.restart == Some(Restart::Unclear) && node.role == Role::Master {
-                node.restart = match node.info.holdings.began_empty() {
-                    None => Some(Restart::Unclear),
-                    Some(true) => Some(Restart::Empty { noticed_at: now, begun: Vec::new() }),
-                    Some(false) => Some(Restart::WithData),
-                };
-                if matches!(node.restart, Some(Restart::Empty { .. })) {
-                    // They may lose their data at any moment: what they said before does not count.
-                    for id in self.master.replica_ids() {
-                        self.ask_info(id);
-                    }
+        let node = self.master.node_mut();
+        if rebooted {
+            node.restart = Some(Restart::Unclear);
+        }
+        if node.restart == Some(Restart::Unclear) && node.role == Role::Master {
+            node.restart = match node.info.holdings.began_empty() {
+                None => Some(Restart::Unclear),
+                Some(true) => Some(Restart::Empty { noticed_at: now, begun: Vec::new() }),
+                Some(false) => Some(Restart::WithData),
+            };
+            if matches!(node.restart, Some(Restart::Empty { .. })) {
+                // They may lose their data at any moment: what they said before does not count.
+                for id in self.master.replica_ids() {
+                    self.ask_info(id);
                 }
             }
-            let node = self.master.node_mut();
-            if let Some(Restart::Empty { begun, .. }) = &mut node.restart
-                && node.role == Role::Master
-            {
-                note_history(begun, node.info.history.id.as_ref());
-            }
+        }
+        let node = self.master.node_mut();
+        if let Some(Restart::Empty { begun, .. }) = &mut node.restart
+            && node.role == Role::Master
+        {
+            note_history(begun, node.info.history.id.as_ref());
         }
         self.look_for_holders();
     }
@@ -202,7 +198,8 @@ impl Watch<'_> {
         }
     }
 
-    fn look_for_holders(&mut self) {
+    /// Whether replicas hold data that the master has lost, as far as they have told since.
+    pub(crate) fn look_for_holders(&mut self) {
         let (noticed_at, begun) = match &self.master.node().restart {
             Some(Restart::Empty { noticed_at, begun }) => (*noticed_at, begun),
             Some(Restart::WithData) if self.master.emptied => return self.master_holds_data_again(),

@@ -132,8 +132,15 @@ impl Watch<'_> {
             self.reconsider_all();
         }
         self.changed();
-        self.judge_emptiness(id, rebooted && is_master);
-        self.judge_history(id);
+        if is_master {
+            // An empty history is not one to learn.
+            self.judge_emptiness(rebooted);
+            self.judge_history(id);
+        } else {
+            // A stranger does not hold the data of before.
+            self.judge_history(id);
+            self.look_for_holders();
+        }
         self.judge_sync(id);
         self.judge_vacancy();
         self.judge_handover();

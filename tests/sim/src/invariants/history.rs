@@ -73,7 +73,7 @@ impl OneHistory {
 
 impl Invariant for OneHistory {
     fn rule(&self) -> &'static str {
-        "data of another history are neither promoted nor replaced"
+        "data of another history are neither promoted nor replaced, nor taken for the master's"
     }
 
     fn observe(&mut self, _now: Time, setting: &Setting, observation: &Observation<'_>) -> Result<(), String> {
@@ -112,6 +112,11 @@ impl Invariant for OneHistory {
                 if let Some(node) = setting.node_at(addr).filter(|node| !self.is_taken_over(setting, *sentinel, *node))
                 {
                     return self.check(setting, *sentinel, node, "selects");
+                }
+            }
+            Observation::Event { sentinel, event: Event::EmptyMaster { why, .. } } => {
+                if let Some(node) = setting.node_at(&why.holder) {
+                    return self.check(setting, *sentinel, node, "takes for a holder of the data that the master has lost");
                 }
             }
             Observation::Sent { sentinel, to, message: Message::Promote { .. } } => {

@@ -71,13 +71,13 @@ fn has_less(one: &InfoFacts, of: &InfoFacts) -> bool {
 }
 
 impl FitReplica {
-    /// Whether every node of a group, those included that are away, showed no keys when it told INFO last: a cache that was emptied, or
-    /// data that are gone everywhere.
+    /// Whether every node of a group, those included that are away, showed no keys of the group's when it told INFO last: a cache that was
+    /// emptied, or data that are gone everywhere. What a stranger holds is not the group's.
     fn nobody_holds_data(&self, setting: &Setting, sentinel: HostId, group: usize) -> bool {
         let nodes =
             (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
         let shows_nothing = |node| {
-            self.known.get(&(sentinel, node)).and_then(|it| it.info.as_ref()).is_some_and(|(_, it)| it.keys == 0)
+            self.known.get(&(sentinel, node)).and_then(|it| it.info.as_ref()).is_some_and(|(_, it)| it.keys == 0 || it.foreign)
         };
         nodes.into_iter().all(shows_nothing)
     }
