@@ -13,7 +13,11 @@ use crate::{
     guard::{Holdings, Order, Vacancy},
     input::ClientId,
     monitor::{PingPeriod, node_target, peer_target},
-    settings::MasterSettings,
+    settings::{
+        MasterSettings,
+        master::{AUTH_PASS, AUTH_USER},
+        sentinel::{ANNOUNCE_HOSTNAMES, RESOLVE_HOSTNAMES, SENTINEL_PASS, SENTINEL_USER},
+    },
     snapshot::MasterSnapshot,
     state::MasterKey,
     timer::{Endpoint, Timer},
@@ -202,11 +206,11 @@ impl Engine {
         let mut refusal = None;
         let any = !options.is_empty();
         for option in options {
-            if deny_scripts && option.setting.is_script() {
+            if deny_scripts && option.setting.script().is_some() {
                 refusal = Some(errors::scripts_denied());
                 break;
             }
-            if option.setting.is_script() {
+            if option.setting.script().is_some() {
                 // What was told until now is the former script's business.
                 self.notify_scripts();
             }
@@ -221,11 +225,16 @@ impl Engine {
 
     fn set_global(&mut self, option: GlobalOption) {
         let globals = Arc::make_mut(&mut self.ctx.globals);
-        let credentials = matches!(option, GlobalOption::SentinelUser(_) | GlobalOption::SentinelPass(_));
-        let naming = matches!(option, GlobalOption::ResolveHostnames(_) | GlobalOption::AnnounceHostnames(_));
-        if let GlobalOption::LogLevel(level) = &option {
-            self.ctx.outputs.push_back(crate::Output::SetLogLevel(*level));
-        }
+        let (credentials, naming) = match &option {
+            GlobalOption::Of(row, _) => (
+                [&SENTINEL_USER, &SENTINEL_PASS].contains(row),
+                [&RESOLVE_HOSTNAMES, &ANNOUNCE_HOSTNAMES].contains(row),
+            ),
+            GlobalOption::LogLevel(level) => {
+                self.ctx.outputs.push_back(crate::Output::SetLogLevel(*level));
+                (false, false)
+            }
+        };
         option.apply(globals);
         if naming {
             self.addresses_changed();
@@ -266,10 +275,11 @@ impl Watch<'_> {
     }
 
     fn apply(&mut self, option: SetOption) {
-        let reconnect = matches!(
-            option.setting,
-            MasterSetting::AuthPass(_) | MasterSetting::AuthUser(_) | MasterSetting::RenameCommand(..)
-        );
+        let reconnect = match &option.setting {
+            MasterSetting::Of(row, _) => [&AUTH_PASS, &AUTH_USER].contains(row),
+            MasterSetting::RenameCommand(..) => true,
+            MasterSetting::Quorum(_) => false,
+        };
         option.setting.apply(Arc::make_mut(&mut self.master.settings));
         if reconnect {
             self.renew_node_links();

@@ -5,6 +5,7 @@ mod config_support;
 use std::{fmt::Write as _, fs};
 
 use config_support::Folder;
+use sentinel_core::settings::{master::MASTER, row as setting};
 use sentineld::config::{
     Config, Source, convert,
     keys::{KEYS, Key, Kind},
@@ -202,7 +203,7 @@ fn every_toml_key_has_an_effect_and_a_classic_twin() {
     let base = config(&before);
     folder.file("secret", "from-a-file\n");
     folder.file("users", "alice on >x +ping\n");
-    for key in KEYS {
+    for key in &*KEYS {
         let own = sample(key);
         let mut forms = vec![(key.name.to_owned(), own)];
         if key.is_secret() {
@@ -273,4 +274,24 @@ fn users_that_commands_changed_stand_in_the_state_until_the_configured_ones_are_
         assert_eq!(names(&edited.config), ["carol on >x +ping"], "apart: {apart}");
         assert!(edited.warnings.iter().any(|warning| warning.text.contains("the edited ones count")));
     }
+}
+
+/// What a command accepts, and saves, the next start accepts, with the same meaning.
+#[test]
+fn whatever_sentinel_set_accepts_the_file_accepts() {
+    let folder = Folder::new();
+    let words =
+        ["0", "1", "7", "4294967295", "4294967296", "5000000000", "9223372036854775807", "64mb", "Yes", "no", "x"];
+    let mut accepted = 0;
+    for row in MASTER.iter().filter(|row| !matches!(row.kind, setting::Kind::Script { .. })) {
+        for word in words {
+            let Some(value) = row.kind.read(word) else { continue };
+            accepted += 1;
+            let line = format!("{BASE}sentinel {} m {word}\n", row.name);
+            let config = config(&source(&folder, "s.conf", &line));
+            let settings = &config.masters[0].settings;
+            assert_eq!(row.value(settings), value, "sentinel {} m {word}", row.name);
+        }
+    }
+    assert!(accepted > 80, "{accepted}");
 }

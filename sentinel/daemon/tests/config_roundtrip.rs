@@ -3,19 +3,17 @@
 
 mod config_support;
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    num::{NonZeroU32, NonZeroU64},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use config_support::Folder;
 use proptest::{collection, option, prelude::*, string::string_regex};
 use sentinel_core::{
-    settings::{GlobalSettings, MasterSettings},
+    settings::{
+        GlobalSettings, MasterSettings,
+        master::MASTER,
+        row::{self, Changed, Kind, Row},
+        sentinel::SENTINEL,
+    },
     snapshot::{MasterSnapshot, Snapshot},
     types::{Epoch, Host, HostPort, MasterName, Quorum, Secret, SentinelId},
 };
@@ -67,58 +65,57 @@ fn id() -> impl Strategy<Value = SentinelId> {
         .prop_filter_map("a usable id", |id| SentinelId::new(&id).ok())
 }
 
+/// A value of a kind, over its whole range: what a command may set, a file must bear.
+fn value(kind: Kind) -> BoxedStrategy<row::Value> {
+    let (least, most) = kind.range().unwrap_or_default();
+    let number = prop_oneof![4 => least..least + 9_999, 1 => Just(least), 1 => Just(most), 2 => least..=most];
+    let script = prop_oneof![Just("/bin/true".to_owned()), Just("/bin/false".to_owned())];
+    match kind {
+        Kind::Milliseconds { .. } => number.prop_map(|ms| row::Value::Time(Duration::from_millis(ms))).boxed(),
+        Kind::Count { .. } => {
+            number.prop_map(|count| row::Value::Count(count.try_into().expect("within its range"))).boxed()
+        }
+        Kind::Bytes => number.prop_map(row::Value::Bytes).boxed(),
+        Kind::Port => number.prop_map(|port| row::Value::Port(port.try_into().expect("within its range"))).boxed(),
+        Kind::Switch => any::<bool>().prop_map(row::Value::Switch).boxed(),
+        Kind::Text => option::of(text()).prop_map(row::Value::Text).boxed(),
+        Kind::Secret => {
+            option::of(text()).prop_map(|text| row::Value::Secret(text.as_deref().map(Secret::new))).boxed()
+        }
+        Kind::Script { .. } => option::of(script).prop_map(row::Value::Text).boxed(),
+        Kind::Host => option::of(address(true)).prop_map(|addr| row::Value::Host(addr.map(|addr| addr.host))).boxed(),
+    }
+}
+
+/// Values of some of the rows.
+fn values<S: 'static>(rows: Vec<&'static Row<S>>) -> BoxedStrategy<Vec<(&'static Row<S>, row::Value)>> {
+    let some =
+        rows.into_iter().map(|row| option::of(value(row.kind)).prop_map(move |value| Some(row).zip(value)).boxed());
+    some.collect::<Vec<_>>().prop_map(|some| some.into_iter().flatten().collect()).boxed()
+}
+
 fn settings(extensions: bool) -> impl Strategy<Value = MasterSettings> {
-    let ms = |from: u64| prop_oneof![from..100_000_u64, Just(99_999_999_999)].prop_map(Duration::from_millis);
-    let script = || option::of(prop_oneof![Just("/bin/true".to_owned()), Just("/bin/false".to_owned())]);
-    (
-        (1..u32::MAX, ms(1), ms(1), 1..9_u32, ms(0)),
-        (option::of(text()), option::of(text()), script(), script()),
-        collection::btree_map("[A-Z]{1,8}", prop_oneof![text(), Just(String::new())], 0..3),
-        (option::of(1..99_u32), option::of(1..9999_u64), any::<bool>()),
-        (any::<[bool; 3]>(), option::of(1..u64::try_from(i64::MAX).unwrap()), 0..9999_u64, 0..99_999_u64),
-    )
-        .prop_map(
-            move |(numbers, texts, rename_commands, (refused, ping, lossless), (guards, lag, pause, grace))| {
-                let mut settings = MasterSettings::new(Quorum::new(numbers.0.into()).expect("from 1 up"));
-                settings.down_after = numbers.1;
-                settings.failover_timeout = numbers.2;
-                settings.parallel_syncs = numbers.3;
-                settings.reboot_down_after = numbers.4;
-                settings.auth_user = texts.0;
-                settings.auth_pass = texts.1.as_deref().map(Secret::new);
-                settings.notification_script = texts.2;
-                settings.client_reconfig_script = texts.3;
-                settings.rename_commands = rename_commands;
-                if extensions {
-                    settings.down_on_refused = refused.and_then(NonZeroU32::new);
-                    settings.lossless_failover = lossless;
-                    [settings.empty_master_failover, settings.promote_best_effort, settings.promote_empty] = guards;
-                    settings.catch_up = Duration::from_millis(pause + 1);
-                    settings.reload_grace = Duration::from_millis(grace);
-                    settings.max_lag = lag.and_then(NonZeroU64::new);
-                    settings.failover_pause = Duration::from_millis(pause);
-                    settings.ping_period = ping.map(Duration::from_millis);
-                }
-                settings
-            },
-        )
+    let rows = MASTER.iter().copied().filter(|row| extensions || !row.ours).collect();
+    let renamed = collection::btree_map("[A-Z]{1,8}", prop_oneof![text(), Just(String::new())], 0..3);
+    (1..=u32::MAX, values(rows), renamed).prop_map(|(quorum, values, rename_commands)| {
+        let quorum = Quorum::new(quorum.into()).expect("from 1 up");
+        let mut settings = MasterSettings { rename_commands, ..MasterSettings::new(quorum) };
+        for (row, value) in values {
+            row.set(&mut settings, value);
+        }
+        settings
+    })
 }
 
 fn globals() -> impl Strategy<Value = GlobalSettings> {
-    let announced = option::of(address(true).prop_map(|addr| addr.host));
-    let port = option::of(1..u16::MAX);
-    (announced, port, option::of(text()), option::of(text()), any::<[bool; 3]>()).prop_map(
-        |(ip, port, user, pass, switches)| GlobalSettings {
-            announce_ip: ip,
-            announce_port: port,
-            sentinel_user: user,
-            sentinel_pass: pass.as_deref().map(Secret::new),
-            resolve_hostnames: switches[0],
-            announce_hostnames: switches[1],
-            deny_scripts_reconfig: switches[2],
-            ..GlobalSettings::default()
-        },
-    )
+    let rows = SENTINEL.iter().copied().filter(|row| row.changed != Changed::InFile).collect();
+    values(rows).prop_map(|values| {
+        let mut globals = GlobalSettings::default();
+        for (row, value) in values {
+            row.set(&mut globals, value);
+        }
+        globals
+    })
 }
 
 fn snapshot(extensions: bool) -> impl Strategy<Value = Snapshot> {

@@ -4,13 +4,17 @@ use std::{num::NonZeroU64, time::Duration};
 
 use sentinel_core::{
     command::MasterSetting,
-    settings::{GlobalSettings, MasterSettings},
+    settings::{
+        GlobalSettings, MasterSettings,
+        master::{EMPTY_MASTER_FAILOVER, FAILOVER_PAUSE, MAX_LAG, PROMOTE_BEST_EFFORT},
+        row::Value,
+    },
     types::Secret,
 };
 
 use crate::{
     rng::Rng,
-    time::{MS, SEC, Time},
+    time::{SEC, Time},
 };
 
 /// What all Sentinels of a history are asked for besides what the reference does.
@@ -59,19 +63,15 @@ impl Guards {
 
     /// SENTINEL SET of each, with the words of the option.
     pub fn options(&self) -> [(MasterSetting, String); 4] {
-        let pause = Duration::from_micros(self.failover_pause);
-        let word = |yes| if yes { "yes" } else { "no" };
-        [
-            (MasterSetting::MaxLag(self.max_lag), format!("max-lag {}", self.max_lag.map_or(0, NonZeroU64::get))),
-            (MasterSetting::FailoverPause(pause), format!("failover-pause {}", self.failover_pause / MS)),
-            (
-                MasterSetting::EmptyMasterFailover(self.empty_master_failover),
-                format!("empty-master-failover {}", word(self.empty_master_failover)),
-            ),
-            (
-                MasterSetting::PromoteBestEffort(self.promote_best_effort),
-                format!("promote-best-effort {}", word(self.promote_best_effort)),
-            ),
-        ]
+        let rows = [
+            (&MAX_LAG, Value::Bytes(self.max_lag.map_or(0, NonZeroU64::get))),
+            (&FAILOVER_PAUSE, Value::Time(Duration::from_micros(self.failover_pause))),
+            (&EMPTY_MASTER_FAILOVER, Value::Switch(self.empty_master_failover)),
+            (&PROMOTE_BEST_EFFORT, Value::Switch(self.promote_best_effort)),
+        ];
+        rows.map(|(row, value)| {
+            let shown = format!("{} {value}", row.name);
+            (MasterSetting::Of(row, value), shown)
+        })
     }
 }

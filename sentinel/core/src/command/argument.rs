@@ -6,35 +6,11 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::errors;
-
-/// A decimal integer: digits, at most one `-` before them, no leading zeros, no blanks, within 64 bits.
-pub(super) fn integer(word: &[u8]) -> Option<i64> {
-    let digits = word.strip_prefix(b"-").unwrap_or(word);
-    let canonical = match digits {
-        [b'0'] => digits.len() == word.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if !canonical {
-        return None;
-    }
-    std::str::from_utf8(word).ok()?.parse().ok()
-}
+pub(super) use crate::settings::row::integer;
 
 /// An integer of at least `least` that fits the type asked for.
 pub(super) fn at_least<T: TryFrom<i64>>(least: i64, word: &[u8]) -> Option<T> {
     integer(word).filter(|&value| value >= least).and_then(|value| T::try_from(value).ok())
-}
-
-/// `yes` or `no`, in any case.
-pub(super) fn yes_or_no(word: &[u8]) -> Option<bool> {
-    if word.eq_ignore_ascii_case(b"yes") {
-        Some(true)
-    } else if word.eq_ignore_ascii_case(b"no") {
-        Some(false)
-    } else {
-        None
-    }
 }
 
 /// Refuses the first word with a control character in it, which is the `first`-th of the whole request.

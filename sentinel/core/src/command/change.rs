@@ -5,7 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use crate::types::{Epoch, HostPort, Secret, SentinelId, Signed};
+use crate::{
+    settings::{
+        GlobalSettings, MasterSettings,
+        row::{Kind, Row, Value},
+    },
+    types::{Epoch, HostPort, SentinelId, Signed},
+};
 
 /// A command for the engine. Its answer comes back as [`Output::Answer`](crate::Output::Answer).
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -142,50 +148,49 @@ pub struct SetOption {
     pub shown: String,
 }
 
-/// One setting of a master.
+/// One setting of a master, with the value that it is to have.
 #[derive(Clone, Debug, PartialEq, Hash)]
-#[expect(missing_docs, reason = "each variant is the setting of the same name in `MasterSettings`")]
 pub enum MasterSetting {
-    DownAfter(Duration),
-    FailoverTimeout(Duration),
-    ParallelSyncs(u32),
+    /// One of the table.
+    Of(&'static Row<MasterSettings>, Value),
+    /// How many Sentinels must agree, which stands in the line that names the master.
     Quorum(crate::types::Quorum),
-    RebootDownAfter(Duration),
-    AuthPass(Option<Secret>),
-    AuthUser(Option<String>),
     /// From (upper case), and to; none removes the renaming.
     RenameCommand(String, Option<String>),
-    NotificationScript(Option<String>),
-    ClientReconfigScript(Option<String>),
-    DownOnRefused(Option<std::num::NonZeroU32>),
-    LosslessFailover(bool),
-    CatchUp(Duration),
-    EmptyMasterFailover(bool),
-    PromoteBestEffort(bool),
-    MaxLag(Option<std::num::NonZeroU64>),
-    FailoverPause(Duration),
-    ReloadGrace(Duration),
-    PromoteEmpty(bool),
-    PingPeriod(Option<Duration>),
 }
 
 impl MasterSetting {
-    /// Whether this is the path of a script, which `deny-scripts-reconfig` protects.
-    pub(crate) const fn is_script(&self) -> bool {
-        matches!(self, MasterSetting::NotificationScript(_) | MasterSetting::ClientReconfigScript(_))
+    /// Takes effect in `settings`.
+    pub fn apply(self, settings: &mut MasterSettings) {
+        match self {
+            MasterSetting::Of(row, value) => row.set(settings, value),
+            MasterSetting::Quorum(value) => settings.quorum = value,
+            MasterSetting::RenameCommand(from, Some(to)) => {
+                settings.rename_commands.insert(from, to);
+            }
+            MasterSetting::RenameCommand(from, None) => {
+                settings.rename_commands.remove(&from);
+            }
+        }
+    }
+
+    /// The path of a script, which `deny-scripts-reconfig` protects, and what the reference calls such a script.
+    pub fn script(&self) -> Option<(Option<&str>, &'static str)> {
+        match self {
+            MasterSetting::Of(Row { kind: Kind::Script { called }, .. }, Value::Text(path)) => {
+                Some((path.as_deref(), called))
+            }
+            _ => None,
+        }
     }
 }
 
-/// One parameter of SENTINEL CONFIG SET.
+/// One parameter of SENTINEL CONFIG SET, with its value.
 #[derive(Clone, Debug, PartialEq, Hash)]
-#[expect(missing_docs, reason = "each variant is the setting of the same name in `GlobalSettings`")]
 pub enum GlobalOption {
-    ResolveHostnames(bool),
-    AnnounceHostnames(bool),
-    AnnounceIp(Option<crate::types::Host>),
-    AnnouncePort(Option<u16>),
-    SentinelUser(Option<String>),
-    SentinelPass(Option<Secret>),
+    /// One of the table.
+    Of(&'static Row<GlobalSettings>, Value),
+    /// The least level that is logged, until the next start.
     LogLevel(Option<crate::events::Level>),
 }
 

@@ -5,67 +5,47 @@ use sentinel_resp::Reply;
 
 use super::{
     Change, Command, GlobalOption, Query,
-    argument::{at_least, shown, text, unless_empty, yes_or_no},
+    argument::{shown, text},
     errors, glob,
 };
 use crate::{
     events::Level,
-    settings::GlobalSettings,
-    types::{Host, Secret},
+    settings::{
+        GlobalSettings,
+        row::{Changed, Kind, Row},
+        sentinel::SENTINEL,
+    },
 };
 
 /// The parameters, in the order in which CONFIG GET lists them.
-const PARAMETERS: [Parameter; 7] = [
-    Parameter::ResolveHostnames,
-    Parameter::AnnounceHostnames,
-    Parameter::AnnounceIp,
-    Parameter::AnnouncePort,
-    Parameter::SentinelUser,
-    Parameter::SentinelPass,
-    Parameter::LogLevel,
-];
+fn parameters() -> impl Iterator<Item = Parameter> {
+    let changed = SENTINEL.iter().copied().filter(|row| row.changed == Changed::ByCommand);
+    changed.map(Parameter::Of).chain(std::iter::once(Parameter::LogLevel))
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Parameter {
-    ResolveHostnames,
-    AnnounceHostnames,
-    AnnounceIp,
-    AnnouncePort,
-    SentinelUser,
-    SentinelPass,
+    Of(&'static Row<GlobalSettings>),
     /// Of 7.2 and later. It lasts until the next start.
     LogLevel,
 }
 
 impl Parameter {
     fn named(word: &[u8]) -> Option<Parameter> {
-        PARAMETERS.into_iter().find(|known| word.eq_ignore_ascii_case(known.name().as_bytes()))
+        parameters().find(|known| word.eq_ignore_ascii_case(known.name().as_bytes()))
     }
 
     const fn name(self) -> &'static str {
         match self {
-            Parameter::ResolveHostnames => "resolve-hostnames",
-            Parameter::AnnounceHostnames => "announce-hostnames",
-            Parameter::AnnounceIp => "announce-ip",
-            Parameter::AnnouncePort => "announce-port",
-            Parameter::SentinelUser => "sentinel-user",
-            Parameter::SentinelPass => "sentinel-pass",
+            Parameter::Of(row) => row.name,
             Parameter::LogLevel => "loglevel",
         }
     }
 
     /// The value as CONFIG GET shows it: passwords in clear, as the reference does.
     fn value(self, globals: &GlobalSettings) -> String {
-        let switch = |on: bool| if on { "yes" } else { "no" }.to_owned();
         match self {
-            Parameter::ResolveHostnames => switch(globals.resolve_hostnames),
-            Parameter::AnnounceHostnames => switch(globals.announce_hostnames),
-            Parameter::AnnounceIp => globals.announce_ip.as_ref().map_or_else(String::new, ToString::to_string),
-            Parameter::AnnouncePort => globals.announce_port.unwrap_or(0).to_string(),
-            Parameter::SentinelUser => globals.sentinel_user.clone().unwrap_or_default(),
-            Parameter::SentinelPass => {
-                globals.sentinel_pass.as_ref().map_or_else(String::new, |pass| pass.expose().to_owned())
-            }
+            Parameter::Of(row) => row.value(globals).to_string(),
             Parameter::LogLevel => globals.log_level.map_or("nothing", Level::as_str).to_owned(),
         }
     }
@@ -75,21 +55,10 @@ impl Parameter {
     /// The reference takes any text for `announce-ip` and announces it, the empty one too, after which every other
     /// Sentinel loses this one. Here it must be a host, and the empty text means "unset".
     fn option(self, word: &[u8]) -> Option<GlobalOption> {
-        Some(match self {
-            Parameter::ResolveHostnames => GlobalOption::ResolveHostnames(yes_or_no(word)?),
-            Parameter::AnnounceHostnames => GlobalOption::AnnounceHostnames(yes_or_no(word)?),
-            Parameter::AnnounceIp => {
-                let host = unless_empty(&text(word)).map(Host::new);
-                GlobalOption::AnnounceIp(host.transpose().ok()?)
-            }
-            Parameter::AnnouncePort => {
-                let port: u16 = at_least(0, word)?;
-                GlobalOption::AnnouncePort(Some(port).filter(|&port| port != 0))
-            }
-            Parameter::SentinelUser => GlobalOption::SentinelUser(unless_empty(&text(word)).map(str::to_owned)),
-            Parameter::SentinelPass => GlobalOption::SentinelPass(unless_empty(&text(word)).map(Secret::new)),
-            Parameter::LogLevel => log_level(&text(word))?,
-        })
+        match self {
+            Parameter::Of(row) => row.kind.read(&text(word)).map(|value| GlobalOption::Of(row, value)),
+            Parameter::LogLevel => log_level(&text(word)),
+        }
     }
 }
 
@@ -108,12 +77,7 @@ impl GlobalOption {
     /// Takes effect in `globals`.
     pub fn apply(self, globals: &mut GlobalSettings) {
         match self {
-            GlobalOption::ResolveHostnames(value) => globals.resolve_hostnames = value,
-            GlobalOption::AnnounceHostnames(value) => globals.announce_hostnames = value,
-            GlobalOption::AnnounceIp(value) => globals.announce_ip = value,
-            GlobalOption::AnnouncePort(value) => globals.announce_port = value,
-            GlobalOption::SentinelUser(value) => globals.sentinel_user = value,
-            GlobalOption::SentinelPass(value) => globals.sentinel_pass = value,
+            GlobalOption::Of(row, value) => row.set(globals, value),
             GlobalOption::LogLevel(value) => globals.log_level = value,
         }
     }
@@ -135,13 +99,10 @@ pub(super) fn parse(verb: &Bytes, words: &[Bytes]) -> Result<Command, Reply> {
 pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
     let mut found: Vec<Parameter> = Vec::new();
     for pattern in patterns {
-        for parameter in PARAMETERS {
+        for parameter in parameters() {
             if !found.contains(&parameter) && glob::matches_ignoring_case(pattern, parameter.name()) {
                 found.push(parameter);
             }
-        }
-        if found.len() == PARAMETERS.len() {
-            break;
         }
     }
     Reply::map(found.into_iter().map(|parameter| (parameter.name(), parameter.value(globals))))
@@ -172,7 +133,7 @@ fn set(mut words: &[Bytes]) -> Result<Vec<GlobalOption>, Reply> {
 
 fn invalid_value(parameter: Parameter, name: &Bytes, value: &Bytes) -> Reply {
     let value = match parameter {
-        Parameter::SentinelPass => "******".into(),
+        Parameter::Of(Row { kind: Kind::Secret, .. }) => "******".into(),
         _ => shown(value),
     };
     errors::invalid_config_value(name, &value)
@@ -182,6 +143,7 @@ fn invalid_value(parameter: Parameter, name: &Bytes, value: &Bytes) -> Reply {
 mod tests {
     use super::*;
     use crate::command::sample::{error_of, words};
+    use crate::settings::row::Value;
 
     fn set_line(line: &str) -> Result<GlobalSettings, String> {
         match parse(&Bytes::from_static(b"Set"), &words(line)) {
@@ -284,7 +246,7 @@ mod tests {
         let Ok(Command::Change(Change::ConfigSet(options))) = parse(&Bytes::from_static(b"set"), &words) else {
             panic!("it is taken");
         };
-        let [GlobalOption::SentinelPass(Some(pass))] = &options[..] else { panic!("{options:?}") };
+        let [GlobalOption::Of(_, Value::Secret(Some(pass)))] = &options[..] else { panic!("{options:?}") };
         assert_eq!(&*pass.bytes(), b"pw\xff");
     }
 }

@@ -98,14 +98,9 @@ pub fn scripts_denied() -> Reply {
     )
 }
 
-/// SENTINEL SET `notification-script` with something that cannot be executed.
-pub fn notification_script_unusable() -> Reply {
-    Reply::err("Notification script seems non existing or non executable")
-}
-
-/// SENTINEL SET `client-reconfig-script` with something that cannot be executed.
-pub fn client_reconfig_script_unusable() -> Reply {
-    Reply::err("Client reconfiguration script seems non existing or non executable")
+/// SENTINEL SET of a script that cannot be executed; `called` is the reference's word for such a script.
+pub fn script_unusable(called: &str) -> Reply {
+    Reply::err(format!("{called} seems non existing or non executable"))
 }
 
 /// A container or subcommand with the wrong number of words; `name` as in `sentinel` or `sentinel|set`.

@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use sentinel_resp::Reply;
 
 use crate::{
-    settings::DEFAULT_RELOAD_GRACE,
+    settings::{MasterSettings, master::MASTER},
     time::Instant,
     types::Epoch,
     view::{MasterView, NodeView, PeerView, ReplicaView},
@@ -40,26 +40,12 @@ pub(super) fn master(master: &MasterView, now: Instant) -> Reply {
     }
     fields.denied(&master.node);
     // What the reference does not have is shown where it is set; readers of its answer do not mind further fields.
-    if settings.catch_up != crate::settings::MasterSettings::new(settings.quorum).catch_up {
-        fields.ms("lossless-catch-up", settings.catch_up);
-    }
-    if settings.empty_master_failover {
-        fields.put("empty-master-failover", "yes");
-    }
-    if settings.promote_best_effort {
-        fields.put("promote-best-effort", "yes");
-    }
-    if let Some(bytes) = settings.max_lag {
-        fields.put("max-lag", bytes);
-    }
-    if !settings.failover_pause.is_zero() {
-        fields.ms("failover-pause", settings.failover_pause);
-    }
-    if settings.reload_grace != DEFAULT_RELOAD_GRACE {
-        fields.ms("reload-grace", settings.reload_grace);
-    }
-    if settings.promote_empty {
-        fields.put("promote-empty", "yes");
+    let defaults = MasterSettings::new(settings.quorum);
+    for row in MASTER.iter().filter(|row| row.ours) {
+        let value = row.value(settings);
+        if value != row.value(&defaults) {
+            fields.put(row.name, value);
+        }
     }
     if let Some(promotion) = &master.promotion {
         fields.put("promoted-slave", &promotion.addr);

@@ -1,53 +1,15 @@
 //! SENTINEL SET: the settings of one master.
 
-use std::{
-    num::{NonZeroU32, NonZeroU64},
-    time::Duration,
-};
-
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::{Change, MasterSetting, SetOption, argument, errors};
 use crate::{
-    settings::MasterSettings,
-    types::{Quorum, Secret},
+    settings::{master, row::Kind},
+    types::Quorum,
 };
 
 const COMMAND: &str = "SENTINEL SET";
-
-impl MasterSetting {
-    /// Takes effect in `settings`.
-    pub fn apply(self, settings: &mut MasterSettings) {
-        match self {
-            MasterSetting::DownAfter(value) => settings.down_after = value,
-            MasterSetting::FailoverTimeout(value) => settings.failover_timeout = value,
-            MasterSetting::ParallelSyncs(value) => settings.parallel_syncs = value,
-            MasterSetting::Quorum(value) => settings.quorum = value,
-            MasterSetting::RebootDownAfter(value) => settings.reboot_down_after = value,
-            MasterSetting::AuthPass(value) => settings.auth_pass = value,
-            MasterSetting::AuthUser(value) => settings.auth_user = value,
-            MasterSetting::RenameCommand(from, Some(to)) => {
-                settings.rename_commands.insert(from, to);
-            }
-            MasterSetting::RenameCommand(from, None) => {
-                settings.rename_commands.remove(&from);
-            }
-            MasterSetting::NotificationScript(value) => settings.notification_script = value,
-            MasterSetting::ClientReconfigScript(value) => settings.client_reconfig_script = value,
-            MasterSetting::DownOnRefused(value) => settings.down_on_refused = value,
-            MasterSetting::LosslessFailover(value) => settings.lossless_failover = value,
-            MasterSetting::CatchUp(value) => settings.catch_up = value,
-            MasterSetting::EmptyMasterFailover(value) => settings.empty_master_failover = value,
-            MasterSetting::PromoteBestEffort(value) => settings.promote_best_effort = value,
-            MasterSetting::MaxLag(value) => settings.max_lag = value,
-            MasterSetting::FailoverPause(value) => settings.failover_pause = value,
-            MasterSetting::ReloadGrace(value) => settings.reload_grace = value,
-            MasterSetting::PromoteEmpty(value) => settings.promote_empty = value,
-            MasterSetting::PingPeriod(value) => settings.ping_period = value,
-        }
-    }
-}
 
 /// `SENTINEL SET name option value ...`: everything before the first bad option counts.
 ///
@@ -83,52 +45,21 @@ fn one(option: &Bytes, values: &[Bytes]) -> Result<(MasterSetting, String, usize
     let [value, ..] = values else {
         return Err(unknown());
     };
-    let invalid = |value: &[u8]| errors::invalid_argument(COMMAND, option, value);
-    let bad = || invalid(value);
-    let ms = |least| argument::at_least(least, value).map(Duration::from_millis);
-    let unless_empty = || argument::unless_empty(&argument::text(value)).map(str::to_owned);
-
-    let setting = match option.to_ascii_lowercase().as_slice() {
-        b"down-after-milliseconds" => MasterSetting::DownAfter(ms(1).ok_or_else(bad)?),
-        b"failover-timeout" => MasterSetting::FailoverTimeout(ms(1).ok_or_else(bad)?),
-        b"parallel-syncs" => MasterSetting::ParallelSyncs(argument::at_least(1, value).ok_or_else(bad)?),
-        b"quorum" => {
+    let name = argument::text(option);
+    let (setting, shown) = match name.to_ascii_lowercase().as_str() {
+        "quorum" => {
             let quorum = argument::integer(value).and_then(|value| Quorum::new(value).ok());
-            MasterSetting::Quorum(quorum.ok_or_else(bad)?)
+            (quorum.map(MasterSetting::Quorum), argument::shown(value))
         }
-        b"master-reboot-down-after-period" | b"primary-reboot-down-after-period" => {
-            MasterSetting::RebootDownAfter(ms(0).ok_or_else(bad)?)
+        "rename-command" => return renaming(option, value, values.get(1)),
+        name => {
+            let row = master::of_master(name).ok_or_else(unknown)?;
+            let shown = if row.kind == Kind::Secret { "******".into() } else { argument::shown(value) };
+            (row.kind.read(&argument::text(value)).map(|value| MasterSetting::Of(row, value)), shown)
         }
-        b"auth-pass" => {
-            let pass = argument::unless_empty(&argument::text(value)).map(Secret::new);
-            return Ok((MasterSetting::AuthPass(pass), "******".to_owned(), 1));
-        }
-        b"auth-user" => MasterSetting::AuthUser(unless_empty()),
-        b"rename-command" => return renaming(option, value, values.get(1)),
-        b"notification-script" => MasterSetting::NotificationScript(unless_empty()),
-        b"client-reconfig-script" => MasterSetting::ClientReconfigScript(unless_empty()),
-        b"down-on-refused" => {
-            let count: u32 = argument::at_least(0, value).ok_or_else(bad)?;
-            MasterSetting::DownOnRefused(NonZeroU32::new(count))
-        }
-        b"lossless-failover" => MasterSetting::LosslessFailover(argument::yes_or_no(value).ok_or_else(bad)?),
-        b"lossless-catch-up" => MasterSetting::CatchUp(ms(1).ok_or_else(bad)?),
-        b"empty-master-failover" => MasterSetting::EmptyMasterFailover(argument::yes_or_no(value).ok_or_else(bad)?),
-        b"promote-best-effort" => MasterSetting::PromoteBestEffort(argument::yes_or_no(value).ok_or_else(bad)?),
-        b"max-lag" => {
-            let bytes: u64 = argument::at_least(0, value).ok_or_else(bad)?;
-            MasterSetting::MaxLag(NonZeroU64::new(bytes))
-        }
-        b"failover-pause" => MasterSetting::FailoverPause(ms(0).ok_or_else(bad)?),
-        b"reload-grace" => MasterSetting::ReloadGrace(ms(0).ok_or_else(bad)?),
-        b"promote-empty" => MasterSetting::PromoteEmpty(argument::yes_or_no(value).ok_or_else(bad)?),
-        b"ping-period" => {
-            let period = ms(0).ok_or_else(bad)?;
-            MasterSetting::PingPeriod(Some(period).filter(|period| !period.is_zero()))
-        }
-        _ => return Err(unknown()),
     };
-    Ok((setting, argument::shown(value).into_owned(), 1))
+    let setting = setting.ok_or_else(|| errors::invalid_argument(COMMAND, option, value))?;
+    Ok((setting, shown.into_owned(), 1))
 }
 
 /// `rename-command old new`; a new name that is the old one, in any case, removes the renaming.
@@ -147,8 +78,17 @@ fn renaming(option: &Bytes, from: &Bytes, to: Option<&Bytes>) -> Result<(MasterS
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        num::{NonZeroU32, NonZeroU64},
+        time::Duration,
+    };
+
     use super::*;
-    use crate::command::sample::{error_of, words};
+    use crate::{
+        command::sample::{error_of, words},
+        settings::{MasterSettings, master::MASTER, row::Value},
+        types::Secret,
+    };
 
     fn parsed(line: &str) -> (Vec<SetOption>, Option<String>) {
         match parse(&Bytes::from_static(b"m"), &words(line)) {
@@ -209,6 +149,21 @@ mod tests {
         assert_eq!((set.max_lag, set.failover_pause), (NonZeroU64::new(8), ms(9)));
         assert_eq!((set.reload_grace, set.promote_empty), (ms(10), true));
         assert_eq!(settings("primary-reboot-down-after-period 8").reboot_down_after, ms(8));
+    }
+
+    #[test]
+    fn bytes_have_units() {
+        assert_eq!(settings("max-lag 64mb").max_lag, NonZeroU64::new(64 << 20));
+        assert_eq!(settings("max-lag 1GB").max_lag, NonZeroU64::new(1 << 30));
+    }
+
+    #[test]
+    fn every_setting_is_an_option() {
+        for row in MASTER {
+            let value = row.value(&MasterSettings::new(Quorum::new(1).unwrap())).to_string();
+            let (options, error) = parsed(&format!("{} '{value}'", row.name));
+            assert_eq!((options.len(), error), (1, None), "{row:?}");
+        }
     }
 
     #[test]
@@ -290,7 +245,7 @@ mod tests {
         let Change::Set { options, error: None, .. } = parse(&Bytes::from_static(b"m"), &words) else {
             panic!("not a SET without an error");
         };
-        let [SetOption { setting: MasterSetting::AuthPass(Some(pass)), shown }] = &options[..] else {
+        let [SetOption { setting: MasterSetting::Of(_, Value::Secret(Some(pass))), shown }] = &options[..] else {
             panic!("{options:?}");
         };
         assert_eq!((&*pass.bytes(), shown.as_str()), (&b"pw\xff"[..], "auth-pass ******"));

@@ -1,4 +1,11 @@
 //! What an operator sets: for one master, for the whole Sentinel, and the timing constants.
+//!
+//! Each setting is a field here, with its default, and one row in the table of its kind ([`master::MASTER`], [`sentinel::SENTINEL`]).
+//! Commands, both forms of the configuration, its rewrite, the kept state and the manual are derived from the rows.
+
+pub mod master;
+pub mod row;
+pub mod sentinel;
 
 use std::{
     collections::BTreeMap,

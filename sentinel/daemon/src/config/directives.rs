@@ -1,5 +1,7 @@
 //! The names that a classic configuration may contain, and how far each is built.
 
+use sentinel_core::settings::{master, sentinel};
+
 use super::reference;
 
 /// What happens with a generic directive.
@@ -86,24 +88,13 @@ pub(super) fn is_of_module(name: &str) -> bool {
     name.split_once('.').is_some_and(|(module, setting)| !module.is_empty() && !setting.is_empty())
 }
 
-/// The `sentinel` directives that the reference does not know: a file that has one does not load there. Behind
-/// [`HIDDEN`] it does.
-pub(super) const EXTENSIONS: &[&str] = &[
-    "down-on-refused",
-    "empty-master-failover",
-    "failover-pause",
-    "hello-auth-key",
-    "hello-auth-required",
-    "in-sync",
-    "lossless-catch-up",
-    "lossless-failover",
-    "max-lag",
-    "ping-period",
-    "promote-best-effort",
-    "promote-empty",
-    "reload-grace",
-    "state-config-file",
-];
+/// Whether the reference does not know a `sentinel` directive: a file that has one does not load there. Behind [`HIDDEN`] it
+/// does.
+pub(super) fn is_extension(name: &str) -> bool {
+    matches!(name, "in-sync" | "state-config-file")
+        || master::of_master(name).is_some_and(|row| row.ours)
+        || sentinel::of_sentinel(name).is_some_and(|row| row.ours)
+}
 
 /// The same outside of `sentinel`.
 const OWN: &[&str] = &["compatible-version"];
@@ -117,7 +108,7 @@ pub(super) fn may_be_hidden(words: &[String]) -> bool {
     match words {
         [first, name, ..] if first.eq_ignore_ascii_case("sentinel") => {
             let name = name.to_ascii_lowercase();
-            EXTENSIONS.contains(&name.as_str()) || reference::of_directive(&name, true).is_some()
+            is_extension(&name) || reference::of_directive(&name, true).is_some()
         }
         [name, ..] => {
             let name = name.to_ascii_lowercase();

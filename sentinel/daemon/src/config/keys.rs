@@ -1,5 +1,16 @@
 //! Every key of the TOML form: what it means, how it is written, and the directive that it stands for.
 
+use std::{borrow::Cow, sync::LazyLock};
+
+use sentinel_core::settings::{
+    GlobalSettings,
+    master::MASTER,
+    row::{self as setting, Row, Value},
+    sentinel::SENTINEL,
+};
+
+use super::settings;
+
 /// How the value of a key is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -30,7 +41,7 @@ pub enum Kind {
 }
 
 /// One key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// The table it stands in; empty for the top.
     pub section: &'static str,
@@ -39,7 +50,7 @@ pub struct Key {
     /// How its value is written.
     pub kind: Kind,
     /// What counts without it, as it would be written; empty where there is nothing then.
-    pub default: &'static str,
+    pub default: Cow<'static, str>,
     /// What it means.
     pub doc: &'static str,
     /// The classic directive, and words that stand before the value.
@@ -61,11 +72,67 @@ const fn key(
     default: &'static str,
     doc: &'static str,
 ) -> Key {
-    Key { section, name, kind, default, doc, directive }
+    Key { section, name, kind, default: Cow::Borrowed(default), doc, directive }
 }
 
-/// All keys, by section, in the order in which they take effect.
-pub const KEYS: &[Key] = &[
+/// All keys, by section, in the order in which they take effect. Those of a master and of the Sentinel itself follow from the
+/// tables of the core.
+pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    let sentinel = SENTINEL.iter().map(|row| of_row("sentinel", row, &row.value(&GlobalSettings::default())));
+    let master = MASTER.iter().map(|row| of_row("master", row, &row.value(&settings::unconfigured())));
+    PROCESS
+        .iter()
+        .map(|key| Key { default: key.default.clone(), ..*key })
+        .chain(sentinel)
+        .chain(MASTER_IDENTITY)
+        .chain(master)
+        .chain([RENAME_COMMAND])
+        .collect()
+});
+
+/// The key of a setting.
+fn of_row<S>(section: &'static str, row: &'static Row<S>, default: &Value) -> Key {
+    let kind = match row.kind {
+        setting::Kind::Milliseconds { .. } => Kind::Milliseconds,
+        setting::Kind::Count { .. } | setting::Kind::Port => Kind::Number,
+        setting::Kind::Bytes => Kind::Bytes,
+        setting::Kind::Switch => Kind::Switch,
+        setting::Kind::Secret => Kind::Secret,
+        setting::Kind::Text | setting::Kind::Script { .. } | setting::Kind::Host => Kind::Text,
+    };
+    let default = match default {
+        Value::Time(time) => format!("\"{}\"", humantime::format_duration(*time)),
+        Value::Switch(on) => on.to_string(),
+        other => other.to_string(),
+    };
+    Key { section, name: row.key, kind, default: default.into(), doc: row.doc, directive: row.name }
+}
+
+/// What stands in the line that names a master.
+const MASTER_IDENTITY: [Key; 3] = [
+    key("master", "name", Kind::Text, "", "", "Name under which clients ask for this master. Required."),
+    key(
+        "master",
+        "address",
+        Kind::Address,
+        "",
+        "",
+        "Where the master was first; later the known state tells. Required.",
+    ),
+    key("master", "quorum", Kind::Number, "", "", "How many Sentinels must agree that it is down. Required."),
+];
+
+const RENAME_COMMAND: Key = key(
+    "master",
+    "rename-command",
+    Kind::Pairs,
+    "rename-command",
+    "{}",
+    "Commands that the data nodes know under another name, such as { CONFIG = \"x7\" }.",
+);
+
+/// The keys of the process, its port, access control and TLS.
+const PROCESS: &[Key] = &[
     key(
         "",
         "state-file",
@@ -260,71 +327,6 @@ pub const KEYS: &[Key] = &[
         r#""no""#,
         "Who is told about start and stop: no, upstart, systemd or auto.",
     ),
-    key(
-        "sentinel",
-        "resolve-hostnames",
-        Kind::Switch,
-        "resolve-hostnames",
-        "false",
-        "Accept host names wherever an address may stand.",
-    ),
-    key(
-        "sentinel",
-        "announce-hostnames",
-        Kind::Switch,
-        "announce-hostnames",
-        "false",
-        "Tell others names instead of addresses.",
-    ),
-    key(
-        "sentinel",
-        "announce-ip",
-        Kind::Text,
-        "announce-ip",
-        "",
-        "Address under which others reach this Sentinel, for NAT and containers.",
-    ),
-    key(
-        "sentinel",
-        "announce-port",
-        Kind::Number,
-        "announce-port",
-        "",
-        "Port under which others reach this Sentinel. Without it the own port.",
-    ),
-    key("sentinel", "sentinel-user", Kind::Text, "sentinel-user", "", "User at other Sentinels."),
-    key(
-        "sentinel",
-        "sentinel-pass",
-        Kind::Secret,
-        "sentinel-pass",
-        "",
-        "Password at other Sentinels. Without it `requirepass`.",
-    ),
-    key(
-        "sentinel",
-        "hello-auth-key",
-        Kind::Secret,
-        "hello-auth-key",
-        "",
-        "Key that hellos and requests for votes are signed with; others are not believed. The same at all Sentinels, none of which is redis-sentinel.",
-    ),
-    key(
-        "sentinel",
-        "hello-auth-required",
-        Kind::Switch,
-        "hello-auth-required",
-        "true",
-        "Believe only what is signed with `hello-auth-key`. false: while a key is brought in or changed, one Sentinel after the other.",
-    ),
-    key(
-        "sentinel",
-        "deny-scripts-reconfig",
-        Kind::Switch,
-        "deny-scripts-reconfig",
-        "true",
-        "Forbid SENTINEL SET to change the scripts.",
-    ),
     key("acl", "users", Kind::Lines, "user", "", "Users, each as one text: name and rules."),
     key("acl", "aclfile", Kind::Text, "aclfile", "", "File with the users. Excludes `users`."),
     key("acl", "acllog-max-len", Kind::Number, "acllog-max-len", "128", "How many refusals ACL LOG remembers."),
@@ -412,154 +414,6 @@ pub const KEYS: &[Key] = &[
         r#""0s""#,
         "How often it is looked whether certificates and keys have changed, to read them again. 0: only at SIGHUP.",
     ),
-    key("master", "name", Kind::Text, "", "", "Name under which clients ask for this master. Required."),
-    key(
-        "master",
-        "address",
-        Kind::Address,
-        "",
-        "",
-        "Where the master was first; later the known state tells. Required.",
-    ),
-    key("master", "quorum", Kind::Number, "", "", "How many Sentinels must agree that it is down. Required."),
-    key(
-        "master",
-        "down-after",
-        Kind::Milliseconds,
-        "down-after-milliseconds",
-        r#""30s""#,
-        "Silence after which it is subjectively down.",
-    ),
-    key(
-        "master",
-        "failover-timeout",
-        Kind::Milliseconds,
-        "failover-timeout",
-        r#""3m""#,
-        "Bounds each phase of a failover; twice this passes between two.",
-    ),
-    key(
-        "master",
-        "parallel-syncs",
-        Kind::Number,
-        "parallel-syncs",
-        "1",
-        "How many replicas are pointed at a new master at the same time.",
-    ),
-    key("master", "auth-user", Kind::Text, "auth-user", "", "User at master and replicas."),
-    key("master", "auth-pass", Kind::Secret, "auth-pass", "", "Password at master and replicas."),
-    key(
-        "master",
-        "down-on-refused",
-        Kind::Number,
-        "down-on-refused",
-        "0",
-        "Subjectively down at once after so many refused connections in a row. 0: never.",
-    ),
-    key(
-        "master",
-        "lossless-failover",
-        Kind::Switch,
-        "lossless-failover",
-        "true",
-        "Whether SENTINEL FAILOVER of a master that is well makes it hand over without loss, where it can.",
-    ),
-    key(
-        "master",
-        "lossless-catch-up",
-        Kind::Milliseconds,
-        "lossless-catch-up",
-        r#""5s""#,
-        "How long a replica may catch up, while writes go on, before the master pauses them and hands over to it.",
-    ),
-    key(
-        "master",
-        "empty-master-failover",
-        Kind::Switch,
-        "empty-master-failover",
-        "false",
-        "Whether a master that was restarted without its data, while replicas hold them, is replaced at once.",
-    ),
-    key(
-        "master",
-        "promote-best-effort",
-        Kind::Switch,
-        "promote-best-effort",
-        "false",
-        "Whether the best replica is promoted at once when the configured master is a replica and no node is a master.",
-    ),
-    key(
-        "master",
-        "max-lag",
-        Kind::Bytes,
-        "max-lag",
-        "0",
-        "How much of the replication stream a candidate may lack. 0: any amount.",
-    ),
-    key(
-        "master",
-        "failover-pause",
-        Kind::Milliseconds,
-        "failover-pause",
-        r#""0s""#,
-        "After a switch no automatic failover starts for this long. SENTINEL FAILOVER does.",
-    ),
-    key(
-        "master",
-        "reload-grace",
-        Kind::Milliseconds,
-        "reload-grace",
-        r#""10s""#,
-        "How long a replica that was restarted from an append-only file waits for a better candidate.",
-    ),
-    key(
-        "master",
-        "promote-empty",
-        Kind::Switch,
-        "promote-empty",
-        "false",
-        "A replica that holds nothing may be promoted although others are known to have held data: for caches.",
-    ),
-    key(
-        "master",
-        "ping-period",
-        Kind::Milliseconds,
-        "ping-period",
-        "",
-        "Time between two PINGs. Without it a quarter of `down-after`, at most 1 s; more with many instances.",
-    ),
-    key(
-        "master",
-        "reboot-down-after",
-        Kind::Milliseconds,
-        "master-reboot-down-after-period",
-        r#""0s""#,
-        "How long a rebooted master may be loading before it is subjectively down. 0: without limit.",
-    ),
-    key(
-        "master",
-        "notification-script",
-        Kind::Text,
-        "notification-script",
-        "",
-        "Program called for every warning event.",
-    ),
-    key(
-        "master",
-        "client-reconfig-script",
-        Kind::Text,
-        "client-reconfig-script",
-        "",
-        "Program called when the address changes.",
-    ),
-    key(
-        "master",
-        "rename-command",
-        Kind::Pairs,
-        "rename-command",
-        "{}",
-        "Commands that the data nodes know under another name, such as { CONFIG = \"x7\" }.",
-    ),
 ];
 
 /// The keys of one section.
@@ -576,7 +430,7 @@ mod tests {
     #[test]
     fn every_key_is_explained_and_stands_once() {
         let mut seen = BTreeSet::new();
-        for key in KEYS {
+        for key in &*KEYS {
             assert!(seen.insert((key.section, key.name)), "{}.{} stands twice", key.section, key.name);
             assert!(key.doc.ends_with('.') && key.doc.len() > 8, "{}.{} needs an explanation", key.section, key.name);
             if !key.default.is_empty() {

@@ -27,6 +27,7 @@ mod reference;
 mod render;
 mod rewrite;
 mod sentinel;
+mod setting;
 mod settings;
 mod state;
 mod toml_form;

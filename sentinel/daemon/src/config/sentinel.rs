@@ -1,16 +1,15 @@
 //! The `sentinel` directives: masters, what is known of them, and the Sentinel itself.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::{NonZeroU32, NonZeroU64},
-    path::PathBuf,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::{
-    settings::MasterSettings,
+    settings::{
+        MasterSettings,
+        master::{self, MASTER},
+        sentinel::{self, SENTINEL},
+    },
     snapshot::MasterSnapshot,
-    types::{AddressError, Epoch, Host, HostPort, MasterName, Quorum, Secret, SentinelId},
+    types::{AddressError, Epoch, Host, HostPort, MasterName, Quorum, SentinelId},
 };
 
 use super::{
@@ -65,33 +64,11 @@ impl MasterDraft {
     }
 }
 
-/// Directives of the Sentinel itself, in group 1, with their number of arguments.
-const GLOBAL: &[(&str, usize)] = &[
-    ("announce-ip", 1),
-    ("announce-port", 1),
-    ("deny-scripts-reconfig", 1),
-    ("sentinel-user", 1),
-    ("sentinel-pass", 1),
-    ("current-epoch", 1),
-    ("myid", 1),
-    ("resolve-hostnames", 1),
-    ("announce-hostnames", 1),
-    ("state-config-file", 1),
-    ("hello-auth-key", 1),
-    ("hello-auth-required", 1),
-];
+/// Directives of the Sentinel itself that are no settings.
+const GLOBAL: &[&str] = &["current-epoch", "myid", "state-config-file"];
 
-/// Directives of one master, in group 3, with their number of arguments after the name.
+/// Directives of one master that are no settings with one value, with their number of arguments after the name.
 const OF_MASTER: &[(&str, usize)] = &[
-    ("down-after-milliseconds", 1),
-    ("failover-timeout", 1),
-    ("parallel-syncs", 1),
-    ("master-reboot-down-after-period", 1),
-    ("primary-reboot-down-after-period", 1),
-    ("notification-script", 1),
-    ("client-reconfig-script", 1),
-    ("auth-pass", 1),
-    ("auth-user", 1),
     ("rename-command", 2),
     ("config-epoch", 1),
     ("leader-epoch", 1),
@@ -99,17 +76,17 @@ const OF_MASTER: &[(&str, usize)] = &[
     ("known-slave", 2),
     ("known-sentinel", 3),
     ("in-sync", 3),
-    ("down-on-refused", 1),
-    ("lossless-failover", 1),
-    ("lossless-catch-up", 1),
-    ("empty-master-failover", 1),
-    ("promote-best-effort", 1),
-    ("max-lag", 1),
-    ("failover-pause", 1),
-    ("reload-grace", 1),
-    ("promote-empty", 1),
-    ("ping-period", 1),
 ];
+
+/// The number of arguments of a directive of one master, after the name.
+fn arity_of_master(name: &str) -> Option<usize> {
+    let other = OF_MASTER.iter().find(|(known, _)| *known == name).map(|(_, arity)| *arity);
+    other.or_else(|| master::of_master(name).map(|_| 1))
+}
+
+fn is_global(name: &str) -> bool {
+    GLOBAL.contains(&name) || sentinel::of_sentinel(name).is_some()
+}
 
 /// When a directive is applied: 1 globals, 2 `monitor`, 3 the rest.
 pub(super) fn group(name: &str) -> u8 {
@@ -117,7 +94,7 @@ pub(super) fn group(name: &str) -> u8 {
         "monitor" => 2,
         name => {
             let name = reference::of_directive(name, true).map_or(name, |(stem, _)| stem);
-            if GLOBAL.iter().any(|(known, _)| *known == name) { 1 } else { 3 }
+            if is_global(name) { 1 } else { 3 }
         }
     }
 }
@@ -129,7 +106,9 @@ pub(super) fn is_known(name: &str) -> bool {
 
 /// All names, for "did you mean".
 fn names() -> impl Iterator<Item = &'static str> {
-    GLOBAL.iter().chain(OF_MASTER).map(|(name, _)| *name).chain(["monitor"])
+    let of_master = MASTER.iter().flat_map(|row| [row.name].into_iter().chain(row.aliases.iter().copied()));
+    let others = OF_MASTER.iter().map(|(name, _)| *name).chain(GLOBAL.iter().copied()).chain(["monitor"]);
+    SENTINEL.iter().map(|row| row.name).chain(of_master).chain(others)
 }
 
 impl Builder {
@@ -143,13 +122,13 @@ impl Builder {
         if name == "monitor" {
             return self.monitor(directive, words);
         }
-        if let Some((_, arity)) = GLOBAL.iter().find(|(known, _)| *known == name) {
+        if is_global(name) {
             return match words {
-                [word] if *arity == 1 => self.global(directive, name, word),
+                [word] => self.global(directive, name, word),
                 _ => Err(unrecognized(&format!("write `sentinel {name} VALUE`; a value with blanks needs \"quotes\""))),
             };
         }
-        let Some((_, arity)) = OF_MASTER.iter().find(|(known, _)| *known == name) else {
+        let Some(arity) = arity_of_master(name) else {
             return Err(unrecognized(&did_you_mean(name, names(), "remove the line, or put a # before it")));
         };
         let Some((master, words)) = words.split_first() else {
@@ -157,10 +136,10 @@ impl Builder {
         };
         // A peer without an id is the form of Sentinels before 2.8: ignored, it is discovered anew.
         let old_peer = name == "known-sentinel" && words.len() == 2;
-        if words.len() != *arity && !old_peer {
+        if words.len() != arity && !old_peer {
             return Err(unrecognized(&format!(
                 "write `sentinel {name} MASTER-NAME` and {arity} value{}; a value with blanks needs \"quotes\"",
-                if *arity == 1 { "" } else { "s" }
+                if arity == 1 { "" } else { "s" }
             )));
         }
         if self.refused_masters.contains(*master) {
@@ -234,43 +213,7 @@ impl Builder {
     }
 
     fn global(&mut self, directive: &Directive, name: &str, word: &str) -> Result<(), Refusal> {
-        let text = (!word.is_empty()).then(|| word.to_owned());
         match name {
-            "announce-ip" => {
-                self.config.globals.announce_ip = match &text {
-                    None => None,
-                    Some(text) => Some(Host::new(text).map_err(|error| {
-                        Refusal::new(error.to_string(), "write the address under which others reach this Sentinel")
-                    })?),
-                };
-            }
-            "announce-port" => {
-                let number = self.number(directive, word);
-                let port = u16::try_from(number).ok();
-                if port.is_none() {
-                    self.warn(directive, format!("{number} is no port: the own one is announced"));
-                }
-                self.config.globals.announce_port = port.filter(|port| *port > 0);
-            }
-            "deny-scripts-reconfig" => {
-                self.config.globals.deny_scripts_reconfig =
-                    switch(word, "Please specify yes or no for the deny-scripts-reconfig options.")?;
-            }
-            "resolve-hostnames" => {
-                self.config.globals.resolve_hostnames =
-                    switch(word, "Please specify yes or no for the resolve-hostnames option.")?;
-            }
-            "announce-hostnames" => {
-                self.config.globals.announce_hostnames =
-                    switch(word, "Please specify yes or no for the announce-hostnames option.")?;
-            }
-            "sentinel-user" => self.config.globals.sentinel_user = text,
-            "sentinel-pass" => self.config.globals.sentinel_pass = text.as_deref().map(Secret::new),
-            "hello-auth-key" => self.config.globals.hello_auth_key = text.as_deref().map(Secret::new),
-            "hello-auth-required" => {
-                self.config.globals.hello_auth_required =
-                    switch(word, "Please specify yes or no for the hello-auth-required option.")?;
-            }
             "current-epoch" => {
                 let epoch = self.epoch(directive, word);
                 self.config.current_epoch = self.config.current_epoch.max(epoch);
@@ -287,10 +230,15 @@ impl Builder {
                 }
                 self.config.id = Some(SentinelId::new(word).map_err(|_| refusal())?);
             }
-            _ => {
-                let path =
-                    text.ok_or_else(|| Refusal::new("the path is empty", "name the file that keeps what is learnt"))?;
-                self.state_file = Some(self.resolve(&path));
+            "state-config-file" if word.is_empty() => {
+                return Err(Refusal::new("the path is empty", "name the file that keeps what is learnt"));
+            }
+            "state-config-file" => self.state_file = Some(self.resolve(word)),
+            name => {
+                if let Some(row) = sentinel::of_sentinel(name) {
+                    let value = self.setting(directive, row, word)?;
+                    row.set(&mut self.config.globals, value);
+                }
             }
         }
         Ok(())
@@ -304,32 +252,9 @@ impl Builder {
         words: &[&str],
     ) -> Result<(), Refusal> {
         let word = words[0];
-        let text = (!word.is_empty()).then(|| word.to_owned());
-        let settings = &mut draft.settings;
         match name {
-            "down-after-milliseconds" => settings.down_after = self.positive_ms(directive, word)?,
-            "failover-timeout" => settings.failover_timeout = self.positive_ms(directive, word)?,
-            "parallel-syncs" => {
-                let number = self.number(directive, word);
-                if number < 1 {
-                    self.warn(directive, "with less than 1 no replica would ever be reconfigured: 1 is used");
-                }
-                settings.parallel_syncs = u32::try_from(number.max(1)).unwrap_or(u32::MAX);
-            }
-            "master-reboot-down-after-period" | "primary-reboot-down-after-period" => {
-                let ms = u64::try_from(self.number(directive, word))
-                    .map_err(|_| Refusal::new("negative time parameter.", "write milliseconds, or 0 for no limit"))?;
-                settings.reboot_down_after = Duration::from_millis(ms);
-            }
-            "notification-script" => {
-                settings.notification_script = self.script(directive, text, "Notification script")?;
-            }
-            "client-reconfig-script" => {
-                settings.client_reconfig_script = self.script(directive, text, "Client reconfiguration script")?;
-            }
-            "auth-pass" => settings.auth_pass = text.as_deref().map(Secret::new),
-            "auth-user" => settings.auth_user = text,
             "rename-command" => {
+                let settings = &mut draft.settings;
                 let old = word.to_ascii_uppercase();
                 // The file may say again what an included one says.
                 let again = directive.origin != draft.origin
@@ -354,32 +279,11 @@ impl Builder {
                 let keys = value::int(words[2], 0..=i64::MAX)?.unsigned_abs();
                 draft.in_sync.insert(node, keys);
             }
-            "down-on-refused" => {
-                let count = value::int(word, 0..=i64::from(u32::MAX))?;
-                settings.down_on_refused = u32::try_from(count).ok().and_then(NonZeroU32::new);
-            }
-            "lossless-failover" => settings.lossless_failover = value::yes_no(word)?,
-            "lossless-catch-up" => {
-                let ms = value::int(word, 1..=i64::from(u32::MAX))?.unsigned_abs();
-                settings.catch_up = Duration::from_millis(ms);
-            }
-            "empty-master-failover" => settings.empty_master_failover = value::yes_no(word)?,
-            "promote-best-effort" => settings.promote_best_effort = value::yes_no(word)?,
-            "max-lag" => {
-                settings.max_lag = NonZeroU64::new(value::memory_from(word, 0)?);
-            }
-            "promote-empty" => settings.promote_empty = value::yes_no(word)?,
-            "reload-grace" => {
-                let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
-                settings.reload_grace = Duration::from_millis(ms);
-            }
-            "failover-pause" => {
-                let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
-                settings.failover_pause = Duration::from_millis(ms);
-            }
-            _ => {
-                let ms = value::int(word, 0..=i64::from(u32::MAX))?.unsigned_abs();
-                settings.ping_period = (ms > 0).then(|| Duration::from_millis(ms));
+            name => {
+                if let Some(row) = master::of_master(name) {
+                    let value = self.setting(directive, row, word)?;
+                    row.set(&mut draft.settings, value);
+                }
             }
         }
         Ok(())
@@ -443,16 +347,8 @@ impl Builder {
         Ok(HostPort::new(host, port))
     }
 
-    fn positive_ms(&mut self, directive: &Directive, word: &str) -> Result<Duration, Refusal> {
-        u64::try_from(self.number(directive, word))
-            .ok()
-            .filter(|ms| *ms > 0)
-            .map(Duration::from_millis)
-            .ok_or_else(|| Refusal::new("negative or zero time parameter.", "write milliseconds from 1 up"))
-    }
-
     /// A number as the reference reads it: leading digits, else 0. That is never what was meant, so it is said.
-    fn number(&mut self, directive: &Directive, word: &str) -> i64 {
+    pub(super) fn number(&mut self, directive: &Directive, word: &str) -> i64 {
         let (number, lost) = value::lenient_int(word);
         if lost {
             self.warn(directive, format!("`{word}` is not a number: read as {number}"));
@@ -468,29 +364,6 @@ impl Builder {
         Epoch::new(epoch)
     }
 
-    fn script(&mut self, directive: &Directive, path: Option<String>, called: &str) -> Result<Option<String>, Refusal> {
-        let Some(path) = path else { return Ok(None) };
-        let found: PathBuf = self.resolve(&path);
-        if self.files.is_executable(&found) {
-            if let Some(interpreter) = self.files.read(&found).ok().as_deref().and_then(interpreter_with_cr) {
-                self.warn(
-                    directive,
-                    format!(
-                        "the first line of {} ends with CR LF, so that the system looks for an interpreter `{interpreter}\\r`, which \
-                         there is not: save it with LF (sed -i 's/\\r$//')",
-                        found.display()
-                    ),
-                );
-            }
-            Ok(Some(path))
-        } else {
-            Err(Refusal::new(
-                format!("{called} seems non existing or non executable."),
-                format!("create {} and make it executable (chmod +x)", found.display()),
-            ))
-        }
-    }
-
     /// What was given in files that are never written, but may have to change.
     pub(super) fn check_included(&mut self, included: &[Directive]) {
         let mut told = BTreeSet::new();
@@ -504,16 +377,6 @@ impl Builder {
             }
         }
     }
-}
-
-/// The interpreter that a script names in a first line which ends with CR LF.
-fn interpreter_with_cr(script: &[u8]) -> Option<String> {
-    let line = script.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
-    Some(String::from_utf8_lossy(line.strip_suffix(b"\r")?).trim().to_owned())
-}
-
-fn switch(word: &str, text: &str) -> Result<bool, Refusal> {
-    value::yes_no(word).map_err(|refusal| Refusal::new(text, refusal.remedy))
 }
 
 fn unrecognized(remedy: &str) -> Refusal {

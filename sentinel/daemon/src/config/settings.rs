@@ -1,8 +1,15 @@
-//! What a snapshot holds, as the words of directives: the one table from which both forms are written.
+//! What a snapshot holds, as the words of directives, from the tables of the core: from here both forms are written.
+
+use std::sync::LazyLock;
 
 use sentinel_core::{
-    settings::{GlobalSettings, MasterSettings},
-    types::{Quorum, Secret},
+    settings::{
+        GlobalSettings, MasterSettings,
+        master::{self, MASTER},
+        row::{Changed, Kind, Row},
+        sentinel::{self, SENTINEL},
+    },
+    types::Quorum,
 };
 
 use super::lexer;
@@ -21,13 +28,13 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    fn new(directive: &'static str, value: impl Into<String>, default: &'static str) -> Self {
-        Setting { directive, value: value.into(), default, secret: false }
+    fn new<S>(row: &Row<S>, settings: &S, default: &'static str) -> Self {
+        let secret = row.kind == Kind::Secret;
+        Setting { directive: row.name, value: row.value(settings).to_string(), default, secret }
     }
 
-    fn secret(directive: &'static str, value: Option<&Secret>) -> Self {
-        let value = value.map(Secret::expose).unwrap_or_default().to_owned();
-        Setting { directive, value, default: "", secret: true }
+    const fn combined(directive: &'static str, value: String) -> Self {
+        Setting { directive, value, default: "", secret: false }
     }
 
     /// Whether the value is the one that counts where no line stands.
@@ -36,62 +43,56 @@ impl Setting {
     }
 }
 
-/// The settings of one master with a directive of their own, in the reference's order; then our own.
-pub(super) fn of_master(settings: &MasterSettings) -> [Setting; 18] {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let switch = |on: bool| if on { "yes" } else { "no" };
-    [
-        Setting::new("down-after-milliseconds", settings.down_after.as_millis().to_string(), "30000"),
-        Setting::new("failover-timeout", settings.failover_timeout.as_millis().to_string(), "180000"),
-        Setting::new("parallel-syncs", settings.parallel_syncs.to_string(), "1"),
-        Setting::new("notification-script", text(&settings.notification_script), ""),
-        Setting::new("client-reconfig-script", text(&settings.client_reconfig_script), ""),
-        Setting::secret("auth-pass", settings.auth_pass.as_ref()),
-        Setting::new("auth-user", text(&settings.auth_user), ""),
-        Setting::new("master-reboot-down-after-period", settings.reboot_down_after.as_millis().to_string(), "0"),
-        Setting::new("down-on-refused", settings.down_on_refused.map_or(0, std::num::NonZero::get).to_string(), "0"),
-        Setting::new("lossless-failover", switch(settings.lossless_failover), "yes"),
-        Setting::new("lossless-catch-up", settings.catch_up.as_millis().to_string(), "5000"),
-        Setting::new("empty-master-failover", switch(settings.empty_master_failover), "no"),
-        Setting::new("promote-best-effort", switch(settings.promote_best_effort), "no"),
-        Setting::new("max-lag", settings.max_lag.map_or(0, std::num::NonZero::get).to_string(), "0"),
-        Setting::new("failover-pause", settings.failover_pause.as_millis().to_string(), "0"),
-        Setting::new("reload-grace", settings.reload_grace.as_millis().to_string(), "10000"),
-        Setting::new("promote-empty", switch(settings.promote_empty), "no"),
-        Setting::new("ping-period", settings.ping_period.map_or(0, |period| period.as_millis()).to_string(), "0"),
-    ]
+/// The default of each row, as files have it.
+static MASTER_DEFAULTS: LazyLock<Vec<String>> = LazyLock::new(|| defaults(MASTER, &unconfigured()));
+static SENTINEL_DEFAULTS: LazyLock<Vec<String>> = LazyLock::new(|| defaults(SENTINEL, &GlobalSettings::default()));
+
+fn defaults<S>(rows: &[&Row<S>], settings: &S) -> Vec<String> {
+    rows.iter().map(|row| row.value(settings).to_string()).collect()
 }
 
-/// The settings of the Sentinel that SENTINEL CONFIG SET may change, in the reference's order.
-pub(super) fn of_sentinel(globals: &GlobalSettings) -> [Setting; 7] {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let switch = |on: bool| if on { "yes" } else { "no" };
-    [
-        Setting::new("deny-scripts-reconfig", switch(globals.deny_scripts_reconfig), "yes"),
-        Setting::new("resolve-hostnames", switch(globals.resolve_hostnames), "no"),
-        Setting::new("announce-hostnames", switch(globals.announce_hostnames), "no"),
-        Setting::new("announce-ip", globals.announce_ip.as_ref().map(ToString::to_string).unwrap_or_default(), ""),
-        Setting::new("announce-port", globals.announce_port.unwrap_or(0).to_string(), "0"),
-        Setting::new("sentinel-user", text(&globals.sentinel_user), ""),
-        Setting::secret("sentinel-pass", globals.sentinel_pass.as_ref()),
-    ]
+/// The settings of one master with a directive of their own, in the order in which they are written.
+pub(super) fn of_master(settings: &MasterSettings) -> Vec<Setting> {
+    let rows = MASTER.iter().zip(&*MASTER_DEFAULTS);
+    rows.map(|(row, default)| Setting::new(row, settings, default)).collect()
+}
+
+/// The settings of the Sentinel whose lines are written, in the reference's order.
+pub(super) fn of_sentinel(globals: &GlobalSettings) -> Vec<Setting> {
+    let rows = SENTINEL.iter().zip(&*SENTINEL_DEFAULTS).filter(|(row, _)| is_written(row));
+    rows.map(|(row, default)| Setting::new(row, globals, default)).collect()
+}
+
+fn is_written(row: &Row<GlobalSettings>) -> bool {
+    row.changed != Changed::InFile
 }
 
 /// The settings that have no value of their own in the classic grammar: the quorum stands in the `monitor` line, and a
 /// renamed command is a line of its own. The kept state needs them as values.
 pub(super) fn of_master_combined(settings: &MasterSettings) -> [Setting; 2] {
     let renamed = settings.rename_commands.iter().flat_map(|(from, to)| [from.as_str(), to.as_str()]);
-    [Setting::new("quorum", settings.quorum.to_string(), ""), Setting::new("rename-command", lexer::join(renamed), "")]
+    [
+        Setting::combined("quorum", settings.quorum.to_string()),
+        Setting::combined("rename-command", lexer::join(renamed)),
+    ]
 }
 
 /// Whether a directive is one of [`of_sentinel`].
 pub(super) fn is_of_sentinel(directive: &str) -> bool {
-    of_sentinel(&GlobalSettings::default()).iter().any(|setting| setting.directive == directive)
+    sentinel::of_sentinel(directive).is_some_and(is_written)
 }
 
 /// Whether a directive is one of [`of_master`].
 pub(super) fn is_of_master(directive: &str) -> bool {
-    of_master(&unconfigured()).iter().any(|setting| setting.directive == directive)
+    master::of_master(directive).is_some()
+}
+
+/// The present name of a directive that has several.
+pub(super) fn present_name(directive: &str) -> &str {
+    match directive {
+        "known-slave" => "known-replica",
+        directive => master::of_master(directive).map_or(directive, |row| row.name),
+    }
 }
 
 /// The defaults of a master of which no configuration speaks.

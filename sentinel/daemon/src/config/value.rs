@@ -2,6 +2,8 @@
 
 use std::{net::Ipv6Addr, ops::RangeInclusive, path::Path};
 
+pub(super) use sentinel_core::settings::row::bytes as memory;
+
 use super::fault::Refusal;
 
 /// The leading number of a word, as C's `atoll` reads it: anything else is 0. Also says whether that lost something.
@@ -45,7 +47,7 @@ pub(super) fn int(word: &str, range: RangeInclusive<i64>) -> Result<i64, Refusal
     if range.contains(&value) { Ok(value) } else { Err(out_of(&range)) }
 }
 
-fn out_of(range: &RangeInclusive<i64>) -> Refusal {
+pub(super) fn out_of(range: &RangeInclusive<i64>) -> Refusal {
     Refusal::new(
         format!("argument must be between {} and {} inclusive", range.start(), range.end()),
         format!("write a number from {} to {}", range.start(), range.end()),
@@ -60,22 +62,6 @@ pub(super) fn int32(word: &str, range: RangeInclusive<i64>) -> Result<u32, Refus
 /// A port: 0 to 65535.
 pub(super) fn port(word: &str) -> Result<u16, Refusal> {
     int(word, 0..=65535).map(|value| u16::try_from(value).unwrap_or(u16::MAX))
-}
-
-/// Bytes with a unit: `b`, `k` = 1000, `kb` = 1024, `m`, `mb`, `g`, `gb`, in any case.
-pub(super) fn memory(word: &str) -> Option<u64> {
-    let end = word.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(word.len());
-    let unit: u64 = match word[end..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" => 1000,
-        "kb" => 1 << 10,
-        "m" => 1_000_000,
-        "mb" => 1 << 20,
-        "g" => 1_000_000_000,
-        "gb" => 1 << 30,
-        _ => return None,
-    };
-    word[..end].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Bytes with a unit, at least so many.

@@ -1,8 +1,13 @@
 //! The `sentinel` lines that a snapshot asks for, in the reference's order.
 
 use sentinel_core::{
+    settings::{
+        master,
+        row::{self, Changed, Kind},
+        sentinel,
+    },
     snapshot::{MasterSnapshot, Snapshot},
-    types::HostPort,
+    types::{Host, HostPort},
 };
 
 use super::{
@@ -113,7 +118,7 @@ fn of_master(master: &MasterSnapshot) -> Vec<Wanted> {
 }
 
 fn need(setting: &Setting) -> Need {
-    if super::directives::EXTENSIONS.contains(&setting.directive) {
+    if super::directives::is_extension(setting.directive) {
         if setting.is_default() { Need::ExtensionWherePresent } else { Need::Extension }
     } else if setting.value.is_empty() {
         Need::Unset
@@ -147,15 +152,11 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
     if !first.eq_ignore_ascii_case("sentinel") {
         return None;
     }
-    let directive = match directive.to_ascii_lowercase().as_str() {
-        "known-slave" => "known-replica".to_owned(),
-        "primary-reboot-down-after-period" => "master-reboot-down-after-period".to_owned(),
-        other => other.to_owned(),
-    };
+    let directive = settings::present_name(&directive.to_ascii_lowercase()).to_owned();
     let mut arguments = arguments.to_vec();
     let number = |word: &mut String| *word = value::lenient_int(word).0.to_string();
     let host = |word: &mut String| {
-        if let Ok(host) = sentinel_core::types::Host::new(word) {
+        if let Ok(host) = Host::new(word) {
             *word = host.to_string();
         }
     };
@@ -185,52 +186,42 @@ pub(super) fn recognise(words: &[String], references: &[Reference]) -> Option<St
             *epoch = value::lenient_epoch(epoch).0.to_string();
             true
         }
-        (
-            "down-after-milliseconds"
-            | "failover-timeout"
-            | "parallel-syncs"
-            | "master-reboot-down-after-period"
-            | "down-on-refused"
-            | "failover-pause"
-            | "lossless-catch-up"
-            | "reload-grace"
-            | "ping-period",
-            [_, value],
-        ) => {
-            number(value);
-            true
-        }
-        ("max-lag", [_, bytes]) => {
-            *bytes = value::memory(bytes).unwrap_or(0).to_string();
-            true
-        }
-        ("lossless-failover" | "empty-master-failover" | "promote-best-effort" | "promote-empty", [_, value]) => {
-            value.make_ascii_lowercase();
-            true
-        }
-        ("notification-script" | "client-reconfig-script" | "auth-pass" | "auth-user", [_, _]) => true,
         ("current-epoch", [epoch]) => {
             *epoch = value::lenient_epoch(epoch).0.to_string();
             false
         }
-        ("announce-port", [value]) => {
-            number(value);
-            false
-        }
-        ("deny-scripts-reconfig" | "resolve-hostnames" | "announce-hostnames", [value]) => {
-            value.make_ascii_lowercase();
-            false
-        }
-        ("announce-ip", [value]) => {
-            host(value);
-            false
-        }
-        ("myid" | "sentinel-user" | "sentinel-pass", [_]) => false,
-        _ => return None,
+        ("myid", [_]) => false,
+        (name, values) => of_table(name, values)?,
     };
     arguments.insert(0, directive);
     arguments.shrink_to_fit();
     Some(Statement { words: arguments, of_master })
+}
+
+/// Normalises the value of a line that stands in a table, and says whether it concerns one master.
+fn of_table(name: &str, values: &mut [String]) -> Option<bool> {
+    if let (Some(row), [_, value]) = (master::of_master(name), &mut *values) {
+        normalise(row.kind, value);
+        return Some(true);
+    }
+    match (sentinel::of_sentinel(name).filter(|row| row.changed != Changed::InFile), values) {
+        (Some(row), [value]) => {
+            normalise(row.kind, value);
+            Some(false)
+        }
+        _ => None,
+    }
+}
+
+/// Writes a value as a snapshot would have it.
+fn normalise(kind: Kind, value: &mut String) {
+    *value = match kind {
+        Kind::Milliseconds { .. } | Kind::Count { .. } | Kind::Port => value::lenient_int(value).0.to_string(),
+        Kind::Bytes => row::bytes(value).unwrap_or(0).to_string(),
+        Kind::Switch => value.to_ascii_lowercase(),
+        Kind::Host => Host::new(value).map_or_else(|_| std::mem::take(value), |host| host.to_string()),
+        Kind::Text | Kind::Secret | Kind::Script { .. } => return,
+    };
 }
 
 /// Whether two lines are the same, whatever the case of the directive.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rustix::fs::{Access, access};
-use sentinel_core::command::{Change, MasterSetting, SetOption, errors};
+use sentinel_core::command::{Change, SetOption, errors};
 use sentinel_resp::Reply;
 
 use crate::config::path_of;
@@ -26,27 +26,20 @@ pub(crate) async fn refuse_unusable(change: Change) -> Change {
 
 fn cut(mut options: Vec<SetOption>, error: Option<Reply>) -> (Vec<SetOption>, Option<Reply>) {
     let unusable = options.iter().enumerate().find_map(|(at, option)| {
-        script(option).filter(|(path, _)| !is_executable(&path_of(path))).map(|(_, error)| (at, error))
+        script(option).filter(|(path, _)| !is_executable(&path_of(path))).map(|(_, called)| (at, called))
     });
     match unusable {
-        Some((at, refusal)) => {
+        Some((at, called)) => {
             options.truncate(at);
-            (options, Some(refusal()))
+            (options, Some(errors::script_unusable(called)))
         }
         None => (options, error),
     }
 }
 
-/// Makes the answer to a path that is of no use.
-type Refusal = fn() -> Reply;
-
-/// The path that an option sets, and the answer if it is of no use.
-fn script(option: &SetOption) -> Option<(&str, Refusal)> {
-    match &option.setting {
-        MasterSetting::NotificationScript(path) => Some((path.as_deref()?, errors::notification_script_unusable)),
-        MasterSetting::ClientReconfigScript(path) => Some((path.as_deref()?, errors::client_reconfig_script_unusable)),
-        _ => None,
-    }
+/// The path that an option sets, and what the reference calls such a script.
+fn script(option: &SetOption) -> Option<(&str, &'static str)> {
+    option.setting.script().and_then(|(path, called)| path.map(|path| (path, called)))
 }
 
 /// Whether this process may execute the file, as the system says: bits of the mode say it for nobody in particular.

@@ -2,6 +2,10 @@
 
 use sentinel_core::{
     command::{Change, MasterSetting, NewMaster, SetOption},
+    settings::{
+        master::{AUTH_PASS, DOWN_AFTER, FAILOVER_TIMEOUT, LOSSLESS_FAILOVER, PARALLEL_SYNCS},
+        row::Value,
+    },
     types::{Epoch, Host, HostPort, MasterName, Nonce, Signature, Signed},
 };
 
@@ -582,7 +586,7 @@ impl World {
     }
 
     fn set_down_after(&mut self, sentinel: HostId, group: usize, to: Time) {
-        let setting = MasterSetting::DownAfter(std::time::Duration::from_micros(to));
+        let setting = MasterSetting::Of(&DOWN_AFTER, Value::Time(std::time::Duration::from_micros(to)));
         self.set(sentinel, group, setting, &format!("down-after-milliseconds {}", to / MS));
     }
 
@@ -609,11 +613,10 @@ impl World {
     fn set_all(&mut self, sentinel: HostId, group: usize) {
         let settings = self.scenario.settings();
         self.set_down_after(sentinel, group, self.scenario.down_after);
-        self.set(sentinel, group, MasterSetting::FailoverTimeout(settings.failover_timeout), "failover-timeout ...");
-        self.set(sentinel, group, MasterSetting::ParallelSyncs(settings.parallel_syncs), "parallel-syncs ...");
-        self.set(sentinel, group, MasterSetting::LosslessFailover(settings.lossless_failover), "lossless-failover ...");
-        if settings.auth_pass.is_some() {
-            self.set(sentinel, group, MasterSetting::AuthPass(settings.auth_pass.clone()), "auth-pass ...");
+        let login = Some(&AUTH_PASS).filter(|_| settings.auth_pass.is_some());
+        for row in [&FAILOVER_TIMEOUT, &PARALLEL_SYNCS, &LOSSLESS_FAILOVER].into_iter().chain(login) {
+            let setting = MasterSetting::Of(row, row.value(&settings));
+            self.set(sentinel, group, setting, &format!("{} ...", row.name));
         }
         for (setting, shown) in self.scenario.guards.options() {
             self.set(sentinel, group, setting, &shown);

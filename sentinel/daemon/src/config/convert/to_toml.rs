@@ -8,7 +8,7 @@ use super::{
     super::{
         directives::{Support, support},
         keys::{KEYS, Key, Kind},
-        lexer, reference, toml_key, toml_text, value,
+        lexer, reference, settings, toml_key, toml_text, value,
     },
     listing::{Entry, Listing, WITHOUT_EFFECT, put_comments, put_gap},
 };
@@ -125,8 +125,7 @@ impl Tables {
             }
             return Ok(());
         }
-        let directive =
-            if directive == "primary-reboot-down-after-period" { "master-reboot-down-after-period" } else { directive };
+        let directive = settings::present_name(directive);
         let (stem, _) = reference::of_directive(directive, true).unwrap_or((directive, reference::Elsewhere::File));
         let sections = ["", "sentinel", "master"];
         let Some(key) = KEYS.iter().find(|key| key.directive == stem && sections.contains(&key.section)) else {

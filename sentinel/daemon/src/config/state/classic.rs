@@ -7,7 +7,7 @@ use sentinel_resp::text;
 
 use super::{
     super::{
-        directives::{EXTENSIONS, HIDDEN},
+        directives::{HIDDEN, is_extension},
         lexer, settings, words,
     },
     MARKER,
@@ -85,11 +85,7 @@ impl Reader {
     }
 
     fn directive(&mut self, name: &str, rest: &[&str]) -> Result<(), String> {
-        let name = match name {
-            "known-slave" => "known-replica",
-            "primary-reboot-down-after-period" => "master-reboot-down-after-period",
-            name => name,
-        };
+        let name = settings::present_name(name);
         match (name, rest) {
             ("myid", [id]) => self.state.myid = Some((*id).to_owned()),
             ("current-epoch", [epoch]) => self.state.current_epoch = number(epoch)?,
@@ -165,5 +161,5 @@ fn number(word: &str) -> Result<Number, String> {
 
 /// Whether the reference takes a line of this directive, so that it need not be hidden from it.
 pub(super) fn is_shown(directive: &str, value: &str) -> bool {
-    !EXTENSIONS.contains(&directive) && !value.is_empty()
+    !is_extension(directive) && !value.is_empty()
 }
