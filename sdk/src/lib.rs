@@ -118,7 +118,7 @@
 //!
 //! # Features and examples
 //!
-//! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`. The `redis` crate is exported as [`redis`], in the version whose
+//! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`; `near-cache` brings `near_cache`, values kept in the program. The `redis` crate is exported as [`redis`], in the version whose
 //! traits the handles implement. Programs without a runtime use [`blocking`]. The folder `examples` has programs to run against a deployment
 //! while its master is taken away.
 
@@ -141,7 +141,10 @@ mod fields;
 mod follow;
 mod generation;
 mod key;
+mod keys;
 mod master;
+#[cfg(feature = "near-cache")]
+pub mod near_cache;
 mod pool;
 mod readers;
 mod replica;

@@ -94,6 +94,11 @@ impl SentinelPool {
         Self { owner: Arc::new(Owner(shared)) }
     }
 
+    #[cfg(feature = "near-cache")]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.owner.0
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.owner.0.config
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     // Words and numbers.
     &["command", "config_error", "counters", "fields", "retry", "trouble", "watched", "wheel"],
-    &["address", "key", "reply", "role", "silence"],
+    &["address", "key", "keys", "reply", "role", "silence"],
     &["balance", "cause", "event", "tls", "topology"],
     // Configuration.
     &["access", "error"],
@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
-    &["sharding"],
+    &["near_cache", "sharding"],
     &["blocking"],
 ];
 

@@ -62,7 +62,6 @@
 
 mod copy;
 mod handle;
-mod keys;
 mod mover;
 mod plan;
 mod route;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
-use super::keys::{Keys, arguments, keys, single_key};
 use super::slot::slot_of;
 use crate::command;
 use crate::error::Error;
+use crate::keys::{Keys, arguments, keys, single_key};
 
 /// Where the slots are.
 pub(super) trait Layout {

@@ -52,7 +52,7 @@ const KEYLESS: &[&str] = &[
 
 /// What is known of the keys of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Keys {
+pub(crate) enum Keys {
     /// They are the arguments at these positions; the command itself stands at 0.
     At(Vec<usize>),
     /// It names none.
@@ -62,13 +62,13 @@ pub(super) enum Keys {
 }
 
 /// The only key of one of the usual commands, found without further ado.
-pub(super) fn single_key(command: &Cmd) -> Option<&[u8]> {
+pub(crate) fn single_key(command: &Cmd) -> Option<&[u8]> {
     let name = word(command, 0)?;
     FIRST.binary_search(&name.as_str()).ok().and_then(|_| argument(command, 1))
 }
 
 /// The arguments of a command, its name first.
-pub(super) fn arguments(command: &Cmd) -> Vec<&[u8]> {
+pub(crate) fn arguments(command: &Cmd) -> Vec<&[u8]> {
     let bytes = |argument| match argument {
         Arg::Simple(bytes) => bytes,
         // The cursor of an iteration; never a key.
@@ -82,7 +82,7 @@ fn upper(argument: &[u8]) -> String {
 }
 
 /// Finds the keys.
-pub(super) fn keys(arguments: &[&[u8]]) -> Keys {
+pub(crate) fn keys(arguments: &[&[u8]]) -> Keys {
     let Some(name) = arguments.first() else { return Keys::None };
     let name = upper(name);
     let count = arguments.len();
