@@ -47,6 +47,7 @@ const DOCUMENTED: &[(&str, &str)] = &[
     ("acllog-max-len 5", "log_max_len: 5"),
     ("acl-pubsub-default allchannels", "all_channels_by_default: true"),
     ("bind-source-addr 127.0.0.2", "bind_source: Some(127.0.0.2)"),
+    ("bind-source-addr fe80::1%no-such-one", "bind_source: Some(fe80::1%no-such-one)"),
     ("tls-port 26390", "port: Some(26390)"),
     ("tls-replication yes", "replication: true"),
     ("tls-auth-clients-user CN", "auth_clients_user: Some(CommonName)"),

@@ -400,7 +400,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
             seed,
         },
         clock,
-        dialer: Dialer::new(config.server.bind_source, tls.outgoing().cloned()),
+        dialer: Dialer::new(config.server.bind_source.clone(), tls.outgoing().cloned()),
         store,
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;

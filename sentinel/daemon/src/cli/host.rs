@@ -39,8 +39,8 @@ pub(super) fn missing(loaded: &Loaded, folder: &Path) -> Vec<Warning> {
             }
         }
     }
-    if let Some(source) = server.bind_source
-        && let Err(error) = UdpSocket::bind((source, 0))
+    if let Some(source) = &server.bind_source
+        && let Err(error) = source.resolve().and_then(UdpSocket::bind)
     {
         let text = format!(
             "{source} is no address of this host ({}): no instance can be reached from it",

@@ -1,12 +1,12 @@
 //! The generic directives: listening, clients, logging, the process, TLS and access control.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use sentinel_core::types::Secret;
 use sentinel_resp::text;
 
 use super::{
-    Files,
+    Files, SourceAddress,
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Place, Refusal, system_text},
@@ -126,7 +126,7 @@ impl Builder {
                 server.dir = Some(directory.clone());
                 self.directory = directory;
             }
-            "bind-source-addr" => server.bind_source = source_address(word)?,
+            "bind-source-addr" => server.bind_source = SourceAddress::read(word)?,
             "aclfile" => server.acl.file = path(word),
             "acllog-max-len" => server.acl.log_max_len = value::int(word, 0..=i64::MAX)?.unsigned_abs(),
             "acl-pubsub-default" => {
@@ -332,18 +332,6 @@ fn octal(word: &str) -> Result<u32, Refusal> {
         Ok(_) => Err(Refusal::new("argument must be between 0 and 777 inclusive", remedy)),
         Err(_) => Err(Refusal::new("argument couldn't be parsed as an octal number", remedy)),
     }
-}
-
-fn source_address(word: &str) -> Result<Option<IpAddr>, Refusal> {
-    if word.is_empty() {
-        return Ok(None);
-    }
-    word.parse().map(Some).map_err(|_| {
-        Refusal::new(
-            format!("`{word}` is not an IP address"),
-            "write the address of this host from which connections are to be made",
-        )
-    })
 }
 
 /// Whether the log could be written. Unlike the reference nothing is created: reading a configuration has no effects.

@@ -29,6 +29,7 @@ mod rewrite;
 mod sentinel;
 mod setting;
 mod settings;
+mod source;
 mod state;
 mod toml_form;
 mod value;
@@ -48,6 +49,8 @@ pub use model::{
     Supervised, SyslogFacility, Tls, UserField,
 };
 pub use render::Renderer;
+pub use source::SourceAddress;
+pub(crate) use value::{scope_dropped, without_scope};
 
 /// The path that a text names, which may hold bytes that are no UTF-8.
 pub(crate) fn path_of(text: &str) -> PathBuf {

@@ -1,6 +1,6 @@
 //! The configuration as the rest of the daemon sees it: complete, typed, with every default filled in.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use sentinel_core::{
     settings::GlobalSettings,
@@ -8,6 +8,7 @@ use sentinel_core::{
     types::{Epoch, SentinelId},
 };
 
+use super::SourceAddress;
 use crate::{
     log::{Format, Timestamp},
     serve::Compatible,
@@ -96,7 +97,7 @@ pub struct Server {
     /// The directory under which relative paths lie. None: the one in which the process was started.
     pub dir: Option<PathBuf>,
     /// Source address of outgoing connections.
-    pub bind_source: Option<IpAddr>,
+    pub bind_source: Option<SourceAddress>,
     /// Users of this Sentinel.
     pub acl: Acl,
     /// Encryption.

@@ -329,10 +329,7 @@ impl Builder {
         let port =
             u16::try_from(number).map_err(|_| Refusal::new("Invalid port number.", "write a port from 0 to 65535"))?;
         if let Some(ip) = value::without_scope(host) {
-            let text = format!(
-                "the interface of `{host}` is dropped, as by the reference: {ip} is asked of no interface and cannot be reached"
-            );
-            self.warn(directive, text);
+            self.warn(directive, value::scope_dropped(host, ip));
             return Ok(HostPort::new(Host::Ip(ip.into()), port));
         }
         let host = Host::new(host).map_err(|error: AddressError| {

@@ -77,11 +77,19 @@ pub(super) fn memory_from(word: &str, least: u64) -> Result<u64, Refusal> {
 }
 
 /// The address of a literal with an interface of this machine, such as `fe80::1%eth0`.
-pub(super) fn without_scope(host: &str) -> Option<Ipv6Addr> {
+pub(crate) fn without_scope(host: &str) -> Option<Ipv6Addr> {
     let (address, scope) = host.split_once('%')?;
     let known = scope.parse::<u32>().is_ok_and(|number| number > 0)
         || !scope.is_empty() && !scope.contains('/') && Path::new("/sys/class/net").join(scope).exists();
     address.parse().ok().filter(|address: &Ipv6Addr| known && address.is_unicast_link_local())
+}
+
+/// What is to be known of an address whose interface was dropped.
+pub(crate) fn scope_dropped(host: &str, ip: Ipv6Addr) -> String {
+    format!(
+        "the interface of `{host}` is dropped, as by the reference: {ip} is asked of no interface and cannot be reached, \
+         unless `bind-source-addr` names one"
+    )
 }
 
 /// `yes` or `no`, in any case.

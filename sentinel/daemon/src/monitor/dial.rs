@@ -20,7 +20,7 @@ use super::{
     resolve::Resolver,
 };
 use crate::{
-    config::system_text,
+    config::{SourceAddress, system_text},
     descriptors::{self, Purpose},
     tls,
 };
@@ -34,7 +34,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone, Default)]
 pub struct Dialer {
     resolver: Resolver,
-    source: Option<IpAddr>,
+    source: Option<SourceAddress>,
     tls: Option<Arc<tls::Outgoing>>,
     purpose: Purpose,
     other_protocol: OtherProtocol,
@@ -58,7 +58,7 @@ pub(super) struct Dialed {
 impl Dialer {
     /// Connections leave from `source` (`bind-source-addr`), or from the address the system chooses, and are encrypted
     /// if there is something to do it with (`tls-replication`).
-    pub fn new(source: Option<IpAddr>, tls: Option<Arc<tls::Outgoing>>) -> Self {
+    pub fn new(source: Option<SourceAddress>, tls: Option<Arc<tls::Outgoing>>) -> Self {
         Dialer { source, tls, ..Dialer::default() }
     }
 
@@ -148,8 +148,8 @@ impl Dialer {
         if descriptors::is_kept_from(self.purpose, socket.as_raw_fd()) {
             return Err(io::Error::from_raw_os_error(EMFILE));
         }
-        if let Some(source) = self.source.filter(|source| source.is_ipv4() == addr.is_ipv4()) {
-            socket.bind(SocketAddr::new(source, 0))?;
+        if let Some(source) = self.source.as_ref().filter(|source| source.fits(addr)) {
+            socket.bind(source.resolve()?)?;
         }
         let stream = socket.connect(addr).await?;
         stream.set_nodelay(true)?;

@@ -1,15 +1,18 @@
 //! SENTINEL, ROLE and PUBLISH: what the core answers, at once from its view or later from its engine.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use sentinel_core::{
     ClientId,
     command::{self, Change, Command},
 };
-use sentinel_resp::Reply;
+use sentinel_resp::{Reply, text};
 use tokio::sync::oneshot;
 
-use super::{Answer, Request};
+use super::{Answer, Request, is};
 use crate::{
-    scripts,
+    config, scripts,
     serve::{Ask, Compatible},
 };
 
@@ -17,7 +20,7 @@ use crate::{
 const HELLO: &[u8] = b"__sentinel__:hello";
 
 pub(super) fn execute(request: &Request<'_>) -> Answer {
-    match Command::parse(request.words) {
+    match Command::parse(&without_interface(request.words)) {
         Ok(Command::Query(query)) => {
             let server = request.server;
             let reply = query.answer(&server.view.load(), (server.clock)());
@@ -32,6 +35,18 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
         Ok(Command::Change(change)) => ask(request, change),
         Err(error) => error.into(),
     }
+}
+
+/// SENTINEL MONITOR with a link-local address and its interface (`fe80::1%eth0`): the reference drops the interface.
+fn without_interface(words: &[Bytes]) -> Cow<'_, [Bytes]> {
+    let Some(host) = words.get(3).filter(|_| words.get(1).is_some_and(|word| is(word, "monitor"))) else {
+        return words.into();
+    };
+    let Some(ip) = config::without_scope(&text::of(host)) else { return words.into() };
+    tracing::warn!("{}", config::scope_dropped(&text::of(host), ip));
+    let mut words = words.to_vec();
+    words[3] = ip.to_string().into();
+    words.into()
 }
 
 /// The lines of HELP in the terms of a version.
