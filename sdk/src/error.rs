@@ -104,6 +104,16 @@ pub enum Error {
         /// How often it was tried.
         attempts: u32,
     },
+    /// The command was executed at the master, and fewer replicas have confirmed it than were asked for: it may be lost in a failover.
+    #[error("{command} was executed, and {reached} replicas have confirmed it within the time allowed, not {needed}")]
+    NotReplicated {
+        /// The name of the command, or of the first command of a pipeline.
+        command: String,
+        /// How many replicas have confirmed it.
+        reached: usize,
+        /// How many had to.
+        needed: usize,
+    },
     /// The keys of the command lie on several shards, and it cannot be taken apart. It was not sent.
     #[error("the keys of {command} lie on several shards ({}); give keys that belong together the same part in braces", .shards.join(", "))]
     CrossShard {
@@ -179,7 +189,8 @@ pub enum Outcome {
     NotSent,
     /// It was sent, and refused without being executed.
     Refused,
-    /// It was sent, and no answer came: it may or may not have been executed, once or, if the caller allowed that, several times.
+    /// It was sent, and no answer came: it may or may not have been executed, once or, if the caller allowed that, several times. Or it was
+    /// executed in part, or not confirmed by as many nodes as the caller asked for.
     Unknown,
     /// It was executed, or the server found fault with the command itself; the error is the answer.
     Answered,
@@ -239,9 +250,10 @@ impl Error {
     /// What became of the command.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::OutcomeUnknown { .. } | Self::Partial { .. } | Self::Switched(Switched { in_flight: true, .. }) => {
-                Outcome::Unknown
-            }
+            Self::OutcomeUnknown { .. }
+            | Self::Partial { .. }
+            | Self::NotReplicated { .. }
+            | Self::Switched(Switched { in_flight: true, .. }) => Outcome::Unknown,
             Self::Redis(error) => Outcome::of(error),
             Self::Contended { .. } => Outcome::Refused,
             _ => Outcome::NotSent,
@@ -260,7 +272,7 @@ impl Error {
             Self::OutcomeUnknown { .. } => io::ErrorKind::ConnectionReset,
             Self::NotShareable { .. } | Self::CrossShard { .. } | Self::NoShard { .. } => io::ErrorKind::Unsupported,
             Self::Config(_) => io::ErrorKind::InvalidInput,
-            Self::Partial { .. } => io::ErrorKind::Other,
+            Self::Partial { .. } | Self::NotReplicated { .. } => io::ErrorKind::Other,
             Self::Switched(_) | Self::Shutdown | Self::Node { .. } | Self::Redis(_) => io::ErrorKind::ConnectionAborted,
         }
     }

@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
-    &["near_cache", "sharding"],
+    &["durable", "near_cache", "sharding"],
     &["blocking"],
 ];
 

@@ -32,7 +32,8 @@ async fn commands_go_to_the_shards_of_their_keys_and_answers_keep_their_order() 
     for (at, name) in shards.names.iter().enumerate() {
         let mut stored: Vec<String> = shards.nodes[at][0].ask(&["KEYS", "*"]);
         let mut expected: Vec<_> = keys.iter().filter(|key| pool.table().shard_of(key.as_bytes()) == name).collect();
-        (stored.sort(), expected.sort());
+        stored.sort();
+        expected.sort();
         assert!(!expected.is_empty() && stored.iter().collect::<Vec<_>>() == expected, "{name}: {stored:?}");
     }
     let mut asked: Vec<String> = keys.iter().rev().cloned().collect();

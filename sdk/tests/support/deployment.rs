@@ -137,6 +137,16 @@ impl Server {
         let _: String = self.ask(&["REPLICAOF", "NO", "ONE"]);
     }
 
+    /// Starts the program anew on the same port after its death, as a replica of another node.
+    pub(crate) fn come_back(&mut self, folder: &Path, replica_of: u16) {
+        let program = std::env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let file = folder.join(self.port.to_string()).join("server.conf");
+        let mut command = Command::new(program);
+        command.arg(file).args(["--replicaof", "127.0.0.1", &replica_of.to_string()]);
+        self.child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert!(self.comes_up(), "it does not come back on port {}", self.port);
+    }
+
     /// SIGKILL, and waits until the process is gone.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
