@@ -194,8 +194,8 @@ impl SentinelPool {
         &self,
         channels: impl IntoIterator<Item = C>,
     ) -> Result<Subscription, Error> {
-        let channels = channels.into_iter().map(Into::into).collect();
-        subscription::subscribe(self.owner.clone(), Topics::Channels(channels)).await
+        let topics = Topics { channels: subscription::list(channels), ..Topics::default() };
+        subscription::subscribe(self.owner.clone(), topics).await
     }
 
     /// The same for all channels whose names match one of the patterns, in the style of `PSUBSCRIBE`.
@@ -207,8 +207,21 @@ impl SentinelPool {
         &self,
         patterns: impl IntoIterator<Item = C>,
     ) -> Result<Subscription, Error> {
-        let patterns = patterns.into_iter().map(Into::into).collect();
-        subscription::subscribe(self.owner.clone(), Topics::Patterns(patterns)).await
+        let topics = Topics { patterns: subscription::list(patterns), ..Topics::default() };
+        subscription::subscribe(self.owner.clone(), topics).await
+    }
+
+    /// The same for channels of sharded messages (`SPUBLISH`, servers from version 7 on).
+    ///
+    /// # Errors
+    ///
+    /// As for [`subscribe`](Self::subscribe).
+    pub async fn ssubscribe<C: Into<Vec<u8>>>(
+        &self,
+        channels: impl IntoIterator<Item = C>,
+    ) -> Result<Subscription, Error> {
+        let topics = Topics { sharded: subscription::list(channels), ..Topics::default() };
+        subscription::subscribe(self.owner.clone(), topics).await
     }
 
     /// What the pool knows, as snapshots: the current one at once, later ones as they come.
