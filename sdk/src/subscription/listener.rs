@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::SendError;
-use redis::{Cmd, Msg, PushInfo, RedisResult};
+use redis::{Msg, PushInfo, RedisResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -211,14 +211,11 @@ async fn put(link: &mut Link, topics: &Topics, adds: bool) -> RedisResult<()> {
     if !patterns.is_empty() {
         if adds { connection.psubscribe(patterns).await? } else { connection.punsubscribe(patterns).await? }
     }
-    if !sharded.is_empty() {
-        let mut command = Cmd::new();
-        command.arg(if adds { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" }).arg(sharded);
-        // Confirmed by pushes alone, which the `redis` crate does not wait for here. What answers the PING behind it is that all is well, or the
-        // refusal of the command: then the connection is given up.
-        command.set_no_response(true);
-        connection.send_packed_command(&command).await?;
-        connection.send_packed_command(&redis::cmd("PING")).await?.extract_error()?;
+    // One at a time: the `redis` crate takes the confirmation of each for its answer.
+    for channel in sharded {
+        let mut command = redis::cmd(if adds { "SSUBSCRIBE" } else { "SUNSUBSCRIBE" });
+        command.arg(channel);
+        connection.send_packed_command(&command).await?.extract_error()?;
     }
     Ok(())
 }
