@@ -54,6 +54,8 @@ impl Engine {
                 Answered::Now(self.in_master(&name, |watch| watch.failover_to(&order)))
             }
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
+            Change::Explain { name } => Answered::Now(self.in_master(&name, |watch| watch.explain())),
+            Change::Consensus { name } => Answered::Now(self.in_master(&name, |watch| watch.consensus())),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
             Change::ForgetUnverified { name } => self.forget(&name, |watch| watch.forget_unverified()),
             Change::ForgetReplica { name, addr } => self.forget(&name, |watch| watch.forget_replica(&addr)),

@@ -11,12 +11,15 @@ use sentinel_resp::Reply;
 use crate::{
     canonical::{Named, Remembered},
     command::{NewMaster, SimulatedFailures, errors},
-    events::{Event, Level},
+    complaint::Complaint,
+    events::Event,
     input::{ClientId, LinkId, RequestId},
     monitor::{FirstDials, Hello, OwnId, Read, Written, in_company},
-    notice::Notice,
+    notice::{Notice, Topic},
     output::{Message, Output},
+    pending::{Pending, Speech},
     planted::{Bug, planted},
+    problems::{Book, Code},
     rng::Rng,
     scripts,
     settings::{GlobalSettings, Timing},
@@ -80,6 +83,16 @@ pub(crate) struct Context {
     pub(crate) unheard: Vec<Event>,
     /// Requests for votes, and answers to them, that were refused for want of the right signature.
     pub(crate) refused_requests: Remembered<u64>,
+    /// Masters of which something has changed since it was looked for problems.
+    pub(crate) unexamined: Remembered<BTreeSet<MasterKey>>,
+    /// The same for this process and the other Sentinels.
+    pub(crate) process_unexamined: Remembered<bool>,
+    /// When those were last looked at because time has passed.
+    pub(crate) process_looked_at: Remembered<Instant>,
+    /// The problems of this process and of the other Sentinels.
+    pub(crate) problems: Remembered<Book>,
+    /// What the runtime has found wrong.
+    pub(crate) reported: Remembered<BTreeMap<Code, Arc<str>>>,
     /// The last hello that was written.
     pub(crate) hello_written: Remembered<Option<Written>>,
     /// What tells our own hellos from those of another process with our id.
@@ -89,42 +102,17 @@ pub(crate) struct Context {
     next_id: Remembered<u64>,
 }
 
-/// What messages of strangers can be wrong about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Complaint {
-    /// An implausible epoch.
-    Epoch,
-    /// A hello without the signature that is asked for, or with a wrong one.
-    Signature,
-    /// A request for a vote without the signature that is asked for, or with a wrong one.
-    Request,
-    /// A hello that gives a Sentinel another address although it answers at its own.
-    Address,
-    /// A hello of a Sentinel that cannot be connected to.
-    Unreachable,
-    /// A hello of one more Sentinel than are remembered.
-    Crowd,
-    /// A hello with our own id that is not ours.
-    OwnId,
-}
-
-impl Complaint {
-    /// Least time between two complaints about the same.
-    const fn period(self) -> Duration {
-        match self {
-            Complaint::Crowd | Complaint::OwnId | Complaint::Request | Complaint::Unreachable => {
-                Duration::from_secs(60)
-            }
-            Complaint::Epoch | Complaint::Signature | Complaint::Address => Duration::from_secs(1),
-        }
-    }
-}
-
 /// How many writes long the wait before a self-nomination is, where they are slow.
 const NOMINATION_WRITES: u32 = 3;
 
 /// How many times as long as with a fast disk it is at most.
 const MAX_NOMINATION_FACTOR: u32 = 3;
+
+/// A write of the state that takes longer delays votes.
+const SLOW_WRITE: Duration = Duration::from_millis(500);
+
+/// For so long after such a write the disk is called slow.
+const SLOW_FOR: Duration = Duration::from_secs(60);
 
 /// What is on disk, and what waits for it.
 #[derive(Clone, Debug, Default, Hash)]
@@ -143,32 +131,10 @@ pub(crate) struct Durability {
     timed: Option<(Seq, Instant)>,
     /// How long the last one took that was timed.
     took: Duration,
+    /// When one last took long that did not fail.
+    slow_at: Remembered<Option<Instant>>,
     /// Why the last write failed, until one succeeds.
     pub(crate) error: Option<Arc<str>>,
-}
-
-/// What happens once a state is durable.
-#[derive(Clone, Debug, Hash)]
-pub(crate) enum Pending {
-    /// An event that tells of a promise.
-    Event(Event),
-    /// An answer that is a promise.
-    Answer { client: ClientId, reply: Reply },
-    /// The own candidacy is on disk: ask for votes.
-    Campaign { master: MasterKey, epoch: Epoch },
-    /// The promotion is on disk: switch.
-    Switch { master: MasterKey, epoch: Epoch },
-    /// A peer's newer configuration is on disk: switch.
-    Adopt { master: MasterKey, epoch: Epoch },
-}
-
-/// What is said of a master once all promises are on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Speech {
-    /// Hellos to all its instances.
-    Hello,
-    /// Questions to the peers whether they see it down, too.
-    Questions,
 }
 
 /// For how many masters that is said at one time.
@@ -176,6 +142,13 @@ pub(crate) enum Speech {
 /// When a thousand masters switch together, their hellos all wait for the last promise. Said at once, they would keep this
 /// process from everything else, and their instances from PINGs, for a tenth of a second.
 const SPEECHES_AT_ONCE: u32 = 32;
+
+impl Durability {
+    /// Whether a write took long a moment ago.
+    pub(crate) fn is_slow(&self, now: Instant) -> bool {
+        self.slow_at.is_some_and(|at| now.since(at) < SLOW_FOR)
+    }
+}
 
 impl Context {
     pub(crate) fn new(
@@ -217,6 +190,11 @@ impl Context {
             unresolved_masters: Vec::new(),
             unheard: Vec::new(),
             refused_requests: Remembered(0),
+            unexamined: Remembered::default(),
+            process_unexamined: Remembered(false),
+            process_looked_at: Remembered(now.mono),
+            problems: Remembered::default(),
+            reported: Remembered::default(),
             hello_written: Remembered(None),
             own_id: OwnId::default(),
             hellos_read: Remembered::default(),
@@ -253,14 +231,14 @@ impl Context {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
-        if event.level() == Level::Warning && event.master().is_some() {
+        if event.calls_scripts() && event.master().is_some() {
             self.unheard.push(event.clone());
         }
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(crate) fn notice(&mut self, level: Level, master: Option<&MasterName>, text: String) {
-        self.outputs.push_back(Output::Notice(Notice { level, master: master.cloned(), text }));
+    pub(crate) fn notice(&mut self, topic: Topic, master: Option<&MasterName>, text: String) {
+        self.outputs.push_back(Output::Notice(Notice { topic, master: master.cloned(), text }));
     }
 
     pub(crate) fn answer(&mut self, client: ClientId, reply: Reply) {
@@ -394,6 +372,7 @@ impl Context {
     pub(crate) fn not_written(&mut self, seq: Seq, error: &str) {
         self.durability.error = Some(error.into());
         self.view_urgent = true;
+        self.process_unexamined.0 = true;
         self.answer_savers(seq, errors::not_saved);
     }
 
@@ -403,7 +382,12 @@ impl Context {
         let now = self.mono();
         if let Some((_, since)) = self.durability.timed.take_if(|(timed, _)| *timed <= seq) {
             self.durability.took = now.since(since);
+            if self.durability.error.is_none() && self.durability.took >= SLOW_WRITE {
+                self.durability.slow_at.0 = Some(now);
+                self.process_unexamined.0 = true;
+            }
         }
+        self.process_unexamined.0 |= self.durability.error.is_some();
         self.answer_savers(seq, Reply::ok);
         if self.durability.error.take().is_some() {
             // The failure was shown, so its end must be.
@@ -444,14 +428,22 @@ impl Context {
         let now = self.mono();
         if self.complained_at.get(&about).is_none_or(|at| now.since(*at) >= about.period()) {
             self.complained_at.insert(about, now);
-            self.notice(Level::Warning, None, text);
+            self.notice(about.topic(), None, text);
+        }
+    }
+
+    /// This process and the other Sentinels are looked at, unless they were within the last second.
+    pub(crate) fn look_at_process_by(&mut self, now: Instant) {
+        if now.since(self.process_looked_at.0) >= Duration::from_secs(1) {
+            self.process_looked_at.0 = now;
+            self.process_unexamined.0 = true;
         }
     }
 
     /// Ends the process, as SENTINEL SIMULATE-FAILURE asked for.
     pub(crate) fn crash(&mut self) {
         // The reference's words.
-        self.notice(Level::Warning, None, "Sentinel CRASH because of SENTINEL simulate-failure".to_owned());
+        self.notice(Topic::SimulatedCrash, None, "Sentinel CRASH because of SENTINEL simulate-failure".to_owned());
         self.outputs.push_back(Output::Crash);
     }
 

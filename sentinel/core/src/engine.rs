@@ -11,13 +11,15 @@ use sentinel_resp::Reply;
 
 use crate::{
     canonical::{Canonical, Remembered},
-    context::{Context, Pending, Speech},
-    events::{Event, Level},
+    context::Context,
+    events::Event,
     failover::Witness,
     guard::{Lineage, Vacancy},
     input::{Input, LinkFault, LinkId, RequestId},
     monitor::sign_in_refusal,
+    notice::Topic,
     output::Output,
+    pending::{Pending, Speech},
     planted::{Bug, planted},
     settings::Timing,
     snapshot::{MasterSnapshot, Seq, Snapshot},
@@ -111,7 +113,7 @@ impl Engine {
             Input::Persisted(seq) => self.ctx.written(seq),
             Input::PersistFailed { seq, error } => {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");
-                self.ctx.notice(Level::Warning, None, text);
+                self.ctx.notice(Topic::NotSaved, None, text);
                 self.ctx.not_written(seq, &error);
                 if planted(Bug::TrustFailedWrites) {
                     self.ctx.written(seq);
@@ -144,7 +146,8 @@ impl Engine {
     /// When to call [`Engine::handle_timeout`] although nothing happened.
     pub fn next_timeout(&self) -> Option<Instant> {
         // Those that wait for nothing but their turn have it in the next instant.
-        let speech = self.ctx.speech_is_due().then(|| self.ctx.mono() + Duration::from_micros(1));
+        let waits = self.ctx.speech_is_due() || !self.ctx.unexamined.is_empty();
+        let speech = waits.then(|| self.ctx.mono() + Duration::from_micros(1));
         self.ctx.timers.next().into_iter().chain(speech).min()
     }
 
@@ -200,6 +203,7 @@ impl Engine {
             run_id: self.ctx.run_id.clone(),
             refused_requests: self.ctx.refused_requests.0,
             own_id_elsewhere: self.ctx.own_id.elsewhere(),
+            problems: self.ctx.problems.list(),
             persist_error: self.ctx.durability.error.clone(),
             scripts: self.ctx.scripts.view(),
             masters: self.master_views.0.clone(),
@@ -260,6 +264,8 @@ impl Engine {
             awaits_candidate: false,
             promotion: None,
             lineage: Lineage::default(),
+            problems: Remembered::default(),
+            watched_since: Remembered(now),
             snapshot: Remembered(None),
         };
         let mut watch = Watch { ctx: &mut self.ctx, master: &mut master, peers: &mut self.peers };
@@ -315,6 +321,7 @@ impl Engine {
         self.speak_in_turn();
         self.dial_in_turn();
         self.run_scripts();
+        self.look_for_problems();
     }
 
     /// A master has moved under one name. Where the same node is the master of another name, that one is looked at.
@@ -360,7 +367,9 @@ impl Engine {
                 shared.asked_at = self.ctx.mono();
                 self.ctx.link_up(&mut shared.link, local, refused_login.is_some(), &Endpoint::Peer(id.clone()));
                 self.note_peer_access(&id, SIGN_IN, refused_login);
+                self.ctx.process_unexamined.0 = true;
                 self.each_user(&id, |watch, id| {
+                    watch.ctx.unexamined.insert(watch.master.key);
                     watch.evaluate_peer(id);
                     watch.ask_peer(id);
                     watch.request_vote(id);
@@ -386,7 +395,9 @@ impl Engine {
                 if let Some((command, why)) = sign_in_refusal(fault) {
                     self.note_peer_access(&id, command, Some(why));
                 }
+                self.ctx.process_unexamined.0 = true;
                 self.each_user(&id, |watch, id| {
+                    watch.ctx.unexamined.insert(watch.master.key);
                     watch.evaluate_peer(id);
                     watch.voter_lost(id);
                     watch.leader_disconnected(id);
@@ -472,83 +483,6 @@ impl Engine {
             | Asked::Replicate { .. }
             | Asked::ScriptKill
             | Asked::SignIn => {}
-        }
-    }
-
-    fn fire(&mut self, timer: Timer) {
-        match timer {
-            Timer::Reconnect(endpoint) => self.with_link(&endpoint, |ctx, link| ctx.dial(link, endpoint.clone())),
-            Timer::Ping(endpoint) => {
-                self.with_link(&endpoint, |ctx, link| ctx.send_ping(link, &endpoint));
-                // From this PING on silence counts.
-                match endpoint {
-                    Endpoint::Node(key, id) => {
-                        self.with_master(key, |watch| watch.evaluate_node(id));
-                    }
-                    Endpoint::Peer(id) => self.each_user(&id, |watch, id| watch.evaluate_peer(id)),
-                }
-            }
-            Timer::LinkSilence(endpoint) => {
-                let mut renewed = false;
-                self.with_link(&endpoint, |ctx, link| {
-                    ctx.check_silence(link, &endpoint);
-                    renewed = !link.is_up();
-                });
-                if let (Endpoint::Node(key, _), true) = (endpoint, renewed) {
-                    self.ctx.stale_views.insert(key);
-                }
-            }
-            Timer::Info(key, id) => {
-                self.with_master(key, |watch| watch.ask_info(id));
-            }
-            Timer::Hello(key) => {
-                self.with_master(key, |watch| watch.say_hello());
-            }
-            Timer::NodeDown(key, id) => {
-                self.with_master(key, |watch| watch.evaluate_node(id));
-            }
-            Timer::PeerDown(key, id) => {
-                self.with_master(key, |watch| watch.evaluate_peer(&id));
-            }
-            Timer::Ask(key) => {
-                self.with_master(key, |watch| watch.ask_peers());
-            }
-            Timer::Opinion(key, id) => {
-                self.with_master(key, |watch| watch.opinion_expired(&id));
-            }
-            Timer::Nominate(key) => {
-                self.with_master(key, |watch| watch.nominate());
-            }
-            Timer::Phase(key) => {
-                self.with_master(key, |watch| watch.phase_timed_out());
-            }
-            Timer::Handover(key) => {
-                self.with_master(key, |watch| watch.follow_handover());
-            }
-            Timer::Witness(key) => {
-                self.with_master(key, |watch| watch.look_at_handover());
-            }
-            Timer::Vacancy(key) => {
-                self.with_master(key, |watch| watch.check_vacancy());
-            }
-            Timer::Reconfigure(key) => {
-                self.with_master(key, |watch| watch.advance_reconfiguration());
-            }
-            Timer::TiltEnd => self.leave_tilt(),
-            // They are looked at after whatever happened.
-            Timer::Scripts | Timer::FirstDials => {}
-        }
-    }
-
-    fn with_link(&mut self, endpoint: &Endpoint, rule: impl FnOnce(&mut Context, &mut crate::state::Link)) {
-        let link = match endpoint {
-            Endpoint::Node(key, id) => {
-                self.masters.get_mut(key).and_then(|master| master.nodes.get_mut(*id)).map(|node| &mut node.link)
-            }
-            Endpoint::Peer(id) => self.peers.get_mut(id).map(|shared| &mut shared.link),
-        };
-        if let Some(link) = link {
-            rule(&mut self.ctx, link);
         }
     }
 }

@@ -3,8 +3,11 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    detect::DownCause,
     failover::{CandidateLost, NotLossless, Promotion},
     guard::{Emptied, NoMaster, Withheld},
+    notice::Notice,
+    problems::{Problem, Severity, Turn},
     types::{Epoch, HostPort, MasterName, Quorum, SentinelId},
     view::Role,
 };
@@ -107,7 +110,7 @@ pub enum Event {
     PeerAddressSwitch { master: Subject, addr: HostPort, id: SentinelId },
     PeerAddressUpdate { subject: Subject, others: usize },
     PeerInvalidAddress(Subject),
-    SubjectivelyDown(Subject),
+    SubjectivelyDown { subject: Subject, cause: DownCause },
     SubjectivelyUp(Subject),
     ObjectivelyDown { subject: Subject, have: u32, need: Quorum },
     ObjectivelyUp(Subject),
@@ -156,6 +159,8 @@ pub enum Event {
     TiltEntered,
     TiltExited,
     ScriptTimeout { path: Arc<str>, pid: u32 },
+    Notice(Notice),
+    Problem { turn: Turn, problem: Arc<Problem> },
     ScriptError { path: Arc<str>, signal: i32, status: i32 },
 }
 
@@ -172,7 +177,7 @@ impl Event {
             Event::PeerAddressSwitch { .. } => "+sentinel-address-switch",
             Event::PeerAddressUpdate { .. } => "+sentinel-address-update",
             Event::PeerInvalidAddress(_) => "+sentinel-invalid-addr",
-            Event::SubjectivelyDown(_) => "+sdown",
+            Event::SubjectivelyDown { .. } => "+sdown",
             Event::SubjectivelyUp(_) => "-sdown",
             Event::ObjectivelyDown { .. } => "+odown",
             Event::ObjectivelyUp(_) => "-odown",
@@ -221,15 +226,30 @@ impl Event {
             Event::AccessGranted(_) => "-access-denied",
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
+            Event::Notice(_) => Notice::CHANNEL,
+            Event::Problem { turn: Turn::Raised, .. } => "+problem",
+            Event::Problem { turn: Turn::Lasts, .. } => "+problem-lasts",
+            Event::Problem { turn: Turn::Cleared, .. } => "-problem",
             Event::ScriptTimeout { .. } => "-script-timeout",
             Event::ScriptError { .. } => "-script-error",
         }
     }
 
-    /// The level. Every event here is published; warning ones also reach the notification script.
-    pub const fn level(&self) -> Level {
+    /// Whether the notification script is called for it: for those of level warning that the reference has, or that tell of an
+    /// incident as these do. Problems are a state, and are told again while they last.
+    pub(crate) fn calls_scripts(&self) -> bool {
+        self.level() == Level::Warning && !matches!(self, Event::Problem { .. } | Event::Notice(_))
+    }
+
+    /// The level. Every event here is published.
+    pub fn level(&self) -> Level {
         match self {
-            Event::ReplicaDiscovered(_)
+            Event::Notice(notice) => notice.level(),
+            Event::Problem { problem, turn } if *turn != Turn::Cleared && problem.severity > Severity::Info => {
+                Level::Warning
+            }
+            Event::Problem { .. }
+            | Event::ReplicaDiscovered(_)
             | Event::PeerDiscovered(_)
             | Event::PeerAddressSwitch { .. }
             | Event::PeerAddressUpdate { .. }
@@ -259,6 +279,8 @@ impl Event {
         match self {
             Event::TiltEntered
             | Event::TiltExited
+            | Event::Notice(_)
+            | Event::Problem { .. }
             | Event::ScriptTimeout { .. }
             | Event::ScriptError { .. }
             | Event::NewEpoch { .. }
@@ -266,6 +288,7 @@ impl Event {
             | Event::SwitchMaster { .. } => None,
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
+            | Event::SubjectivelyDown { subject, .. }
             | Event::NotLossless { subject, .. }
             | Event::AccessDenied { subject, .. }
             | Event::CandidateLost { subject, .. }
@@ -283,7 +306,6 @@ impl Event {
             | Event::ReplicaDiscovered(subject)
             | Event::PeerDiscovered(subject)
             | Event::PeerInvalidAddress(subject)
-            | Event::SubjectivelyDown(subject)
             | Event::SubjectivelyUp(subject)
             | Event::ObjectivelyUp(subject)
             | Event::TryFailover(subject)
@@ -324,6 +346,8 @@ impl Event {
         match self {
             Event::NewEpoch { master, .. } | Event::VoteForLeader { master, .. } => Some(master),
             Event::SwitchMaster { name, .. } => Some(name),
+            Event::Problem { problem, .. } => problem.scope.master(),
+            Event::Notice(notice) => notice.master.as_ref(),
             _ => self.subject().map(Subject::master),
         }
     }
@@ -356,6 +380,10 @@ impl Event {
             Event::RoleChange { subject, role, .. } => format!("{subject} new reported role is {}", role.as_str()),
             Event::TiltEntered => "#tilt mode entered".to_owned(),
             Event::TiltExited => "#tilt mode exited".to_owned(),
+            Event::Notice(notice) => notice.payload(),
+            Event::Problem { problem, .. } => {
+                format!("{} #{}: {}", problem.scope, problem.code.as_str(), problem.sentence)
+            }
             Event::ScriptTimeout { path, pid } => format!("{path} {pid}"),
             Event::ScriptError { path, signal, status } => format!("{path} {signal} {status}"),
             _ => self.subject().map(ToString::to_string).unwrap_or_default(),
@@ -383,7 +411,11 @@ mod tests {
         let replica = Subject::Replica { addr: addr(36003), master: name.clone(), master_addr: addr(36001) };
         let id = SentinelId::new(&"c".repeat(40)).unwrap();
         let cases = [
-            (Event::SubjectivelyDown(master.clone()), "+sdown", "master mymaster 127.0.0.1 36001".to_owned()),
+            (
+                Event::SubjectivelyDown { subject: master.clone(), cause: DownCause::Refused },
+                "+sdown",
+                "master mymaster 127.0.0.1 36001".to_owned(),
+            ),
             (
                 Event::ObjectivelyDown { subject: master.clone(), have: 2, need: Quorum::new(2).unwrap() },
                 "+odown",

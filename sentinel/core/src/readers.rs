@@ -63,6 +63,7 @@ impl Master {
             failover_coordinated: self.failover.as_ref().is_some_and(Failover::is_lossless_only),
             config_epoch: self.config_epoch,
             settings: Arc::clone(&self.settings),
+            problems: self.problems.list(),
             replicas,
             peers: self
                 .peers

@@ -31,6 +31,16 @@ impl Instant {
     }
 }
 
+impl Instant {
+    /// So much earlier, not before the start.
+    #[must_use]
+    pub(crate) const fn before(self, time: Duration) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "half a million years")]
+        let micros = time.as_micros() as u64;
+        Instant::from_micros(self.as_micros().saturating_sub(micros))
+    }
+}
+
 impl std::ops::Add<Duration> for Instant {
     type Output = Instant;
 

@@ -11,6 +11,7 @@ use std::{
 pub use crate::master_views::MasterViews;
 
 use crate::{
+    problems::Problem,
     settings::{GlobalSettings, MasterSettings, Timing},
     time::Instant,
     types::{Epoch, HostPort, MasterName, RunId, SentinelId},
@@ -35,6 +36,8 @@ pub struct View {
     pub refused_requests: u64,
     /// From where another process says hello with our own id, and when it did so last.
     pub own_id_elsewhere: Option<(HostPort, Instant)>,
+    /// What is wrong with this process and the other Sentinels.
+    pub problems: Arc<[Arc<Problem>]>,
     /// Why the last write of the state failed, while it has not succeeded since.
     pub persist_error: Option<Arc<str>>,
     /// Where this Sentinel is to crash (SENTINEL SIMULATE-FAILURE).
@@ -68,6 +71,8 @@ pub struct MasterView {
     pub promotion: Option<crate::Promotion>,
     /// Settings.
     pub settings: Arc<MasterSettings>,
+    /// What is wrong with it and its nodes.
+    pub problems: Arc<[Arc<Problem>]>,
     /// The replicas, ordered by address.
     pub replicas: Vec<ReplicaView>,
     /// The other Sentinels, ordered by id.

@@ -32,6 +32,7 @@ impl Watch<'_> {
     pub(crate) fn changed_urgently(&mut self) {
         self.changed();
         self.ctx.view_urgent = true;
+        self.ctx.unexamined.insert(self.master.key);
     }
 
     /// Something durable, but no promise, has changed.
@@ -174,6 +175,7 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Info(self.master.key, id));
         if was_up {
             self.changed();
+            self.ctx.unexamined.insert(self.master.key);
         }
         if let Some((command, why)) = sign_in_refusal(fault) {
             self.note_access(id, command, Some(why));

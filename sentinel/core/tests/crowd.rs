@@ -147,7 +147,9 @@ impl Field {
                 }
                 Output::Persist(seq) if self.disk_hangs => self.unwritten = Some(seq),
                 Output::Persist(seq) => self.engine.handle(self.reading(), Input::Persisted(seq)),
-                Output::Event(event @ Event::SubjectivelyDown(_)) => self.down.push((self.now, format!("{event:?}"))),
+                Output::Event(event @ Event::SubjectivelyDown { .. }) => {
+                    self.down.push((self.now, format!("{event:?}")));
+                }
                 _ => {}
             }
         }

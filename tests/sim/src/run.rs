@@ -1,7 +1,10 @@
 //! Running one seed to its end.
 
 use crate::{
-    invariants::{Losses, Overruled, Violation, converged, count_losses, count_overruled, losses_are_bounded},
+    invariants::{
+        CLEARED_WITHIN, Losses, Overruled, Seen, Violation, converged, count_losses, count_overruled, left_over,
+        losses_are_bounded,
+    },
     scenario::Scenario,
     time::{SEC, Time},
     trace::Detail,
@@ -69,10 +72,19 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
     let mut rest_at: Option<Time> = None;
     let mut next_look = scenario.healed_at + SEC;
     let mut violation = None;
+    let (mut seen, mut next_second) = (Seen::default(), 0);
     while let Some(now) = world.step() {
         if let Some(found) = world.physics.checks.violation() {
             violation = Some(found.clone());
             break;
+        }
+        if now >= next_second {
+            next_second = now + SEC;
+            if let Err(what) = seen.look(&mut world, now) {
+                violation =
+                    Some(Violation { at: now, rule: "a fault that lasts is a problem on those who can see it", what });
+                break;
+            }
         }
         if now < next_look {
             continue;
@@ -89,8 +101,15 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
                 break;
             }
         }
-        if rest_at.is_some_and(|at| now > at + 5 * SEC) && now >= LENGTH {
-            break;
+        if let Some(at) = rest_at.filter(|at| now > at + 5 * SEC && now >= LENGTH) {
+            match left_over(&mut world) {
+                None => break,
+                Some(_) if now < at + CLEARED_WITHIN => {}
+                Some(what) => {
+                    violation = Some(Violation { at: now, rule: "at rest nothing is listed as a problem", what });
+                    break;
+                }
+            }
         }
     }
     let losses = if violation.is_none() { count_losses(&world) } else { Losses::default() };

@@ -84,10 +84,13 @@ const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
 const FURTHER_USAGE: &[&str] = &[
     "+AUTH-CHALLENGE <nonce>",
     "+CANDIDATES <master-name>",
+    "+CONSENSUS <master-name>",
+    "+EXPLAIN <master-name>",
     "+FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
     "+FORGET <master-name> <runid>",
     "+FORGET <master-name> UNVERIFIED",
     "+FORGET-REPLICA <master-name> <host> <port>",
+    "+PROBLEMS [<master-name>]",
     "+REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
 ];
 

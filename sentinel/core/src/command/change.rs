@@ -52,6 +52,16 @@ pub enum Change {
         /// The master.
         name: String,
     },
+    /// `SENTINEL EXPLAIN name`
+    Explain {
+        /// The master.
+        name: String,
+    },
+    /// `SENTINEL CONSENSUS name`
+    Consensus {
+        /// The master.
+        name: String,
+    },
     /// `SENTINEL FORGET name id`
     Forget {
         /// The master.

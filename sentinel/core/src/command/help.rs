@@ -56,11 +56,16 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 17] = [
+const OURS: [&str; 25] = [
     "AUTH-CHALLENGE <nonce>",
     "    Sent by other Sentinels: prove that this one knows the hello-auth-key.",
     "CANDIDATES <master-name>",
     "    Rank the replicas as a failover would now, or say why one is refused.",
+    "CONSENSUS <master-name>",
+    "    Show what this Sentinel and each other one believes of a master.",
+    "EXPLAIN <master-name>",
+    "    Say why the master is what it is, what keeps a failover from taking place,",
+    "    and what would happen if it died now.",
     "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
     "    Promote this replica; with COORDINATED without losing a write, or not at",
     "    all; with FORCE whatever it holds, when the master is down; with DRYRUN",
@@ -71,6 +76,9 @@ const OURS: [&str; 17] = [
     "    Forget all other Sentinels that have never said who they are and cannot be reached.",
     "FORGET-REPLICA <master-name> <host> <port>",
     "    Forget a replica that cannot be reached any more.",
+    "PROBLEMS [<master-name>]",
+    "    List what is wrong with this Sentinel, the others and the masters, the worst",
+    "    first, with what mends it.",
     "REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
     "    Sent by other Sentinels: IS-MASTER-DOWN-BY-ADDR, signed with the",
     "    hello-auth-key.",

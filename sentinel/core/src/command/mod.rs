@@ -16,6 +16,7 @@ mod help;
 mod info;
 mod instances;
 mod monitor;
+mod problems;
 mod query;
 mod quorum;
 #[cfg(test)]
@@ -66,6 +67,8 @@ impl Command {
                 None => return Err(table::wrong_arity(subcommand)),
             },
             (Verb::Candidates, [name]) => Change::Candidates { name: argument::known_name(name) },
+            (Verb::Explain, [name]) => Change::Explain { name: argument::known_name(name) },
+            (Verb::Consensus, [name]) => Change::Consensus { name: argument::known_name(name) },
             (Verb::Forget, [name, id]) => forget::sentinel(name, id)?,
             (Verb::ForgetReplica, [name, host, port]) => forget::replica(name, host, port)?,
             (Verb::FlushConfig, []) => Change::FlushConfig,

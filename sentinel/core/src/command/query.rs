@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{argument, config, debug, errors, help, info, instances, quorum, scripts, table::Verb};
+use super::{argument, config, debug, errors, help, info, instances, problems, quorum, scripts, table::Verb};
 use crate::{
     authentication,
     time::Now,
@@ -34,6 +34,8 @@ pub enum Query {
     InfoCache(Vec<Bytes>),
     /// `SENTINEL PENDING-SCRIPTS`
     PendingScripts,
+    /// `SENTINEL PROBLEMS [name]`
+    Problems(Option<Bytes>),
     /// `SENTINEL CONFIG GET pattern...`
     ConfigGet(Vec<Bytes>),
     /// `SENTINEL DEBUG` without parameters
@@ -60,6 +62,7 @@ impl Query {
             Query::CheckQuorum(name) => about(view, name, |one| quorum::check(one, view, now)),
             Query::InfoCache(names) => info::cache(view, names, now),
             Query::PendingScripts => scripts::pending(&view.scripts, now),
+            Query::Problems(name) => problems::list(view, name.as_ref(), now),
             Query::ConfigGet(patterns) => config::get(&view.globals, patterns),
             Query::Debug => debug::list(&view.timing),
             Query::Help => help::lines(),
@@ -82,6 +85,8 @@ pub(super) fn parse(verb: Verb, words: &[Bytes]) -> Option<Query> {
         (Verb::CheckQuorum, [name]) => Query::CheckQuorum(name.clone()),
         (Verb::InfoCache, [_, ..]) => Query::InfoCache(words.to_vec()),
         (Verb::PendingScripts, []) => Query::PendingScripts,
+        (Verb::Problems, []) => Query::Problems(None),
+        (Verb::Problems, [name]) => Query::Problems(Some(name.clone())),
         (Verb::Debug, []) => Query::Debug,
         (Verb::Help, []) => Query::Help,
         _ => return None,

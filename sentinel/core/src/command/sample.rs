@@ -137,6 +137,7 @@ pub(crate) fn master(name: &str) -> MasterView {
         promotion: None,
         config_epoch: Epoch::ZERO,
         settings: Arc::new(settings),
+        problems: Arc::new([]),
         replicas: Vec::new(),
         peers: Vec::new(),
     }
@@ -154,6 +155,7 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         own_id_elsewhere: None,
+        problems: Arc::new([]),
         persist_error: None,
         scripts: Arc::new([]),
         masters,

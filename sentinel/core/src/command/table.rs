@@ -40,7 +40,9 @@ pub(super) enum Verb {
     Candidates,
     CheckQuorum,
     Config,
+    Consensus,
     Debug,
+    Explain,
     Failover,
     FlushConfig,
     Forget,
@@ -54,6 +56,7 @@ pub(super) enum Verb {
     Monitor,
     MyId,
     PendingScripts,
+    Problems,
     Remove,
     Replicas,
     RequestVote,
@@ -73,7 +76,9 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("candidates", 3, Verb::Candidates, "Ranks the replicas, or says why they would not be promoted."),
     admin("ckquorum", 3, Verb::CheckQuorum, "Tells whether enough Sentinels are usable for quorum and majority."),
     admin("config", -3, Verb::Config, "Reads or changes the settings of this Sentinel."),
+    admin("consensus", 3, Verb::Consensus, "Shows what each Sentinel believes of a master."),
     admin("debug", -2, Verb::Debug, "Lists or changes the timing constants."),
+    admin("explain", 3, Verb::Explain, "Says why there was or was not a failover, and what would happen now."),
     admin("failover", -3, Verb::Failover, "Starts a failover without the agreement of other Sentinels."),
     admin("flushconfig", 2, Verb::FlushConfig, "Writes the configuration and the state to disk."),
     admin("forget", 4, Verb::Forget, "Forgets another Sentinel that is gone."),
@@ -91,6 +96,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("pending-scripts", 2, Verb::PendingScripts, "Lists the scripts that run or wait."),
     admin("primaries", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("primary", 3, Verb::Master, "Shows the state of one master."),
+    admin("problems", -2, Verb::Problems, "Lists what is wrong, the worst first, with what mends it."),
     admin("remove", 3, Verb::Remove, "Ends monitoring of a master."),
     admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
     admin("request-vote", 9, Verb::RequestVote, "Asks for an opinion on a master, or for a vote, with a signature."),
@@ -140,7 +146,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 30);
+        assert_eq!(SUBCOMMANDS.len(), 33);
     }
 
     #[test]
@@ -178,10 +184,10 @@ mod tests {
     /// options of ours.
     #[test]
     fn arities_are_the_references() {
-        let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, debug -2, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
+        let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, consensus 3, debug -2, explain 3, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
                         get-primary-addr-by-name 3, help 2, info-cache -3, is-master-down-by-addr 6, \
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pending-scripts 2, \
-                        primaries 2, primary 3, remove 3, replicas 3, request-vote 9, reset 3, sentinels 3, set -5, \
+                        primaries 2, primary 3, problems -2, remove 3, replicas 3, request-vote 9, reset 3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
         let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
         assert_eq!(ours.join(", "), expected);

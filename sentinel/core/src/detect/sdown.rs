@@ -1,6 +1,7 @@
 //! Subjectively down: this Sentinel's own opinion.
 
 use crate::{
+    detect::{DownCause, Seen},
     events::Event,
     failover::CandidateLost,
     planted::{Bug, planted},
@@ -73,7 +74,8 @@ impl Watch<'_> {
         }
         node.sdown_since = Some(now);
         node.last_sdown_at = Some(now);
-        self.node_event(id, Event::SubjectivelyDown);
+        let cause = self.cause_of(id);
+        self.node_event(id, |subject| Event::SubjectivelyDown { subject, cause });
         self.changed_urgently();
         self.selection_lost(id);
         self.candidate_lost(id, CandidateLost::SubjectivelyDown);
@@ -84,6 +86,20 @@ impl Watch<'_> {
             self.replica_went_down();
             self.advance_reconfiguration();
         }
+    }
+
+    /// Why a data node is down.
+    pub(crate) fn cause_of(&self, id: NodeId) -> DownCause {
+        let is_master = id == self.master.current;
+        let settings = &self.master.settings;
+        let seen = Seen {
+            now: self.ctx.mono(),
+            settings,
+            is_master,
+            emptied: is_master && self.master.emptied && settings.empty_master_failover,
+            vacant: is_master && self.promotes_best_effort(),
+        };
+        self.master.nodes.get(id).map_or(DownCause::NoConnection, |node| DownCause::of_node(node, &seen))
     }
 
     fn node_is_available(&mut self, id: NodeId) {
@@ -122,8 +138,14 @@ impl Watch<'_> {
         peer.sdown_since = down.then_some(now);
         let addr = peer.addr.clone();
         let subject = self.master.subject_of_peer(id, &addr);
-        self.ctx.event(if down { Event::SubjectivelyDown(subject) } else { Event::SubjectivelyUp(subject) });
+        let cause = self.peers.get(id).map(|shared| DownCause::of_link(&shared.link, now)).filter(|_| down);
+        self.ctx.event(match cause {
+            Some(cause) => Event::SubjectivelyDown { subject, cause },
+            None => Event::SubjectivelyUp(subject),
+        });
         self.changed();
+        self.ctx.unexamined.insert(self.master.key);
+        self.ctx.process_unexamined.0 = true;
         if down {
             self.leader_lost(id);
             self.judge_handover();

@@ -6,12 +6,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    engine::Engine,
-    events::{Event, Level},
-    state::Link,
-    timer::Timer,
-};
+use crate::{engine::Engine, events::Event, notice::Topic, state::Link, timer::Timer};
 
 impl Engine {
     /// Compares the time of a call with the time the engine wanted to be called.
@@ -40,9 +35,10 @@ impl Engine {
         }
         self.ctx.tilt_since = Some(now);
         self.ctx.view_urgent = true;
+        self.ctx.process_unexamined.0 = true;
         self.ctx.event(Event::TiltEntered);
         let text = format!("This process stood still for {} ms: nothing observed meanwhile counts", stall.as_millis());
-        self.ctx.notice(Level::Warning, None, text);
+        self.ctx.notice(Topic::StoodStill, None, text);
         let mut round = Duration::ZERO;
         let connected = self.ctx.connected();
         self.each_link(|link| round = round.max(link.ping_period.among(connected)));
@@ -60,6 +56,7 @@ impl Engine {
             return;
         }
         self.ctx.view_urgent = true;
+        self.ctx.process_unexamined.0 = true;
         self.ctx.event(Event::TiltExited);
         for key in self.master_keys() {
             self.with_master(key, |watch| {

@@ -8,8 +8,8 @@ use std::{
 
 use crate::{
     election::tally::Needed,
-    events::Level,
     failover::Phase,
+    notice::Topic,
     state::{Identity, Peer, Said},
     types::{Epoch, SentinelId},
     watch::Watch,
@@ -58,11 +58,17 @@ impl Watch<'_> {
         text
     }
 
-    /// The master has been down for us for as long as it takes to ask everybody, and too few agree: said once.
+    /// The master has been down for us for as long as it takes to ask everybody twice, all who can answer have, and too few
+    /// agree: said once, from the tally that decides.
+    ///
+    /// Who was asked in the moment of the death may not have noticed it yet. While a second answer is awaited nothing is said; who
+    /// does not give it within another period is named.
     pub(crate) fn tell_disagreement(&mut self) {
         let now = self.ctx.mono();
         let Some(since) = self.master.node().sdown_since else { return };
-        let asked = now.since(since) >= self.ctx.timing.ask_period;
+        let down_for = now.since(since);
+        let period = self.ctx.timing.ask_period;
+        let asked = down_for >= period && !self.awaits_opinions() || down_for >= 2 * period;
         if self.master.odown_since.is_some()
             || self.ctx.in_tilt()
             || !asked
@@ -70,7 +76,7 @@ impl Watch<'_> {
         {
             return;
         }
-        let agreeing = 1 + self.master.peers.values().filter(|peer| peer.says_down()).count();
+        let agreeing = 1 + self.agreeing();
         let (name, voters, need) = (self.master.name.clone(), self.master.voters(), self.master.settings.quorum);
         let mut text =
             format!("{name} is subjectively down, but {agreeing} of {voters} Sentinels say so, {need} needed");
@@ -84,7 +90,7 @@ impl Watch<'_> {
                 "; most Sentinels are out of reach: they may have replaced it, so the address that is told here may be old",
             );
         }
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::QuorumMissing, Some(&name), text);
     }
 
     /// Whether as many Sentinels as must agree to a switch can be asked here. If not, one can take place without being
@@ -93,6 +99,13 @@ impl Watch<'_> {
         let reached = |id| self.peers.get(id).is_some_and(|shared| shared.link.is_up());
         let reached = 1 + self.master.peers.iter().filter(|(id, peer)| peer.opinion.is_some() && reached(*id)).count();
         reached >= self.master.majority()
+    }
+
+    /// Whether an answer to the question what somebody thinks of the master is under way.
+    fn awaits_opinions(&self) -> bool {
+        let (key, addr) = (self.master.key, self.master.addr());
+        let asked = |id| self.peers.get(id).is_some_and(|shared| shared.link.awaits_opinion(key, addr));
+        self.ctx.questions_due.contains(&key) || self.master.peers.keys().any(asked)
     }
 
     fn unanswered(&self, id: &SentinelId) -> Absence {

@@ -10,10 +10,11 @@ use sentinel_resp::Reply;
 use crate::{
     authentication::{self, Answer, Request},
     command::errors,
-    context::{Complaint, Context},
+    complaint::Complaint,
+    context::Context,
     detect::odown::PeerAnswer,
     engine::Engine,
-    events::Level,
+    notice::Topic,
     output::Message,
     planted::{Bug, planted},
     state::PeerLink,
@@ -169,6 +170,6 @@ impl Engine {
         }
         shared.distrust_told_at = Some(now);
         let text = format!("{before} {id} at {} {behind}", shared.link.target.addr);
-        self.ctx.notice(Level::Warning, None, text);
+        self.ctx.notice(Topic::PeerUnproven, None, text);
     }
 }

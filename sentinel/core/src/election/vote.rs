@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use crate::{
-    context::Pending,
     detect::odown::PeerAnswer,
     election::{
         signed::Question,
         tally::{Needed, votes_for},
     },
     engine::Engine,
-    events::{Event, Level},
+    events::Event,
     failover::Phase,
     input::ClientId,
+    notice::Topic,
+    pending::Pending,
     planted::{Bug, planted},
     state::{Asked, Master, MasterKey, PeerLink},
     timer::Timer,
@@ -51,6 +52,9 @@ impl Engine {
         if !keys.iter().any(is_meant) {
             self.ctx.answer(client, self.ctx.verdict(signed, false, None, Epoch::ZERO));
             return;
+        }
+        for key in &keys {
+            self.with_master(*key, |watch| watch.asked_about());
         }
         let down = !self.ctx.in_tilt() && keys.iter().any(|key| self.masters[key].node().sdown_since.is_some());
         let Some(candidate) = candidate.filter(|_| admitted) else {
@@ -102,7 +106,7 @@ impl Engine {
         };
         let how = if signed.is_some() { ", signed" } else { "" };
         let text = format!("{candidate} asks for the vote of epoch {epoch} for {name}: {outcome}{how}");
-        self.ctx.notice(Level::Debug, Some(&name), text);
+        self.ctx.notice(Topic::VoteAsked, Some(&name), text);
     }
 }
 
@@ -316,7 +320,7 @@ impl Watch<'_> {
     pub(crate) fn end_candidacy(&mut self, why: &str) {
         let text = format!("Not elected to lead the failover of {}: {why}", self.master.name);
         let name = self.master.name.clone();
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::NotElected, Some(&name), text);
         self.end_failover(Event::AbortNotElected);
     }
 
@@ -342,7 +346,7 @@ impl Watch<'_> {
             "{leader}, which leads the failover of {name} with our vote, has said no hello for {} ms: it is not waited for",
             silence.as_millis()
         );
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::LeaderSilent, Some(&name), text);
         self.master.not_before = now;
         self.ctx.timers.disarm(&Timer::Nominate(self.master.key));
         self.consider_failover();

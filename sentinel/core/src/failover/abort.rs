@@ -1,8 +1,9 @@
 //! Ending a failover before its end.
 
 use crate::{
-    events::{Event, Level, Subject},
+    events::{Event, Subject},
     failover::Failover,
+    notice::Topic,
     state::Reconf,
     timer::Timer,
     watch::Watch,
@@ -47,7 +48,7 @@ impl Watch<'_> {
         if failover.has_sent_nothing() {
             let name = self.master.name.clone();
             let text = format!("The master {name} is available again: the failover is called off");
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::CalledOff, Some(&name), text);
             self.master.not_before = self.ctx.mono();
             self.end_failover(Event::AbortNotElected);
         }
@@ -71,7 +72,7 @@ impl Watch<'_> {
             "A configuration of epoch {newest} has come: the failover of {name} in epoch {} is given up",
             failover.epoch
         );
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::Overtaken, Some(&name), text);
         self.end_failover(if told.is_some() { Event::AbortReplicaTimeout } else { Event::AbortNotElected });
     }
 
@@ -92,7 +93,7 @@ impl Watch<'_> {
         if !failover.is_forced() && failover.has_sent_nothing() {
             let name = self.master.name.clone();
             let text = format!("This process stood still: the failover of {name} is given up for now");
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::GivenUp, Some(&name), text);
             self.master.not_before = self.ctx.mono() + self.ctx.timing.lost_election_delay;
             self.end_failover(Event::AbortNotElected);
         }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    events::Level,
     failover::Failover,
+    notice::Topic,
     select::{self, Class, Facts, Place, Refusal, Stream, TakenOver},
     state::{Node, NodeId, Said},
     time::Instant,
@@ -150,7 +150,7 @@ impl Watch<'_> {
             Some(format!("{} is no candidate for the promotion yet: {why}", node.addr))
         });
         for text in waits.collect::<Vec<_>>() {
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::NoCandidateYet, Some(&name), text);
         }
     }
 

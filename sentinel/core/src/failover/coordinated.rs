@@ -15,9 +15,10 @@ use std::{fmt, time::Duration};
 use sentinel_resp::Reply;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
     failover::{CandidateLost, Failover, Phase},
     monitor::InfoReport,
+    notice::Topic,
     output::Message,
     state::{Asked, NodeId},
     timer::Timer,
@@ -227,7 +228,7 @@ impl Watch<'_> {
             let text = format!(
                 "Clients of {name} may be refused by a replica for a moment, grant +client|pause and +client|unpause to have them wait: {refusal}"
             );
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::PauseRefused, Some(&name), text);
         }
         if let Reply::Error(error) = reply {
             if self.is_paused(current) {
@@ -272,7 +273,7 @@ impl Watch<'_> {
             let name = self.master.name.clone();
             let text =
                 format!("Writes to {name} are paused for up to a second, grant +replconf to shorten it: {refusal}");
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::HasteRefused, Some(&name), text);
         }
         self.info_received(id, info);
     }

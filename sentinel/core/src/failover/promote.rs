@@ -1,10 +1,10 @@
 //! Promoting the chosen replica, and knowing at once that it is a master.
 
 use crate::{
-    context::Pending,
     events::Event,
     failover::{CandidateLost, Failover, Phase},
     output::Message,
+    pending::Pending,
     role_change::Omitted,
     state::{Asked, NodeId},
     watch::Watch,

@@ -15,6 +15,14 @@ pub struct Promotion {
     pub highest: Option<(u64, HostPort)>,
 }
 
+impl Promotion {
+    /// Bytes of the stream that somebody is known to have had, and that the new master does not have. None: it cannot be told.
+    pub fn loss(&self) -> Option<u64> {
+        let (highest, _) = self.highest.as_ref()?;
+        Some(highest.saturating_sub(self.offset?))
+    }
+}
+
 impl fmt::Display for Promotion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.offset {
@@ -22,8 +30,13 @@ impl fmt::Display for Promotion {
             None => f.write_str("#offset unknown")?,
         }
         match &self.highest {
-            Some((highest, addr)) => write!(f, ", highest known {highest} ({addr})"),
-            None => f.write_str(", highest known none"),
+            Some((highest, addr)) => write!(f, ", highest known {highest} ({addr})")?,
+            None => f.write_str(", highest known none")?,
+        }
+        match self.loss() {
+            Some(0) => Ok(()),
+            Some(bytes) => write!(f, ", {bytes} bytes may be lost"),
+            None => f.write_str(", what may be lost is unknown"),
         }
     }
 }

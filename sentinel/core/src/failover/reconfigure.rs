@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
     failover::Failover,
+    notice::Topic,
     state::{NodeId, Reconf},
     time::Instant,
     timer::Timer,
@@ -57,6 +58,7 @@ impl Watch<'_> {
 
     /// It has lasted failover-timeout: the rest is told, and not waited for.
     pub(crate) fn reconfiguration_timed_out(&mut self) {
+        self.tell_who_stands_in_the_way();
         self.master_event(Event::FailoverEndForTimeout);
         let rest: Vec<_> = self
             .master
@@ -72,11 +74,30 @@ impl Watch<'_> {
         }
     }
 
+    /// Says of each replica that does not follow the new master how far it has come.
+    fn tell_who_stands_in_the_way(&mut self) {
+        let name = self.master.name.clone();
+        let late = self.master.replicas().filter(|node| node.reconf != Reconf::Done && node.sdown_since.is_none());
+        let texts = late.map(|node| {
+            let how = match node.reconf {
+                Reconf::Waiting if !node.is_reachable() => "it cannot be reached",
+                Reconf::Waiting => "it has not been told to yet: others take the places of parallel-syncs",
+                Reconf::Sent { .. } => "it was told to, and does not name it as its master",
+                Reconf::InProgress { .. } => "it is synchronising, or its link is down",
+                Reconf::Done => "it does",
+            };
+            format!("{} does not follow the new master of {name} within failover-timeout: {how}", node.addr)
+        });
+        for text in texts.collect::<Vec<_>>() {
+            self.ctx.notice(Topic::InTheWay, Some(&name), text);
+        }
+    }
+
     /// The new master is down itself. The reference would wait for it without end.
     pub(crate) fn abandon_reconfiguration(&mut self) {
         let name = self.master.name.clone();
         let text = format!("The new master of {name} is down before all replicas follow it: the failover begins anew");
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::BegunAnew, Some(&name), text);
         self.master.failover = None;
         for node in self.master.nodes.values_mut() {
             node.reconf = Reconf::Waiting;

@@ -5,7 +5,8 @@
 //! former master has everything, but it is no candidate, since it is the one that is to be replaced; the other may have
 //! come back with nothing. A departure: the reference, which does not hand over, aborts one failover after the other.
 
-use crate::{events::Level, state::Node, view::Role, watch::Watch};
+use crate::notice::Topic;
+use crate::{state::Node, view::Role, watch::Watch};
 
 impl Watch<'_> {
     /// Elected, and no replica fits: if the configured master waits for one of its replicas, it is told to be the master
@@ -27,7 +28,7 @@ impl Watch<'_> {
             self.master.name, master.addr, other.addr
         );
         let name = self.master.name.clone();
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::Reinstated, Some(&name), text);
         self.order_promotion(self.master.current, self.usual_order(self.master.current));
     }
 

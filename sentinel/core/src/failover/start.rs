@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
     failover::{Cause, Failover, Phase},
+    notice::Topic,
     select::Refusal,
     state::NodeId,
     time::Instant,
@@ -53,12 +54,12 @@ impl Watch<'_> {
                 pause.as_millis(),
                 self.reason_of_delay()
             );
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::FailoverDelayed, Some(&name), text);
         }
     }
 
     /// Who had the last attempt: the next one is left to it for a while.
-    fn reason_of_delay(&self) -> String {
+    pub(crate) fn reason_of_delay(&self) -> String {
         let vote = &self.master.vote;
         match &vote.leader {
             Some(id) if *id == self.ctx.id => format!("my last attempt, in epoch {}, was not long ago", vote.epoch),
@@ -181,10 +182,14 @@ impl Watch<'_> {
         }
         refused.sort_by(|one, other| one.0.cmp(&other.0));
         for (node, why) in refused {
-            self.ctx.notice(Level::Notice, Some(&name), format!("{node} is no candidate for the promotion: {why}"));
+            self.ctx.notice(
+                Topic::NoCandidate,
+                Some(&name),
+                format!("{node} is no candidate for the promotion: {why}"),
+            );
         }
         for text in ranking {
-            self.ctx.notice(Level::Debug, Some(&name), text);
+            self.ctx.notice(Topic::Candidate, Some(&name), text);
         }
         let failover = self.master.failover.as_ref();
         let chosen = match failover.and_then(Failover::wanted) {

@@ -1,10 +1,10 @@
 //! The switch: another node is the master from now on, for us and for our clients.
 
 use crate::{
-    context::Pending,
     events::Event,
     failover::{Failover, Phase, Witness},
     guard::Vacancy,
+    pending::Pending,
     planted::{Bug, planted},
     scripts,
     state::{Adoption, Asked, Node, NodeId, Reconf},

@@ -17,9 +17,10 @@
 use std::time::Duration;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
     failover::{Cause, Failover, Phase},
     monitor::HandoverState,
+    notice::Topic,
     output::Message,
     planted::{Bug, planted},
     state::{Asked, Node, NodeId},
@@ -259,8 +260,7 @@ impl Watch<'_> {
             None => {
                 if let Cause::Nodes { .. } = cause {
                     let name = self.master.name.clone();
-                    let text = format!("The handover of {name} has come to its end: nothing is left to do");
-                    self.ctx.notice(Level::Notice, Some(&name), text);
+                    self.ctx.notice(Topic::HandoverOver, Some(&name), format!("The handover of {name} is at its end"));
                     self.master.not_before = self.ctx.mono();
                     self.end_failover(Event::AbortNotElected);
                     return true;
@@ -421,7 +421,7 @@ impl Watch<'_> {
             target_addr.as_deref().unwrap_or("an unknown node")
         );
         let name = self.master.name.clone();
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::MasterFreed, Some(&name), text);
         self.enter(Phase::Freeing { target });
         let deadline = self.ctx.mono() + FREEING_LIMIT;
         self.arm_phase(deadline);

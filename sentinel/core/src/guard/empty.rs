@@ -15,7 +15,8 @@
 use std::fmt;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
+    notice::Topic,
     time::Instant,
     types::{HostPort, RunId},
     view::Role,
@@ -230,7 +231,7 @@ impl Watch<'_> {
             None if was => {
                 let name = self.master.name.clone();
                 let text = format!("No replica of {name} holds the data of before its restart any more: they are lost");
-                self.ctx.notice(Level::Warning, Some(&name), text);
+                self.ctx.notice(Topic::DataLost, Some(&name), text);
                 self.evaluate_node(self.master.current);
             }
             _ => {}
@@ -243,7 +244,7 @@ impl Watch<'_> {
         self.master.emptied = false;
         let (name, keys) = (self.master.name.clone(), self.master.node().info.holdings.keys());
         let text = format!("The master {name} was started once more, with data: {keys} keys");
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::DataBack, Some(&name), text);
         self.evaluate_node(self.master.current);
     }
 }

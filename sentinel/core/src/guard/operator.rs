@@ -4,8 +4,9 @@ use sentinel_resp::Reply;
 
 use crate::{
     command::errors,
-    events::{Event, Level},
+    events::Event,
     failover::Cause,
+    notice::Topic,
     select::{Place, Refusal},
     state::{Node, NodeId},
     types::{HostPort, SentinelId},
@@ -67,9 +68,9 @@ impl Watch<'_> {
         }
         let name = self.master.name.clone();
         let text = format!("Executing user requested FAILOVER of '{name}'");
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::Ordered, Some(&name), text);
         if let Some(risk) = &risk {
-            self.ctx.notice(Level::Warning, Some(&name), format!("By order: {risk}"));
+            self.ctx.notice(Topic::Ordered, Some(&name), format!("By order: {risk}"));
         }
         self.start_failover(Cause::Operator { wanted, lossless_only, any: force });
         risk.map_or_else(Reply::ok, |risk| Reply::status(format!("OK {risk}")))

@@ -9,7 +9,8 @@
 use std::fmt;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
+    notice::Topic,
     state::Node,
     time::Instant,
     timer::Timer,
@@ -157,7 +158,11 @@ impl Watch<'_> {
         self.ctx.timers.disarm(&Timer::Vacancy(self.master.key));
         if matches!(before, Vacancy::Told { .. }) {
             let name = self.master.name.clone();
-            self.ctx.notice(Level::Notice, Some(&name), format!("There is a master of {name} again, or it is away"));
+            self.ctx.notice(
+                Topic::MasterAgain,
+                Some(&name),
+                format!("There is a master of {name} again, or it is away"),
+            );
             self.evaluate_node(self.master.current);
         }
     }

@@ -6,8 +6,9 @@ use sentinel_resp::Reply;
 
 use crate::{
     engine::Engine,
-    events::{Event, Level},
+    events::Event,
     input::{LinkFault, LinkId},
+    notice::Topic,
     planted::{Bug, planted},
     state::{
         Asked, Change, Denials, NodeId, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, of_role_change, refusal, told_elsewhere,
@@ -29,7 +30,7 @@ impl Engine {
                 let Some(addr) = watch.master.nodes.get(id).map(|node| node.addr.clone()) else { return };
                 let name = watch.master.name.clone();
                 let text = format!("{addr} refuses the subscription to hellos: {error}");
-                watch.ctx.notice(Level::Verbose, Some(&name), text);
+                watch.ctx.notice(Topic::SubscriptionRefused, Some(&name), text);
             }
             _ => watch.note_access(id, SUBSCRIBE, refusal),
         });
@@ -43,6 +44,7 @@ impl Engine {
         if change == Change::Nothing {
             return;
         }
+        self.ctx.process_unexamined.0 = true;
         for key in shared.users.clone() {
             self.with_master(key, |watch| {
                 watch.changed();
@@ -67,6 +69,7 @@ impl Watch<'_> {
         }
         let what = node.link.denials.describe(command, &node.link.target, &self.master.name);
         self.changed();
+        self.ctx.unexamined.insert(self.master.key);
         let subject = self.master.subject_of(id);
         if let Some(event) = event(told, change, subject, what) {
             self.ctx.event(event);
@@ -135,7 +138,7 @@ impl Watch<'_> {
             why.unwrap_or_default()
         );
         let name = self.master.name.clone();
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::NotLetIn, Some(&name), text);
     }
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    context::Pending,
-    events::{Event, Level},
+    events::Event,
     monitor::Hello,
+    notice::Topic,
+    pending::Pending,
     planted::{Bug, planted},
     state::{Adoption, Claim, Node, Peer, PeerLink},
     types::{Epoch, HostPort, SentinelId},
@@ -205,6 +206,6 @@ impl Watch<'_> {
             hello.master_addr, hello.config_epoch, hello.id
         );
         let name = self.master.name.clone();
-        self.ctx.notice(Level::Warning, Some(&name), text);
+        self.ctx.notice(Topic::ConfigurationRefused, Some(&name), text);
     }
 }

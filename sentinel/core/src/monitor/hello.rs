@@ -5,15 +5,18 @@ use std::sync::Arc;
 use sentinel_resp::text;
 
 use crate::{
-    context::{Complaint, Context, Pending},
+    complaint::Complaint,
+    context::Context,
     engine::Engine,
-    events::{Event, Level},
+    events::Event,
     monitor::{
         PingPeriod,
         lately::{About, Written},
         peer_target, signature,
     },
+    notice::Topic,
     output::Message,
+    pending::Pending,
     planted::{Bug, planted},
     state::{Asked, Identity, Link, LinkState, Master, MasterKey, NodeId, Peer, PeerLink},
     timer::{Endpoint, Timer},
@@ -345,7 +348,7 @@ impl Engine {
                     hello.id
                 );
                 let name = watch.master.name.clone();
-                watch.ctx.notice(Level::Warning, Some(&name), text);
+                watch.ctx.notice(Topic::PeerWithoutPort, Some(&name), text);
             }
             watch.persist();
         });

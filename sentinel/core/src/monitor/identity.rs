@@ -10,7 +10,7 @@ use sentinel_resp::Reply;
 use crate::{
     authentication,
     engine::Engine,
-    events::Level,
+    notice::Topic,
     planted::{Bug, planted},
     state::{Distrust, Identity, Impostor, Introduction, Named, PeerLink, is_denial},
     timer::{Endpoint, Timer},
@@ -46,6 +46,7 @@ impl Engine {
             self.peer_disproved(id, impostor);
             return;
         }
+        shared.impostor.0 = None;
         match proof {
             Some(Ok(run_id)) => {
                 shared.authenticated = true;
@@ -60,13 +61,15 @@ impl Engine {
         if said.id == Named::Withheld && !shared.authenticated {
             let text = format!("{id} at {addr} does not say who it is: it counts as long as nothing speaks against it");
             shared.identity = Identity::Withheld;
-            self.ctx.notice(Level::Verbose, None, text);
+            self.ctx.notice(Topic::PeerUnidentified, None, text);
         } else {
             shared.identity = Identity::Proven;
             shared.verified = true;
         }
         self.displace_those_at(id);
+        self.ctx.process_unexamined.0 = true;
         self.each_user(id, |watch, id| {
+            watch.ctx.unexamined.insert(watch.master.key);
             watch.confirm_peer(id);
             watch.say_hello_to_peer(id);
             if challenge.is_some() {
@@ -99,6 +102,7 @@ impl Engine {
         if let Some(shared) = self.peers.get_mut(id) {
             shared.identity = Identity::Unproven(why);
         }
+        self.ctx.process_unexamined.0 = true;
         self.tell_distrust(id, "What", &format!("says does not count: {}", why.text()));
         self.each_user(id, |watch, id| watch.peer_lost(id));
     }
@@ -130,14 +134,16 @@ impl Engine {
         let news = shared.disproof_told.as_ref() != Some(&(addr.clone(), impostor.clone()));
         shared.disproof_told = Some((addr.clone(), impostor.clone()));
         shared.identity = verdict;
+        shared.impostor.0 = Some(impostor.clone());
         self.ctx.renew_link(&mut shared.link, &endpoint);
         self.ctx.arm(Timer::Reconnect(endpoint), now + DISPROVED_PAUSE);
         if news {
             let text = format!(
                 "{id} is not at {addr}: {impostor}. It counts as one that cannot be reached, until it is found elsewhere"
             );
-            self.ctx.notice(Level::Warning, None, text);
+            self.ctx.notice(Topic::PeerElsewhere, None, text);
         }
+        self.ctx.process_unexamined.0 = true;
         self.each_user(id, |watch, id| watch.peer_lost(id));
         // Who answered may be looked for elsewhere, or have come in the place of this one, which is gone then.
         if let Impostor::Other(other) = impostor {

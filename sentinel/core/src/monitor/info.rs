@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use sentinel_resp::Reply;
 
 use crate::{
-    events::{Event, Level},
+    events::Event,
     failover::{CandidateLost, Failover},
     monitor::InfoReport,
+    notice::Topic,
     output::Message,
     planted::{Bug, planted},
     role_change::{Omitted, Step, is_consequence},
@@ -114,7 +115,7 @@ impl Watch<'_> {
         }
         if let Some(news) = news {
             let (addr, name) = (node.addr.clone(), self.master.name.clone());
-            self.ctx.notice(Level::Debug, Some(&name), format!("INFO of {addr}: {news}"));
+            self.ctx.notice(Topic::Info, Some(&name), format!("INFO of {addr}: {news}"));
         }
         if rebooted {
             self.node_event(id, Event::Reboot);
@@ -122,6 +123,7 @@ impl Watch<'_> {
         if self.forget_twin(id) {
             return;
         }
+        self.ctx.unexamined.insert(self.master.key);
         if is_master {
             self.discover_replicas(listed);
         }
@@ -203,7 +205,7 @@ impl Watch<'_> {
         if let Some((addr, other)) = addresses {
             let name = self.master.name.clone();
             let text = format!("{addr} is the same process as {other}: it is known under the latter only");
-            self.ctx.notice(Level::Notice, Some(&name), text);
+            self.ctx.notice(Topic::SameProcess, Some(&name), text);
             self.master.remember_alias(addr, kept);
         }
         self.persist();
@@ -419,7 +421,7 @@ impl Watch<'_> {
             let Some(node) = self.master.nodes.get(id) else { return };
             let text = format!("{} answered to the change of its role: {error}", node.addr);
             let name = self.master.name.clone();
-            self.ctx.notice(Level::Warning, Some(&name), text);
+            self.ctx.notice(Topic::OrderRefused, Some(&name), text);
         }
         if let Some(omitted) = omitted.without_the_refused(replies) {
             self.order_without(id, asked, omitted);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{
     context::Context,
-    events::{Level, Subject},
+    events::Subject,
     input::LinkFault,
+    notice::Topic,
     output::{Message, Target, TargetKind},
     settings::{GlobalSettings, MasterSettings},
     state::{Asked, Link, LinkState, NodeId},
@@ -74,6 +75,8 @@ impl Context {
         link.attempts = 0;
         link.refusals = 0;
         link.told = None;
+        link.fault.0 = None;
+        link.odd_answer.0 = None;
         link.shut_out = false;
         link.login_tried_at = login_refused.then_some(since);
         if std::mem::take(&mut link.starved) {
@@ -82,7 +85,7 @@ impl Context {
         link.heard_at = since;
         self.closed_links = self.closed_links.saturating_sub(1);
         self.first_dials.ended(id);
-        self.notice(Level::Debug, None, format!("The link to {} is up", link.target.addr));
+        self.notice(Topic::Link, None, format!("The link to {} is up", link.target.addr));
         if link.target.kind == TargetKind::Peer {
             // Before anything else: what follows counts only if this is answered as it should be.
             let challenge = self.fresh_nonce();
@@ -124,18 +127,19 @@ impl Context {
         link.forget_requests();
         self.timers.disarm(&Timer::Ping(endpoint.clone()));
         self.timers.disarm(&Timer::LinkSilence(endpoint.clone()));
+        link.fault.0 = Some(fault.clone());
         let denied = matches!(fault, LinkFault::Denied(_));
         link.shut_out = denied;
         let distrusted = matches!(fault, LinkFault::Untrusted(_));
         if distrusted && link.told.as_ref() != Some(fault) {
             // What an operator has to put right is told whenever it becomes another thing.
-            self.notice(Level::Warning, None, format!("Cannot connect to {}: {fault}", link.target.addr));
+            self.notice(Topic::Untrusted, None, format!("Cannot connect to {}: {fault}", link.target.addr));
             link.told = Some(fault.clone());
         } else if was_up {
-            self.notice(Level::Debug, None, format!("The link to {} is down: {fault}", link.target.addr));
+            self.notice(Topic::Link, None, format!("The link to {} is down: {fault}", link.target.addr));
         } else if first_failure && !denied {
             // What is denied is told by an event.
-            self.notice(Level::Verbose, None, format!("Cannot connect to {}: {fault}", link.target.addr));
+            self.notice(Topic::ConnectFailed, None, format!("Cannot connect to {}: {fault}", link.target.addr));
         }
         let pause = match fault {
             LinkFault::Untrusted(_) => MAX_RECONNECT_PAUSE,
@@ -160,7 +164,7 @@ impl Context {
              has, and not held for down. Raise the limit of open files (ulimit -n, LimitNOFILE=)",
             self.closed_links
         );
-        self.notice(Level::Warning, None, text);
+        self.notice(Topic::Descriptors, None, text);
     }
 
     /// Closes a link on purpose and dials anew at once.
@@ -285,7 +289,7 @@ impl Watch<'_> {
     pub(crate) fn tell_of_failed_connection(&mut self, subject: &Subject, links: &[&str], why: &str) {
         let name = self.master.name.clone();
         for link in links {
-            self.ctx.notice(Level::Debug, Some(&name), format!("-{link}-link-reconnection {subject} #{why}"));
+            self.ctx.notice(Topic::Link, Some(&name), format!("-{link}-link-reconnection {subject} #{why}"));
         }
     }
 

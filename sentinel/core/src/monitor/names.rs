@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::{
     engine::Engine,
-    events::Level,
     monitor::{Hello, InfoReport},
+    notice::Topic,
     state::Learnt,
     watch::Watch,
 };
@@ -26,16 +26,17 @@ impl Engine {
             Learnt::First => self.addresses_changed(),
             Learnt::Moved(from) => {
                 if let Some(ip) = ip {
-                    self.ctx.notice(Level::Warning, None, format!("Host '{name}' has moved from {from} to {ip}"));
+                    self.ctx.notice(Topic::NameMoved, None, format!("Host '{name}' has moved from {from} to {ip}"));
                 }
                 self.addresses_changed();
             }
             Learnt::Lost(kept) => {
                 let kept = kept.map_or_else(String::new, |ip| format!("; its last address {ip} is used on"));
                 // The first words are the reference's.
-                self.ctx.notice(Level::Warning, None, format!("Failed to resolve hostname '{name}': {why}{kept}"));
+                self.ctx.notice(Topic::NameLost, None, format!("Failed to resolve hostname '{name}': {why}{kept}"));
             }
         }
+        self.ctx.process_unexamined.0 = true;
         self.monitor_those_at(name);
         let waiting = self.ctx.parked.iter().filter(|(_, hello)| names(hello, name));
         for key in waiting.map(|(key, _)| key.clone()).collect::<Vec<_>>() {

@@ -8,7 +8,8 @@ use std::{collections::VecDeque, time::Duration};
 use sentinel_resp::text;
 
 use crate::{
-    context::{Complaint, Context},
+    complaint::Complaint,
+    context::Context,
     monitor::{Hello, signature},
     time::Instant,
     types::HostPort,
@@ -86,6 +87,7 @@ impl Context {
         let addr = hello.addr.clone();
         if self.own_id.heard(hello.addr, now) {
             self.view_urgent = true;
+            self.process_unexamined.0 = true;
             let text = format!(
                 "WARNING: another process says hello with our own id {} from {addr}. Votes of both count as one, and each may \
                  hold the votes of the other one for its own. Every Sentinel needs an id of its own: stop one, remove \

@@ -13,6 +13,9 @@ use crate::{
     watch::Watch,
 };
 
+/// So much is kept of an answer that does not count, in characters.
+const LONGEST_ODD_ANSWER: usize = 64;
+
 /// How an instance answered a PING.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PingAnswer {
@@ -75,13 +78,24 @@ impl Context {
         link.vitals.set_reply(now);
         if answer.is_acceptable(endpoint) {
             link.silent_since = None;
+            link.odd_answer.0 = None;
             link.ok_reply_at = now;
             link.vitals.set_ping_sent(None);
             link.vitals.set_ok_reply(now);
+        } else {
+            link.odd_answer.0 = Some(shortened(reply));
         }
         let next = link.ping_sent_at.map_or(now, |sent| self.next_ping(link, sent).max(now));
         self.arm(Timer::Ping(endpoint.clone()), next);
         answer
+    }
+}
+
+/// The beginning of an answer that is none of those to PING.
+fn shortened(reply: &Reply) -> Box<str> {
+    match reply.as_text() {
+        Some(text) => text.chars().take(LONGEST_ODD_ANSWER).collect(),
+        None => "something that is no text".into(),
     }
 }
 

@@ -8,14 +8,8 @@ use super::{
     queue::GivenUp,
 };
 use crate::{
-    context::Context,
-    engine::Engine,
-    events::{Event, Level},
-    output::Output,
-    settings::MasterSettings,
-    timer::Timer,
-    types::HostPort,
-    watch::Watch,
+    context::Context, engine::Engine, events::Event, notice::Topic, output::Output, settings::MasterSettings,
+    timer::Timer, types::HostPort, watch::Watch,
 };
 
 /// The part of this Sentinel in a switch, as the client reconfiguration script is told it.
@@ -56,7 +50,7 @@ impl Engine {
     /// A script has its process.
     pub(crate) fn script_started(&mut self, job: JobId, pid: u32) {
         if self.ctx.scripts.started(job, pid) {
-            self.ctx.notice(Level::Debug, None, format!("+script-child {pid}"));
+            self.ctx.notice(Topic::ScriptChild, None, format!("+script-child {pid}"));
         }
     }
 
@@ -64,7 +58,7 @@ impl Engine {
     pub(crate) fn script_ended(&mut self, job: JobId, end: ScriptEnd) {
         let Some(pid) = self.ctx.scripts.pid(job) else { return };
         let (signal, status) = end.signal_and_status();
-        self.ctx.notice(Level::Debug, None, format!("-script-child {pid} {status} {signal}"));
+        self.ctx.notice(Topic::ScriptChild, None, format!("-script-child {pid} {status} {signal}"));
         let (now, delay) = (self.ctx.mono(), self.ctx.timing.script_retry_delay);
         if let Some(given_up) = self.ctx.scripts.ended(job, end, now, delay) {
             self.ctx.tell_given_up(&given_up);
@@ -76,7 +70,7 @@ impl Engine {
         let now = self.ctx.mono();
         let Some(call) = self.ctx.scripts.not_started(job, fault, now) else { return };
         let text = format!("{} was not called: {fault}", call.path);
-        self.ctx.notice(Level::Warning, Some(&call.lane.master), text);
+        self.ctx.notice(Topic::ScriptNotCalled, Some(&call.lane.master), text);
         // The reference's numbers for either.
         let (signal, status) = match fault {
             ScriptFault::NotExecutable(_) => (0, 2),
@@ -112,7 +106,7 @@ impl Context {
             self.event(Event::ScriptError { path: Arc::clone(&call.path), signal, status });
         } else {
             let text = format!("{} is not called with {:?}: too many calls wait already", call.path, call.args);
-            self.notice(Level::Warning, Some(&call.lane.master), text);
+            self.notice(Topic::ScriptNotCalled, Some(&call.lane.master), text);
         }
     }
 

@@ -174,11 +174,15 @@ fn of_replica(node: &Node, facts: &Facts) -> Result<Class, Refusal> {
         if down > since + 10 * facts.down_after && !facts.best_effort && !planted(Bug::PromoteTheLost) {
             return Err(Refusal::LinkDownTooLong { down, longest: since + 10 * facts.down_after });
         }
+        let may_be_linked = info.link_up || facts.master_down_since.is_some() || facts.best_effort;
         match position {
             // What it has besides went a way of its own.
             Some(position) if position < info.offset => return Ok(Class::SameLineage),
             // The master is noticed to be down up to a quarter of down-after late, and INFO counts whole seconds.
-            Some(_) if down <= since + 2 * facts.down_after + Duration::from_secs(2) => return Ok(Class::Linked),
+            // While the master lives, a link that is down tells that this one falls behind.
+            Some(_) if down <= since + 2 * facts.down_after + Duration::from_secs(2) && may_be_linked => {
+                return Ok(Class::Linked);
+            }
             Some(_) => return Ok(Class::SameLineage),
             None => {}
         }

@@ -130,6 +130,18 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
+    /// The same without what changes with every look.
+    pub(crate) fn without_numbers(&self) -> String {
+        match self {
+            Refusal::SilentFor(_) => "it does not answer PING".to_owned(),
+            Refusal::InfoTooOld(Some(_)) => "its last INFO is too old".to_owned(),
+            Refusal::LinkDownTooLong { .. } => "its link to the master has been down for too long".to_owned(),
+            Refusal::Reloaded { .. } => "it waits for a better one (reload-grace)".to_owned(),
+            Refusal::LagsBehind { .. } => "it lacks more bytes than max-lag allows".to_owned(),
+            other => other.to_string(),
+        }
+    }
+
     /// When it may be none any more, without anybody doing anything about it. None: it will not change by itself.
     pub(crate) fn may_end_at(&self, now: Instant, look_again: Duration) -> Option<Instant> {
         match self {

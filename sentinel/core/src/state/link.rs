@@ -1,6 +1,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
+    canonical::Remembered,
     input::{LinkFault, LinkId, RequestId},
     monitor::PingPeriod,
     output::Target,
@@ -43,6 +44,10 @@ pub(crate) struct Link {
     pub(crate) shut_out: bool,
     /// The refusal that was told since the link was last up.
     pub(crate) told: Option<LinkFault>,
+    /// Why it is not up, as far as the last attempt showed.
+    pub(crate) fault: Remembered<Option<LinkFault>>,
+    /// The last answer to a PING, while it is none that counts.
+    pub(crate) odd_answer: Remembered<Option<Box<str>>>,
     /// What was sent and not answered.
     pub(crate) in_flight: InFlight,
     /// The connection before ended while a hello had no answer: the node may keep back what is published, and all behind it.
@@ -165,6 +170,8 @@ impl Link {
             told: None,
             starved: false,
             waits: false,
+            fault: Remembered(None),
+            odd_answer: Remembered(None),
             in_flight: InFlight::default(),
             behind_hello: false,
             hasty: false,

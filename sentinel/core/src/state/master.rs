@@ -8,6 +8,7 @@ use crate::{
     events::Subject,
     failover::{Failover, Promotion, Witness},
     guard::{Lineage, Vacancy},
+    problems::Book,
     settings::MasterSettings,
     snapshot::MasterSnapshot,
     state::{MasterKey, Names, Node, NodeId, Nodes, Peer},
@@ -63,6 +64,10 @@ pub(crate) struct Master {
     pub(crate) awaits_candidate: bool,
     /// What the last promotion led by this Sentinel brought.
     pub(crate) promotion: Option<Promotion>,
+    /// What is wrong, as far as it was looked for.
+    pub(crate) problems: Remembered<Book>,
+    /// Since when it is watched.
+    pub(crate) watched_since: Remembered<Instant>,
     /// The durable form, until something in it changes.
     pub(crate) snapshot: Remembered<Option<Arc<MasterSnapshot>>>,
 }
@@ -169,6 +174,11 @@ impl Master {
             master: self.name.clone(),
             master_addr: self.addr().clone(),
         }
+    }
+
+    /// For how long it has been watched.
+    pub(crate) fn known_for(&self, now: Instant) -> std::time::Duration {
+        now.since(self.watched_since.0)
     }
 
     /// All Sentinels ever seen, this one included: the base of the majority.

@@ -66,6 +66,12 @@ impl Names {
         self.entries.len()
     }
 
+    /// Whether the newest answer about a host was that it has no address.
+    pub(crate) fn is_lost(&self, host: &Host) -> bool {
+        let Host::Name(name) = host else { return false };
+        self.entries.get(&lower(name)).is_some_and(|entry| entry.failed_at.is_some())
+    }
+
     /// What was learnt before the start.
     pub(crate) fn new(known: BTreeMap<Arc<str>, IpAddr>) -> Self {
         let entry = |ip| Entry { ip: Some(ip), ..Entry::default() };

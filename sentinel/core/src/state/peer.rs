@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
+    canonical::Remembered,
     monitor::Hello,
     state::{Identity, Impostor, Link, MasterKey},
     time::Instant,
@@ -95,6 +96,8 @@ pub(crate) struct PeerLink {
     pub(crate) seen_at: Option<HostPort>,
     /// Who was found in its place, and where, as was said in the log.
     pub(crate) disproof_told: Option<(HostPort, Impostor)>,
+    /// Who was found in its place, until it is found itself.
+    pub(crate) impostor: Remembered<Option<Impostor>>,
     /// When it was last asked who it is.
     pub(crate) asked_at: Instant,
     /// It has said who it is, at some time since this process started.
@@ -114,6 +117,7 @@ impl PeerLink {
             run_id: None,
             seen_at: None,
             disproof_told: None,
+            impostor: Remembered(None),
             asked_at: now,
             verified: false,
             authenticated: false,

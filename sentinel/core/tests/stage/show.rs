@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use sentinel_core::{Message, Omitted, Output, TargetKind, events::Level, view::NodeView};
+use sentinel_core::{
+    Message, Omitted, Output, TargetKind,
+    events::{Event, Level},
+    view::NodeView,
+};
 use sentinel_resp::Reply;
 
 use super::{Stage, script::id};
@@ -42,16 +46,19 @@ impl Stage {
                 let text = format!("-> {}  {}", self.link_name(*link), wire(message));
                 self.line(kind(message), &text);
             }
+            Output::Event(event @ Event::Problem { .. }) => {
+                self.line("problem", &format!("{} {}", event.channel(), event.payload()));
+            }
             Output::Event(event) => self.line("event", &format!("{} {}", event.channel(), event.payload())),
             Output::Notice(notice) => {
-                let level = match notice.level {
+                let level = match notice.level() {
                     Level::Debug => '.',
                     Level::Verbose => '-',
                     Level::Notice => '*',
                     Level::Warning => '#',
                 };
                 // The reference's own debug lines are told like events; the others are many.
-                let detail = notice.level == Level::Debug && !notice.text.starts_with(['+', '-']);
+                let detail = notice.level() == Level::Debug && !notice.text.starts_with(['+', '-']);
                 let kind = if detail { "debug" } else { "log" };
                 self.line(kind, &format!("log {level} {notice}"));
             }

@@ -24,6 +24,21 @@ pub(super) struct Fields<'a> {
     pub(super) script: Option<&'a str>,
     /// Its process.
     pub(super) pid: Option<u32>,
+    /// Why something is down, as a word.
+    pub(super) cause: Option<&'static str>,
+    /// The same as a text; of a problem its sentence.
+    pub(super) detail: Option<String>,
+    /// Which problem.
+    pub(super) problem: Option<&'static str>,
+    pub(super) severity: Option<&'static str>,
+    /// What mends it.
+    pub(super) remedy: Option<&'a str>,
+    /// The offset at which a replica was promoted.
+    pub(super) offset: Option<u64>,
+    /// The highest offset that anybody is known to have had.
+    pub(super) highest: Option<u64>,
+    /// The difference.
+    pub(super) loss: Option<u64>,
 }
 
 impl<'a> Fields<'a> {
@@ -51,6 +66,26 @@ impl<'a> Fields<'a> {
             Event::ObjectivelyDown { subject, have, need } => {
                 Fields { votes: Some(*have), quorum: Some(need.get()), ..Fields::about(subject) }
             }
+            Event::SubjectivelyDown { subject, cause } => {
+                Fields { cause: Some(cause.code()), detail: Some(cause.to_string()), ..Fields::about(subject) }
+            }
+            Event::Problem { problem, .. } => Fields {
+                master: problem.scope.master().map(|name| name.as_str()),
+                role: Some(problem.scope.kind()),
+                address: problem.scope.addr().map(ToString::to_string),
+                id: problem.scope.id().map(|id| id.as_str()),
+                problem: Some(problem.code.as_str()),
+                severity: Some(problem.severity.as_str()),
+                detail: Some(problem.sentence.clone()),
+                remedy: Some(&problem.remedy),
+                ..Fields::default()
+            },
+            Event::PromotedOffset { subject, promotion } => Fields {
+                offset: promotion.offset,
+                highest: promotion.highest.as_ref().map(|(offset, _)| *offset),
+                loss: promotion.loss(),
+                ..Fields::about(subject)
+            },
             Event::RoleChange { subject, role, .. } => {
                 Fields { reported: Some(role.as_str()), ..Fields::about(subject) }
             }

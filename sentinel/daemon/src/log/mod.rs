@@ -12,7 +12,7 @@ mod syslog;
 use std::{io, path::PathBuf, sync::OnceLock};
 
 use sentinel_core::{
-    Notice,
+    Notice, Turn,
     events::{Event, Level},
 };
 use tracing_subscriber::{
@@ -143,9 +143,24 @@ macro_rules! say {
     };
 }
 
+/// What the log says behind a payload, which is the reference's: why.
+struct Reason<'a>(&'a Event);
+
+impl std::fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Event::SubjectivelyDown { cause, .. } => write!(f, " (cause: {cause})"),
+            Event::Problem { problem, turn: Turn::Raised | Turn::Lasts } => write!(f, " (remedy: {})", problem.remedy),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Logs an event: its channel and payload as text, its parts as fields.
 pub fn event(event: &Event) {
-    let Fields { master, role, address, id, epoch, from, quorum, votes, reported, script, pid } = Fields::of(event);
+    let fields = Fields::of(event);
+    let Fields { master, role, address, id, epoch, from, quorum, votes, reported, script, pid, .. } = fields;
+    let Fields { cause, detail, problem, severity, remedy, offset, highest, loss, .. } = fields;
     say!(
         event.level(),
         event = event.channel(),
@@ -160,15 +175,25 @@ pub fn event(event: &Event) {
         reported,
         script,
         pid,
-        "{} {}",
+        cause,
+        detail = detail.as_deref(),
+        problem,
+        severity,
+        remedy,
+        offset,
+        highest,
+        loss,
+        "{} {}{}",
         event.channel(),
-        event.payload()
+        event.payload(),
+        Reason(event)
     );
 }
 
 /// Logs a notice of the engine.
 pub fn notice(notice: &Notice) {
-    say!(notice.level, master = notice.master.as_ref().map(|name| name.as_str()), "{notice}");
+    let master = notice.master.as_ref().map(|name| name.as_str());
+    say!(notice.level(), event = notice.topic.as_str(), master, "{notice}");
 }
 
 #[cfg(test)]
@@ -176,6 +201,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use sentinel_core::{
+        Topic,
         events::Subject,
         types::{Epoch, MasterName},
     };
@@ -208,7 +234,10 @@ mod tests {
 
     fn sdown() -> Event {
         let name = MasterName::new("mymaster").unwrap();
-        Event::SubjectivelyDown(Subject::Master { name, addr: "127.0.0.1:36001".parse().unwrap() })
+        Event::SubjectivelyDown {
+            subject: Subject::Master { name, addr: "127.0.0.1:36001".parse().unwrap() },
+            cause: sentinel_core::DownCause::Refused,
+        }
     }
 
     #[test]
@@ -221,7 +250,7 @@ mod tests {
         assert!(words[2].len() == 3 && words[3].parse::<u16>().is_ok(), "{text}");
         let (clock, millis) = words[4].split_once('.').unwrap();
         assert!(clock.len() == 8 && millis.len() == 3, "{text}");
-        assert_eq!(words[5..].join(" "), "# +sdown master mymaster 127.0.0.1 36001");
+        assert_eq!(words[5..].join(" "), "# +sdown master mymaster 127.0.0.1 36001 (cause: connection refused)");
         assert!(text.ends_with('\n'));
     }
 
@@ -232,7 +261,7 @@ mod tests {
             event(&Event::NewEpoch { epoch: Epoch::new(7), master: MasterName::new("m").unwrap() });
         });
         let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines[0]["message"], "+sdown master mymaster 127.0.0.1 36001");
+        assert_eq!(lines[0]["message"], "+sdown master mymaster 127.0.0.1 36001 (cause: connection refused)");
         assert_eq!(lines[0]["level"], "warning");
         assert_eq!(lines[0]["event"], "+sdown");
         assert_eq!(lines[0]["master"], "mymaster");
@@ -240,6 +269,30 @@ mod tests {
         assert_eq!(lines[0]["address"], "127.0.0.1:36001");
         assert!(lines[0].get("epoch").is_none(), "only what the event has: {text}");
         assert_eq!(lines[1]["epoch"], 7);
+    }
+
+    #[test]
+    fn why_something_is_down_stands_behind_the_event_and_in_a_field() {
+        let text = logged(Some(Level::Notice), Format::Json, || event(&sdown()));
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["message"], "+sdown master mymaster 127.0.0.1 36001 (cause: connection refused)");
+        assert_eq!((&line["cause"], &line["detail"]), (&"refused".into(), &"connection refused".into()));
+        assert_eq!(
+            sdown().payload(),
+            "master mymaster 127.0.0.1 36001",
+            "who subscribes is told what the reference tells"
+        );
+    }
+
+    #[test]
+    fn a_notice_has_a_name_that_programs_know() {
+        let text = logged(Some(Level::Notice), Format::Json, || {
+            let master = MasterName::new("m").ok();
+            notice(&Notice { topic: Topic::NotElected, master, text: "Not elected".to_owned() });
+        });
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&line["event"], &line["master"]), (&"not-elected".into(), &"m".into()));
+        assert_eq!((&line["level"], &line["message"]), (&"warning".into(), &"Not elected".into()));
     }
 
     #[test]
@@ -252,7 +305,12 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         let first = format!("pid={} role=sentinel timestamp=\"", std::process::id());
         assert!(lines.iter().all(|line| line.starts_with(&first)), "{text}");
-        assert!(lines[0].ends_with("\" level=warning message=\"+sdown master mymaster 127.0.0.1 36001\""), "{text}");
+        assert!(
+            lines[0].ends_with(
+                "\" level=warning message=\"+sdown master mymaster 127.0.0.1 36001 (cause: connection refused)\""
+            ),
+            "{text}"
+        );
         assert!(lines[1].ends_with("\" level=notice message=\"a 'quoted' word\""), "{text}");
         assert_eq!(lines.len(), 2);
     }
@@ -273,7 +331,9 @@ mod tests {
             for (level, text) in
                 [(Level::Debug, "."), (Level::Verbose, "-"), (Level::Notice, "*"), (Level::Warning, "#")]
             {
-                notice(&Notice { level, master: None, text: text.to_owned() });
+                let topic =
+                    Topic::ALL.iter().copied().find(|topic| topic.level() == level).expect("each level has some");
+                notice(&Notice { topic, master: None, text: text.to_owned() });
             }
         };
         let marks = |level| {
@@ -293,7 +353,7 @@ mod tests {
         let writer = memory.clone();
         let (filter, handle) = reload::Layer::new(super::filter(Some(Level::Notice)));
         tracing::subscriber::with_default(subscriber(filter, Line::default(), move || writer.clone(), None), || {
-            let say = |text: &str| notice(&Notice { level: Level::Debug, master: None, text: text.to_owned() });
+            let say = |text: &str| notice(&Notice { topic: Topic::Info, master: None, text: text.to_owned() });
             say("one");
             handle.reload(super::filter(Some(Level::Debug))).unwrap();
             say("two");

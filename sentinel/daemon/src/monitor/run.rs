@@ -270,7 +270,12 @@ impl Monitor {
                 Output::Connect { link, target } => self.links.connect(link, target),
                 Output::Disconnect { link } => self.links.disconnect(link),
                 Output::Send { link, request, message } => self.links.send(link, request, &message),
-                Output::Notice(notice) => log::notice(&notice),
+                Output::Notice(notice) => {
+                    log::notice(&notice);
+                    if notice.is_published() {
+                        let _ = self.events.send(Event::Notice(notice));
+                    }
+                }
                 Output::Persist(_) => self.writer.want(),
                 Output::Event(event) => {
                     // Who hears of an event and then asks must see what it speaks of.

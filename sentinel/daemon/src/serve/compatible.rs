@@ -107,8 +107,11 @@ const LISTED_BY_VALKEY: &[&str] = &[
 const OURS: &[&str] = &[
     "sentinel|auth-challenge",
     "sentinel|candidates",
+    "sentinel|consensus",
+    "sentinel|explain",
     "sentinel|forget",
     "sentinel|forget-replica",
+    "sentinel|problems",
     "sentinel|request-vote",
 ];
 

@@ -231,8 +231,11 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         "publish" => vec![string("channel"), string("message")],
         "punsubscribe" => vec![pattern("pattern").any_number()],
         "sentinel|auth-challenge" => vec![string("nonce")],
+        "sentinel|problems" => vec![string("master-name").optional()],
         "sentinel|candidates"
         | "sentinel|ckquorum"
+        | "sentinel|consensus"
+        | "sentinel|explain"
         | "sentinel|get-master-addr-by-name"
         | "sentinel|get-primary-addr-by-name"
         | "sentinel|master"

@@ -24,7 +24,7 @@ impl Invariant for Alive {
                 self.shut_out.insert((*sentinel, *by), now);
             }
             Observation::Started { sentinel, .. } => self.shut_out.retain(|(by, _), _| by != sentinel),
-            Observation::Event { sentinel, event: Event::SubjectivelyDown(subject) } => {
+            Observation::Event { sentinel, event: Event::SubjectivelyDown { subject, .. } } => {
                 let (Subject::Master { addr, .. } | Subject::Replica { addr, .. }) = subject else { return Ok(()) };
                 let Some(node) = setting.node_at(addr) else { return Ok(()) };
                 // For its role, or as it was asked for, a master may be down whatever it answers.

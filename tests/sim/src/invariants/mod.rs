@@ -18,6 +18,7 @@ mod logins;
 mod majority;
 mod overruled;
 mod pause;
+mod problems;
 mod promotion;
 mod signed;
 mod told;
@@ -39,6 +40,7 @@ pub use acknowledged::{Losses, count_losses};
 pub use bounded::losses_are_bounded;
 pub use convergence::{Disagreement, converged};
 pub use overruled::{Overruled, count_overruled};
+pub use problems::{CLEARED_WITHIN, Seen, left_over};
 
 /// Something that a rule may want to know.
 #[derive(Debug)]

@@ -274,7 +274,7 @@ impl Invariant for FitReplica {
             }
             Observation::Event { sentinel, event } => match event {
                 Event::TiltEntered => drop(self.stood_still.insert(*sentinel, now)),
-                Event::SubjectivelyDown(subject) => self.downs(now, setting, *sentinel, subject, true),
+                Event::SubjectivelyDown { subject, .. } => self.downs(now, setting, *sentinel, subject, true),
                 Event::SubjectivelyUp(subject) => self.downs(now, setting, *sentinel, subject, false),
                 // What is heard of again later is known anew.
                 Event::ReplicaForgotten(Subject::Replica { addr, .. }) => {

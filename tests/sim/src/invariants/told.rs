@@ -72,7 +72,7 @@ impl Told {
             Subject::Peer { .. } => None,
         };
         match event {
-            Event::SubjectivelyDown(subject) => self.down.extend(node_of(subject).map(|node| (sentinel, node))),
+            Event::SubjectivelyDown { subject, .. } => self.down.extend(node_of(subject).map(|node| (sentinel, node))),
             Event::SubjectivelyUp(subject) => {
                 if let Some(node) = node_of(subject) {
                     self.down.remove(&(sentinel, node));

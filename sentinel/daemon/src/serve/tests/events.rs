@@ -30,7 +30,9 @@ fn events_arrive_by_name_and_by_pattern() {
     let mut client = port.connect();
     subscribed(&mut client, "SUBSCRIBE", "+sdown", 1);
     subscribed(&mut client, "PSUBSCRIBE", "?sdown", 2);
-    port.events.send(Event::SubjectivelyDown(subject())).expect("a port that listens");
+    port.events
+        .send(Event::SubjectivelyDown { subject: subject(), cause: sentinel_core::DownCause::Refused })
+        .expect("a port that listens");
     port.events.send(Event::SubjectivelyUp(subject())).expect("a port that listens");
     client.expect(format!("*3\r\n$7\r\nmessage\r\n$6\r\n+sdown\r\n{PAYLOAD}"));
     client.expect(format!("*4\r\n$8\r\npmessage\r\n$6\r\n?sdown\r\n$6\r\n+sdown\r\n{PAYLOAD}"));
@@ -44,7 +46,9 @@ fn a_resp3_client_gets_pushes_and_may_ask_for_anything_meanwhile() {
     let mut client = port.connect();
     client.ask("HELLO 3").until(b"modules\r\n*0\r\n");
     client.ask("SUBSCRIBE +sdown").expect(">3\r\n$9\r\nsubscribe\r\n$6\r\n+sdown\r\n:1\r\n");
-    port.events.send(Event::SubjectivelyDown(subject())).expect("a port that listens");
+    port.events
+        .send(Event::SubjectivelyDown { subject: subject(), cause: sentinel_core::DownCause::Refused })
+        .expect("a port that listens");
     client.expect(format!(">3\r\n$7\r\nmessage\r\n$6\r\n+sdown\r\n{PAYLOAD}"));
     client.ask("CLIENT GETNAME").expect("_\r\n");
     client.ask("PING").expect("+PONG\r\n");
@@ -85,7 +89,9 @@ fn a_subscription_that_ended_brings_nothing_more() {
     subscribed(&mut client, "SUBSCRIBE", "+sdown", 1);
     client.ask("UNSUBSCRIBE").expect("*3\r\n$11\r\nunsubscribe\r\n$6\r\n+sdown\r\n:0\r\n");
     subscribed(&mut client, "SUBSCRIBE", "-sdown", 1);
-    port.events.send(Event::SubjectivelyDown(subject())).expect("a port that listens");
+    port.events
+        .send(Event::SubjectivelyDown { subject: subject(), cause: sentinel_core::DownCause::Refused })
+        .expect("a port that listens");
     port.events.send(Event::SubjectivelyUp(subject())).expect("a port that listens");
     client.expect(format!("*3\r\n$7\r\nmessage\r\n$6\r\n-sdown\r\n{PAYLOAD}"));
 }

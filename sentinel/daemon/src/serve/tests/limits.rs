@@ -26,7 +26,7 @@ fn number(line: &str, field: &str) -> usize {
 fn long_event() -> Event {
     let name = MasterName::new(&"m".repeat(900)).expect("a name");
     let addr = HostPort::from_words("127.0.0.1", "6390").expect("an address");
-    Event::SubjectivelyDown(Subject::Master { name, addr })
+    Event::SubjectivelyDown { subject: Subject::Master { name, addr }, cause: sentinel_core::DownCause::Refused }
 }
 
 #[track_caller]

@@ -1,0 +1,29 @@
+//! What waits for the disk.
+
+use sentinel_resp::Reply;
+
+use crate::{events::Event, input::ClientId, state::MasterKey, types::Epoch};
+
+/// What happens once a state is durable.
+#[derive(Clone, Debug, Hash)]
+pub(crate) enum Pending {
+    /// An event that tells of a promise.
+    Event(Event),
+    /// An answer that is a promise.
+    Answer { client: ClientId, reply: Reply },
+    /// The own candidacy is on disk: ask for votes.
+    Campaign { master: MasterKey, epoch: Epoch },
+    /// The promotion is on disk: switch.
+    Switch { master: MasterKey, epoch: Epoch },
+    /// A peer's newer configuration is on disk: switch.
+    Adopt { master: MasterKey, epoch: Epoch },
+}
+
+/// What is said of a master once all promises are on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Speech {
+    /// Hellos to all its instances.
+    Hello,
+    /// Questions to the peers whether they see it down, too.
+    Questions,
+}

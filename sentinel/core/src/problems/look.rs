@@ -1,0 +1,46 @@
+//! When it is looked for problems, and how they are told.
+
+use std::sync::Arc;
+
+use super::{Problem, Turn, find};
+use crate::{context::Context, engine::Engine, events::Event, watch::Watch};
+
+/// For how many masters it is looked at one time: a thousand that change together must not keep this process from PINGs.
+const LOOKS_AT_ONCE: usize = 32;
+
+impl Engine {
+    /// Looks at those masters of which something has changed, at as many as may be looked at now; and at this process.
+    pub(crate) fn look_for_problems(&mut self) {
+        for _ in 0..LOOKS_AT_ONCE {
+            let Some(key) = self.ctx.unexamined.pop_first() else { break };
+            self.with_master(key, |watch| watch.look_for_problems());
+        }
+        if std::mem::take(&mut self.ctx.process_unexamined.0) {
+            let found = find::of_process(&self.ctx, &self.peers);
+            let settled = self.ctx.problems.settle(self.ctx.now.mono, found);
+            self.ctx.view_urgent |= settled.changed;
+            tell(&mut self.ctx, settled.told);
+        }
+    }
+}
+
+impl Watch<'_> {
+    fn look_for_problems(&mut self) {
+        let found = self.find_problems();
+        if found.is_empty() && self.master.problems.is_empty() {
+            return;
+        }
+        let settled = self.master.problems.settle(self.ctx.mono(), found);
+        if settled.changed {
+            self.ctx.stale_views.insert(self.master.key);
+            self.ctx.view_urgent = true;
+        }
+        tell(self.ctx, settled.told);
+    }
+}
+
+fn tell(ctx: &mut Context, told: Vec<(Turn, Arc<Problem>)>) {
+    for (turn, problem) in told {
+        ctx.event(Event::Problem { turn, problem });
+    }
+}

@@ -1,0 +1,103 @@
+//! What a Sentinel lists as wrong: while a fault lasts that it can see, its problem is there; at rest, where nothing is left of the
+//! faults, nothing is listed.
+
+use std::collections::BTreeMap;
+
+use sentinel_core::{Code, Problem, Scope};
+
+use crate::{
+    faults::Kind,
+    physics::HostId,
+    time::{SEC, Time},
+    world::World,
+};
+
+/// How long a problem may last after the world has come to rest: until each has said hello again and has been asked for INFO.
+pub const CLEARED_WITHIN: Time = 60 * SEC;
+
+/// Since when each process is gone, or is there and gets on.
+#[derive(Debug, Default)]
+pub struct Seen {
+    gone: BTreeMap<HostId, Time>,
+    well: BTreeMap<HostId, Time>,
+}
+
+impl Seen {
+    /// Looks at all processes, and at what the Sentinels list. To be called each second.
+    pub fn look(&mut self, world: &mut World, now: Time) -> Result<(), String> {
+        for (host, it) in world.physics.hosts.iter().enumerate() {
+            if it.running {
+                self.gone.remove(&host);
+            } else {
+                self.gone.entry(host).or_insert(now);
+            }
+            if it.running && it.hung == 0 && it.sluggish == 0 {
+                self.well.entry(host).or_insert(now);
+            } else {
+                self.well.remove(&host);
+            }
+        }
+        // What is silent is noticed after down-after, which may have been changed, counted from the next PING.
+        let long = 2 * world.scenario().down_after + 15 * SEC;
+        let gone = |host: &HostId| self.gone.get(host).is_some_and(|since| now >= since + long);
+        let all: Vec<HostId> = world.sentinels.iter().map(|sentinel| sentinel.host).collect();
+        let alive = all.len() - all.iter().filter(|host| gone(host)).count();
+        let leaves_some = alive <= all.len() / 2 && !forgets(world);
+        let names = world.physics.checks.setting().groups.clone();
+        for at in 0..world.sentinels.len() {
+            let host = world.sentinels[at].host;
+            if !self.well.get(&host).is_some_and(|since| now >= since + long) {
+                continue;
+            }
+            let Some(view) = world.sentinels[at].view().cloned() else { continue };
+            if view.tilt_since.is_some() {
+                continue;
+            }
+            for name in &names {
+                let Some(master) = view.masters.get(name) else { continue };
+                let lists = |code| master.problems.iter().any(|problem| problem.code == code);
+                if leaves_some && !lists(Code::QuorumLost) {
+                    return Err(format!(
+                        "{alive} of {} Sentinels live, and Sentinel {host} lists no quorum-lost of {name}",
+                        all.len()
+                    ));
+                }
+                let node = world.physics.host_at(&master.node.addr);
+                if node.as_ref().is_some_and(gone) && !lists(Code::MasterDown) {
+                    return Err(format!("the master of {name} is gone, and Sentinel {host} lists no master-down"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether Sentinels are told to forget others: fewer are a majority then.
+fn forgets(world: &World) -> bool {
+    let forgets = |kind: &Kind| matches!(kind, Kind::Forget { .. } | Kind::ForgetPeer { .. } | Kind::Remove { .. });
+    world.scenario().faults.iter().any(|fault| forgets(&fault.kind))
+}
+
+/// Something that a Sentinel lists although nothing is wrong any more.
+pub fn left_over(world: &mut World) -> Option<String> {
+    for at in 0..world.sentinels.len() {
+        let host = world.sentinels[at].host;
+        let Some(view) = world.sentinels[at].view().cloned() else { continue };
+        let of_masters = view.masters.values().flat_map(|master| master.problems.iter());
+        if let Some(problem) = view.problems.iter().chain(of_masters).find(|problem| !is_explained(world, problem)) {
+            return Some(format!(
+                "Sentinel {host} lists {} {}: {}",
+                problem.code.as_str(),
+                problem.scope,
+                problem.sentence
+            ));
+        }
+    }
+    None
+}
+
+/// What the faults leave behind for an operator to decide.
+fn is_explained(world: &World, problem: &Problem) -> bool {
+    let _ = (world, &problem.scope, Scope::Process);
+    false
+}
