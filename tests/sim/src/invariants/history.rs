@@ -116,7 +116,12 @@ impl Invariant for OneHistory {
             }
             Observation::Event { sentinel, event: Event::EmptyMaster { why, .. } } => {
                 if let Some(node) = setting.node_at(&why.holder) {
-                    return self.check(setting, *sentinel, node, "takes for a holder of the data that the master has lost");
+                    return self.check(
+                        setting,
+                        *sentinel,
+                        node,
+                        "takes for a holder of the data that the master has lost",
+                    );
                 }
             }
             Observation::Sent { sentinel, to, message: Message::Promote { .. } } => {

@@ -77,7 +77,10 @@ impl FitReplica {
         let nodes =
             (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
         let shows_nothing = |node| {
-            self.known.get(&(sentinel, node)).and_then(|it| it.info.as_ref()).is_some_and(|(_, it)| it.keys == 0 || it.foreign)
+            self.known
+                .get(&(sentinel, node))
+                .and_then(|it| it.info.as_ref())
+                .is_some_and(|(_, it)| it.keys == 0 || it.foreign)
         };
         nodes.into_iter().all(shows_nothing)
     }
