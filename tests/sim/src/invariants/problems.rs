@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sentinel_core::{Code, Problem, Scope};
+use sentinel_core::Code;
 
 use crate::{
     faults::Kind,
@@ -46,7 +46,7 @@ impl Seen {
         let names = world.physics.checks.setting().groups.clone();
         for at in 0..world.sentinels.len() {
             let host = world.sentinels[at].host;
-            if !self.well.get(&host).is_some_and(|since| now >= since + long) {
+            if self.well.get(&host).is_none_or(|since| now < since + long) {
                 continue;
             }
             let Some(view) = world.sentinels[at].view().cloned() else { continue };
@@ -84,7 +84,7 @@ pub fn left_over(world: &mut World) -> Option<String> {
         let host = world.sentinels[at].host;
         let Some(view) = world.sentinels[at].view().cloned() else { continue };
         let of_masters = view.masters.values().flat_map(|master| master.problems.iter());
-        if let Some(problem) = view.problems.iter().chain(of_masters).find(|problem| !is_explained(world, problem)) {
+        if let Some(problem) = view.problems.iter().chain(of_masters).next() {
             return Some(format!(
                 "Sentinel {host} lists {} {}: {}",
                 problem.code.as_str(),
@@ -94,10 +94,4 @@ pub fn left_over(world: &mut World) -> Option<String> {
         }
     }
     None
-}
-
-/// What the faults leave behind for an operator to decide.
-fn is_explained(world: &World, problem: &Problem) -> bool {
-    let _ = (world, &problem.scope, Scope::Process);
-    false
 }
