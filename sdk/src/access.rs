@@ -2,6 +2,7 @@
 
 use redis::RedisConnectionInfo;
 
+use crate::credentials::Provider;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -9,6 +10,8 @@ use crate::tls::Tls;
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     pub(crate) login: RedisConnectionInfo,
+    /// Has the last word about who logs in.
+    pub(crate) provider: Option<Provider>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
 }

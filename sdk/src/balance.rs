@@ -41,14 +41,17 @@ pub enum Balance {
     ByKey,
 }
 
-/// Where reads go when no replica can be read from.
+/// Where the reads of [`SentinelPool::replica`](crate::SentinelPool::replica) go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadPreference {
-    /// To the master.
+    /// To replicas, and to the master when none can be read from.
     #[default]
     ReplicaPreferred,
-    /// Nowhere: they wait, and fail after the time of the [`RetryPolicy`](crate::RetryPolicy).
+    /// To the master, as long as the pool has a connection to it: replicas are read from only while it has none. What is read is then as fresh as it
+    /// can be, and reads go on through a failover; one that is under way when the master is lost waits for the next.
+    MasterPreferred,
+    /// To replicas alone: while there is none they wait, and fail after the time of the [`RetryPolicy`](crate::RetryPolicy).
     ReplicaOnly,
 }
 

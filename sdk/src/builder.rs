@@ -6,8 +6,9 @@ use redis::ProtocolVersion;
 
 use crate::address::{Address, AddressMap};
 use crate::balance::{Balance, ReadPreference};
-use crate::config::{Config, Credentials, Timeouts};
+use crate::config::{Config, Timeouts};
 use crate::config_error::ConfigError;
+use crate::credentials::{Credentials, Provider};
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
@@ -82,6 +83,37 @@ impl Builder {
     /// The login at the Sentinels. Default: none; that of the data nodes is not tried there.
     pub fn sentinel_credentials(mut self, credentials: Credentials) -> Self {
         self.config.sentinel_credentials = Some(credentials);
+        self
+    }
+
+    /// Asks for the login at the data nodes each time that a connection is opened: for passwords that rotate and tokens that expire. The
+    /// connections that are open stay: a server that closes them when a token expires costs a new one, with a new token. With
+    /// [`max_lifetime`](Self::max_lifetime) exclusive ones are renewed before that.
+    ///
+    /// An error, or no answer within the time of a [handshake](Timeouts::handshake), is a connection that could not be opened.
+    ///
+    /// ```no_run
+    /// # use sentinel_sdk::{Credentials, SentinelPool};
+    /// # async fn token() -> Result<String, std::io::Error> { unimplemented!() }
+    /// let builder = SentinelPool::builder()
+    ///     .credentials_provider(|| async { Ok::<_, std::io::Error>(Credentials::user("app", token().await?)) });
+    /// ```
+    pub fn credentials_provider<F, E>(mut self, provider: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.config.provider = Some(Provider::new(provider));
+        self
+    }
+
+    /// The same for the Sentinels.
+    pub fn sentinel_credentials_provider<F, E>(mut self, provider: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Credentials, E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.config.sentinel_provider = Some(Provider::new(provider));
         self
     }
 
@@ -160,6 +192,24 @@ impl Builder {
     /// The largest number of exclusive connections. Default 32.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.config.max_connections = connections;
+        self
+    }
+
+    /// So many exclusive connections are kept open and idle, also right after a switch. Default 0: each is opened when it is needed.
+    pub fn min_idle(mut self, connections: usize) -> Self {
+        self.config.min_idle = connections;
+        self
+    }
+
+    /// Exclusive connections that nobody has used for this long are closed, except for [`min_idle`](Self::min_idle). Default: never.
+    pub fn max_idle(mut self, longest: Duration) -> Self {
+        self.config.max_idle = Some(longest);
+        self
+    }
+
+    /// Exclusive connections that are older are closed when nobody uses them; shortened at random by up to a tenth. Default: never.
+    pub fn max_lifetime(mut self, longest: Duration) -> Self {
+        self.config.max_lifetime = Some(longest);
         self
     }
 

@@ -1,6 +1,5 @@
 //! Everything a pool is told before it starts.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,34 +9,10 @@ use crate::access::Access;
 use crate::address::{Address, AddressMap};
 use crate::balance::{Balance, ReadPreference};
 use crate::config_error::ConfigError;
+use crate::credentials::{Credentials, Provider};
 use crate::retry::RetryPolicy;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
-
-/// A login; without a username it is that of the `default` user (`requirepass`).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Credentials {
-    pub(crate) username: Option<String>,
-    pub(crate) password: String,
-}
-
-impl Credentials {
-    /// The password of the `default` user.
-    pub fn password(password: impl Into<String>) -> Self {
-        Self { username: None, password: password.into() }
-    }
-
-    /// An ACL user and its password.
-    pub fn user(username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { username: Some(username.into()), password: password.into() }
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("username", &self.username).field("password", &"<redacted>").finish()
-    }
-}
 
 /// How long each step may take.
 ///
@@ -90,6 +65,10 @@ pub(crate) struct Config {
     pub(crate) seeds: Vec<Address>,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) sentinel_credentials: Option<Credentials>,
+    /// Asked for each connection to a data node, and in place of `credentials`.
+    pub(crate) provider: Option<Provider>,
+    /// The same for the Sentinels.
+    pub(crate) sentinel_provider: Option<Provider>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Tls>,
     #[cfg(feature = "tls")]
@@ -104,6 +83,10 @@ pub(crate) struct Config {
     pub(crate) retry: RetryPolicy,
     pub(crate) max_connections: usize,
     pub(crate) max_waiters: usize,
+    /// Exclusive connections that wait in the pool: how many at least, for how long, and how long they live in all.
+    pub(crate) min_idle: usize,
+    pub(crate) max_idle: Option<Duration>,
+    pub(crate) max_lifetime: Option<Duration>,
     pub(crate) timeouts_in_a_row: u32,
     pub(crate) in_flight_grace: Duration,
     pub(crate) read_preference: ReadPreference,
@@ -123,6 +106,8 @@ impl Default for Config {
             seeds: Vec::new(),
             credentials: None,
             sentinel_credentials: None,
+            provider: None,
+            sentinel_provider: None,
             #[cfg(feature = "tls")]
             tls: None,
             #[cfg(feature = "tls")]
@@ -138,6 +123,9 @@ impl Default for Config {
             retry: RetryPolicy::default(),
             max_connections: 32,
             max_waiters: 10_000,
+            min_idle: 0,
+            max_idle: None,
+            max_lifetime: None,
             timeouts_in_a_row: 3,
             in_flight_grace: Duration::from_millis(100),
             read_preference: ReadPreference::default(),
@@ -164,6 +152,9 @@ impl Config {
         if self.database < 0 {
             return refuse("database", "is negative");
         }
+        if self.min_idle > self.max_connections {
+            return refuse("min_idle", "is larger than max_connections");
+        }
         if self.max_connections == 0 {
             return refuse("max_connections", "is 0; at least 1 is needed");
         }
@@ -179,6 +170,8 @@ impl Config {
             ("timeouts.question", self.timeouts.question),
             ("timeouts.command", self.timeouts.command),
             ("timeouts.silence", self.timeouts.silence),
+            ("max_idle", self.max_idle.unwrap_or(Duration::MAX)),
+            ("max_lifetime", self.max_lifetime.unwrap_or(Duration::MAX)),
         ] {
             if duration.is_zero() {
                 return refuse(setting, "is zero; nothing could ever succeed");
@@ -196,6 +189,7 @@ impl Config {
     pub(crate) fn node_access(&self) -> Access {
         Access {
             login: login(self.credentials.as_ref(), self.protocol).set_db(self.database),
+            provider: self.provider.clone(),
             #[cfg(feature = "tls")]
             tls: self.tls.clone(),
         }
@@ -205,6 +199,7 @@ impl Config {
     pub(crate) fn sentinel_access(&self, protocol: ProtocolVersion) -> Access {
         Access {
             login: login(self.sentinel_credentials.as_ref(), protocol),
+            provider: self.sentinel_provider.clone(),
             #[cfg(feature = "tls")]
             tls: self.sentinel_tls.clone(),
         }
@@ -224,10 +219,7 @@ fn login(credentials: Option<&Credentials>, protocol: ProtocolVersion) -> RedisC
     let mut login =
         RedisConnectionInfo::default().set_protocol(protocol).set_lib_name("sentinel-sdk", env!("CARGO_PKG_VERSION"));
     if let Some(credentials) = credentials {
-        login = login.set_password(&credentials.password);
-        if let Some(username) = &credentials.username {
-            login = login.set_username(username);
-        }
+        login = credentials.apply(login);
     }
     login
 }

@@ -18,7 +18,7 @@ use futures::future::{AbortHandle, Abortable};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use redis::aio::{AsyncPushSender, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, ErrorKind};
+use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -157,9 +157,10 @@ impl Dialer {
         ending: Ending,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<Link, DialError> {
+        let login = self.login(access).await.inspect_err(|_| self.counters.dials_failed.add_one())?;
         let opened = async {
             let stream = self.reach(address, access).await?;
-            self.log_in(stream, access, pushes).await
+            self.log_in(stream, &login, pushes).await
         };
         let opened = opened.await;
         match &opened {
@@ -227,11 +228,22 @@ impl Dialer {
         self.secured(stream, address, access).await
     }
 
+    /// Who logs in now.
+    async fn login(&self, access: &Access) -> Result<RedisConnectionInfo, DialError> {
+        let login = access.login.clone();
+        let Some(provider) = &access.provider else { return Ok(login) };
+        let credentials = timeout(self.timeouts.handshake, provider.ask())
+            .await
+            .map_err(|_| DialError::new(format!("no credentials within {:?}", self.timeouts.handshake)))?
+            .map_err(|error| DialError::new(format!("no credentials: {error}")))?;
+        Ok(credentials.apply(login))
+    }
+
     /// The connection, the signs of its life, and what has to run for as long as it is to last.
     async fn log_in(
         &self,
         stream: Wire,
-        access: &Access,
+        login: &RedisConnectionInfo,
         pushes: Option<impl AsyncPushSender>,
     ) -> Result<(MultiplexedConnection, Pulse, impl Future<Output = ()> + Send + 'static), DialError> {
         // Each command has its own deadline where it is sent: one for all would break blocking commands.
@@ -245,7 +257,7 @@ impl Dialer {
         let pulse = Pulse::default();
         let (connection, driver) = timeout(
             self.timeouts.handshake,
-            MultiplexedConnection::new_with_config(&access.login, Watched::new(stream, pulse.clone()), config),
+            MultiplexedConnection::new_with_config(login, Watched::new(stream, pulse.clone()), config),
         )
         .await
         .map_err(|_| DialError::new(format!("no login within {:?}", self.timeouts.handshake)))?

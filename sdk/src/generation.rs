@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
-use crate::retry::Backoff;
+use crate::retry::{Backoff, shortened};
 use crate::role::{self, History};
 use crate::trouble::Trouble;
 
@@ -50,6 +50,7 @@ impl Generation {
             access: config.node_access(),
             client_name: config.client_name.clone(),
             closed: closed.clone(),
+            max_lifetime: config.max_lifetime,
             failure: Mutex::default(),
         };
         let exclusive = Pool::builder(opener)
@@ -138,6 +139,7 @@ pub(crate) struct Opener {
     access: Access,
     client_name: Option<String>,
     closed: CancellationToken,
+    max_lifetime: Option<Duration>,
     /// Why the last exclusive connection could not be opened, and until when none is tried.
     failure: Mutex<Option<Failure>>,
 }
@@ -252,6 +254,43 @@ pub(crate) struct Exclusive {
     pub(crate) in_transaction: bool,
     /// Commands are queued until EXEC.
     pub(crate) queues: bool,
+    /// Then it is too old.
+    ends: Option<Instant>,
+}
+
+impl Exclusive {
+    fn is_old(&self) -> bool {
+        self.ends.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+impl Generation {
+    /// Closes idle connections that are over, too old, or have been unused for `max_idle`, except for so many of the latter.
+    pub(crate) fn weed(&self, max_idle: Option<Duration>, min_idle: usize) {
+        let mut spared = self.exclusive.status().available.saturating_sub(min_idle);
+        self.exclusive.retain(|exclusive, metrics| {
+            if exclusive.is_old() || exclusive.link.has_ended() {
+                return false;
+            }
+            let is_unused = max_idle.is_some_and(|longest| metrics.last_used() >= longest);
+            let goes = is_unused && spared > 0;
+            spared -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Opens exclusive connections until so many are idle.
+    pub(crate) async fn warm(&self, min_idle: usize) {
+        let status = self.exclusive.status();
+        let missing = min_idle.saturating_sub(status.available).min(status.max_size.saturating_sub(status.size));
+        if missing == 0 {
+            return;
+        }
+        // Those that are idle are taken, too, and given back all together.
+        let taken = (0..status.available + missing).map(|_| self.exclusive.get());
+        let taken = futures::future::join_all(taken).await;
+        drop(taken);
+    }
 }
 
 impl Manager for Opener {
@@ -267,13 +306,14 @@ impl Manager for Opener {
         }
         let link = self.open().await.map_err(|reason| self.note(reason))?;
         *self.failure() = None;
-        Ok(Exclusive { link, spoiled: false, in_transaction: false, queues: false })
+        let ends = self.max_lifetime.map(|longest| Instant::now() + shortened(longest, 0.1));
+        Ok(Exclusive { link, spoiled: false, in_transaction: false, queues: false, ends })
     }
 
     async fn recycle(&self, exclusive: &mut Exclusive, _: &Metrics) -> RecycleResult<String> {
         let unfit =
             exclusive.spoiled || exclusive.in_transaction || exclusive.link.has_ended() || self.closed.is_cancelled();
-        if unfit {
+        if unfit || exclusive.is_old() {
             return Err(RecycleError::message("closed or changed by its last user"));
         }
         Ok(())

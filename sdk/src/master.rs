@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, sleep};
@@ -27,6 +28,7 @@ use crate::wheel::Alarm;
 pub struct Master {
     owner: Arc<Owner>,
     idempotent: bool,
+    within: Option<Duration>,
     /// The number of this handle.
     pub(crate) number: usize,
     alarm: Alarm,
@@ -40,25 +42,40 @@ impl Drop for Master {
 
 impl Clone for Master {
     fn clone(&self) -> Self {
-        Self::with(self.owner.clone(), self.idempotent)
+        Self::with(self.owner.clone(), self.idempotent, self.within)
     }
 }
 
 impl Master {
     pub(crate) fn new(owner: Arc<Owner>) -> Self {
-        Self::with(owner, false)
+        Self::with(owner, false, None)
     }
 
-    fn with(owner: Arc<Owner>, idempotent: bool) -> Self {
+    fn with(owner: Arc<Owner>, idempotent: bool, within: Option<Duration>) -> Self {
         let number = owner.0.number_handle();
-        Self { owner, idempotent, number, alarm: Alarm::new(number) }
+        Self { owner, idempotent, within, number, alarm: Alarm::new(number) }
     }
 
     /// A handle for commands of which the caller says that executing them twice is the same as once (`SET` of a value that only
     /// this caller writes, for example): they are also repeated after a lost connection or a timeout.
     #[must_use]
     pub fn idempotent(&self) -> Self {
-        Self::with(self.owner.clone(), true)
+        Self::with(self.owner.clone(), true, self.within)
+    }
+
+    /// A handle for commands that have this much time, repetitions and the wait for a master included, in place of the times of the
+    /// [`RetryPolicy`](crate::RetryPolicy) and of [`Timeouts::command`](crate::Timeouts::command).
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use redis::AsyncCommands;
+    /// # async fn example(pool: sentinel_sdk::SentinelPool) -> redis::RedisResult<()> {
+    /// let page: Option<String> = pool.master().within(Duration::from_millis(80)).get("page").await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self::with(self.owner.clone(), self.idempotent, Some(time))
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
@@ -68,24 +85,25 @@ impl Master {
 
     /// The same for a command that is counted already.
     pub(crate) async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
-        let Self { owner, idempotent, number, alarm } = self;
+        let Self { owner, idempotent, within, number, alarm } = self;
         let shared = &*owner.0;
         let _user = shared.users.enter(*number)?;
         request.check_shareable()?;
         let began = Instant::now();
+        let end = within.map(|within| began + within);
         // What happens almost always costs nothing of what follows.
         let mut first = None;
         if !shared.is_held.load(Ordering::Acquire)
             && let Some(link) = shared.usable_link()
         {
-            let answer = send(shared, &link, request, began, alarm).await;
+            let answer = send(shared, &link, request, began, end, alarm).await;
             if request.judge(&answer) == Verdict::Answered {
                 link.answered();
                 return answer;
             }
             first = Some((link, answer));
         }
-        Box::pin(go_on(shared, *idempotent, alarm, request, began, first)).await
+        Box::pin(go_on(shared, *idempotent, alarm, request, (began, end), first)).await
     }
 }
 
@@ -97,13 +115,13 @@ async fn go_on<R: Request>(
     idempotent: bool,
     alarm: &mut Alarm,
     request: &R,
-    began: Instant,
+    (began, end): (Instant, Option<Instant>),
     mut first: Option<(Arc<MasterLink>, RedisResult<R::Answer>)>,
 ) -> RedisResult<R::Answer> {
     let reads_only = request.reads_only();
     let repeatable = idempotent || reads_only;
     let retry = shared.config.retry;
-    let deadline = began + retry.within;
+    let deadline = end.unwrap_or(began + retry.within);
     let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
     // What the caller gets if no further attempt brings more. An attempt whose answer was lost counts for more than all that follow:
     // a later refusal does not tell what became of it.
@@ -128,7 +146,7 @@ async fn go_on<R: Request>(
             if last.is_some() {
                 shared.counters.retries.add_one();
             }
-            let answer = send(shared, &link, request, Instant::now(), alarm).await;
+            let answer = send(shared, &link, request, Instant::now(), end, alarm).await;
             (link, answer)
         };
         match request.judge(&answer) {
@@ -174,11 +192,12 @@ async fn send<R: Request>(
     link: &MasterLink,
     request: &R,
     began: Instant,
+    end: Option<Instant>,
     alarm: &mut Alarm,
 ) -> RedisResult<R::Answer> {
     // What is sent from now on waits until the link has proved itself or another one is there.
     let on_silence = || shared.doubt(link);
-    let answer = exchange_shared(shared, &link.link, request, began, alarm, on_silence).await;
+    let answer = exchange_shared(shared, &link.link, request, (began, end), alarm, on_silence).await;
     if answer.as_ref().is_err_and(RedisError::is_timeout) && link.timed_out() >= shared.config.timeouts_in_a_row {
         shared.doubt(link);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool::managed::{PoolError, Timeouts};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::builder::Builder;
 use crate::config::Config;
@@ -22,6 +22,9 @@ use crate::shared::{Owner, Shared};
 use crate::subscription::{self, Subscription, Topics};
 use crate::topology::{ReplicaState, Topology};
 
+/// How often exclusive connections are looked through.
+const SHORTEST_ROUND: Duration = Duration::from_millis(50);
+const LONGEST_ROUND: Duration = Duration::from_secs(5);
 const AT_ONCE: Timeouts = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
 
 /// Connections to the master that a set of Sentinels names, kept on the current one.
@@ -91,6 +94,10 @@ impl SentinelPool {
                 () = timed.wheel.run() => {}
             }
         });
+        let config = &shared.config;
+        if config.min_idle > 0 || config.max_idle.is_some() || config.max_lifetime.is_some() {
+            shared.dialer.spawn(keep_exclusive(shared.clone()));
+        }
         Self { owner: Arc::new(Owner(shared)) }
     }
 
@@ -308,6 +315,30 @@ impl Builder {
             return Err(error);
         }
         Ok(pool)
+    }
+}
+
+/// Closes exclusive connections that nobody needs, and opens those that somebody may.
+async fn keep_exclusive(shared: Arc<Shared>) {
+    let config = shared.config.clone();
+    let shortest = config.max_idle.into_iter().chain(config.max_lifetime).min().unwrap_or(LONGEST_ROUND);
+    let round = (shortest / 4).clamp(SHORTEST_ROUND, LONGEST_ROUND);
+    let mut changed = shared.changed.subscribe();
+    let rounds = async {
+        loop {
+            let generation = shared.standing.load().generation.clone();
+            if let Some(generation) = generation {
+                generation.weed(config.max_idle, config.min_idle);
+                // One at a time: a master that does not answer is not asked for more.
+                let _ = timeout(config.timeouts.handshake * 2, generation.warm(config.min_idle)).await;
+            }
+            // After a switch at once.
+            let _ = timeout(round, changed.changed()).await;
+        }
+    };
+    tokio::select! {
+        () = shared.dialer.stop.cancelled() => {}
+        () = rounds => {}
     }
 }
 

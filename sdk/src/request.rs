@@ -147,12 +147,12 @@ pub(crate) async fn exchange_shared<R: Request>(
     shared: &Shared,
     link: &Link,
     request: &R,
-    began: Instant,
+    (began, end): (Instant, Option<Instant>),
     alarm: &mut Alarm,
     on_silence: impl Fn(),
 ) -> RedisResult<R::Answer> {
     let timeouts = &shared.config.timeouts;
-    let limit = began + timeouts.command;
+    let limit = end.unwrap_or(began + timeouts.command);
     let mut connection = link.connection.clone();
     let mut answer = pin!(request.send(&mut connection));
     let alarm = SwitchOff(alarm);

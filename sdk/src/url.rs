@@ -4,8 +4,9 @@ use percent_encoding::percent_decode_str;
 use redis::ProtocolVersion;
 
 use crate::address::Address;
-use crate::config::{Config, Credentials};
+use crate::config::Config;
 use crate::config_error::ConfigError;
+use crate::credentials::Credentials;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 #[rustfmt::skip] // a table reads better than a column
 const LAYERS: &[&[&str]] = &[
     // Words and numbers.
-    &["command", "config_error", "counters", "fields", "retry", "trouble", "watched", "wheel"],
+    &["command", "config_error", "counters", "credentials", "fields", "retry", "trouble", "watched", "wheel"],
     &["address", "key", "keys", "reply", "role", "silence"],
     &["balance", "cause", "event", "tls", "topology"],
     // Configuration.

@@ -8,6 +8,7 @@ mod keep;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::future::{Either, select};
 use redis::RedisResult;
@@ -15,7 +16,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::address::Address;
-use crate::balance::ReadPreference;
+use crate::balance::{Balance, ReadPreference};
+use crate::config::Patience;
 use crate::error::Error;
 use crate::master::Master;
 use crate::readers::Line;
@@ -37,6 +39,9 @@ use crate::shared::{Owner, Shared};
 pub struct Replica {
     owner: Arc<Owner>,
     master: Master,
+    preference: ReadPreference,
+    balance: Balance,
+    within: Option<Duration>,
 }
 
 impl Replica {
@@ -47,11 +52,48 @@ impl Replica {
             // Has the Sentinels asked now, and not at the next periodic question.
             shared.doubt.notify_one();
         }
-        Self { master: Master::new(owner.clone()), owner }
+        let (preference, balance) = (shared.config.read_preference, shared.config.balance);
+        Self { master: Master::new(owner.clone()), preference, balance, within: None, owner }
+    }
+
+    /// A handle for reads that go elsewhere than those of others.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use redis::AsyncCommands;
+    /// # use sentinel_sdk::{Balance, ReadPreference, SentinelPool};
+    /// # async fn example(pool: SentinelPool) -> redis::RedisResult<()> {
+    /// // As fresh as it can be, and from a replica while there is no master.
+    /// let mut replica = pool.replica().prefer(ReadPreference::MasterPreferred).within(Duration::from_millis(500));
+    /// let price: Option<u64> = replica.get("price").await?;
+    /// // What was seen of a key does not go back in time.
+    /// let seen: Option<u64> = pool.replica().balance(Balance::ByKey).get("seen").await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn prefer(mut self, preference: ReadPreference) -> Self {
+        self.preference = preference;
+        self
+    }
+
+    /// A handle whose reads are shared among the replicas in another way.
+    #[must_use]
+    pub fn balance(mut self, balance: Balance) -> Self {
+        self.balance = balance;
+        self
+    }
+
+    /// A handle for reads that have this much time in all; see [`Master::within`].
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = Some(time);
+        self.master = self.master.within(time);
+        self
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
-        let Self { owner, master } = self;
+        let Self { owner, master, preference, balance, within } = self;
+        let (preference, balance) = (*preference, *balance);
         let shared = &*owner.0;
         let user = shared.users.enter(master.number)?;
         shared.users.count_command(master.number);
@@ -59,14 +101,26 @@ impl Replica {
         let repeatable = request.reads_only();
         let retry = shared.config.retry;
         let began = Instant::now();
-        let deadline = began + retry.within;
+        let deadline = began + within.unwrap_or(retry.within);
+        if preference == ReadPreference::MasterPreferred && repeatable && shared.usable_link().is_some() {
+            // Its own way when the master is lost meanwhile: that one waits for the next.
+            drop(user);
+            return master.carry_out(request).await;
+        }
+        let limit = within.map_or(shared.config.timeouts.command, |within| within.min(shared.config.timeouts.command));
+        let terms = Terms {
+            balance,
+            to_master: repeatable && preference != ReadPreference::ReplicaOnly,
+            repeatable_until: repeatable.then_some(deadline),
+            patience: Patience { silence: shared.config.timeouts.silence, limit: Some(limit) },
+        };
         let mut backoff = Backoff::new(retry.first_pause, retry.longest_pause);
         let mut tried: Vec<Address> = Vec::new();
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
-            let Some(line) = pick(shared, request, &tried) else {
+            let Some(line) = pick(shared, balance, request, &tried) else {
                 // What may write is never sent to the master by this handle.
-                if repeatable && shared.config.read_preference == ReadPreference::ReplicaPreferred {
+                if terms.to_master {
                     drop(user);
                     return master.carry_out(request).await;
                 }
@@ -79,11 +133,10 @@ impl Replica {
                 shared.counters.retries.add_one();
             }
             tried.push(line.address().clone());
-            let (line, answer) =
-                match ask(shared, master, line, request, repeatable.then_some(deadline), &mut tried).await {
-                    Asked::Replica(line, answer) => (line, answer),
-                    Asked::Master(answer) => return answer,
-                };
+            let (line, answer) = match ask(shared, master, line, request, terms, &mut tried).await {
+                Asked::Replica(line, answer) => (line, answer),
+                Asked::Master(answer) => return answer,
+            };
             let answer = match request.judge(&answer) {
                 Verdict::Answered => return answer,
                 // READONLY: that is what a replica is.
@@ -109,8 +162,19 @@ impl Replica {
     }
 }
 
-fn pick<R: Request>(shared: &Shared, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
-    shared.readers.pick(shared.config.balance, request.key(), tried)
+/// What one read may do.
+#[derive(Clone, Copy)]
+struct Terms {
+    balance: Balance,
+    /// It may be sent to the master.
+    to_master: bool,
+    /// It may be sent more than once, until then.
+    repeatable_until: Option<Instant>,
+    patience: Patience,
+}
+
+fn pick<R: Request>(shared: &Shared, balance: Balance, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
+    shared.readers.pick(balance, request.key(), tried)
 }
 
 /// Sends a request to a replica. If that falls silent before `repeatable_until`, it is also sent to where the next one would go, and what is
@@ -120,26 +184,26 @@ async fn ask<R: Request>(
     master: &mut Master,
     line: Arc<Line>,
     request: &R,
-    repeatable_until: Option<Instant>,
+    terms: Terms,
     tried: &mut Vec<Address>,
 ) -> Asked<R::Answer> {
     let silent = Notify::new();
-    let mut first = pin!(send(shared, &line, request, || silent.notify_one()));
+    let mut first = pin!(send(shared, &line, request, terms.patience, || silent.notify_one()));
     tokio::select! {
         biased;
         answer = &mut first => return Asked::Replica(line.clone(), answer),
         () = silent.notified() => {}
     }
-    let repeatable = repeatable_until.is_some_and(|until| Instant::now() < until);
-    let spare = pick(shared, request, tried);
-    let somewhere = spare.is_some() || shared.config.read_preference == ReadPreference::ReplicaPreferred;
+    let repeatable = terms.repeatable_until.is_some_and(|until| Instant::now() < until);
+    let spare = pick(shared, terms.balance, request, tried);
+    let somewhere = spare.is_some() || terms.to_master;
     if !repeatable || !somewhere {
         return Asked::Replica(line.clone(), first.await);
     }
     shared.counters.retries.add_one();
     let second = async {
         match &spare {
-            Some(spare) => Asked::Replica(spare.clone(), send(shared, spare, request, || ()).await),
+            Some(spare) => Asked::Replica(spare.clone(), send(shared, spare, request, terms.patience, || ()).await),
             None => Asked::Master(master.carry_out(request).await),
         }
     };
@@ -169,6 +233,7 @@ async fn send<R: Request>(
     shared: &Shared,
     line: &Arc<Line>,
     request: &R,
+    patience: Patience,
     on_silence: impl Fn(),
 ) -> RedisResult<R::Answer> {
     let _under_way = line.enter();
@@ -176,7 +241,7 @@ async fn send<R: Request>(
         line.fail();
         on_silence();
     };
-    exchange(shared, &line.link, request, shared.config.patience(), on_silence).await
+    exchange(shared, &line.link, request, patience, on_silence).await
 }
 
 connection_like!(Replica);

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::slot::slot_of;
 use super::stored::StoredTable;
 use crate::address::Address;
-use crate::config::Credentials;
+use crate::credentials::Credentials;
 use crate::exclusive::ExclusiveConnection;
 
 /// Keys in one step of SCAN.

@@ -224,7 +224,15 @@ impl Mover {
         let deadline = began + within;
         self.everybody(leaving.version(), Some(deadline)).await?;
         let config = self.shard(to)?.config();
-        let (credentials, database) = (config.credentials.clone(), config.database);
+        let credentials = match &config.provider {
+            Some(provider) => {
+                let address = target.address().clone();
+                let asked = provider.ask().await;
+                Some(asked.map_err(|error| Error::Node { address, reason: format!("no credentials: {error}") })?)
+            }
+            None => config.credentials.clone(),
+        };
+        let database = config.database;
         let copied = async {
             let address = target.address().clone();
             let keys = copy(source, slots, &self.stored, &address, credentials, database, self.longest_step).await?;
