@@ -58,8 +58,9 @@ impl SentinelPool {
     /// | `tls_cert_file=`, `tls_key_file=` | a certificate to show, and its key, in PEM | none |
     /// | `tls_server_name=` | the name that certificates must have; `*`: any | the host |
     ///
-    /// Special characters in each part are percent-encoded. `redis+sentinel://` is the same scheme. All else is set with [`Self::builder`],
-    /// which also takes a URL to begin with.
+    /// Special characters in each part are percent-encoded. `redis+sentinel://`, `valkey-sentinel://` and `valkey+sentinel://` are the same scheme, and
+    /// what other clients write is understood: `...#name` and `sentinelMasterId=` (Lettuce), `node=` and `sentinelServiceName=` (fred),
+    /// `/name/database` and `service_name=` (Python), `master_name=` (Go). All else is set with [`Self::builder`], which also takes a URL to begin with.
     ///
     /// # Errors
     ///

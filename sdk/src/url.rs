@@ -17,13 +17,14 @@ const SENTINEL_PORT: u16 = 26379;
 pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let encrypted = match scheme {
-        "redis-sentinel" | "redis+sentinel" => false,
-        "rediss-sentinel" | "rediss+sentinel" => true,
+        "redis-sentinel" | "redis+sentinel" | "valkey-sentinel" | "valkey+sentinel" => false,
+        "rediss-sentinel" | "rediss+sentinel" | "valkeys-sentinel" | "valkeys+sentinel" => true,
+        "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {
+            return Err(refuse("that names a node; name the Sentinels: `redis-sentinel://host:26379?master=name`"));
+        }
         _ => return Err(refuse("it must begin with `redis-sentinel://`, or `rediss-sentinel://` for TLS")),
     };
-    if rest.contains('#') {
-        return Err(refuse("`#` has no meaning here; write it as %23"));
-    }
+    let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, name)| (rest, Some(name)));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let (userinfo, hosts) = match authority.rsplit_once('@') {
@@ -31,12 +32,16 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
         None => (None, authority),
     };
 
+    let (service, path) = split_path(path);
     let mut config = Config {
         credentials: userinfo.map(credentials).transpose()?.flatten(),
         seeds: seeds(hosts)?,
         database: database(path)?,
         ..Config::default()
     };
+    for name in fragment.into_iter().chain(service).filter(|name| !name.is_empty()) {
+        name_master(&mut config, decode(name)?)?;
+    }
     let mut sentinel_user = None;
     let mut sentinel_password = None;
     let mut encryption = Encryption::default();
@@ -44,9 +49,19 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
         let (key, value) = pair.split_once('=').ok_or_else(|| refuse(&format!("parameter `{pair}` has no value")))?;
         let value = decode(value)?;
         match key {
-            "master" => config.master = value.into(),
-            "sentinel_user" => sentinel_user = Some(value),
-            "sentinel_password" => sentinel_password = Some(value),
+            // Besides ours the names that Lettuce, fred, go-redis and others have for it.
+            "master" | "master_name" | "sentinelMasterId" | "sentinelServiceName" | "service_name" => {
+                name_master(&mut config, value)?;
+            }
+            "node" => {
+                let seed = Address::parse_with_default_port(&value, SENTINEL_PORT)?;
+                if !config.seeds.contains(&seed) {
+                    config.seeds.push(seed);
+                }
+            }
+            "db" | "database" => config.database = database(&value)?,
+            "sentinel_user" | "sentinel_username" | "sentinelUsername" => sentinel_user = Some(value),
+            "sentinel_password" | "sentinelPassword" => sentinel_password = Some(value),
             "tls_ca_file" => encryption.authority = Some(value),
             "tls_cert_file" => encryption.certificate = Some(value),
             "tls_key_file" => encryption.key = Some(value),
@@ -58,7 +73,7 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
                     _ => return Err(refuse("`sentinel_tls` is `yes` or `no`")),
                 });
             }
-            "client_name" => config.client_name = Some(value),
+            "client_name" | "clientName" => config.client_name = Some(value),
             "protocol" => {
                 config.protocol = match value.as_str() {
                     "resp2" => ProtocolVersion::RESP2,
@@ -68,7 +83,7 @@ pub(crate) fn parse(url: &str) -> Result<Config, ConfigError> {
             }
             _ => {
                 return Err(refuse(&format!(
-                    "parameter `{key}` is not known; known are master, sentinel_user, sentinel_password, client_name, \
+                    "parameter `{key}` is not known; known are master, node, database, sentinel_user, sentinel_password, client_name, \
                      protocol, sentinel_tls, tls_ca_file, tls_cert_file, tls_key_file, tls_server_name"
                 )));
             }
@@ -135,6 +150,26 @@ impl Encryption {
     }
 }
 
+/// Some write the name of the master before the database: `/mymaster/0`.
+fn split_path(path: &str) -> (Option<&str>, &str) {
+    match path.split_once('/') {
+        Some((name, database)) if !database.is_empty() => (Some(name), database),
+        _ if path.trim_end_matches('/').bytes().any(|byte| byte.is_ascii_alphabetic()) => {
+            (Some(path.trim_end_matches('/')), "")
+        }
+        _ => (None, path),
+    }
+}
+
+/// However often it stands there, it must be the same.
+fn name_master(config: &mut Config, name: String) -> Result<(), ConfigError> {
+    if !config.master.is_empty() && *config.master != *name {
+        return Err(refuse(&format!("two names of the master: `{}` and `{name}`", config.master)));
+    }
+    config.master = name.into();
+    Ok(())
+}
+
 fn credentials(userinfo: &str) -> Result<Option<Credentials>, ConfigError> {
     let (user, password) = match userinfo.split_once(':') {
         Some((user, password)) => (decode(user)?, Some(decode(password)?)),
@@ -144,9 +179,9 @@ fn credentials(userinfo: &str) -> Result<Option<Credentials>, ConfigError> {
         (true, Some(password)) => Ok(Some(Credentials::password(password))),
         (false, Some(password)) => Ok(Some(Credentials::user(user, password))),
         (true, None) => Ok(None),
-        (false, None) => {
-            Err(refuse("a user without a password; write `user:password@`, or `:password@` for the default user"))
-        }
+        (false, None) => Err(refuse(
+            "a user without a password, or a password without a user; write `user:password@`, or `:password@` for the default user",
+        )),
     }
 }
 
@@ -198,6 +233,39 @@ mod tests {
     }
 
     #[test]
+    fn the_forms_of_other_clients_are_understood() {
+        for url in [
+            // Lettuce
+            "redis-sentinel://:pw@a:1,b:2/3#m",
+            "rediss-sentinel://:pw@a:1,b:2/3?tls_server_name=*#m",
+            "redis-sentinel://:pw@a:1,b:2?database=3&sentinelMasterId=m",
+            // fred
+            "redis-sentinel://:pw@a:1/3?node=b:2&sentinelServiceName=m",
+            "rediss+sentinel://:pw@a:1/3?node=b:2&sentinelServiceName=m&tls_server_name=*",
+            // Python's
+            "redis+sentinel://:pw@a:1,b:2/m/3",
+            "redis+sentinel://:pw@a:1,b:2/m?db=3",
+            "valkey+sentinel://:pw@a:1,b:2/3?service_name=m",
+            // go-redis
+            "redis-sentinel://:pw@a:1,b:2/3?master_name=m",
+        ] {
+            if url.starts_with("rediss") && !cfg!(feature = "tls") {
+                continue;
+            }
+            let config = parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            let seeds: Vec<_> = config.seeds.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                (seeds.as_slice(), config.database, &*config.master),
+                (["a:1".into(), "b:2".into()].as_slice(), 3, "m"),
+                "{url}"
+            );
+            assert_eq!(config.credentials, Some(Credentials::password("pw")), "{url}");
+        }
+        let config = parse("redis-sentinel://a?sentinelServiceName=m&sentinelUsername=u&sentinelPassword=p").unwrap();
+        assert_eq!(config.sentinel_credentials, Some(Credentials::user("u", "p")));
+    }
+
+    #[test]
     fn the_shortest_url_is_one_host_and_the_master() {
         let config = parse("redis-sentinel://localhost?master=m").unwrap();
         assert_eq!(config.seeds[0].to_string(), "localhost:26379");
@@ -221,19 +289,21 @@ mod tests {
     #[test]
     fn nonsense_is_refused_and_says_why() {
         for (url, part) in [
-            ("redis://a?master=m", "redis-sentinel://"),
+            ("http://a?master=m", "redis-sentinel://"),
             ("redis-sentinel://a", "master=name"),
             ("redis-sentinel://?master=m", "host is empty"),
             ("redis-sentinel://a,,b?master=m", "host is empty"),
             ("redis-sentinel://a:x?master=m", "port"),
-            ("redis-sentinel://a/x?master=m", "database `x`"),
+            ("redis-sentinel://a/9x/y?master=9x", "database `y`"),
+            ("redis-sentinel://a/x?master=m", "two names of the master: `x` and `m`"),
+            ("redis-sentinel://a?master=m#x", "two names of the master"),
+            ("redis://a", "names a node"),
             ("redis-sentinel://a/-1?master=m", "database"),
             ("redis-sentinel://user@a?master=m", "without a password"),
             ("redis-sentinel://a?master=m&sentinel_user=u", "sentinel_password"),
             ("redis-sentinel://a?master=m&nope=1", "`nope`"),
             ("redis-sentinel://a?master", "no value"),
             ("redis-sentinel://a?master=%ff", "UTF-8"),
-            ("redis-sentinel://a?master=m#x", "%23"),
             ("redis-sentinel://a?master=m&tls_ca_file=/ca.crt", "rediss-sentinel://"),
             ("redis-sentinel://a?master=m&sentinel_tls=perhaps", "`yes` or `no`"),
         ] {
