@@ -312,6 +312,9 @@ impl Engine {
                 Pending::Switch { master, epoch } => {
                     self.with_master(master, |watch| watch.switch_to_promoted(epoch));
                 }
+                Pending::Freed { master, epoch } => {
+                    self.with_master(master, |watch| watch.master_freed(epoch));
+                }
                 Pending::Adopt { master, epoch } => {
                     self.with_master(master, |watch| watch.adopt_recorded(epoch));
                 }

@@ -15,6 +15,8 @@ pub(crate) enum Pending {
     Campaign { master: MasterKey, epoch: Epoch },
     /// The promotion is on disk: switch.
     Switch { master: MasterKey, epoch: Epoch },
+    /// The configuration of a master that was freed is on disk.
+    Freed { master: MasterKey, epoch: Epoch },
     /// A peer's newer configuration is on disk: switch.
     Adopt { master: MasterKey, epoch: Epoch },
 }

@@ -18,6 +18,7 @@ impl Master {
             Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) if *epoch > self.config_epoch => {
                 (*replica, *epoch)
             }
+            Some(Failover { phase: Phase::RecordingFreed, epoch, .. }) => (self.current, self.config_epoch.max(*epoch)),
             _ => (self.current, self.config_epoch),
         };
         let addr = self.nodes.get(current).map_or_else(|| self.addr().clone(), |node| node.addr.clone());

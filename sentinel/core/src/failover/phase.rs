@@ -90,6 +90,8 @@ pub(crate) enum Phase {
     },
     /// The replica says that it is a master; the new configuration is being written.
     Recording { replica: NodeId },
+    /// The master goes on as one; its new configuration epoch is being written.
+    RecordingFreed,
     /// Switched; the other replicas are pointed at the new master.
     Reconfiguring,
 }
@@ -175,6 +177,7 @@ impl Failover {
             | Phase::HandingOver { .. }
             | Phase::Undoing { .. }
             | Phase::Freeing { .. }
+            | Phase::RecordingFreed
             | Phase::Promoting { .. } => "send_slaveof_noone",
             Phase::Confirming { .. } | Phase::Recording { .. } => "wait_promotion",
             Phase::Reconfiguring => "reconf_slaves",

@@ -236,7 +236,7 @@ impl Watch<'_> {
         let cause = failover.cause;
         match &failover.phase {
             // The disk is what is waited for; it is loud about it itself.
-            Phase::Registering | Phase::Recording { .. } => {}
+            Phase::Registering | Phase::Recording { .. } | Phase::RecordingFreed => {}
             Phase::Electing { .. } => self.election_timed_out(),
             Phase::Deferred => self.start_failover(cause),
             Phase::Selecting { .. } => self.choose_replica(),

@@ -136,9 +136,10 @@ impl Watch<'_> {
         adopted.map_or(self.master.config_epoch, |epoch| epoch.max(self.master.config_epoch))
     }
 
-    /// Whether this Sentinel's own promotion, newer than that configuration, is being written.
+    /// Whether this Sentinel's own configuration, newer than that one, is being written.
     pub(crate) fn is_recording_newer_than(&self, other: Epoch) -> bool {
-        matches!(self.master.failover, Some(Failover { phase: Phase::Recording { .. }, epoch, .. }) if epoch > other)
+        let phase = |phase: &Phase| matches!(phase, Phase::Recording { .. } | Phase::RecordingFreed);
+        self.master.failover.as_ref().is_some_and(|failover| phase(&failover.phase) && failover.epoch > other)
     }
 
     /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten. Orders to
@@ -150,6 +151,12 @@ impl Watch<'_> {
         {
             self.master.config_epoch = epoch;
             self.install_master(replica);
+            self.persist_promise();
+        }
+        if let Some(Failover { phase: Phase::RecordingFreed, epoch, .. }) = self.master.failover
+            && epoch > self.master.config_epoch
+        {
+            self.master.config_epoch = epoch;
             self.persist_promise();
         }
     }

@@ -22,11 +22,12 @@ use crate::{
     monitor::HandoverState,
     notice::Topic,
     output::Message,
+    pending::Pending,
     planted::{Bug, planted},
     state::{Asked, Node, NodeId},
     time::Instant,
     timer::Timer,
-    types::SentinelId,
+    types::{Epoch, SentinelId},
     view::Role,
     watch::Watch,
 };
@@ -476,14 +477,28 @@ impl Watch<'_> {
         if epoch <= self.newest_configuration() {
             return self.end_outdated_failover();
         }
-        // The old leader may return and promote the other node in its own epoch: this one is newer.
-        self.master.config_epoch = epoch;
-        self.master.led_switch = true;
+        // The old leader may return and promote the other node in its own epoch: this one is newer. No order follows from it before
+        // it is on disk.
+        self.enter(Phase::RecordingFreed);
         self.persist_promise();
+        self.ctx.once_durable(Pending::Freed { master: self.master.key, epoch });
         if let Some(node) = target.and_then(|id| self.master.nodes.get_mut(id)) {
             // If it has taken over all the same, it must not stay a master.
             node.former_master = true;
         }
+    }
+
+    /// That the master goes on, in a configuration of its own, is on disk.
+    pub(crate) fn master_freed(&mut self, freed_in: Epoch) {
+        let Some(Failover { phase: Phase::RecordingFreed, epoch, .. }) = self.master.failover else { return };
+        if epoch != freed_in {
+            return;
+        }
+        if epoch <= self.newest_configuration() {
+            return self.end_outdated_failover();
+        }
+        self.master.config_epoch = epoch;
+        self.master.led_switch = true;
         self.end_failover(Event::MasterFreed);
         self.say_hello();
     }
