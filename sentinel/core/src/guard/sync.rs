@@ -29,8 +29,15 @@ impl Watch<'_> {
         if node.stranger {
             return;
         }
-        if node.info.role == Some(Role::Replica) {
-            node.was_replica.clone_from(&node.info.run_id);
+        match node.info.role {
+            Some(Role::Replica) => {
+                node.was_replica.clone_from(&node.info.run_id);
+                if node.info.link_up {
+                    node.was_master = None;
+                }
+            }
+            Some(Role::Master) => node.was_master.clone_from(&node.info.run_id),
+            None => {}
         }
         let linked = node.role == Role::Replica && node.info.link_up && node.info.follows(&of, &self.ctx.names);
         let right = if is_master { node.info.role == Some(Role::Master) } else { linked };

@@ -13,6 +13,9 @@ pub enum Class {
     Reloaded,
     /// It was the master before the present one, and has not followed since.
     FormerMaster,
+    /// It was a master that nobody had made one, and has not followed since: it may have been restarted from an old file, and
+    /// what it has taken in besides went a way of its own.
+    Astray,
     /// It holds nothing.
     Empty,
 }
@@ -24,6 +27,7 @@ impl fmt::Display for Class {
             Class::SameLineage => "linked before, same lineage",
             Class::Reloaded => "was in sync, restarted from a file",
             Class::FormerMaster => "a former master that has not followed since",
+            Class::Astray => "was a master by itself, and has not followed since",
             Class::Empty => "empty",
         })
     }

@@ -186,6 +186,8 @@ fn of_replica(node: &Node, facts: &Facts) -> Result<Class, Refusal> {
             Some(_) => return Ok(Class::SameLineage),
             None => {}
         }
+    } else if position.is_some() && node.was_master_by_itself() && !planted(Bug::PromoteAnyMaster) {
+        return Ok(Class::Astray);
     } else if position.is_some() {
         // Restarted from a file that tells its offset.
         return Ok(Class::SameLineage);

@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) keys_written: Option<u64>,
     /// The process that was last seen to be a replica here.
     pub(crate) was_replica: Option<RunId>,
+    /// The process that was last seen to be a master here, until it has a link to one.
+    pub(crate) was_master: Option<RunId>,
     /// What became of its data when it was last started anew as the master. None: it was not.
     pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
@@ -125,6 +127,7 @@ impl Node {
             in_sync: None,
             keys_written: None,
             was_replica: None,
+            was_master: None,
             restart: None,
             stranger: false,
             familiar: Familiar::default(),
@@ -162,6 +165,11 @@ impl Node {
     /// Whether it is the process that was a replica when one was last seen here: it has not been restarted since.
     pub(crate) fn was_replica_before(&self) -> bool {
         self.was_replica.is_some() && self.was_replica == self.info.run_id
+    }
+
+    /// Whether it is the process that was a master here without having been made one, and that has not followed anybody since.
+    pub(crate) fn was_master_by_itself(&self) -> bool {
+        self.was_master.is_some() && self.was_master == self.info.run_id && !self.former_master
     }
 
     /// Whether it holds about as many keys as when it was last seen in sync: nine tenths, and not none. None: that is not
