@@ -55,8 +55,18 @@ impl Watch<'_> {
             followed: self.followed(),
             reloaded_from,
             expected: if by_order { Vec::new() } else { self.expected_candidates() },
-            empty_will_do: self.master.settings.promote_empty || !self.master.holds_data,
+            empty_will_do: self.master.settings.promote_empty || !self.master.holds_data && !self.may_data_be_left(),
         }
+    }
+
+    /// Whether a node of ours held something when it was last heard, also one that is away now: a master that came back with nothing
+    /// does not show that nobody else has anything.
+    fn may_data_be_left(&self) -> bool {
+        let holds = |node: &Node| {
+            let before = node.in_sync.as_ref().and_then(|it| it.keys);
+            node.info.holdings.keys_told().or(before).is_some_and(|keys| keys > 0)
+        };
+        self.master.nodes.values().any(|node| !node.stranger && holds(node))
     }
 
     /// The replication stream of this deployment, as its nodes tell it.

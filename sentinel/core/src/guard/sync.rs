@@ -36,6 +36,7 @@ impl Watch<'_> {
                     node.was_master = None;
                 }
             }
+            Some(Role::Master) if is_master || node.former_master => node.was_master = None,
             Some(Role::Master) => node.was_master.clone_from(&node.info.run_id),
             None => {}
         }

@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub(crate) keys_written: Option<u64>,
     /// The process that was last seen to be a replica here.
     pub(crate) was_replica: Option<RunId>,
-    /// The process that was last seen to be a master here, until it has a link to one.
+    /// The process that was last seen to be a master here without having been made one, until it has a link to one.
     pub(crate) was_master: Option<RunId>,
     /// What became of its data when it was last started anew as the master. None: it was not.
     pub(crate) restart: Option<Restart>,
@@ -169,7 +169,7 @@ impl Node {
 
     /// Whether it is the process that was a master here without having been made one, and that has not followed anybody since.
     pub(crate) fn was_master_by_itself(&self) -> bool {
-        self.was_master.is_some() && self.was_master == self.info.run_id && !self.former_master
+        self.was_master.is_some() && self.was_master == self.info.run_id
     }
 
     /// Whether it holds about as many keys as when it was last seen in sync: nine tenths, and not none. None: that is not

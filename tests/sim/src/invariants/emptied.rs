@@ -70,7 +70,8 @@ impl KeepTheData {
             return Ok(());
         }
         let holder = told.infos(setting, sentinel, group).find(|(other, (at, theirs))| {
-            let holds = theirs.replica && theirs.keys > 0 && theirs.replid != master.replid && !theirs.foreign;
+            let holds =
+                theirs.replica && theirs.keys > 0 && theirs.replid != master.replid && !theirs.foreign && !theirs.stray;
             *other != node && holds && at >= since && !told.is_down(sentinel, *other)
         });
         match holder {

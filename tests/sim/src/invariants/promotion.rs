@@ -106,7 +106,7 @@ impl FitReplica {
         // An empty master that was demoted shows an offset, and a replication id, as one does that was restarted with its
         // data: of those that are left it may be the last resort. So may one that shows keys which it may have loaded, to
         // a Sentinel that has not seen it without any.
-        let may_have_loaded = !info.replica && info.keys > 0 && known.empty_start.is_none();
+        let may_have_loaded = info.keys > 0 && known.empty_start.is_none();
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
         let cache = info.keys == 0 && self.nobody_holds_data(setting, sentinel, group);
         let mut last_resort = info.offset > 1 || may_have_loaded;
