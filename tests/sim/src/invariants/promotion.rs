@@ -26,18 +26,14 @@ pub(super) struct FitReplica {
     down: BTreeSet<(HostId, HostId)>,
     /// Who has told that nobody is the master of a group, since the last switch.
     vacant: BTreeSet<(HostId, usize)>,
-    /// Whom an operator has named for the next failover, or for the one that has begun.
-    ordered: BTreeMap<(HostId, usize), Order>,
+    /// Whom an operator has named, until that failover ends. One that does not win its epoch is begun anew in the next.
+    ordered: BTreeMap<(HostId, usize), HostId>,
+    /// Who has refused the login of whom.
+    denied: BTreeSet<(HostId, HostId)>,
     masters: BTreeMap<(HostId, usize), HostId>,
     /// When a Sentinel told last that it had stood still: nobody was heard meanwhile, which says nothing of them.
     stood_still: BTreeMap<HostId, Time>,
     emptying: Emptying,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Order {
-    node: HostId,
-    begun: bool,
 }
 
 #[derive(Debug, Default)]
@@ -121,7 +117,7 @@ impl FitReplica {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
         // An operator may prefer a staler one.
-        let was_named = self.ordered.get(&(sentinel, group)).is_some_and(|order| order.node == node);
+        let was_named = self.ordered.get(&(sentinel, group)) == Some(&node);
         for ((of, other), it) in &self.known {
             let same = setting.nodes[*other].as_ref().is_some_and(|(_, it)| *it == group);
             if *of != sentinel || *other == node || !same || !it.linked || self.down.contains(&(sentinel, *other)) {
@@ -137,6 +133,8 @@ impl FitReplica {
                 && theirs.synced
                 && theirs.offset > 1
                 && theirs.priority != 0
+                // It is no candidate unless its history is known.
+                && !self.denied.contains(&(sentinel, *other))
                 && theirs.link_down < 9 * setting.down_after
                 && it.ponged_at.is_some_and(|at| now - at < 4 * SEC)
                 && now - at < 4 * SEC
@@ -240,11 +238,12 @@ impl Invariant for FitReplica {
             }
             Observation::Operator { sentinel, change: Change::FailoverTo { name, to: Some(to), .. } } => {
                 if let Some((group, node)) = setting.group_named(name.as_str()).zip(setting.node_at(to)) {
-                    self.ordered.insert((*sentinel, group), Order { node, begun: false });
+                    self.ordered.insert((*sentinel, group), node);
                 }
             }
             Observation::Started { sentinel, snapshot } => {
                 self.ordered.retain(|(of, _), _| of != sentinel);
+                self.denied.retain(|(of, _)| of != sentinel);
                 self.masters.retain(|(of, _), _| of != sentinel);
                 for it in &snapshot.masters {
                     self.note_master(setting, *sentinel, it.name.as_str(), &it.addr);
@@ -290,11 +289,20 @@ impl Invariant for FitReplica {
                     let group = setting.group_named(subject.master().as_str());
                     self.vacant.extend(group.map(|group| (*sentinel, group)));
                 }
-                Event::TryFailover(subject) => {
-                    let Some(group) = setting.group_named(subject.master().as_str()) else { return Ok(()) };
-                    let order = self.ordered.get_mut(&(*sentinel, group));
-                    if order.is_some_and(|order| std::mem::replace(&mut order.begun, true)) {
+                Event::AbortNotElected(subject)
+                | Event::AbortNoGoodReplica(subject)
+                | Event::AbortReplicaTimeout(subject)
+                | Event::AbortNotLossless(subject) => {
+                    if let Some(group) = setting.group_named(subject.master().as_str()) {
                         self.ordered.remove(&(*sentinel, group));
+                    }
+                }
+                Event::AccessDenied { subject: Subject::Replica { addr, .. }, .. } => {
+                    self.denied.extend(setting.node_at(addr).map(|node| (*sentinel, node)));
+                }
+                Event::AccessGranted(Subject::Replica { addr, .. }) => {
+                    if let Some(node) = setting.node_at(addr) {
+                        self.denied.remove(&(*sentinel, node));
                     }
                 }
                 // Both are counted anew.
