@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-sdk-gap: ## the SDK, redis-py, ioredis and others write to one master, 1,0
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- --together $(ARGS)
+
+sdk-features: ## the SDK with no feature, each one, and each two of them
+	@scripts/sdk-features
 
 ROUNDS ?= 100
 test-sdk-writes: ## the SDK's confirmed writes while ROUNDS=100 masters are killed: none may be lost

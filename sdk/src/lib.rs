@@ -119,12 +119,14 @@
 //! # Features and examples
 //!
 //! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`; `near-cache` brings `near_cache`, values kept in the program. The `redis` crate is exported as [`redis`], in the version whose
-//! traits the handles implement. Programs without a runtime use [`blocking`]. The folder `examples` has programs to run against a deployment
+//! traits the handles implement. Programs without a runtime use `blocking`, with the
+//! feature of that name. The folder `examples` has programs to run against a deployment
 //! while its master is taken away.
 
 mod access;
 mod address;
 mod balance;
+#[cfg(feature = "blocking")]
 pub mod blocking;
 mod builder;
 mod cause;
@@ -190,3 +192,8 @@ pub use subscription::{Delivery, Gap, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, rustls};
 pub use topology::{ReplicaState, SentinelState, Topology};
+
+/// What stands in the README compiles as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

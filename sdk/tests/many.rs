@@ -58,7 +58,7 @@ async fn use_it(pool: SentinelPool, number: usize, stop: Arc<AtomicBool>, moved:
             Err(error) => match Error::find(&error) {
                 Some(Error::OutcomeUnknown { .. } | Error::Switched(_) | Error::PoolExhausted { .. }) => {}
                 // One of one's own that broke before it was used.
-                Some(Error::Node { .. }) if number % 50 == 0 => {}
+                Some(Error::Node { .. }) if number.is_multiple_of(50) => {}
                 _ => strange.push(error.to_string()),
             },
         }
