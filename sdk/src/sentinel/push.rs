@@ -8,7 +8,7 @@ use crate::fields::text;
 /// The one without which a Sentinel is of no use.
 pub(super) const SWITCH: &str = "+switch-master";
 /// The steps of a failover, of which the switch is the last one, and other Sentinels that come or move.
-pub(super) const STEPS: [&str; 14] = [
+pub(super) const STEPS: [&str; 15] = [
     "+try-failover",
     "+elected-leader",
     "+failover-state-select-slave",
@@ -20,6 +20,7 @@ pub(super) const STEPS: [&str; 14] = [
     "+failover-end",
     "-failover-abort-no-good-slave",
     "-failover-abort-slave-timeout",
+    "-failover-abort-master-timeout",
     "-failover-abort-not-elected",
     "+sentinel",
     "+sentinel-address-switch",

@@ -143,7 +143,7 @@ pub enum Event {
     AbortNotElected(Subject),
     AbortNoGoodReplica(Subject),
     AbortReplicaTimeout(Subject),
-    AbortNotLossless(Subject),
+    AbortMasterTimeout(Subject),
     RoleChange { subject: Subject, role: Role, expected: bool },
     ConvertToReplica(Subject),
     FixReplicaConfig(Subject),
@@ -209,7 +209,7 @@ impl Event {
             Event::AbortNotElected(_) => "-failover-abort-not-elected",
             Event::AbortNoGoodReplica(_) => "-failover-abort-no-good-slave",
             Event::AbortReplicaTimeout(_) => "-failover-abort-slave-timeout",
-            Event::AbortNotLossless(_) => "-failover-abort-not-lossless",
+            Event::AbortMasterTimeout(_) => "-failover-abort-master-timeout",
             Event::RoleChange { expected: true, .. } => "+role-change",
             Event::RoleChange { expected: false, .. } => "-role-change",
             Event::ConvertToReplica(_) => "+convert-to-slave",
@@ -330,7 +330,7 @@ impl Event {
             | Event::AbortNotElected(subject)
             | Event::AbortNoGoodReplica(subject)
             | Event::AbortReplicaTimeout(subject)
-            | Event::AbortNotLossless(subject)
+            | Event::AbortMasterTimeout(subject)
             | Event::ConvertToReplica(subject)
             | Event::FixReplicaConfig(subject)
             | Event::ReplidMismatch(subject)

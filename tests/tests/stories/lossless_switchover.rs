@@ -227,7 +227,7 @@ fn a_coordinated_move_that_is_not_possible_leaves_everything_as_it_was() {
     assert_eq!(coordinated(&deployment.sentinels()[0]), Ok("OK".to_owned()));
     let why = events[0].wait_for_any("-failover-lossless", SOON);
     assert!(why.payload.contains("has not caught up within"), "{why}");
-    events[0].wait_for_any("-failover-abort-not-lossless", SOON);
+    events[0].wait_for_any("-failover-abort-slave-timeout", SOON);
     let aborted = Instant::now();
     replica.resume();
 
@@ -242,6 +242,35 @@ fn a_coordinated_move_that_is_not_possible_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_coordinated_move_ends_under_the_name_of_valkey_where_the_master_is_lost_before_it_is_ordered() {
+    if only_true_of_ours("it has no COORDINATED") {
+        return;
+    }
+    // Given a replica that hangs, so that it never catches up, and a move that waits for it
+    let deployment = Deployment::of_ours(1).quorum(1).replicas(1).down_after(Duration::from_secs(10)).start();
+    let group = deployment.only_group();
+    let events = record_all(&deployment);
+    let (old, replica) = (group.master(), &group.replicas()[0]);
+    eventually("the replica is fit to be promoted", SOON * 2, || {
+        let command = ["SENTINEL", "FAILOVER", "mymaster", "COORDINATED", "DRYRUN"];
+        deployment.sentinels()[0].command::<String>(&command).map_err(|error| error.to_string())
+    });
+    replica.hang();
+    assert_eq!(old.command::<String>(&["SET", "key", "value"]).as_deref(), Ok("OK"));
+    assert_eq!(coordinated(&deployment.sentinels()[0]), Ok("OK".to_owned()));
+    events[0].wait_for_any("+selected-slave", SOON);
+
+    // When the master dies
+    old.kill();
+
+    // Then it is given up, as Valkey 9.1 calls it
+    let why = events[0].wait_for_any("-failover-lossless", SOON);
+    assert!(why.payload.contains("the connection to the master broke"), "{why}");
+    events[0].wait_for_any("-failover-abort-master-timeout", SOON);
+    replica.resume();
+}
+
+#[test]
 fn a_coordinated_move_of_a_master_that_may_not_hand_over_is_refused() {
     if only_true_of_ours("it has no COORDINATED") {
         return;
@@ -253,7 +282,7 @@ fn a_coordinated_move_of_a_master_that_may_not_hand_over_is_refused() {
     // When the master is to be moved, then it is said what is missing, and it stays
     eventually("a replica is fit to be promoted", SOON * 2, || coordinated(&deployment.sentinels()[0]));
     events[0].wait_for("-failover-lossless", |payload| payload.contains("grant +failover"), SOON);
-    events[0].wait_for_any("-failover-abort-not-lossless", SOON);
+    events[0].wait_for_any("-failover-abort-slave-timeout", SOON);
     assert_eq!(deployment.only_group().master().role().as_deref(), Some("master"));
     assert_eq!(events[0].count("+switch-master"), 0, "{}", events[0].list());
 }

@@ -82,12 +82,18 @@ impl Watch<'_> {
         }
     }
 
-    /// The master stays the master. Nothing was changed, so nothing needs a pause.
+    /// The master stays the master. Nothing was changed, so nothing needs a pause. The end has the names of Valkey 9.1: the
+    /// master could not be given the order, or the promotion did not come of it.
     pub(crate) fn stay_with_master(&mut self, replica: NodeId, why: NotLossless) {
+        let ordered = self.master.failover.as_ref().is_some_and(|failover| {
+            matches!(failover.phase, Phase::Requesting { .. } | Phase::HandingOver { .. } | Phase::Undoing { .. })
+        });
+        let unreachable = matches!(why, NotLossless::MasterLost | NotLossless::MasterNotWell | NotLossless::NotNow);
+        let end = if unreachable && !ordered { Event::AbortMasterTimeout } else { Event::AbortReplicaTimeout };
         self.node_event(replica, |subject| Event::NotLossless { subject, why });
         // It is called off already, if it was ever begun.
         self.enter(Phase::Selecting { waiting: BTreeSet::new() });
         self.master.not_before = self.ctx.mono();
-        self.end_failover(Event::AbortNotLossless);
+        self.end_failover(end);
     }
 }
