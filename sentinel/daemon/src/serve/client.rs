@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     acl::{Account, Users},
+    compatible::Compatible,
     guest::Address,
     outbox::Outbox,
     table::Command,
@@ -41,6 +42,7 @@ pub(crate) struct Client {
     state: RefCell<State>,
     outbox: RefCell<Outbox>,
     limits: OutputLimits,
+    look: Compatible,
     session: RefCell<Option<Waker>>,
     cut: Cell<Option<Cut>>,
     dismissed: Cell<bool>,
@@ -71,6 +73,8 @@ pub(crate) struct State {
     pub(crate) active: Instant,
     /// Bytes it sent that no request has used yet.
     pub(crate) unread: usize,
+    /// Bytes that it sent, bytes that it was sent, and commands that it had executed.
+    pub(crate) traffic: [u64; 3],
 }
 
 /// Whether the answers to a client's requests are sent.
@@ -131,6 +135,7 @@ impl State {
             last_command: None,
             active: Instant::now(),
             unread: 0,
+            traffic: [0; 3],
         }
     }
 
@@ -153,6 +158,7 @@ impl Client {
         descriptor: i32,
         users: &Users,
         limits: OutputLimits,
+        look: Compatible,
     ) -> Self {
         Self {
             id,
@@ -163,6 +169,7 @@ impl Client {
             state: RefCell::new(State::new(users.newcomer().cloned())),
             outbox: RefCell::default(),
             limits,
+            look,
             session: RefCell::default(),
             cut: Cell::new(None),
             dismissed: Cell::new(false),
@@ -182,8 +189,8 @@ impl Client {
     /// Makes it what it was when it connected. Its subscriptions must have been ended before.
     pub(crate) fn reset(&self, users: &Users) {
         self.update(|state| {
-            let (active, unread) = (state.active, state.unread);
-            *state = State { active, unread, ..State::new(users.newcomer().cloned()) };
+            let (active, unread, traffic) = (state.active, state.unread, state.traffic);
+            *state = State { active, unread, traffic, ..State::new(users.newcomer().cloned()) };
         });
     }
 
@@ -282,7 +289,7 @@ impl Client {
         if self.read(State::subscriptions) > 0 { Kind::PubSub } else { Kind::Normal }
     }
 
-    /// Its line in CLIENT LIST, with the fields of 7.0 in their order and those for the library behind them.
+    /// Its line in CLIENT LIST, with the fields of the version in their order; those for the library are in all of them.
     pub(crate) fn line(&self) -> String {
         self.described(false)
     }
@@ -292,8 +299,11 @@ impl Client {
         let state = self.state.borrow();
         let outbox = self.outbox.borrow();
         let now = Instant::now();
+        let library = [&state.library, &state.library_version].map(|bytes| String::from_utf8_lossy(bytes));
+        let [capabilities, watched, end] = self.look.client_fields([&library[0], &library[1]], state.traffic);
         let mut line = format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db=0 sub={} psub={} ssub=0 multi=-1",
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={}{capabilities} db=0 sub={} psub={} ssub=0 \
+             multi=-1{watched}",
             self.id,
             self.peer,
             self.local,
@@ -314,7 +324,7 @@ impl Client {
         let _ = write!(
             line,
             " qbuf={} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} omem={} tot-mem={} events=r \
-             cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
+             cmd={} user={} redir=-1 resp={}{end}",
             state.unread,
             outbox.pieces(),
             outbox.len(),
@@ -326,8 +336,6 @@ impl Client {
                 None => "default".into(),
             },
             state.protocol.version(),
-            String::from_utf8_lossy(&state.library),
-            String::from_utf8_lossy(&state.library_version),
         );
         line
     }

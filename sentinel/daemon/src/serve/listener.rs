@@ -188,15 +188,16 @@ impl Listeners {
         self.doors.iter().filter_map(Door::address).collect()
     }
 
-    /// What is listened on, in the words of INFO's `listener0` and its like. Sockets of one kind are one.
-    pub(super) fn described(&self, bind: &[BindAddress]) -> Vec<String> {
-        let mut described: Vec<String> = Vec::new();
+    /// What is listened on, in the words of INFO's `listener0` and its like, each kind with its number there. Sockets of one
+    /// kind are one.
+    pub(super) fn described(&self, bind: &[BindAddress]) -> Vec<(u8, String)> {
+        let mut described: Vec<(u8, String)> = Vec::new();
         for door in &self.doors {
-            let name = match door {
-                Door::Plain(_) => "tcp",
-                Door::Encrypted(..) => "tls",
+            let (number, name) = match door {
+                Door::Plain(_) => (0, "tcp"),
+                Door::Encrypted(..) => (2, "tls"),
                 Door::Local(_, path) => {
-                    described.push(format!("name=unix,bind={}", path.display()));
+                    described.push((1, format!("name=unix,bind={}", path.display())));
                     continue;
                 }
             };
@@ -204,10 +205,11 @@ impl Listeners {
             let addresses: Vec<String> = bind.iter().map(address).collect();
             let port = door.address().map_or(0, |address| address.port());
             let text = format!("name={name}{},port={port}", addresses.concat());
-            if !described.contains(&text) {
-                described.push(text);
+            if !described.iter().any(|(_, known)| *known == text) {
+                described.push((number, text));
             }
         }
+        described.sort_by_key(|(number, _)| *number);
         described
     }
 

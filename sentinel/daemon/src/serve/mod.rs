@@ -27,6 +27,7 @@ mod syntax;
 mod table;
 #[cfg(test)]
 mod tests;
+mod wording;
 
 use std::{
     cell::{Cell, RefCell},
@@ -127,7 +128,7 @@ pub(crate) struct Server {
     settings: config::Server,
     port: u16,
     /// What is listened on, each as INFO tells it.
-    listening: Vec<String>,
+    listening: Vec<(u8, String)>,
     /// How the clients without TLS are served.
     turns: Rc<Turns>,
     identity: Identity,
@@ -277,7 +278,8 @@ fn welcome(server: &Rc<Server>, crowd: &Crowd, guest: Guest) {
     }
     // Registered before anything else is accepted, so that no burst of connections gets past the bound.
     let limits = server.settings.output_limits;
-    let (client, registration) = server.clients.add(|id| Client::new(id, ends, descriptor, &server.users, limits));
+    let (client, registration) =
+        server.clients.add(|id| Client::new(id, ends, descriptor, &server.users, limits, server.settings.compatible));
     let server = Rc::clone(server);
     let socket = match guest {
         Guest::Plain(stream, _) => stream.into_std().map(OwnedFd::from),

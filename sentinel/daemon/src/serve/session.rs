@@ -173,6 +173,7 @@ impl Session<'_> {
             let Poll::Ready(sent) = outbox.poll_send(cx, stream)? else { break };
             self.server.stats.bytes_out.add(sent, now);
             self.server.stats.writes.add(1);
+            self.client.update(|state| state.traffic[1] += sent as u64);
             self.flushed = false;
             self.note_activity(now);
         }
@@ -300,7 +301,10 @@ impl Session<'_> {
         });
         let Some(unknown) = unknown else { return false };
         server.stats.commands.add(1, now);
-        client.update(|state| state.last_command = Some(table::address()));
+        client.update(|state| {
+            state.last_command = Some(table::address());
+            state.traffic[2] += 1;
+        });
         if unknown {
             self.reply(&Reply::NullArray, true, now);
         }
@@ -320,7 +324,9 @@ impl Session<'_> {
             Ok(command) => {
                 server.stats.commands.add(1, now);
                 client.update(|state| state.last_command = Some(command));
-                (command::execute(command, &Request { server, client, words }), command.verb)
+                let answer = command::execute(command, &Request { server, client, words });
+                client.update(|state| state.traffic[2] += 1);
+                (answer, command.verb)
             }
             Err(refusal) => (refusal.into(), Verb::Container),
         };
@@ -360,6 +366,7 @@ impl Session<'_> {
 
     fn note_input(&self, bytes: usize, now: Instant) {
         self.server.stats.bytes_in.add(bytes, now);
+        self.client.update(|state| state.traffic[0] += bytes as u64);
         self.server.stats.reads.add(1);
         self.note_activity(now);
     }

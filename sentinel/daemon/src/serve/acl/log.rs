@@ -18,6 +18,8 @@ pub(crate) struct Log {
     /// The newest first.
     entries: VecDeque<Entry>,
     most: usize,
+    /// The number of the next entry.
+    next: u64,
     /// How often each reason was there, in the order of [`Reason`].
     refused: [u64; 4],
 }
@@ -33,6 +35,10 @@ pub(crate) struct Entry {
     pub(crate) user: Bytes,
     /// When it last happened.
     pub(crate) at: Instant,
+    /// When it first did.
+    pub(crate) since: Instant,
+    /// Its number since the start.
+    pub(crate) id: u64,
     /// The client of that time, as CLIENT LIST describes it.
     pub(crate) client: String,
 }
@@ -62,22 +68,28 @@ impl Reason {
 impl Log {
     /// An empty one, for so many entries.
     pub(super) fn new(most: u64) -> Self {
-        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX), refused: [0; 4] }
+        Self { entries: VecDeque::new(), most: usize::try_from(most).unwrap_or(usize::MAX), next: 0, refused: [0; 4] }
     }
 
     /// Remembers a refusal.
     pub(crate) fn note(&mut self, at: Instant, reason: Reason, object: &[u8], user: &[u8], client: String) {
         self.refused[reason as usize] += 1;
         let cut = |name: &[u8]| Bytes::copy_from_slice(&name[..name.len().min(REMEMBERED)]);
-        let entry = Entry { count: 1, reason, object: cut(object), user: cut(user), at, client };
+        let entry =
+            Entry { count: 1, reason, object: cut(object), user: cut(user), at, since: at, id: self.next, client };
         let known = self.entries.iter().take(COMPARED).position(|known| {
             known.reason == reason
                 && known.object == entry.object
                 && known.user == entry.user
                 && at.duration_since(known.at) <= GROUPED_WITHIN
         });
-        let count = known.and_then(|known| self.entries.remove(known)).map_or(0, |known| known.count);
-        self.entries.push_front(Entry { count: count + 1, ..entry });
+        let entry = if let Some(known) = known.and_then(|known| self.entries.remove(known)) {
+            Entry { count: known.count + 1, since: known.since, id: known.id, ..entry }
+        } else {
+            self.next += 1;
+            entry
+        };
+        self.entries.push_front(entry);
         self.entries.truncate(self.most);
     }
 

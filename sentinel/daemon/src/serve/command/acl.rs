@@ -163,15 +163,14 @@ fn dry_run(request: &Request<'_>, name: &[u8], words: &[Bytes]) -> Answer {
     if !command.accepts(words.len()) {
         return Reply::err(format!("wrong number of arguments for '{}' command", command.name)).into();
     }
+    let look = request.server.settings.compatible;
     match user.rules().check(command, words) {
         Ok(()) => Reply::ok(),
         Err(Denied::Channel(position)) => {
             let channel = words.get(position).map_or_else(String::new, |word| table::repeated(word, REPEATED));
-            Reply::display(format_args!("This user has no permissions to access the '{channel}' channel"))
+            Reply::bulk(look.would_be_denied_channel(&user, &channel))
         }
-        Err(Denied::Command | Denied::Login) => {
-            Reply::display(format_args!("This user has no permissions to run the '{}' command", command.name))
-        }
+        Err(Denied::Command | Denied::Login) => Reply::bulk(look.would_be_denied(&user, &command.name)),
     }
     .into()
 }
@@ -215,14 +214,16 @@ fn log(request: &Request<'_>, words: &[Bytes]) -> Answer {
     };
     let Some(count) = count else { return not_an_integer() };
     let now = Instant::now();
-    Reply::Array(log.borrow().newest().take(count).map(|entry| logged(entry, now)).collect()).into()
+    let wall = request.server.settings.compatible.numbers_refusals().then(|| (request.server.clock)().wall.0);
+    Reply::Array(log.borrow().newest().take(count).map(|entry| logged(entry, now, wall)).collect()).into()
 }
 
-fn logged(entry: &Entry, now: Instant) -> Reply {
+/// With the wall clock, in milliseconds, where numbers and moments are told.
+fn logged(entry: &Entry, now: Instant, wall: Option<u64>) -> Reply {
     // Milliseconds, as the reference has them.
     let age = now.duration_since(entry.at).as_millis();
     let age = f64::from(u32::try_from(age).unwrap_or(u32::MAX)) / 1_000.0;
-    Reply::map([
+    let mut told = vec![
         ("count", Reply::Integer(entry.count)),
         ("reason", Reply::from(entry.reason.name())),
         ("context", Reply::from("toplevel")),
@@ -230,13 +231,24 @@ fn logged(entry: &Entry, now: Instant) -> Reply {
         ("username", Reply::Bulk(entry.user.clone())),
         ("age-seconds", Reply::Double(age)),
         ("client-info", Reply::bulk(entry.client.clone())),
-    ])
+    ];
+    if let Some(wall) = wall {
+        let signed = |number: u64| Reply::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+        let moment = |at: Instant| {
+            let ago = u64::try_from(now.duration_since(at).as_millis()).unwrap_or(u64::MAX);
+            signed(wall.saturating_sub(ago))
+        };
+        told.push(("entry-id", signed(entry.id)));
+        told.push(("timestamp-created", moment(entry.since)));
+        told.push(("timestamp-last-updated", moment(entry.at)));
+    }
+    Reply::map(told)
 }
 
 /// `ACL SAVE`: on a thread of its own, since a disk may be slow.
 fn save(request: &Request<'_>) -> Answer {
     let users = &request.server.users;
-    let Some(path) = users.file().map(ToOwned::to_owned) else { return no_file() };
+    let Some(path) = users.file().map(ToOwned::to_owned) else { return no_file(request) };
     let lines = users.all().iter().map(|user| user.line()).collect::<Vec<_>>();
     let all_channels = users.all_channels();
     Answer::Later(Box::pin(async move {
@@ -259,7 +271,7 @@ fn save(request: &Request<'_>) -> Answer {
 /// `default`, although nothing changed for them.
 fn load(request: &Request<'_>) -> Answer {
     let (server, client) = (Rc::clone(request.server), Rc::clone(request.client));
-    let Some(path) = server.users.file().map(ToOwned::to_owned) else { return no_file() };
+    let Some(path) = server.users.file().map(ToOwned::to_owned) else { return no_file(request) };
     let all_channels = server.users.all_channels();
     Answer::Later(Box::pin(async move {
         let loaded = tokio::task::spawn_blocking(move || acl::load(&path, all_channels)).await;
@@ -278,13 +290,8 @@ fn load(request: &Request<'_>) -> Answer {
     }))
 }
 
-fn no_file() -> Answer {
-    Reply::err(
-        "This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
-         command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store \
-         users in the Redis configuration.",
-    )
-    .into()
+fn no_file(request: &Request<'_>) -> Answer {
+    Reply::err(request.server.settings.compatible.without_acl_file()).into()
 }
 
 fn wrong_words(name: &str) -> Answer {

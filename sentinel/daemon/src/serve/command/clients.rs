@@ -80,6 +80,10 @@ fn list(request: &Request<'_>, filter: &[Bytes]) -> Answer {
             all.iter().filter(|client| client.kind() == kind).collect()
         }
         [option, ids @ ..] if is(option, "id") && !ids.is_empty() => {
+            let look = request.server.settings.compatible;
+            if let Some(refusal) = ids.iter().find_map(|id| look.refused_id(integer(id))) {
+                return refusal.into();
+            }
             let Some(ids) = ids.iter().map(|id| integer(id)).collect::<Option<Vec<i64>>>() else {
                 return Reply::err("Invalid client ID").into();
             };
@@ -125,7 +129,11 @@ impl Filter {
         for pair in words.chunks(2) {
             let [option, value] = pair else { return Err(Reply::err("syntax error")) };
             if is(option, "id") {
-                let id = integer(value).filter(|&id| id > 0);
+                let id = integer(value);
+                if let Some(refusal) = request.server.settings.compatible.refused_id(id) {
+                    return Err(refusal);
+                }
+                let id = id.filter(|&id| id > 0);
                 filter.id = Some(id.ok_or_else(|| Reply::err("client-id should be greater than 0"))?);
             } else if is(option, "type") {
                 filter.kind = Some(Kind::named(value).ok_or_else(|| unknown_type(value))?);
@@ -280,10 +288,10 @@ const HELP: &[&str] = &[
     "    Without effect: a Sentinel that pauses is blind.",
     "REPLY (ON|OFF|SKIP)",
     "    Turns the answers to this connection on or off, or skips the next one.",
-    "SETINFO (LIB-NAME|LIB-VER) <value>",
-    "    Notes the name or version of the client library.",
     "SETNAME <name>",
     "    Names this connection.",
+    "SETINFO (LIB-NAME|LIB-VER) <value>",
+    "    Notes the name or version of the client library.",
     "UNBLOCK <number> [TIMEOUT|ERROR]",
     "    Finds nothing to unblock.",
     "TRACKING (ON|OFF) [REDIRECT <number>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",

@@ -32,6 +32,8 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
         Some(Some(_)) => return Reply::error("NOPROTO unsupported protocol version").into(),
         Some(None) => return Reply::err("Protocol version is not an integer or out of range").into(),
     };
+    let look = request.server.settings.compatible;
+    let mut named = None;
     let mut options = request.options();
     while let [option, rest @ ..] = options {
         options = match rest {
@@ -42,7 +44,9 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
                 rest
             }
             [name, rest @ ..] if is(option, "setname") => {
-                if let Err(error) = clients::rename(client, name) {
+                if look.names_after_login() {
+                    named = Some(name);
+                } else if let Err(error) = clients::rename(client, name) {
                     return error.into();
                 }
                 rest
@@ -54,18 +58,20 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
         };
     }
     if client.read(|state| request.server.users.acting(state.user.as_ref()).is_none()) {
-        return Reply::error(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> \
-             <pass> option can be used to authenticate the client and select the RESP protocol version at the same \
-             time",
-        )
+        return Reply::error(format!(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the {} option can be used to \
+             authenticate the client and select the RESP protocol version at the same time",
+            look.hello_with_login()
+        ))
         .into();
+    }
+    if let Some(Err(error)) = named.map(|name| clients::rename(client, name)) {
+        return error.into();
     }
     let version = client.update(|state| {
         state.protocol = protocol.unwrap_or(state.protocol);
         state.protocol.version()
     });
-    let look = request.server.settings.compatible;
     Reply::map([
         ("server", Reply::from(look.server())),
         ("version", Reply::from(look.version())),

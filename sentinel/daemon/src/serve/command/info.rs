@@ -69,7 +69,7 @@ fn process(server: &Server) -> String {
         ],
     );
     if look.tells("listener0") {
-        for (number, listener) in server.listening.iter().enumerate() {
+        for (number, listener) in &server.listening {
             // Writing to a String never fails.
             let _ = write!(text, "listener{number}:{listener}\r\n");
         }

@@ -76,7 +76,18 @@ impl Request<'_> {
 
 /// Checks that the client may have this command executed now.
 pub(crate) fn check(server: &Server, client: &Client, words: &[Bytes]) -> Result<&'static Command, Reply> {
-    let command = server.names.look_up(words)?;
+    let look = server.settings.compatible;
+    let command = server.names.look_up(words).map_err(|unknown| {
+        let stranger = || client.read(|state| server.users.acting(state.user.as_ref()).is_none());
+        let open = words.first().is_some_and(|name| is(name, "auth") || is(name, "hello"));
+        if look.asks_for_login_first() && !open && stranger() {
+            login_required()
+        } else if matches!(words, [name, keys, _] if is(name, "command") && is_keys(keys)) {
+            look.refused_keys(unknown)
+        } else {
+            unknown
+        }
+    })?;
     let permitted = client.read(|state| match server.users.acting(state.user.as_ref()) {
         Some(user) => user.check(command, words),
         None if command.is_open() => Ok(()),
@@ -95,20 +106,30 @@ pub(crate) fn check(server: &Server, client: &Client, words: &[Bytes]) -> Result
     Ok(command)
 }
 
+fn is_keys(subcommand: &[u8]) -> bool {
+    is(subcommand, "getkeys") || is(subcommand, "getkeysandflags")
+}
+
+fn login_required() -> Reply {
+    Reply::error("NOAUTH Authentication required.")
+}
+
 /// Says what a client lacks permission for, and remembers it for ACL LOG.
 fn refuse(server: &Server, client: &Client, command: &'static Command, words: &[Bytes], denied: Denied) -> Reply {
+    let look = server.settings.compatible;
     let (reason, object, reply) = match denied {
-        Denied::Login => return Reply::error("NOAUTH Authentication required."),
+        Denied::Login => return login_required(),
         Denied::Command => (
             Reason::Command,
             command.name.as_bytes(),
-            Reply::error(format!("NOPERM this user has no permissions to run the '{}' command", command.name)),
+            Reply::error(match client.read(|state| server.users.acting(state.user.as_ref()).cloned()) {
+                Some(user) => format!("NOPERM {}", look.denied_command(&user, &command.name)),
+                None => return login_required(),
+            }),
         ),
-        Denied::Channel(position) => (
-            Reason::Channel,
-            words.get(position).map_or(&b""[..], |word| word),
-            Reply::error("NOPERM this user has no permissions to access one of the channels used as arguments"),
-        ),
+        Denied::Channel(position) => {
+            (Reason::Channel, words.get(position).map_or(&b""[..], |word| word), Reply::error(look.denied_channel()))
+        }
     };
     client.update(|state| state.last_command = Some(command));
     client.read(|state| {

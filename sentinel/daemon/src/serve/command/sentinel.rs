@@ -33,7 +33,21 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
             }
         }
         Ok(Command::Change(change)) => ask(request, change),
-        Err(error) => error.into(),
+        Err(error) => refused(request, error).into(),
+    }
+}
+
+/// What is wrong with a request, as this version words it.
+fn refused(request: &Request<'_>, error: Reply) -> Reply {
+    let look = request.server.settings.compatible;
+    let subcommand = |name| request.words.get(1).is_some_and(|word| is(word, name));
+    if subcommand("config") {
+        look.refused_parameters(request.words.len(), error)
+    } else if let (true, [_, _, name, _]) = (subcommand("failover"), request.words) {
+        let known = command::serving(&request.server.view.load(), name).is_some();
+        look.refused_failover(known, error)
+    } else {
+        error
     }
 }
 
