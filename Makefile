@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ test-nodes: ## the failover stories with each data node of NODES="/path/a-server
 
 test-mixed: ## quorums mixed with each reference of SENTINELS="/path/a-sentinel /path/b-sentinel": a table
 	@scripts/test-mixed $(ARGS)
+
+test-differential: ## ours and each reference of SENTINELS="/path/a-sentinel /path/b-sentinel" side by side, answer by answer: a table
+	@scripts/test-differential $(ARGS)
 
 MINUTES ?= 10
 SEED ?=

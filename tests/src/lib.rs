@@ -45,7 +45,7 @@ pub use ports::free_port;
 pub use prober::{Outcome, Prober};
 pub use process::ServerProcess;
 pub use programs::Kind;
-pub use sentinel::{Fields, SentinelProcess};
+pub use sentinel::{Fields, SentinelProcess, look_like};
 pub use skip::skipped;
 pub use wait::{eventually, never};
 pub use writer::{Acknowledged, Writer, WriterReport};

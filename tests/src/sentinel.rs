@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use redis::{FromRedisValue, RedisResult};
@@ -15,6 +15,14 @@ use crate::ports::free_port;
 use crate::process::{ServerProcess, last_lines};
 use crate::programs::Kind;
 use crate::wait::eventually;
+
+/// What those of ours look like that are started from now on.
+static LOOK: OnceLock<&'static str> = OnceLock::new();
+
+/// Has all of ours that are started from now on look like this version (`compatible-version`). The first call counts.
+pub fn look_like(version: &'static str) {
+    let _ = LOOK.set(version);
+}
 
 const STARTS_WITHIN: Duration = Duration::from_secs(10);
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -54,6 +62,10 @@ impl SentinelProcess {
         fs::create_dir(&folder).unwrap_or_else(|error| panic!("cannot make {}: {error}", folder.display()));
         let port = free_port();
         let mut config = format!("port {port}\nbind 127.0.0.1\ndaemonize no\ndir {}\n", folder.display());
+        if let Some(look) = LOOK.get() {
+            // A comment for the reference, which may take the file over.
+            config = config + "#@ compatible-version " + look + "\n";
+        }
         let encrypted = tls.map(|tls| [doors::lines(port, &folder), tls.to_vec()].concat());
         for line in encrypted.iter().flatten().chain(lines) {
             config.push_str(line);

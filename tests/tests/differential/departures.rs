@@ -1,6 +1,7 @@
 //! Where our answers differ from the reference's on purpose.
 
 use crate::pair::Protocol;
+use crate::version::Version;
 
 /// One answer that differs.
 #[derive(Debug, Clone, Copy)]
@@ -15,10 +16,12 @@ pub(crate) struct Departure {
     pub(crate) theirs: &'static str,
     /// The reason.
     pub(crate) why: &'static str,
+    /// The first version that answers as ours does; none: no version does.
+    pub(crate) until: Option<Version>,
 }
 
 const fn chosen(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
-    Departure { request, protocol: None, ours, theirs, why }
+    Departure { request, protocol: None, ours, theirs, why, until: None }
 }
 
 const fn resp2(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
@@ -27,6 +30,11 @@ const fn resp2(request: &'static str, ours: &'static str, theirs: &'static str, 
 
 const fn resp3(request: &'static str, ours: &'static str, theirs: &'static str, why: &'static str) -> Departure {
     Departure { protocol: Some(Protocol::Resp3), ..chosen(request, ours, theirs, why) }
+}
+
+/// One that later versions answer as ours does.
+const fn before(until: Version, departure: Departure) -> Departure {
+    Departure { until: Some(until), ..departure }
 }
 
 const TRACKING: &str =
@@ -56,10 +64,10 @@ pub(crate) const CLIENT: &[Departure] = &[
     chosen("CLIENT CACHING yes / CLIENT CACHING no", NOT_TRACKING, "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.", TRACKING),
     resp2("CLIENT CACHING no / CLIENT TRACKINGINFO", OFF_2, r#"*6 "flags" *2 "on" "optin" "redirect" :0 "prefixes" *0"#, TRACKING),
     resp3("CLIENT CACHING no / CLIENT TRACKINGINFO", OFF_3, r#"%3 "flags" ~2 "on" "optin" "redirect" :0 "prefixes" *0"#, TRACKING),
-    chosen("CLIENT SETINFO LIB-NAME x", "+OK", NO_SETINFO, SETINFO),
-    chosen("CLIENT SETINFO FOO x", r"-ERR Unrecognized option \'FOO\'", NO_SETINFO, SETINFO),
-    chosen(r#"CLIENT SETINFO LIB-NAME "a b""#, "-ERR LIB-NAME cannot contain spaces, newlines or special characters.", NO_SETINFO, SETINFO),
-    chosen("CLIENT SETINFO", r"-ERR wrong number of arguments for \'client|setinfo\' command", NO_SETINFO, SETINFO),
+    before(Version::Redis80, chosen("CLIENT SETINFO LIB-NAME x", "+OK", NO_SETINFO, SETINFO)),
+    before(Version::Redis80, chosen("CLIENT SETINFO FOO x", r"-ERR Unrecognized option \'FOO\'", NO_SETINFO, SETINFO)),
+    before(Version::Redis80, chosen(r#"CLIENT SETINFO LIB-NAME "a b""#, "-ERR LIB-NAME cannot contain spaces, newlines or special characters.", NO_SETINFO, SETINFO)),
+    before(Version::Redis80, chosen("CLIENT SETINFO", r"-ERR wrong number of arguments for \'client|setinfo\' command", NO_SETINFO, SETINFO)),
 ];
 
 /// QUIT and RESET.
@@ -82,7 +90,7 @@ const OUR_OWN: &str = "something that the reference does not have";
 /// SENTINEL SET.
 #[rustfmt::skip]
 pub(crate) const SET: &[Departure] = &[
-    chosen(r#"SENTINEL SET m1 "a\r\nb" x"#, "-ERR Invalid argument at index 3 for SENTINEL SET: control characters are not allowed", r"-ERR Unknown option or number of arguments for SENTINEL SET \'a  b\'", CONTROL),
+    before(Version::Valkey91, chosen(r#"SENTINEL SET m1 "a\r\nb" x"#, "-ERR Invalid argument at index 3 for SENTINEL SET: control characters are not allowed", r"-ERR Unknown option or number of arguments for SENTINEL SET \'a  b\'", CONTROL)),
 ];
 
 /// SENTINEL, what is answered of names, addresses and numbers that the reference takes and writes into its file.
@@ -90,16 +98,16 @@ pub(crate) const SET: &[Departure] = &[
 pub(crate) const ODD: &[Departure] = &[
     chosen(r#"SENTINEL MONITOR "" 127.0.0.1 {dead} 1"#, "-ERR a master name must not be empty", "+OK", NAME),
     chosen("SENTINEL MONITOR a,b 127.0.0.1 {dead} 1", "-ERR a master name must not contain a comma or a control character", "+OK", NAME),
-    chosen(r#"SENTINEL MONITOR "a\nb" 127.0.0.1 {dead} 1"#, "-ERR Invalid argument at index 2 for SENTINEL MONITOR: control characters are not allowed", "+OK", CONTROL),
+    before(Version::Valkey91, chosen(r#"SENTINEL MONITOR "a\nb" 127.0.0.1 {dead} 1"#, "-ERR Invalid argument at index 2 for SENTINEL MONITOR: control characters are not allowed", "+OK", CONTROL)),
     chosen("SENTINEL MONITOR old 1.2.3 {dead} 1", "-ERR Invalid IP address or hostname specified", "+OK", ADDRESS),
     chosen("SENTINEL MONITOR many 127.0.0.1 {dead} 4294967297", "-ERR Invalid quorum", "+OK", NUMBER),
     chosen("SENTINEL SET m1 quorum 4294967297", r"-ERR Invalid argument \'4294967297\' for SENTINEL SET \'quorum\'", "+OK", NUMBER),
     chosen("SENTINEL SET m1 parallel-syncs 4294967297", r"-ERR Invalid argument \'4294967297\' for SENTINEL SET \'parallel-syncs\'", "+OK", NUMBER),
     chosen(r#"SENTINEL CONFIG SET announce-ip "a b""#, r"-ERR Invalid value \'a b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
-    chosen(r#"SENTINEL SET m1 auth-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL),
-    chosen(r#"SENTINEL SET m1 auth-pass "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL),
-    chosen(r#"SENTINEL CONFIG SET announce-ip "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL),
-    chosen(r#"SENTINEL CONFIG SET sentinel-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL),
+    before(Version::Valkey91, chosen(r#"SENTINEL SET m1 auth-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL)),
+    before(Version::Valkey91, chosen(r#"SENTINEL SET m1 auth-pass "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL SET: control characters are not allowed", "+OK", CONTROL)),
+    before(Version::Valkey91, chosen(r#"SENTINEL CONFIG SET announce-ip "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL)),
+    before(Version::Valkey91, chosen(r#"SENTINEL CONFIG SET sentinel-user "a\nb""#, "-ERR Invalid argument at index 4 for SENTINEL CONFIG SET: control characters are not allowed", "+OK", CONTROL)),
     chosen("SENTINEL CONFIG SET announce-ip a,b", r"-ERR Invalid value \'a,b\' to SENTINEL CONFIG SET \'announce-ip\'", "+OK", TEXT),
     chosen("SENTINEL CONFIG GET announce-ip", r#"*2 "announce-ip" "nonsense""#, r#"*2 "announce-ip" "a,b""#, TEXT),
     chosen(r#"SENTINEL IS-MASTER-DOWN-BY-ADDR 127.0.0.1 {dead} 8 """#, r#"*3 :0 "*" :0"#, r#"*3 :0 "" :8"#, ID),
@@ -126,25 +134,25 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL CANDIDATES m1", "*0", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FAILOVER m1 DRYRUN", "-NOGOODSLAVE No suitable replica to promote", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
     chosen("SENTINEL FAILOVER m1 COORDINATED", "-NOGOODSLAVE No suitable replica to promote", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),
-    chosen("SENTINEL CONFIG GET announce-ip announce-port", r#"*4 "announce-ip" "" "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG GET a b c", "*0", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG GET loglevel", r#"*2 "loglevel" "notice""#, "*0", LATER),
-    chosen("SENTINEL CONFIG SET loglevel notice", "+OK", r"-ERR Invalid argument \'loglevel\' to SENTINEL CONFIG SET", LATER),
-    chosen("SENTINEL CONFIG SET loglevel foo", r"-ERR Invalid value \'foo\' to SENTINEL CONFIG SET \'loglevel\'", r"-ERR Invalid argument \'loglevel\' to SENTINEL CONFIG SET", LATER),
-    chosen("SENTINEL CONFIG GET *port *port", r#"*2 "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET announce-port 1 announce-port 2", r"-ERR Duplicate argument \'announce-port\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET announce-port 1 announce-ip", r"-ERR Missing argument \'announce-ip\' value", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET announce-port 0 resolve-hostnames no", "+OK", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET foo bar announce-port 1", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET announce-port 1 foo bar", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL CONFIG SET announce-port 1 resolve-hostnames x", r"-ERR Invalid value \'x\' to SENTINEL CONFIG SET \'resolve-hostnames\'", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER),
-    chosen("SENTINEL PRIMARY", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER),
-    chosen("SENTINEL PRIMARY a b", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER),
-    chosen("SENTINEL PRIMARIES x", r"-ERR wrong number of arguments for \'sentinel|primaries\' command", r"-ERR unknown subcommand \'PRIMARIES\'. Try SENTINEL HELP.", LATER),
-    chosen("SENTINEL GET-PRIMARY-ADDR-BY-NAME", r"-ERR wrong number of arguments for \'sentinel|get-primary-addr-by-name\' command", r"-ERR unknown subcommand \'GET-PRIMARY-ADDR-BY-NAME\'. Try SENTINEL HELP.", LATER),
-    chosen("SENTINEL IS-PRIMARY-DOWN-BY-ADDR x", r"-ERR wrong number of arguments for \'sentinel|is-primary-down-by-addr\' command", r"-ERR unknown subcommand \'IS-PRIMARY-DOWN-BY-ADDR\'. Try SENTINEL HELP.", LATER),
-    chosen("SENTINEL SET m1 primary-reboot-down-after-period 5", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
-    chosen("SENTINEL SET m1 primary-reboot-down-after-period x", r"-ERR Invalid argument \'x\' for SENTINEL SET \'primary-reboot-down-after-period\'", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER),
+    before(Version::Redis80, chosen("SENTINEL CONFIG GET announce-ip announce-port", r#"*4 "announce-ip" "" "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG GET a b c", "*0", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG GET loglevel", r#"*2 "loglevel" "notice""#, "*0", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET loglevel notice", "+OK", r"-ERR Invalid argument \'loglevel\' to SENTINEL CONFIG SET", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET loglevel foo", r"-ERR Invalid value \'foo\' to SENTINEL CONFIG SET \'loglevel\'", r"-ERR Invalid argument \'loglevel\' to SENTINEL CONFIG SET", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG GET *port *port", r#"*2 "announce-port" "0""#, "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET announce-port 1 announce-port 2", r"-ERR Duplicate argument \'announce-port\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET announce-port 1 announce-ip", r"-ERR Missing argument \'announce-ip\' value", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET announce-port 0 resolve-hostnames no", "+OK", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET foo bar announce-port 1", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET announce-port 1 foo bar", r"-ERR Invalid argument \'foo\' to SENTINEL CONFIG SET", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Redis80, chosen("SENTINEL CONFIG SET announce-port 1 resolve-hostnames x", r"-ERR Invalid value \'x\' to SENTINEL CONFIG SET \'resolve-hostnames\'", "-ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL PRIMARY", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL PRIMARY a b", r"-ERR wrong number of arguments for \'sentinel|primary\' command", r"-ERR unknown subcommand \'PRIMARY\'. Try SENTINEL HELP.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL PRIMARIES x", r"-ERR wrong number of arguments for \'sentinel|primaries\' command", r"-ERR unknown subcommand \'PRIMARIES\'. Try SENTINEL HELP.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL GET-PRIMARY-ADDR-BY-NAME", r"-ERR wrong number of arguments for \'sentinel|get-primary-addr-by-name\' command", r"-ERR unknown subcommand \'GET-PRIMARY-ADDR-BY-NAME\'. Try SENTINEL HELP.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL IS-PRIMARY-DOWN-BY-ADDR x", r"-ERR wrong number of arguments for \'sentinel|is-primary-down-by-addr\' command", r"-ERR unknown subcommand \'IS-PRIMARY-DOWN-BY-ADDR\'. Try SENTINEL HELP.", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL SET m1 primary-reboot-down-after-period 5", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER)),
+    before(Version::Valkey80, chosen("SENTINEL SET m1 primary-reboot-down-after-period x", r"-ERR Invalid argument \'x\' for SENTINEL SET \'primary-reboot-down-after-period\'", r"-ERR Unknown option or number of arguments for SENTINEL SET \'primary-reboot-down-after-period\'", LATER)),
     chosen("SENTINEL SET m1 down-on-refused 3", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'down-on-refused\'", OUR_OWN),
     chosen("SENTINEL SET m1 ping-period 300", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'ping-period\'", OUR_OWN),
     chosen("SENTINEL SET m1 max-lag 0", "+OK", r"-ERR Unknown option or number of arguments for SENTINEL SET \'max-lag\'", OUR_OWN),

@@ -7,22 +7,7 @@ use std::process::Command;
 use sentinel_tests::{Kind, SentinelProcess};
 use tempfile::TempDir;
 
-/// What is asked for in `compatible-version` for the reference that is there. None: a version whose looks are not known.
-fn look() -> Option<&'static str> {
-    let version = Kind::Reference.version();
-    let known = [
-        ("Redis server v=7.0.", "7.0.15"),
-        ("Redis server v=8.0.", "redis-8.0"),
-        ("Valkey server v=8.0.", "valkey-8.0"),
-        ("Valkey server v=8.1.", "valkey-8.1"),
-        ("Valkey server v=9.1.", "valkey-9.1"),
-    ];
-    let look = known.iter().find(|(begin, _)| version.starts_with(begin)).map(|(_, look)| *look);
-    if look.is_none() {
-        eprintln!("SKIPPED: {version} is no version that ours can look like");
-    }
-    look
-}
+use crate::version;
 
 /// Ours in its look, and the reference.
 fn pair(folder: &Path, look: &str) -> [SentinelProcess; 2] {
@@ -47,7 +32,7 @@ fn fields(info: &str) -> Vec<&str> {
 
 #[test]
 fn ours_looks_like_the_version_that_it_is_to_look_like() {
-    let Some(look) = look() else { return };
+    let look = version::reference().look();
     let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
     let pair = pair(folder.path(), look);
 
@@ -81,6 +66,27 @@ fn ours_looks_like_the_version_that_it_is_to_look_like() {
 
     let [ours, theirs] = pair.each_ref().map(|sentinel| first_lines(&sentinel.last_output(1000)));
     assert_eq!(ours, theirs, "{look}: the first lines of the log");
+}
+
+/// The comparison of HELP ends with that line: what stands behind it must be what the reference does not have.
+#[test]
+fn what_our_help_lists_behind_the_end_is_unknown_to_the_reference() {
+    let look = version::reference().look();
+    let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
+    let [ours, theirs] = pair(folder.path(), look);
+    let lines: Vec<String> = ours.command(&["SENTINEL", "HELP"]).expect("it answers");
+    let end = lines.iter().position(|line| line == "HELP").expect("HELP lists itself");
+    let usages: Vec<&String> = lines[end + 1..].iter().filter(|line| !line.starts_with(' ')).collect();
+    assert!(usages.len() > 3, "{lines:?}");
+    for usage in usages {
+        let words: Vec<&str> = usage.split(' ').collect();
+        // It takes no further words there, or others.
+        let further: &[&str] = if words[0] == "FAILOVER" { &["no-such-master", "TO", "127.0.0.1", "1"] } else { &[] };
+        let request = [&["SENTINEL", words[0]], further].concat();
+        let refusal = theirs.command::<redis::Value>(&request).expect_err(usage).to_string();
+        let unknown = ["unknown subcommand", "Unknown subcommand", "wrong number of arguments"];
+        assert!(unknown.iter().any(|part| refusal.contains(part)), "{look}: {usage}: {refusal}");
+    }
 }
 
 /// Marks and texts of the lines of a start, but for what each says of itself.

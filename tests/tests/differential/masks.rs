@@ -6,6 +6,8 @@ use std::fmt::Display;
 use sentinel_tests::Kind;
 
 use crate::command_table;
+use crate::newer;
+use crate::version;
 use crate::wire::{Answers, Value, rendered};
 
 /// Fields whose value is masked, wherever a list or a map has the name followed by a value of that shape.
@@ -33,6 +35,8 @@ const FIELDS: &[Field] = &[
     Field { names: &["link-pending-commands"], shape: is_number, why: "what is under way in this instant" },
     Field { names: &["slave-repl-offset"], shape: is_number, why: "as of the last INFO, of which each has its own" },
     Field { names: &["age-seconds"], shape: is_decimal, why: "ages in seconds" },
+    Field { names: &["entry-id"], shape: is_number, why: "refusals are numbered by each process" },
+    Field { names: &["timestamp-created", "timestamp-last-updated"], shape: is_number, why: "moments" },
     Field { names: &["id"], shape: is_number, why: "connections are numbered by each process" },
 ];
 
@@ -41,6 +45,7 @@ const CLIENT_WORDS: &[(&[&str], &str)] = &[
     (&["id", "addr", "fd"], "numbers that each process and the kernel give"),
     (&["age", "idle"], "ages in seconds"),
     (&["qbuf", "qbuf-free", "argv-mem", "multi-mem", "rbs", "rbp", "obl", "oll", "omem", "tot-mem"], "memory"),
+    (&["tot-net-in", "tot-net-out", "tot-cmds"], "bytes and commands so far: ids and ports differ in length"),
 ];
 
 /// Fields of INFO whose values are compared; of all others the name is.
@@ -75,24 +80,8 @@ const INFO_VALUES: &[&str] = &[
 ];
 
 /// Fields of INFO that only one of the two has.
-const INFO_ONLY: &[(Kind, &[&str], &str)] = &[
-    (Kind::Ours, &["pubsub_clients"], "of later versions; the number of subscribers"),
-    (Kind::Reference, &["atomicvar_api", "gcc_version"], "how a C program was built"),
-];
-
-/// What our SENTINEL HELP lists behind the reference's lines.
-const FURTHER_USAGE: &[&str] = &[
-    "+AUTH-CHALLENGE <nonce>",
-    "+CANDIDATES <master-name>",
-    "+CONSENSUS <master-name>",
-    "+EXPLAIN <master-name>",
-    "+FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
-    "+FORGET <master-name> <runid>",
-    "+FORGET <master-name> UNVERIFIED",
-    "+FORGET-REPLICA <master-name> <host> <port>",
-    "+PROBLEMS [<master-name>]",
-    "+REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
-];
+const INFO_ONLY: &[(Kind, &[&str], &str)] =
+    &[(Kind::Reference, &["atomicvar_api", "gcc_version"], "how a C program was built")];
 
 /// Requests whose answers are lists in no fixed order: the reference keeps what they list in hash tables.
 const UNORDERED: &[&str] = &[
@@ -151,10 +140,8 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
         } else if about("COMMAND") {
             command_table::strip(kind, reply);
         }
-        if upper == "SENTINEL CONFIG GET *" {
-            further_parameters(kind, reply);
-        }
-        mask(kind, reply);
+        newer::mask(version::reference(), kind, &upper, reply);
+        mask(reply);
         if about("SENTINEL INFO-CACHE") {
             cached(reply);
         }
@@ -170,22 +157,12 @@ pub(crate) fn shown(kind: Kind, request: &str, answers: Answers, names: &Names) 
     names.replaced(&parts.join(" "))
 }
 
-/// Without the parameters of later versions, which end our list.
-fn further_parameters(kind: Kind, value: &mut Value) {
-    if let (Kind::Ours, Value::Many(_, Some(items))) = (kind, value)
-        && let [.., name, _] = items.as_slice()
-        && name.text() == Some("loglevel")
-    {
-        items.truncate(items.len() - 2);
-    }
-}
-
 /// Why each of the masked values may differ.
 pub(crate) fn explanation() -> String {
     let fields = FIELDS.iter().map(|field| format!("{}: {}", field.names.join(", "), field.why));
     let words = CLIENT_WORDS.iter().map(|(names, why)| format!("{}: {why}", names.join(", ")));
     let only = INFO_ONLY.iter().map(|(kind, names, why)| format!("{}, only {}: {why}", names.join(", "), kind.name()));
-    fields.chain(words).chain(only).collect::<Vec<_>>().join("\n")
+    fields.chain(words).chain(only).chain(newer::explanation()).collect::<Vec<_>>().join("\n")
 }
 
 fn is_number(text: &str) -> bool {
@@ -196,7 +173,7 @@ fn is_decimal(text: &str) -> bool {
     text.parse::<f64>().is_ok()
 }
 
-fn mask(kind: Kind, value: &mut Value) {
+fn mask(value: &mut Value) {
     match value {
         Value::Many(_, Some(items)) => {
             for at in 1..items.len() {
@@ -213,17 +190,17 @@ fn mask(kind: Kind, value: &mut Value) {
                 }
             }
             for item in items {
-                mask(kind, item);
+                mask(item);
             }
         }
-        Value::Bulk(Some(bytes)) if bytes.starts_with(b"id=") => *bytes = clients(kind, bytes),
-        Value::Verbatim(bytes) if bytes.starts_with(b"txt:id=") => *bytes = clients(kind, bytes),
+        Value::Bulk(Some(bytes)) if bytes.starts_with(b"id=") => *bytes = clients(bytes),
+        Value::Verbatim(bytes) if bytes.starts_with(b"txt:id=") => *bytes = clients(bytes),
         _ => {}
     }
 }
 
-/// Lines of CLIENT LIST: ours end with the library's name and version, as those of 7.2 do.
-fn clients(kind: Kind, bytes: &[u8]) -> Vec<u8> {
+/// Lines of CLIENT LIST.
+fn clients(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8_lossy(bytes);
     let masked = |word: &str| match word.split_once('=') {
         Some((name, _)) if CLIENT_WORDS.iter().any(|(names, _)| names.contains(&name.trim_start_matches("txt:"))) => {
@@ -231,22 +208,8 @@ fn clients(kind: Kind, bytes: &[u8]) -> Vec<u8> {
         }
         _ => word.to_owned(),
     };
-    let mut out = String::new();
-    for line in text.lines() {
-        let words: Vec<String> = line.split(' ').map(masked).collect();
-        let common = match (kind, words.as_slice()) {
-            (Kind::Ours, [common @ .., name, version])
-                if name.starts_with("lib-name=") && version.starts_with("lib-ver=") =>
-            {
-                common
-            }
-            (Kind::Ours, _) => panic!("a line without the library's name and version at its end: {line}"),
-            (Kind::Reference, all) => all,
-        };
-        out.push_str(&common.join(" "));
-        out.push('\n');
-    }
-    out.into_bytes()
+    let line = |line: &str| line.split(' ').map(masked).collect::<Vec<_>>().join(" ") + "\n";
+    text.lines().map(line).collect::<String>().into_bytes()
 }
 
 /// The names of all fields, and the values of some.
@@ -262,17 +225,13 @@ fn info(kind: Kind, value: &mut Value) {
 }
 
 /// HELP without the descriptions, which are free text in lines of their own, and if so wanted with the first word of each usage
-/// line only: what stands behind is named freely, too.
+/// line only: what stands behind is named freely, too. What we have and the reference has not stands behind the line HELP.
 fn usage(kind: Kind, first_word: bool, value: &mut Value) {
     let Value::Many('*', Some(lines)) = value else { return };
-    lines.retain(|line| match line {
-        Value::Line(line) => !(line.starts_with("+    ") || kind == Kind::Ours && line.starts_with("+SETINFO ")),
-        _ => true,
-    });
-    let end = lines.len().saturating_sub(FURTHER_USAGE.len());
-    let further = |line: &Value, usage: &str| matches!(line, Value::Line(line) if line == usage);
-    if kind == Kind::Ours && lines[end..].iter().zip(FURTHER_USAGE).all(|(line, usage)| further(line, usage)) {
-        lines.truncate(end);
+    lines.retain(|line| !matches!(line, Value::Line(line) if line.starts_with("+    ")));
+    let last = lines.iter().position(|line| matches!(line, Value::Line(line) if line == "+HELP"));
+    if let (Kind::Ours, Some(last)) = (kind, last) {
+        lines.truncate(last + 1);
     }
     for line in lines.iter_mut().skip(1).filter(|_| first_word) {
         if let Value::Line(line) = line {

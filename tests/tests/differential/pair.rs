@@ -10,7 +10,9 @@ use tempfile::TempDir;
 
 use crate::departures::Departure;
 use crate::masks::{self, Names};
+use crate::newer;
 use crate::script::{self, Talk};
+use crate::version;
 use crate::way::{self, Way};
 use crate::wire::{SILENCE, Value, Wire};
 
@@ -54,6 +56,7 @@ enum Started {
 impl Pair {
     /// Two that watch nothing, with these lines in their configurations.
     pub(crate) fn alone(lines: &[&str]) -> Self {
+        version::reference();
         let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
         let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
         let sentinels: Vec<SentinelProcess> = [Kind::Ours, Kind::Reference]
@@ -65,6 +68,7 @@ impl Pair {
 
     /// The same on ports that speak TLS only, with a Unix socket each. They are asked by TLS, or by the sockets.
     pub(crate) fn encrypted(lines: &[&str], by: Encrypted) -> Self {
+        version::reference();
         let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
         let authority = Authority::new("differential");
         let lines: Vec<String> = lines.iter().map(|&line| line.to_owned()).collect();
@@ -90,6 +94,7 @@ impl Pair {
 
     /// Two that watch one master, `mymaster`, with two replicas, and know each other.
     pub(crate) fn watching() -> Self {
+        version::reference();
         let kinds = [Kind::Ours, Kind::Reference];
         let deployment = Deployment::of(&kinds).down_after(Duration::from_secs(30)).start();
         let ids: Vec<String> = deployment.sentinels().iter().map(SentinelProcess::id).collect();
@@ -112,22 +117,29 @@ impl Pair {
     /// explanation of one that is not there, is a failure.
     #[track_caller]
     pub(crate) fn compare(&self, script: &str, protocols: &[Protocol], departures: &[Departure]) {
+        let reference = version::reference();
+        let departures = newer::departures(reference, script, departures);
+        let departures = departures.as_slice();
+        let (mut answers, mut on_purpose) = (0, 0);
         let mut failures = Vec::new();
         let mut needed = BTreeSet::new();
         for &protocol in protocols {
             for talk in script::talks(script) {
                 self.told(&talk, protocol, |said, [ours, theirs]| {
+                    answers += 1;
                     let known = explained(said, protocol, departures);
                     needed.extend(known);
+                    on_purpose += usize::from(known.is_some());
                     failures.extend(judged(protocol, said, ours, theirs, known.map(|known| &departures[known])));
                 });
             }
         }
         for (index, departure) in departures.iter().enumerate() {
-            if !needed.contains(&index) {
+            if !needed.contains(&index) && !newer::is_of_version(departure) {
                 failures.push(format!("{}: this entry of the table was never asked for", departure.request));
             }
         }
+        count([answers, on_purpose, failures.len()]);
         assert!(
             failures.is_empty(),
             "{} differences that nothing explains:\n{}\n\nmasked are:\n{}",
@@ -244,6 +256,16 @@ fn sides(sentinels: &[SentinelProcess], ids: Option<&[String]>) -> [Side; 2] {
         let port = sentinels[own].port();
         Side { kind: sentinels[own].kind(), port, way: Way::Plain(port), names }
     })
+}
+
+/// Adds a line to the file that `COMPARISONS` names, if it names one: answers, those that differ on purpose, and others that do.
+fn count(counts: [usize; 3]) {
+    use std::io::Write as _;
+
+    let Some(path) = std::env::var_os("COMPARISONS") else { return };
+    let line = counts.map(|count| count.to_string()).join(" ") + "\n";
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the counts can be kept");
 }
 
 /// The entry of the table for what was said last: the longest, if several end so.

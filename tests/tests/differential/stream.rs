@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::newer;
+use crate::version;
+
 /// An event with ports and ids called by their roles.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Told {
@@ -33,6 +36,7 @@ const OURS_ONLY: &[&str] = &["+problem", "+problem-lasts", "-problem", "+notice"
 pub(crate) fn compare(streams: [Vec<Told>; 2], rules: &[&Rule], orders: &[&[&str]]) {
     let raw = streams.clone();
     let [mut ours, mut theirs] = streams.map(without_repetitions);
+    newer::without_needless_ends(version::reference(), &mut theirs);
     let mut failures = Vec::new();
     // docs/problems.md: channels that the reference does not have, and how often ours says something there is no one's business here.
     ours.retain(|told| !OURS_ONLY.contains(&told.channel.as_str()));

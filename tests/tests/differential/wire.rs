@@ -9,6 +9,11 @@ use crate::way::{Stream, Way};
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 /// No Sentinel has such a command: its error shows that all answers before it have come.
 const MARK: &str = "all-answers-before-this";
+/// Where nobody is told of commands before logging in: HELLO is always answered, and scripts give it no such version.
+const LOCKED_MARK: &str = "HELLO all-answers-before-this";
+/// What it is answered, and what a subscriber in RESP2 is.
+const LOCKED_ANSWERS: [&str; 2] =
+    ["-ERR Protocol version is not an integer or out of range", "-ERR Can't execute 'hello': "];
 
 /// What stands for an answer that has not come in time.
 pub(crate) const SILENCE: &str = "(silence)";
@@ -35,9 +40,10 @@ impl Value {
         }
     }
 
-    /// Whether it is the answer to [`MARK`].
-    fn is_mark(&self) -> bool {
-        matches!(self, Value::Line(line) if line.contains(MARK))
+    /// Whether it is the answer to the mark.
+    fn is_mark(&self, locked: bool) -> bool {
+        let Value::Line(line) = self else { return false };
+        if locked { LOCKED_ANSWERS.iter().any(|answer| line.starts_with(answer)) } else { line.contains(MARK) }
     }
 }
 
@@ -73,24 +79,29 @@ pub(crate) struct Answers {
 /// A client that sends any bytes.
 pub(crate) struct Wire {
     stream: BufReader<Stream>,
+    /// Whether unknown commands are not told from known ones.
+    locked: bool,
 }
 
 impl Wire {
     /// Connects.
     pub(crate) fn open(way: &Way) -> Self {
         let stream = way.open(ANSWERS_WITHIN).unwrap_or_else(|error| panic!("cannot connect by {way:?}: {error}"));
-        Self { stream: BufReader::new(stream) }
+        let mut wire = Self { stream: BufReader::new(stream), locked: false };
+        let _ = wire.stream.get_mut().write_all(format!("{MARK}\r\n").as_bytes());
+        wire.locked = matches!(wire.read(), Ok(Value::Line(line)) if line.starts_with("-NOAUTH "));
+        wire
     }
 
     /// Sends `bytes` and gives all that comes back for them.
     pub(crate) fn ask(&mut self, bytes: &[u8]) -> Answers {
-        let mark = format!("{MARK}\r\n");
+        let mark = format!("{}\r\n", if self.locked { LOCKED_MARK } else { MARK });
         // It may have been closed already, which reading tells.
         let _ = self.stream.get_mut().write_all(&[bytes, mark.as_bytes()].concat());
         let mut replies = Vec::new();
         loop {
             match self.read() {
-                Ok(value) if value.is_mark() => return Answers { replies, end: None },
+                Ok(value) if value.is_mark(self.locked) => return Answers { replies, end: None },
                 Ok(value) => replies.push(value),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Answers { replies, end: Some(SILENCE) };

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::masks::Names;
 use crate::stream::Told;
+use crate::version;
 
 /// More than anything that is bound to happen takes with the periods of [`QUICK`].
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -63,6 +64,7 @@ pub(crate) struct World {
 
 impl World {
     fn begin(kind: Kind, setting: &Setting) -> Self {
+        version::reference();
         let data = Deployment::of(&[]).replicas(setting.priorities.len()).priorities(&setting.priorities).start();
         let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
         let group = data.only_group();
@@ -250,6 +252,7 @@ pub(crate) fn by_both(setting: &Setting, story: impl Fn(&mut World) -> Vec<Told>
 /// What two observers told of a failover that a Sentinel of the kind `leader` led: ours and the reference's, over the same nodes.
 #[track_caller]
 pub(crate) fn told_by_observers(leader: Kind) -> [Vec<Told>; 2] {
+    version::reference();
     let data = Deployment::of(&[]).priorities(&[10, 100]).start();
     let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
     let group = data.only_group();
