@@ -1,9 +1,9 @@
 //! What a Sentinel lists as wrong: while a fault lasts that it can see, its problem is there; at rest, where nothing is left of the
 //! faults, nothing is listed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
-use sentinel_core::Code;
+use sentinel_core::{Code, types::HostPort};
 
 use crate::{
     faults::Kind,
@@ -15,38 +15,57 @@ use crate::{
 /// How long a problem may last after the world has come to rest: until each has said hello again and has been asked for INFO.
 pub const CLEARED_WITHIN: Time = 60 * SEC;
 
-/// Since when each process is gone, or is there and gets on.
+/// Since when each process is gone, or is there and gets on, and since when each Sentinel has had each master where it is. Which
+/// start of a process it was is kept, too: it may end and begin between two looks.
 #[derive(Debug, Default)]
 pub struct Seen {
-    gone: BTreeMap<HostId, Time>,
-    well: BTreeMap<HostId, Time>,
+    gone: BTreeMap<HostId, (u32, Time)>,
+    well: BTreeMap<HostId, (u32, Time)>,
+    masters: BTreeMap<(HostId, String), (HostPort, Time)>,
+}
+
+/// Notes since when something is as it is now, and says so.
+fn begin<K: Ord, V: PartialEq>(known: &mut BTreeMap<K, (V, Time)>, key: K, is: V, now: Time) -> Time {
+    match known.entry(key) {
+        Entry::Occupied(entry) if entry.get().0 == is => entry.get().1,
+        Entry::Occupied(mut entry) => {
+            entry.insert((is, now));
+            now
+        }
+        Entry::Vacant(entry) => entry.insert((is, now)).1,
+    }
 }
 
 impl Seen {
     /// Looks at all processes, and at what the Sentinels list. To be called each second.
     pub fn look(&mut self, world: &mut World, now: Time) -> Result<(), String> {
+        let lives = world.nodes.iter().map(|node| (node.host, node.life));
+        let lives: BTreeMap<HostId, u32> = lives.chain(world.sentinels.iter().map(|it| (it.host, it.life))).collect();
         for (host, it) in world.physics.hosts.iter().enumerate() {
-            if it.running {
-                self.gone.remove(&host);
-            } else {
-                self.gone.entry(host).or_insert(now);
-            }
-            if it.running && it.hung == 0 && it.sluggish == 0 {
-                self.well.entry(host).or_insert(now);
-            } else {
-                self.well.remove(&host);
+            let life = lives.get(&host).copied().unwrap_or(0);
+            let gets_on = it.running && it.hung == 0 && it.sluggish == 0;
+            for (known, is_so) in [(&mut self.gone, !it.running), (&mut self.well, gets_on)] {
+                if is_so {
+                    begin(known, host, life, now);
+                } else {
+                    known.remove(&host);
+                }
             }
         }
         // What is silent is noticed after down-after, which may have been changed, counted from the next PING.
         let long = 2 * world.scenario().down_after + 15 * SEC;
-        let gone = |host: &HostId| self.gone.get(host).is_some_and(|since| now >= since + long);
+        let gone = |host: &HostId| self.gone.get(host).is_some_and(|(_, since)| now >= since + long);
+        // RESET begins everything anew.
+        let reset = |kind: &Kind| matches!(kind, Kind::Forget { .. });
+        let resets = world.scenario().faults.iter().filter(|fault| reset(&fault.kind));
+        let is_reset = resets.into_iter().any(|fault| (fault.at..fault.at + long).contains(&now));
         let all: Vec<HostId> = world.sentinels.iter().map(|sentinel| sentinel.host).collect();
         let alive = all.len() - all.iter().filter(|host| gone(host)).count();
         let leaves_some = alive <= all.len() / 2 && !forgets(world);
         let names = world.physics.checks.setting().groups.clone();
         for at in 0..world.sentinels.len() {
             let host = world.sentinels[at].host;
-            if self.well.get(&host).is_none_or(|since| now < since + long) {
+            if self.well.get(&host).is_none_or(|(_, since)| now < since + long) {
                 continue;
             }
             let Some(view) = world.sentinels[at].view().cloned() else { continue };
@@ -54,7 +73,15 @@ impl Seen {
                 continue;
             }
             for name in &names {
-                let Some(master) = view.masters.get(name) else { continue };
+                let Some(master) = view.masters.get(name) else {
+                    self.masters.remove(&(host, name.clone()));
+                    continue;
+                };
+                if now < begin(&mut self.masters, (host, name.clone()), master.node.addr.clone(), now) + long
+                    || is_reset
+                {
+                    continue;
+                }
                 let lists = |code| master.problems.iter().any(|problem| problem.code == code);
                 if leaves_some && !lists(Code::QuorumLost) {
                     return Err(format!(

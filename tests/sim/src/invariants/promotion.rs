@@ -297,10 +297,12 @@ impl Invariant for FitReplica {
                         self.ordered.remove(&(*sentinel, group));
                     }
                 }
-                Event::AccessDenied { subject: Subject::Replica { addr, .. }, .. } => {
+                Event::AccessDenied {
+                    subject: Subject::Replica { addr, .. } | Subject::Master { addr, .. }, ..
+                } => {
                     self.denied.extend(setting.node_at(addr).map(|node| (*sentinel, node)));
                 }
-                Event::AccessGranted(Subject::Replica { addr, .. }) => {
+                Event::AccessGranted(Subject::Replica { addr, .. } | Subject::Master { addr, .. }) => {
                     if let Some(node) = setting.node_at(addr) {
                         self.denied.remove(&(*sentinel, node));
                     }
