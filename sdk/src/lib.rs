@@ -114,7 +114,8 @@
 //! [`SentinelPool::topology`] is what the pool knows, [`SentinelPool::events`] what happens to it, [`SentinelPool::replicas`] what it measures at
 //! the replicas, and [`SentinelPool::statistics`] its counts, which [`Statistics::to_prometheus`] writes for an exporter. It tells [`tracing`]
 //! the rest: at `info` what an operator wants to see, in a span `sentinel_pool` with the name of the master; at `debug` a span `command`
-//! around every command or pipeline, with its name but never its arguments, and in it a span `attempt` for each node that was tried.
+//! around every command or pipeline, with its name but never its arguments, and in it a span `attempt` for each node that was tried. Their
+//! attributes have the names of OpenTelemetry: `db.system.name`, `db.operation.name`, `db.namespace`, `server.address`, `server.port`.
 //!
 //! # Features and examples
 //!

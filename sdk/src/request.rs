@@ -10,8 +10,9 @@ use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span};
 
+use crate::address::Address;
 use crate::command;
-use crate::config::Patience;
+use crate::config::{Config, Patience};
 use crate::dial::Link;
 use crate::error::Error;
 use crate::key::key;
@@ -39,8 +40,16 @@ pub(crate) trait Request: Sync {
     }
 
     /// Around all that is done about it.
-    fn span(&self, master: &str) -> Span {
-        tracing::debug_span!("command", name = self.name(), master)
+    fn span(&self, config: &Config) -> Span {
+        // The names that OpenTelemetry has for databases.
+        tracing::debug_span!(
+            "command",
+            otel.kind = "client",
+            db.system.name = "redis",
+            db.operation.name = self.name(),
+            db.namespace = config.database,
+            sentinel.master = &*config.master,
+        )
     }
 
     /// The first key that it names.
@@ -130,7 +139,7 @@ pub(crate) async fn exchange<R: Request>(
     let mut connection = link.connection.clone();
     let answer = request.send(&mut connection);
     let answer = attend(&link.pulse, patience.silence, patience.limit, on_silence, answer)
-        .instrument(tracing::debug_span!("attempt", address = %link.address))
+        .instrument(attempt(&link.address))
         .await
         .unwrap_or_else(|NoAnswer| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
     if let Err(error) = &answer {
@@ -180,7 +189,7 @@ pub(crate) async fn exchange_shared<R: Request>(
         alarm.0.set(&shared.wheel, look, context);
         Poll::Pending
     }));
-    let span = tracing::debug_span!("attempt", address = %link.address);
+    let span = attempt(&link.address);
     let answer = if span.is_disabled() { wait.await } else { wait.as_mut().instrument(span).await };
     if let Err(error) = &answer {
         tracing::debug!(address = %link.address, %error, "no answer");
@@ -189,6 +198,11 @@ pub(crate) async fn exchange_shared<R: Request>(
         }
     }
     answer
+}
+
+/// Around one attempt.
+fn attempt(address: &Address) -> Span {
+    tracing::debug_span!("attempt", server.address = address.host(), server.port = address.port())
 }
 
 /// Also when the caller drops the command half-way.
@@ -207,7 +221,7 @@ macro_rules! connection_like {
     ($handle:ty) => {
         impl $handle {
             async fn traced<R: $crate::request::Request>(&mut self, request: &R) -> redis::RedisResult<R::Answer> {
-                let span = $crate::request::Request::span(request, &self.owner.0.config.master);
+                let span = $crate::request::Request::span(request, &self.owner.0.config);
                 if span.is_disabled() {
                     return self.run(request).await;
                 }

@@ -63,14 +63,16 @@ async fn spans_tell_which_pool_and_which_command_and_each_attempt_but_no_argumen
     pool.shutdown(Duration::ZERO).await;
 
     // Then there is a span for the command and one for each attempt in it
-    let attempt = format!("command{{name=\"GET\" master=\"mymaster\"}}:attempt{{address={}}}", master.address());
+    let command = "command{otel.kind=\"client\" db.system.name=\"redis\" db.operation.name=\"GET\" db.namespace=0 \
+                   sentinel.master=\"mymaster\"}";
+    let attempt = format!("{command}:attempt{{server.address=\"127.0.0.1\" server.port={}}}", master.port);
     assert_eq!(
         log.lines_with(&format!("{attempt}: sentinel_sdk::request: close")).len(),
         2,
         "{:#?}",
         log.lines_with("")
     );
-    assert_eq!(log.lines_with("command{name=\"GET\" master=\"mymaster\"}: sentinel_sdk::request: close").len(), 1);
+    assert_eq!(log.lines_with(&format!("{command}: sentinel_sdk::request: close")).len(), 1);
     // And what the pool does by itself says whose pool it is
     let verified = log.lines_with("master verified");
     assert!(!verified.is_empty());
