@@ -119,7 +119,8 @@
 //!
 //! # Features and examples
 //!
-//! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`; `near-cache` brings `near_cache`, values kept in the program. The `redis` crate is exported as [`redis`], in the version whose
+//! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`; `near-cache` brings `near_cache`, values kept in the program,
+//! and `testing` brings `testing`, a deployment for unit tests. The `redis` crate is exported as [`redis`], in the version whose
 //! traits the handles implement. Programs without a runtime use `blocking`, with the
 //! feature of that name. The folder `examples` has programs to run against a deployment
 //! while its master is taken away.
@@ -162,6 +163,8 @@ pub mod sharding;
 mod shared;
 mod silence;
 mod subscription;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod topology;

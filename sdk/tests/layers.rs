@@ -26,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
-    &["durable", "near_cache", "sharding"],
+    &["durable", "near_cache", "sharding", "testing"],
     &["blocking"],
 ];
 
