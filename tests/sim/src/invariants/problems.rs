@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use sentinel_core::{Code, types::HostPort};
+use sentinel_core::{Code, types::HostPort, view::MasterView};
 
 use crate::{
     faults::Kind,
@@ -110,7 +110,10 @@ pub fn left_over(world: &mut World) -> Option<String> {
     for at in 0..world.sentinels.len() {
         let host = world.sentinels[at].host;
         let Some(view) = world.sentinels[at].view().cloned() else { continue };
-        let of_masters = view.masters.values().flat_map(|master| master.problems.iter());
+        // Data that cannot be told from a stranger's are left to the operator, and so is what follows from that.
+        let is_left = |master: &&MasterView| master.problems.iter().any(|it| it.code == Code::ForeignHistory);
+        let of_masters =
+            view.masters.values().filter(|master| !is_left(&&***master)).flat_map(|master| master.problems.iter());
         if let Some(problem) = view.problems.iter().chain(of_masters).next() {
             return Some(format!(
                 "Sentinel {host} lists {} {}: {}",

@@ -292,7 +292,7 @@ impl Invariant for FitReplica {
                 Event::AbortNotElected(subject)
                 | Event::AbortNoGoodReplica(subject)
                 | Event::AbortReplicaTimeout(subject)
-                | Event::AbortNotLossless(subject) => {
+                | Event::AbortMasterTimeout(subject) => {
                     if let Some(group) = setting.group_named(subject.master().as_str()) {
                         self.ordered.remove(&(*sentinel, group));
                     }
