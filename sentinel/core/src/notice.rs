@@ -41,6 +41,8 @@ topics! {
     MasterFreed "master-freed" Warning,
     /// A failover is not started yet.
     FailoverDelayed "failover-delayed" Warning,
+    /// Nodes cannot copy from the replica that is promoted.
+    OlderNodes "older-nodes" Warning,
     /// A replica cannot be promoted.
     NoCandidate "no-candidate" Notice,
     /// A replica cannot be promoted yet.

@@ -3,6 +3,7 @@
 mod abort;
 mod candidates;
 mod coordinated;
+mod older;
 mod phase;
 mod promote;
 mod promotion;

@@ -14,6 +14,7 @@ impl Watch<'_> {
     /// A replica is chosen.
     pub(crate) fn begin_promotion(&mut self, replica: NodeId) {
         self.node_event(replica, Event::SelectedReplica);
+        self.warn_of_older_nodes(replica);
         match self.request_handover(replica) {
             Ok(true) => {}
             Ok(false) => self.promote(replica),

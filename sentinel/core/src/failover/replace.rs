@@ -76,6 +76,7 @@ impl Watch<'_> {
         self.give_up_candidate(id, told, why);
         if told {
             self.node_event(next, Event::SelectedReplica);
+            self.warn_of_older_nodes(next);
             self.promote(next);
         } else {
             self.begin_promotion(next);
