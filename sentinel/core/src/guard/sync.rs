@@ -37,6 +37,8 @@ impl Watch<'_> {
                 }
             }
             Some(Role::Master) if is_master || node.former_master => node.was_master = None,
+            // One that was a replica and has become a master without a restart has not lost anything by that.
+            Some(Role::Master) if node.was_replica_before() => {}
             Some(Role::Master) => node.was_master.clone_from(&node.info.run_id),
             None => {}
         }

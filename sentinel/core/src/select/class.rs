@@ -13,8 +13,8 @@ pub enum Class {
     Reloaded,
     /// It was the master before the present one, and has not followed since.
     FormerMaster,
-    /// It was a master that nobody had made one, and has not followed since: it may have been restarted from an old file, and
-    /// what it has taken in besides went a way of its own.
+    /// It was started as a master that nobody had made one, and has not followed since: its file may be an old one, and what it
+    /// has taken in besides went a way of its own.
     Astray,
     /// It holds nothing.
     Empty,

@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub(crate) keys_written: Option<u64>,
     /// The process that was last seen to be a replica here.
     pub(crate) was_replica: Option<RunId>,
-    /// The process that was last seen to be a master here without having been made one, until it has a link to one.
+    /// The process that began here as a master without having been made one, until it has a link to one.
     pub(crate) was_master: Option<RunId>,
     /// What became of its data when it was last started anew as the master. None: it was not.
     pub(crate) restart: Option<Restart>,

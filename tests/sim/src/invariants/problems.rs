@@ -107,21 +107,19 @@ fn forgets(world: &World) -> bool {
 
 /// Something that a Sentinel lists although nothing is wrong any more.
 pub fn left_over(world: &mut World) -> Option<String> {
-    for at in 0..world.sentinels.len() {
-        let host = world.sentinels[at].host;
-        let Some(view) = world.sentinels[at].view().cloned() else { continue };
-        // Data that cannot be told from a stranger's are left to the operator, and so is what follows from that.
-        let is_left = |master: &&MasterView| master.problems.iter().any(|it| it.code == Code::ForeignHistory);
-        let of_masters =
-            view.masters.values().filter(|master| !is_left(&&***master)).flat_map(|master| master.problems.iter());
-        if let Some(problem) = view.problems.iter().chain(of_masters).next() {
-            return Some(format!(
-                "Sentinel {host} lists {} {}: {}",
-                problem.code.as_str(),
-                problem.scope,
-                problem.sentence
-            ));
-        }
+    let mut views = Vec::new();
+    for sentinel in &mut world.sentinels {
+        views.extend(sentinel.view().cloned().map(|view| (sentinel.host, view)));
     }
-    None
+    // Data that cannot be told from a stranger's are left to the operator, and so is what follows from that.
+    let is_left = |name: &str| {
+        let lists = |master: &MasterView| master.problems.iter().any(|it| it.code == Code::ForeignHistory);
+        views.iter().filter_map(|(_, view)| view.masters.get(name)).any(|master| lists(master))
+    };
+    views.iter().find_map(|(host, view)| {
+        let masters = view.masters.iter().filter(|(name, _)| !is_left(name.as_str()));
+        let of_masters = masters.flat_map(|(_, master)| master.problems.iter());
+        let problem = view.problems.iter().chain(of_masters).next()?;
+        Some(format!("Sentinel {host} lists {} {}: {}", problem.code.as_str(), problem.scope, problem.sentence))
+    })
 }

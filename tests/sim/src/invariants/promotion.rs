@@ -1,8 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::{
-    command::Change,
+    command::{Change, MasterSetting},
     events::{Event, Subject},
+    settings::{master::DOWN_AFTER, row::Value},
     types::HostPort,
 };
 use sentinel_resp::Reply;
@@ -28,6 +29,8 @@ pub(super) struct FitReplica {
     vacant: BTreeSet<(HostId, usize)>,
     /// Whom an operator has named, until that failover ends. One that does not win its epoch is begun anew in the next.
     ordered: BTreeMap<(HostId, usize), HostId>,
+    /// `down-after-milliseconds`, where an operator has set another one: it outlives a restart.
+    down_after: BTreeMap<(HostId, usize), Time>,
     /// Who has refused the login of whom.
     denied: BTreeSet<(HostId, HostId)>,
     masters: BTreeMap<(HostId, usize), HostId>,
@@ -112,7 +115,8 @@ impl FitReplica {
         let fresh_from = self.master_down.get(&(sentinel, group)).copied();
         // Where nobody is the master, and it was asked for, any candidate will do.
         let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
-        let longest = 10 * setting.down_after + fresh_from.map_or(0, |down| now - down) + SEC;
+        let down_after = self.down_after.get(&(sentinel, group)).copied().unwrap_or(setting.down_after);
+        let longest = 10 * down_after + fresh_from.map_or(0, |down| now - down) + SEC;
         if info.replica && info.link_down > longest && !any_will_do {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
@@ -235,6 +239,19 @@ impl Invariant for FitReplica {
         match observation {
             Observation::Operator { sentinel, change: Change::Monitor(new) } => {
                 self.note_master(setting, *sentinel, new.name.as_str(), &new.addr);
+            }
+            Observation::Operator { sentinel, change: Change::Set { name, options, .. } } => {
+                for option in options {
+                    if let MasterSetting::Of(row, Value::Time(time)) = &option.setting
+                        && *row == &DOWN_AFTER
+                        && let Some(group) = setting.group_named(name)
+                    {
+                        // Both count while the change is carried out.
+                        let known = self.down_after.entry((*sentinel, group)).or_default();
+                        *known =
+                            Time::try_from(time.as_micros()).unwrap_or(Time::MAX).max(setting.down_after).max(*known);
+                    }
+                }
             }
             Observation::Operator { sentinel, change: Change::FailoverTo { name, to: Some(to), .. } } => {
                 if let Some((group, node)) = setting.group_named(name.as_str()).zip(setting.node_at(to)) {
