@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use sentinel_core::{Code, types::HostPort, view::MasterView};
+use sentinel_core::{
+    Code,
+    types::{Epoch, HostPort},
+    view::MasterView,
+};
 
 use crate::{
     faults::Kind,
@@ -21,8 +25,11 @@ pub const CLEARED_WITHIN: Time = 60 * SEC;
 pub struct Seen {
     gone: BTreeMap<HostId, (u32, Time)>,
     well: BTreeMap<HostId, (u32, Time)>,
-    masters: BTreeMap<(HostId, String), (HostPort, Time)>,
+    masters: BTreeMap<(HostId, String), (Configuration, Time)>,
 }
+
+/// Where a master is, and in which epoch that was announced: it may move there and back between two looks.
+type Configuration = (HostPort, Epoch);
 
 /// Notes since when something is as it is now, and says so.
 fn begin<K: Ord, V: PartialEq>(known: &mut BTreeMap<K, (V, Time)>, key: K, is: V, now: Time) -> Time {
@@ -77,9 +84,8 @@ impl Seen {
                     self.masters.remove(&(host, name.clone()));
                     continue;
                 };
-                if now < begin(&mut self.masters, (host, name.clone()), master.node.addr.clone(), now) + long
-                    || is_reset
-                {
+                let configuration = (master.node.addr.clone(), master.config_epoch);
+                if now < begin(&mut self.masters, (host, name.clone()), configuration, now) + long || is_reset {
                     continue;
                 }
                 let lists = |code| master.problems.iter().any(|problem| problem.code == code);
