@@ -10,7 +10,7 @@ use crate::{
     engine::Engine,
     events::Event,
     failover::Witness,
-    guard::{Holdings, Order, Vacancy},
+    guard::{Holdings, Order, Vacancy, ends},
     input::ClientId,
     monitor::{PingPeriod, node_target, peer_target},
     settings::{
@@ -56,6 +56,8 @@ impl Engine {
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Explain { name } => Answered::Now(self.in_master(&name, |watch| watch.explain())),
             Change::Consensus { name } => Answered::Now(self.in_master(&name, |watch| watch.consensus())),
+            // Answered when the others have.
+            Change::Pause { name, pause, local } => return self.pause(client, &name, pause.as_ref(), local),
             Change::Forget { name, id } => self.forget(&name, |watch| watch.forget_peer(&id)),
             Change::ForgetUnverified { name } => self.forget(&name, |watch| watch.forget_unverified()),
             Change::ForgetReplica { name, addr } => self.forget(&name, |watch| watch.forget_replica(&addr)),
@@ -303,6 +305,7 @@ impl Watch<'_> {
     }
 
     fn settings_changed(&mut self) {
+        self.master.pause_ends = ends(self.master.settings.paused_until, self.ctx.now.wall, self.ctx.mono());
         let period = PingPeriod::of(&self.master.settings, &self.ctx.timing);
         let now = self.ctx.mono();
         let key = self.master.key;

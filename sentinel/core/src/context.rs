@@ -13,6 +13,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     complaint::Complaint,
     events::Event,
+    guard::Spread,
     input::{ClientId, LinkId, RequestId},
     monitor::{FirstDials, Hello, OwnId, Read, Written, in_company},
     notice::{Notice, Topic},
@@ -79,6 +80,8 @@ pub(crate) struct Context {
     pub(crate) parked: BTreeMap<(SentinelId, MasterName), Hello>,
     /// Masters that clients asked to monitor, while their names are looked up.
     pub(crate) unresolved_masters: Vec<(ClientId, NewMaster)>,
+    /// Operators who wait until other Sentinels have answered.
+    pub(crate) spreads: Vec<Spread>,
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
     /// Requests for votes, and answers to them, that were refused for want of the right signature.
@@ -188,6 +191,7 @@ impl Context {
             scripts: scripts::Queue::default(),
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
+            spreads: Vec::new(),
             unheard: Vec::new(),
             refused_requests: Remembered(0),
             unexamined: Remembered::default(),

@@ -35,7 +35,10 @@ impl Engine {
                 self.with_master(key, |watch| watch.ask_info(id));
             }
             Timer::Hello(key) => {
-                self.with_master(key, |watch| watch.say_hello());
+                self.with_master(key, |watch| {
+                    watch.end_pause();
+                    watch.say_hello();
+                });
                 self.ctx.unexamined.insert(key);
                 self.ctx.look_at_process_by(self.ctx.mono());
             }
@@ -69,6 +72,7 @@ impl Engine {
             Timer::Reconfigure(key) => {
                 self.with_master(key, |watch| watch.advance_reconfiguration());
             }
+            Timer::Spread => self.spreads_timed_out(),
             Timer::TiltEnd => self.leave_tilt(),
             // They are looked at after whatever happened.
             Timer::Scripts | Timer::FirstDials => {}

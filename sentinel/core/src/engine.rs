@@ -14,7 +14,7 @@ use crate::{
     context::Context,
     events::Event,
     failover::Witness,
-    guard::{Lineage, Vacancy},
+    guard::{Lineage, Vacancy, ends},
     input::{Input, LinkFault, LinkId, RequestId},
     monitor::sign_in_refusal,
     notice::Topic,
@@ -251,6 +251,7 @@ impl Engine {
             failover: None,
             adopting: None,
             not_before: now,
+            pause_ends: ends(from.settings.paused_until, self.ctx.now.wall, now),
             delay_told: false,
             switched_at: None,
             said: BTreeSet::new(),
@@ -477,6 +478,7 @@ impl Engine {
                     None => watch.voter_lost(id),
                 });
             }
+            Asked::Pause => self.pause_answered(id, reply),
             Asked::Info
             | Asked::Hello
             | Asked::HandOver

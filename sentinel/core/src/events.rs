@@ -160,6 +160,8 @@ pub enum Event {
     TiltExited,
     ScriptTimeout { path: Arc<str>, pid: u32 },
     Notice(Notice),
+    Paused { subject: Subject, reason: Option<String> },
+    Resumed(Subject),
     Problem { turn: Turn, problem: Arc<Problem> },
     ScriptError { path: Arc<str>, signal: i32, status: i32 },
 }
@@ -227,6 +229,8 @@ impl Event {
             Event::TiltEntered => "+tilt",
             Event::TiltExited => "-tilt",
             Event::Notice(_) => Notice::CHANNEL,
+            Event::Paused { .. } => "+paused",
+            Event::Resumed(_) => "-paused",
             Event::Problem { turn: Turn::Raised, .. } => "+problem",
             Event::Problem { turn: Turn::Lasts, .. } => "+problem-lasts",
             Event::Problem { turn: Turn::Cleared, .. } => "-problem",
@@ -249,6 +253,8 @@ impl Event {
                 Level::Warning
             }
             Event::Problem { .. }
+            | Event::Paused { .. }
+            | Event::Resumed(_)
             | Event::ReplicaDiscovered(_)
             | Event::PeerDiscovered(_)
             | Event::PeerAddressSwitch { .. }
@@ -288,6 +294,8 @@ impl Event {
             | Event::SwitchMaster { .. } => None,
             Event::Monitor { subject, .. }
             | Event::Set { subject, .. }
+            | Event::Paused { subject, .. }
+            | Event::Resumed(subject)
             | Event::SubjectivelyDown { subject, .. }
             | Event::NotLossless { subject, .. }
             | Event::AccessDenied { subject, .. }
@@ -381,6 +389,7 @@ impl Event {
             Event::TiltEntered => "#tilt mode entered".to_owned(),
             Event::TiltExited => "#tilt mode exited".to_owned(),
             Event::Notice(notice) => notice.payload(),
+            Event::Paused { subject, reason: Some(reason) } => format!("{subject} #{reason}"),
             Event::Problem { problem, .. } => {
                 format!("{} #{}: {}", problem.scope, problem.code.as_str(), problem.sentence)
             }

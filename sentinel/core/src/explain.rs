@@ -95,7 +95,15 @@ impl Watch<'_> {
         if let Some(error) = &self.ctx.durability.error {
             all.push(format!("this Sentinel cannot write its state, and so leads nothing: {error}"));
         }
-        if let Some(until) = self.withheld_until().filter(|at| *at > now) {
+        if let Some(until) = self.paused_until() {
+            let end = if until == crate::time::Instant::NEVER {
+                "until SENTINEL RESUME".to_owned()
+            } else {
+                format!("for another {}", shown(until.since(now)))
+            };
+            let reason = self.master.settings.pause_reason.as_deref().map(|it| format!(" ({it})")).unwrap_or_default();
+            all.push(format!("an operator has paused failovers{reason} {end}"));
+        } else if let Some(until) = self.withheld_until().filter(|at| *at > now) {
             all.push(format!("failover-pause lasts for another {}", shown(until.since(now))));
         }
         if self.master.not_before > now && self.master.failover.is_none() {

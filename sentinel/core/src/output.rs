@@ -6,12 +6,13 @@ use sentinel_resp::Reply;
 
 use crate::{
     events::Event,
+    guard::Pause,
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
     role_change::Omitted,
     scripts::JobId,
     snapshot::Seq,
-    types::{Epoch, HostPort, Nonce, Secret, SentinelId, Signed},
+    types::{Epoch, HostPort, MasterName, Nonce, Secret, SentinelId, Signed},
 };
 
 /// One effect.
@@ -163,6 +164,13 @@ pub enum Message {
         of: HostPort,
         /// What the node would throw the rest away for.
         omitted: Omitted,
+    },
+    /// `SENTINEL PAUSE <master> <seconds> <reason> LOCAL`, or `SENTINEL RESUME <master> LOCAL`, to another Sentinel.
+    Pause {
+        /// The master.
+        name: MasterName,
+        /// What is asked for; none ends it.
+        pause: Option<Pause>,
     },
     /// `SCRIPT KILL`
     ScriptKill,

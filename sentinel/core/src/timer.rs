@@ -55,6 +55,8 @@ pub(crate) enum Timer {
     Reconfigure(MasterKey),
     /// Who waits for a first connection may have its turn.
     FirstDials,
+    /// Who has not answered to a pause is not waited for any more.
+    Spread,
     /// TILT ends.
     TiltEnd,
     /// A script may begin, or has run for too long.

@@ -143,8 +143,12 @@ impl Watch<'_> {
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
             Asked::CallOff => self.call_off_answered(id),
             Asked::Hello => self.hello_answered(id),
-            Asked::Identity { .. } | Asked::ScriptKill | Asked::SignIn | Asked::Opinion { .. } | Asked::Vote { .. } => {
-            }
+            Asked::Pause
+            | Asked::Identity { .. }
+            | Asked::ScriptKill
+            | Asked::SignIn
+            | Asked::Opinion { .. }
+            | Asked::Vote { .. } => {}
         }
     }
 

@@ -43,9 +43,11 @@ impl Deployment {
                 Reply::Array(vec![id, self.info(addr)])
             }
             Message::Hello { .. } => Reply::Integer(1),
-            Message::ScriptKill | Message::SignIn { .. } | Message::HandOver { .. } | Message::CallOff { .. } => {
-                Reply::ok()
-            }
+            Message::Pause { .. }
+            | Message::ScriptKill
+            | Message::SignIn { .. }
+            | Message::HandOver { .. }
+            | Message::CallOff { .. } => Reply::ok(),
             Message::IsMasterDown { epoch, candidate, .. } => {
                 let leader = candidate.as_ref().map_or("*", |id| id.as_str());
                 let epoch = if candidate.is_some() { epoch.get() } else { 0 };

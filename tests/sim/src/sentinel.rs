@@ -372,6 +372,7 @@ impl Sentinel {
             Message::IsMasterDown { addr, epoch, candidate, signed } => {
                 Change::IsMasterDown { addr: Some(addr), epoch, candidate, signed }
             }
+            Message::Pause { name, pause } => Change::Pause { name: name.to_string(), pause, local: true },
             _ => return,
         };
         let vote = match &change {

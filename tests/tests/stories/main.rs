@@ -23,6 +23,7 @@ mod lineage;
 mod lossless_switchover;
 mod mixed_quorum;
 mod operators_commands;
+mod paused;
 mod problems;
 mod quorum_and_majority;
 mod restart_of_a_sentinel;

@@ -62,6 +62,15 @@ pub enum Change {
         /// The master.
         name: String,
     },
+    /// `SENTINEL PAUSE name|* [ttl [reason [LOCAL]]]`, `SENTINEL RESUME name|* [LOCAL]`
+    Pause {
+        /// The master, or `*` for all.
+        name: String,
+        /// What is asked for; none ends it.
+        pause: Option<crate::guard::Pause>,
+        /// The other Sentinels are told by whoever told us.
+        local: bool,
+    },
     /// `SENTINEL FORGET name id`
     Forget {
         /// The master.

@@ -56,7 +56,7 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 25] = [
+const OURS: [&str; 30] = [
     "AUTH-CHALLENGE <nonce>",
     "    Sent by other Sentinels: prove that this one knows the hello-auth-key.",
     "CANDIDATES <master-name>",
@@ -76,12 +76,17 @@ const OURS: [&str; 25] = [
     "    Forget all other Sentinels that have never said who they are and cannot be reached.",
     "FORGET-REPLICA <master-name> <host> <port>",
     "    Forget a replica that cannot be reached any more.",
+    "PAUSE <master-name>|* [<seconds> [<reason>]]",
+    "    Nominate nobody, here and at all other Sentinels that know this command, until",
+    "    the time is over (30m, 2h; 0 is without end) or it is resumed.",
     "PROBLEMS [<master-name>]",
     "    List what is wrong with this Sentinel, the others and the masters, the worst",
     "    first, with what mends it.",
     "REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
     "    Sent by other Sentinels: IS-MASTER-DOWN-BY-ADDR, signed with the",
     "    hello-auth-key.",
+    "RESUME <master-name>|*",
+    "    End a pause, here and at the others.",
 ];
 
 /// All lines, as simple strings.

@@ -16,6 +16,7 @@ mod help;
 mod info;
 mod instances;
 mod monitor;
+mod pause;
 mod problems;
 mod query;
 mod quorum;
@@ -69,6 +70,12 @@ impl Command {
             (Verb::Candidates, [name]) => Change::Candidates { name: argument::known_name(name) },
             (Verb::Explain, [name]) => Change::Explain { name: argument::known_name(name) },
             (Verb::Consensus, [name]) => Change::Consensus { name: argument::known_name(name) },
+            (Verb::Pause, [name, words @ ..]) => {
+                pause::pause(name, words)?.ok_or_else(|| table::wrong_arity(subcommand))?
+            }
+            (Verb::Resume, [name, words @ ..]) => {
+                pause::resume(name, words).ok_or_else(|| table::wrong_arity(subcommand))?
+            }
             (Verb::Forget, [name, id]) => forget::sentinel(name, id)?,
             (Verb::ForgetReplica, [name, host, port]) => forget::replica(name, host, port)?,
             (Verb::FlushConfig, []) => Change::FlushConfig,

@@ -55,12 +55,14 @@ pub(super) enum Verb {
     Masters,
     Monitor,
     MyId,
+    Pause,
     PendingScripts,
     Problems,
     Remove,
     Replicas,
     RequestVote,
     Reset,
+    Resume,
     Sentinels,
     Set,
     SimulateFailure,
@@ -93,6 +95,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("masters", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("monitor", 6, Verb::Monitor, "Begins to monitor a master."),
     admin("myid", 2, Verb::MyId, "Tells the id of this Sentinel."),
+    admin("pause", -3, Verb::Pause, "Has no Sentinel nominate itself, for a time."),
     admin("pending-scripts", 2, Verb::PendingScripts, "Lists the scripts that run or wait."),
     admin("primaries", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("primary", 3, Verb::Master, "Shows the state of one master."),
@@ -101,6 +104,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
     admin("request-vote", 9, Verb::RequestVote, "Asks for an opinion on a master, or for a vote, with a signature."),
     admin("reset", 3, Verb::Reset, "Forgets what was learnt about the masters that match."),
+    admin("resume", -3, Verb::Resume, "Ends a pause."),
     admin("sentinels", 3, Verb::Sentinels, "Shows the other Sentinels of a master."),
     admin("set", -5, Verb::Set, "Changes settings of a master."),
     admin("simulate-failure", -3, Verb::SimulateFailure, "Makes this Sentinel crash in a failover, for tests."),
@@ -146,7 +150,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 33);
+        assert_eq!(SUBCOMMANDS.len(), 35);
     }
 
     #[test]
@@ -186,8 +190,8 @@ mod tests {
     fn arities_are_the_references() {
         let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, consensus 3, debug -2, explain 3, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
                         get-primary-addr-by-name 3, help 2, info-cache -3, is-master-down-by-addr 6, \
-                        is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pending-scripts 2, \
-                        primaries 2, primary 3, problems -2, remove 3, replicas 3, request-vote 9, reset 3, sentinels 3, set -5, \
+                        is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pause -3, pending-scripts 2, \
+                        primaries 2, primary 3, problems -2, remove 3, replicas 3, request-vote 9, reset 3, resume -3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
         let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
         assert_eq!(ours.join(", "), expected);

@@ -4,6 +4,7 @@ mod empty;
 mod flapping;
 mod history;
 mod operator;
+mod pause;
 mod sync;
 mod vacancy;
 
@@ -12,5 +13,7 @@ pub(crate) use empty::{Holdings, Restart};
 pub use flapping::Withheld;
 pub(crate) use history::{History, Lineage};
 pub(crate) use operator::Order;
+pub use pause::Pause;
+pub(crate) use pause::{LONGEST_REASON, Spread, ends};
 pub use vacancy::NoMaster;
 pub(crate) use vacancy::Vacancy;

@@ -9,6 +9,7 @@ use crate::{
     failover::Failover,
     guard::Vacancy,
     monitor::TOLD_FOR,
+    select::Refusal,
     state::{Identity, Link, Node, Peer, PeerLink, PeerLinks},
     time::Instant,
     types::{MasterName, SentinelId},
@@ -117,6 +118,11 @@ impl Watch<'_> {
             let text = format!("the master is {how} down: {}", self.cause_of(node.id));
             found.push(Found::new(Code::MasterDown, self.master_scope(), text).since(Some(since)));
         }
+        if self.paused_until().is_some() {
+            let reason = self.master.settings.pause_reason.as_deref().map(|it| format!(": {it}")).unwrap_or_default();
+            let text = format!("an operator has paused failovers{reason}");
+            found.push(Found::new(Code::Paused, self.master_scope(), text));
+        }
         if matches!(self.master.vacancy, Vacancy::Told { .. }) {
             let text = "no node is a master; the configured one says that it is a replica".to_owned();
             found.push(Found::new(Code::NoMaster, self.master_scope(), text).urgent(true));
@@ -185,8 +191,13 @@ impl Watch<'_> {
         } else {
             format!("no replica could be promoted: {}", reasons.join("; "))
         };
+        // Right after the master went down each is asked anew: that is waited for.
+        let asked = |place: &Result<_, Refusal>| matches!(place, Err(Refusal::InfoTooOld(_)));
+        let urgent = down && !candidates.iter().any(|(_, place)| asked(place));
         let severity = if down { Severity::Critical } else { Severity::Warning };
-        found.push(Found::new(Code::NoEligibleReplica, self.master_scope(), text).with_severity(severity).urgent(down));
+        found.push(
+            Found::new(Code::NoEligibleReplica, self.master_scope(), text).with_severity(severity).urgent(urgent),
+        );
     }
 
     fn of_node(&self, node: &Node, found: &mut Vec<Found>) {

@@ -44,6 +44,10 @@ rows! {
         "How long a replica that was restarted from an append-only file waits for a better candidate.";
     PROMOTE_EMPTY: "promote-empty", "promote-empty", OURS, ByCommand, Kind::Switch, promote_empty,
         "A replica that holds nothing may be promoted although others are known to have held data: for caches.";
+    PAUSED_UNTIL: "paused-until", "paused-until", OURS, ByCommand, ms(0), paused_until,
+        "Nobody is nominated before this time, in milliseconds since 1970. 0: not paused. SENTINEL PAUSE sets it.";
+    PAUSE_REASON: "pause-reason", "pause-reason", OURS, ByCommand, Kind::Text, pause_reason,
+        "Why it is paused.";
     PING_PERIOD: "ping-period", "ping-period", OURS, ByCommand, ms(0), ping_period,
         "Time between two PINGs. 0: a quarter of `down-after`, at most 1 s; more with many instances.";
 }

@@ -69,6 +69,10 @@ pub struct MasterSettings {
     /// Whether a replica that holds nothing may be promoted although others are known to have held data. Default no; where
     /// nobody is known to have held any, it may be, as in the reference.
     pub promote_empty: bool,
+    /// Since 1970: nobody is nominated before this time (`SENTINEL PAUSE`). Zero: not paused.
+    pub paused_until: Duration,
+    /// Why it is paused.
+    pub pause_reason: Option<String>,
     /// Time between two PINGs. None: min(1 s, `down_after` / 4), and more where very many instances are watched, up to
     /// min(1 s, `down_after`).
     pub ping_period: Option<Duration>,
@@ -97,6 +101,8 @@ impl MasterSettings {
             failover_pause: Duration::ZERO,
             reload_grace: DEFAULT_RELOAD_GRACE,
             promote_empty: false,
+            paused_until: Duration::ZERO,
+            pause_reason: None,
             ping_period: None,
         }
     }

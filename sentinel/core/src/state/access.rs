@@ -157,7 +157,8 @@ impl Asked {
             Asked::SignIn => Some(SIGN_IN),
             Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
-            Asked::Identity { .. }
+            Asked::Pause
+            | Asked::Identity { .. }
             | Asked::HandOver
             | Asked::Acknowledge
             | Asked::Promote { .. }

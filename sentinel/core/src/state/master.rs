@@ -38,6 +38,8 @@ pub(crate) struct Master {
     pub(crate) adopting: Option<Adoption>,
     /// No automatic failover starts before this.
     pub(crate) not_before: Instant,
+    /// Until when an operator wants no failover. [`Instant::NEVER`]: until it is resumed.
+    pub(crate) pause_ends: Option<Instant>,
     /// Whether the log has been told of `not_before`.
     pub(crate) delay_told: bool,
     /// When the master last became another node.

@@ -152,6 +152,8 @@ pub(super) struct Peer {
     pub(super) addr: String,
     /// Its answer to a login, if it is used without.
     pub(super) refuses_login: Option<String>,
+    /// It is redis-sentinel, which knows no pause.
+    pub(super) knows_no_pause: bool,
     /// What it says when it is asked for its id.
     pub(super) myid: Reply,
     /// The run id in its INFO.
@@ -180,6 +182,7 @@ impl Cast {
                     vote: ("*".to_owned(), 0),
                     addr: super::script::address(&port.to_string()),
                     refuses_login: None,
+                    knows_no_pause: false,
                     myid: Reply::display(super::script::id(letter)),
                     run_id: letter.to_string().repeat(40),
                     id: super::script::id(letter),
@@ -298,7 +301,9 @@ impl Cast {
                 let myid = Reply::error("ERR unknown command 'SENTINEL', with args beginning with: 'MYID' ");
                 Some(Reply::Array(vec![myid, Reply::text(self.info(addr))]))
             }
-            Message::IsMasterDown { .. } => Some(Reply::error("ERR unknown command 'SENTINEL'")),
+            Message::IsMasterDown { .. } | Message::Pause { .. } => {
+                Some(Reply::error("ERR unknown command 'SENTINEL'"))
+            }
         }
     }
 
@@ -482,6 +487,10 @@ impl Cast {
 impl Peer {
     fn answer(&mut self, message: &Message) -> Option<Reply> {
         match message {
+            Message::Pause { .. } if self.knows_no_pause => {
+                Some(Reply::error("ERR unknown subcommand 'PAUSE'. Try SENTINEL HELP."))
+            }
+            Message::Pause { .. } => Some(Reply::ok()),
             Message::SignIn { .. } => Some(self.refuses_login.clone().map_or_else(Reply::ok, Reply::error)),
             Message::Ping => Some(Reply::status("PONG")),
             Message::Identify { challenge } => {

@@ -24,6 +24,7 @@
 //! | `peer B asks PORT EPOCH [CANDIDATE]` | it asks us: an opinion, or a vote |
 //! | `peer B signs PORT EPOCH CANDIDATE\|* [key=K] [voter=C] [run=Y] [master=NAME] [says=EPOCH]` | the same, signed; for which voter, which run of it, which master; and another epoch behind it |
 //! | `peer B has no key`, `has the key K` | its `hello-auth-key`; at first it has ours |
+//! | `peer B knows no pause` | it is redis-sentinel |
 //! | `peer B dies`, `restarts`, `vanishes`, `returns`, `moves to PORT`, `exchanges with C` | |
 //! | `peer B is C`, `is -ERROR`, `is +STATUS`, `runs as X` | what it says when asked for its id, and its run id; `X` is us |
 //! | `hello B [epoch=N] [config=ADDR@N] [addr=ADDR] [via=PORT or direct] [master=NAME]` | it says hello |
@@ -379,6 +380,7 @@ impl Stage {
                 let words: Vec<_> = words.iter().map(String::as_str).collect();
                 self.command(&who.to_string(), &words);
             }
+            ["knows", "no", "pause"] => peer.knows_no_pause = true,
             ["has", "no", "key"] => {
                 peer.key = None;
                 self.break_links(&addr, &LinkFault::Closed);

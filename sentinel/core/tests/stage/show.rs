@@ -172,6 +172,7 @@ const fn kind(message: &Message) -> &'static str {
         | Message::CallOff { .. }
         | Message::Promote { .. }
         | Message::Replicate { .. }
+        | Message::Pause { .. }
         | Message::ScriptKill
         | Message::SignIn { .. } => "order",
     }
@@ -202,6 +203,11 @@ fn wire(message: &Message) -> String {
         Message::Promote { omitted } => format!("{}SLAVEOF NO ONE{}", first(*omitted), without(*omitted)),
         Message::Replicate { of, omitted } => {
             format!("{}SLAVEOF {} {}{}", first(*omitted), of.host, of.port, without(*omitted))
+        }
+        Message::Pause { name, pause: None } => format!("SENTINEL RESUME {name} LOCAL"),
+        Message::Pause { name, pause: Some(pause) } => {
+            let ttl = pause.ttl.map_or(0, |ttl| ttl.as_secs());
+            format!("SENTINEL PAUSE {name} {ttl} '{}' LOCAL", pause.reason.as_deref().unwrap_or_default())
         }
         Message::ScriptKill => "SCRIPT KILL".to_owned(),
         Message::SignIn { user, .. } => format!("AUTH {}", user.as_deref().unwrap_or("default")),

@@ -98,6 +98,12 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             let commands: Vec<_> = commands.into_iter().chain(challenge).collect();
             Encoded { answers: Answers::Several(commands.len()), bytes: commands.concat().into() }
         }
+        Message::Pause { name, pause: None } => one(command("SENTINEL").args(["RESUME", name.as_str(), "LOCAL"])),
+        Message::Pause { name, pause: Some(pause) } => {
+            let seconds = pause.ttl.map_or(0, |ttl| ttl.as_secs().max(1)).to_string();
+            let reason = pause.reason.as_deref().unwrap_or_default();
+            one(command("SENTINEL").args(["PAUSE", name.as_str(), &seconds, reason, "LOCAL"]))
+        }
         Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
         Message::Hello { payload } => one(command("PUBLISH").args([HELLO_CHANNEL, payload])),
         Message::IsMasterDown { addr, epoch, candidate, signed } => {
@@ -195,12 +201,21 @@ mod tests {
     #[test]
     fn every_message_has_the_references_wire_form() {
         let none = Renames::new();
+        let name = || sentinel_core::types::MasterName::new("m").unwrap();
+        let pause = |seconds: Option<u64>, reason: Option<&str>| {
+            let ttl = seconds.map(std::time::Duration::from_secs);
+            let pause = sentinel_core::Pause { ttl, reason: reason.map(str::to_owned) };
+            Message::Pause { name: name(), pause: Some(pause) }
+        };
         let ask = |candidate| Message::IsMasterDown { addr: addr(), epoch: Epoch::new(7), candidate, signed: None };
         let id = SentinelId::new(&"a".repeat(40)).unwrap();
         let cases = [
             (Message::Ping, "PING".to_owned()),
             (Message::Info, "INFO".to_owned()),
             (Message::ScriptKill, "SCRIPT KILL".to_owned()),
+            (pause(Some(90), Some("why")), "SENTINEL PAUSE m 90 why LOCAL".to_owned()),
+            (pause(None, Some("why")), "SENTINEL PAUSE m 0 why LOCAL".to_owned()),
+            (Message::Pause { name: name(), pause: None }, "SENTINEL RESUME m LOCAL".to_owned()),
             (Message::Hello { payload: Arc::from("a,b") }, "PUBLISH __sentinel__:hello a,b".to_owned()),
             (Message::CallOff { unpause: false }, "FAILOVER ABORT".to_owned()),
             (Message::SignIn { user: None, pass: Secret::new("p w") }, "AUTH p w".to_owned()),

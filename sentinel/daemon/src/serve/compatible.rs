@@ -111,8 +111,10 @@ const OURS: &[&str] = &[
     "sentinel|explain",
     "sentinel|forget",
     "sentinel|forget-replica",
+    "sentinel|pause",
     "sentinel|problems",
     "sentinel|request-vote",
+    "sentinel|resume",
 ];
 
 impl Compatible {

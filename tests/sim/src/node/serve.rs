@@ -54,6 +54,7 @@ impl Node {
                 let refused = physics.hosts[self.host].without_user > 0;
                 answer(physics, conn, request, if refused { Reply::error(WRONGPASS) } else { Reply::ok() });
             }
+            Message::Pause { .. } => answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'")),
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
