@@ -28,7 +28,9 @@ fn while_failovers_are_paused_nobody_is_promoted_and_a_restart_changes_nothing()
     // When one is restarted, then it is paused still
     third.kill();
     third.restart();
-    eventually("the pause is kept", SOON, || is_paused(third).then_some(()).ok_or("it is not paused"));
+    eventually("the pause is kept", SOON, || {
+        is_paused(third).then_some(()).ok_or_else(|| "it is not paused".to_owned())
+    });
 
     // When the master dies, then it is held for down, and nobody is promoted
     let events = other.record();
