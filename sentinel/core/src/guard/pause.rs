@@ -5,7 +5,7 @@
 //! a restart. It is passed on to all other Sentinels that say who they are; redis-sentinel knows no such thing, and the answer
 //! says so.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use sentinel_resp::Reply;
 
@@ -107,7 +107,7 @@ impl Engine {
             {
                 Some("it knows no pause (redis-sentinel)".to_owned())
             }
-            Reply::Error(text) => Some(text.to_string()),
+            Reply::Error(text) => Some(text.clone()),
             _ => None,
         };
         for spread in &mut self.ctx.spreads {
@@ -136,7 +136,8 @@ impl Spread {
         let all = self.heeded + self.refused.len();
         let mut text = format!("{}; {} of {all} other Sentinels heed it", self.done, self.heeded);
         for (id, why) in &self.refused {
-            text += &format!("; {id} does not: {why}");
+            // Writing to a String never fails.
+            let _ = write!(text, "; {id} does not: {why}");
         }
         Reply::status(text)
     }
