@@ -14,11 +14,12 @@ use crate::{
     complaint::Complaint,
     events::Event,
     guard::Spread,
+    history::Chronicle,
     input::{ClientId, LinkId, RequestId},
     monitor::{FirstDials, Hello, OwnId, Read, Written, in_company},
     notice::{Notice, Topic},
     output::{Message, Output},
-    pending::{Pending, Speech},
+    pending::{Pending, SPEECHES_AT_ONCE, Speech},
     planted::{Bug, planted},
     problems::{Book, Code},
     rng::Rng,
@@ -92,6 +93,8 @@ pub(crate) struct Context {
     pub(crate) process_unexamined: Remembered<bool>,
     /// When those were last looked at because time has passed.
     pub(crate) process_looked_at: Remembered<Instant>,
+    /// What happened to each master.
+    pub(crate) chronicle: Remembered<Chronicle>,
     /// The problems of this process and of the other Sentinels.
     pub(crate) problems: Remembered<Book>,
     /// What the runtime has found wrong.
@@ -139,12 +142,6 @@ pub(crate) struct Durability {
     /// Why the last write failed, until one succeeds.
     pub(crate) error: Option<Arc<str>>,
 }
-
-/// For how many masters that is said at one time.
-///
-/// When a thousand masters switch together, their hellos all wait for the last promise. Said at once, they would keep this
-/// process from everything else, and their instances from PINGs, for a tenth of a second.
-const SPEECHES_AT_ONCE: u32 = 32;
 
 impl Durability {
     /// Whether a write took long a moment ago.
@@ -197,6 +194,7 @@ impl Context {
             unexamined: Remembered::default(),
             process_unexamined: Remembered(false),
             process_looked_at: Remembered(now.mono),
+            chronicle: Remembered::default(),
             problems: Remembered::default(),
             reported: Remembered::default(),
             hello_written: Remembered(None),
@@ -235,6 +233,10 @@ impl Context {
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        if let Some(incident) = self.chronicle.event(self.now, &event) {
+            self.view_urgent = true;
+            self.outputs.push_back(Output::Incident(incident));
+        }
         if event.calls_scripts() && event.master().is_some() {
             self.unheard.push(event.clone());
         }
@@ -242,7 +244,9 @@ impl Context {
     }
 
     pub(crate) fn notice(&mut self, topic: Topic, master: Option<&MasterName>, text: String) {
-        self.outputs.push_back(Output::Notice(Notice { topic, master: master.cloned(), text }));
+        let notice = Notice { topic, master: master.cloned(), text };
+        self.chronicle.notice(self.now, &notice);
+        self.outputs.push_back(Output::Notice(notice));
     }
 
     pub(crate) fn answer(&mut self, client: ClientId, reply: Reply) {

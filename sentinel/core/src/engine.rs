@@ -85,6 +85,12 @@ impl Engine {
         engine
     }
 
+    /// Takes what happened in former runs, oldest first.
+    pub fn restore_history(&mut self, incidents: Vec<crate::history::Incident>) {
+        self.ctx.chronicle.restore(incidents);
+        self.ctx.view_urgent = true;
+    }
+
     /// From now on every random delay is the shortest. Who looks at all orders in which things may happen needs no chance
     /// besides.
     #[must_use]
@@ -203,6 +209,7 @@ impl Engine {
             run_id: self.ctx.run_id.clone(),
             refused_requests: self.ctx.refused_requests.0,
             own_id_elsewhere: self.ctx.own_id.elsewhere(),
+            history: self.ctx.chronicle.list(),
             problems: self.ctx.problems.list(),
             persist_error: self.ctx.durability.error.clone(),
             scripts: self.ctx.scripts.view(),

@@ -20,6 +20,7 @@ pub mod events;
 mod explain;
 mod failover;
 mod guard;
+pub mod history;
 mod input;
 mod master_views;
 mod monitor;

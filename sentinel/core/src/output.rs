@@ -7,6 +7,7 @@ use sentinel_resp::Reply;
 use crate::{
     events::Event,
     guard::Pause,
+    history::Incident,
     input::{ClientId, LinkId, RequestId},
     notice::Notice,
     role_change::Omitted,
@@ -41,6 +42,8 @@ pub enum Output {
     },
     /// Log and publish.
     Event(Event),
+    /// Keep what happened to a master.
+    Incident(Arc<Incident>),
     /// Log only.
     Notice(Notice),
     /// Answer a client's [`Change`](crate::command::Change).

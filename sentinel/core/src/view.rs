@@ -11,6 +11,7 @@ use std::{
 pub use crate::master_views::MasterViews;
 
 use crate::{
+    history::Incident,
     problems::Problem,
     settings::{GlobalSettings, MasterSettings, Timing},
     time::Instant,
@@ -36,6 +37,8 @@ pub struct View {
     pub refused_requests: u64,
     /// From where another process says hello with our own id, and when it did so last.
     pub own_id_elsewhere: Option<(HostPort, Instant)>,
+    /// What happened to masters, oldest first.
+    pub history: Arc<[Arc<Incident>]>,
     /// What is wrong with this process and the other Sentinels.
     pub problems: Arc<[Arc<Problem>]>,
     /// Why the last write of the state failed, while it has not succeeded since.

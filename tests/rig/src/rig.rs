@@ -293,6 +293,7 @@ impl Rig {
                 Output::Event(event) => self.promises.check_event(&event),
                 Output::Resolve { name } => self.wondered.push(name),
                 Output::Notice(_)
+                | Output::Incident(_)
                 | Output::SetLogLevel(_)
                 | Output::Crash
                 | Output::RunScript { .. }

@@ -129,6 +129,7 @@ pub(crate) const LATER_FORMS: &[Departure] = &[
     chosen("SENTINEL EXPLAIN other", "-ERR No such master with that name", r"-ERR unknown subcommand \'EXPLAIN\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL RESUME other", "-ERR No such master with that name", r"-ERR unknown subcommand \'RESUME\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL PAUSE other", "-ERR No such master with that name", r"-ERR unknown subcommand \'PAUSE\'. Try SENTINEL HELP.", OUR_OWN),
+    chosen("SENTINEL HISTORY other", "-ERR No such master with that name", r"-ERR unknown subcommand \'HISTORY\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL PROBLEMS other", "-ERR No such master with that name", r"-ERR unknown subcommand \'PROBLEMS\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL CANDIDATES other", "-ERR No such master with that name", r"-ERR unknown subcommand \'CANDIDATES\'. Try SENTINEL HELP.", OUR_OWN),
     chosen("SENTINEL FAILOVER other TO 127.0.0.1 1", "-ERR No such master with that name", r"-ERR wrong number of arguments for \'sentinel|failover\' command", OUR_OWN),

@@ -17,6 +17,7 @@ mod given;
 mod guards_asked_for;
 mod handover_without_leader;
 mod hanging_up;
+mod history;
 mod hostile_hellos;
 mod hostnames;
 mod lineage;

@@ -56,7 +56,7 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 30] = [
+const OURS: [&str; 33] = [
     "AUTH-CHALLENGE <nonce>",
     "    Sent by other Sentinels: prove that this one knows the hello-auth-key.",
     "CANDIDATES <master-name>",
@@ -76,6 +76,9 @@ const OURS: [&str; 30] = [
     "    Forget all other Sentinels that have never said who they are and cannot be reached.",
     "FORGET-REPLICA <master-name> <host> <port>",
     "    Forget a replica that cannot be reached any more.",
+    "HISTORY <master-name> [<id>]",
+    "    List outages and failovers, the newest first; with an id all that was said in",
+    "    one, with milliseconds.",
     "PAUSE <master-name>|* [<seconds> [<reason>]]",
     "    Nominate nobody, here and at all other Sentinels that know this command, until",
     "    the time is over (30m, 2h; 0 is without end) or it is resumed.",

@@ -13,6 +13,7 @@ mod failure;
 mod forget;
 pub mod glob;
 mod help;
+mod history;
 mod info;
 mod instances;
 mod monitor;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{argument, config, debug, errors, help, info, instances, problems, quorum, scripts, table::Verb};
+use super::{argument, config, debug, errors, help, history, info, instances, problems, quorum, scripts, table::Verb};
 use crate::{
     authentication,
     time::Now,
@@ -34,6 +34,8 @@ pub enum Query {
     InfoCache(Vec<Bytes>),
     /// `SENTINEL PENDING-SCRIPTS`
     PendingScripts,
+    /// `SENTINEL HISTORY name [id]`
+    History(Bytes, Option<Bytes>),
     /// `SENTINEL PROBLEMS [name]`
     Problems(Option<Bytes>),
     /// `SENTINEL CONFIG GET pattern...`
@@ -62,6 +64,7 @@ impl Query {
             Query::CheckQuorum(name) => about(view, name, |one| quorum::check(one, view, now)),
             Query::InfoCache(names) => info::cache(view, names, now),
             Query::PendingScripts => scripts::pending(&view.scripts, now),
+            Query::History(name, id) => history::list(view, name, id.as_ref()),
             Query::Problems(name) => problems::list(view, name.as_ref(), now),
             Query::ConfigGet(patterns) => config::get(&view.globals, patterns),
             Query::Debug => debug::list(&view.timing),
@@ -85,6 +88,8 @@ pub(super) fn parse(verb: Verb, words: &[Bytes]) -> Option<Query> {
         (Verb::CheckQuorum, [name]) => Query::CheckQuorum(name.clone()),
         (Verb::InfoCache, [_, ..]) => Query::InfoCache(words.to_vec()),
         (Verb::PendingScripts, []) => Query::PendingScripts,
+        (Verb::History, [name]) => Query::History(name.clone(), None),
+        (Verb::History, [name, id]) => Query::History(name.clone(), Some(id.clone())),
         (Verb::Problems, []) => Query::Problems(None),
         (Verb::Problems, [name]) => Query::Problems(Some(name.clone())),
         (Verb::Debug, []) => Query::Debug,

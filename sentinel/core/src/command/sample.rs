@@ -155,6 +155,7 @@ pub(super) fn view(masters: impl IntoIterator<Item = MasterView>) -> View {
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         own_id_elsewhere: None,
+        history: Arc::new([]),
         problems: Arc::new([]),
         persist_error: None,
         scripts: Arc::new([]),

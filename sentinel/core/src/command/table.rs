@@ -49,6 +49,7 @@ pub(super) enum Verb {
     ForgetReplica,
     MasterAddress,
     Help,
+    History,
     InfoCache,
     IsMasterDown,
     Master,
@@ -88,6 +89,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("get-master-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
     admin("get-primary-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
     Subcommand { name: "help", arity: 2, admin: false, summary: "Lists the subcommands.", verb: Verb::Help },
+    admin("history", -3, Verb::History, "Tells what happened to a master: outages and failovers."),
     admin("info-cache", -3, Verb::InfoCache, "Shows the last INFO of masters and their replicas."),
     admin("is-master-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
     admin("is-primary-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
@@ -150,7 +152,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 35);
+        assert_eq!(SUBCOMMANDS.len(), 36);
     }
 
     #[test]
@@ -189,7 +191,7 @@ mod tests {
     #[test]
     fn arities_are_the_references() {
         let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, consensus 3, debug -2, explain 3, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
-                        get-primary-addr-by-name 3, help 2, info-cache -3, is-master-down-by-addr 6, \
+                        get-primary-addr-by-name 3, help 2, history -3, info-cache -3, is-master-down-by-addr 6, \
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pause -3, pending-scripts 2, \
                         primaries 2, primary 3, problems -2, remove 3, replicas 3, request-vote 9, reset 3, resume -3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";

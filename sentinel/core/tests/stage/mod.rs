@@ -181,6 +181,7 @@ impl Stage {
                 Output::RunScript { job, .. } => self.send_later(Parcel::ScriptStarts(job)),
                 Output::KillScript { job } => self.send_later(Parcel::ScriptEnds { job, end: ScriptEnd::Killed(9) }),
                 Output::Event(_)
+                | Output::Incident(_)
                 | Output::Notice(_)
                 | Output::SetLogLevel(_)
                 | Output::Answer { .. }

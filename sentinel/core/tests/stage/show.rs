@@ -50,6 +50,9 @@ impl Stage {
                 self.line("problem", &format!("{} {}", event.channel(), event.payload()));
             }
             Output::Event(event) => self.line("event", &format!("{} {}", event.channel(), event.payload())),
+            Output::Incident(incident) => {
+                self.line("incident", &format!("incident of {} ms: {}", incident.lasted, incident.outcome));
+            }
             Output::Notice(notice) => {
                 let level = match notice.level() {
                     Level::Debug => '.',

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     log,
-    persist::{Disk, RealDisk, Store},
+    persist::{Disk, History, RealDisk, Store},
     scripts::Runner,
     serve::Ask,
 };
@@ -103,6 +103,8 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
     let Setup { boot, clock, dialer, store } = setup;
     let (outbox, inbox) = inbox();
     let mut engine = Engine::new(boot, clock.now());
+    let (history, known) = History::open(store.path())?;
+    engine.restore_history(known);
     let view = engine.poll_view().ok_or_else(|| io::Error::other("the engine has nothing to show"))?;
     let view = Arc::new(ArcSwap::new(view));
     let (asks, asked) = mpsc::channel(WAITING_ASKS);
@@ -128,6 +130,7 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
                 // A script may outlive the loop.
                 outbox.tell(Fact::Script(input));
             })),
+            history,
             view,
             view_at: clock.mono(),
             events,
@@ -147,6 +150,7 @@ struct Monitor {
     clock: Clock,
     links: Links,
     writer: Writer,
+    history: History,
     scripts: Runner,
     view: Arc<ArcSwap<View>>,
     view_at: Instant,
@@ -276,6 +280,7 @@ impl Monitor {
                         let _ = self.events.send(Event::Notice(notice));
                     }
                 }
+                Output::Incident(incident) => self.history.add(incident),
                 Output::Persist(_) => self.writer.want(),
                 Output::Event(event) => {
                     // Who hears of an event and then asks must see what it speaks of.

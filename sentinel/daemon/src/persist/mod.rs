@@ -14,7 +14,10 @@ use std::{
 use sentinel_core::snapshot::{Seq, Snapshot};
 
 mod disk;
+mod history;
 mod store;
+
+pub(crate) use history::History;
 
 pub use disk::{Disk, RealDisk, Stamp};
 pub use store::{SaveError, Step, Store, Way};

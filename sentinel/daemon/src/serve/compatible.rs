@@ -111,6 +111,7 @@ const OURS: &[&str] = &[
     "sentinel|explain",
     "sentinel|forget",
     "sentinel|forget-replica",
+    "sentinel|history",
     "sentinel|pause",
     "sentinel|problems",
     "sentinel|request-vote",

@@ -231,6 +231,7 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         "publish" => vec![string("channel"), string("message")],
         "punsubscribe" => vec![pattern("pattern").any_number()],
         "sentinel|auth-challenge" => vec![string("nonce")],
+        "sentinel|history" => vec![string("master-name"), string("id").optional()],
         "sentinel|pause" => vec![string("master-name"), string("seconds").optional(), string("reason").optional()],
         "sentinel|resume" => vec![string("master-name")],
         "sentinel|problems" => vec![string("master-name").optional()],

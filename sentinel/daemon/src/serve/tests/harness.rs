@@ -301,6 +301,7 @@ fn view() -> View {
         globals: Arc::new(GlobalSettings::default()),
         timing: Timing::default(),
         own_id_elsewhere: None,
+        history: Arc::new([]),
         problems: Arc::new([]),
         persist_error: None,
         scripts: Arc::new([]),
