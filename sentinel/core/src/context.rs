@@ -21,7 +21,7 @@ use crate::{
     output::{Message, Output},
     pending::{Pending, SPEECHES_AT_ONCE, Speech},
     planted::{Bug, planted},
-    problems::{Book, Code},
+    problems::Book,
     rng::Rng,
     scripts,
     settings::{GlobalSettings, Timing},
@@ -97,8 +97,6 @@ pub(crate) struct Context {
     pub(crate) chronicle: Remembered<Chronicle>,
     /// The problems of this process and of the other Sentinels.
     pub(crate) problems: Remembered<Book>,
-    /// What the runtime has found wrong.
-    pub(crate) reported: Remembered<BTreeMap<Code, Arc<str>>>,
     /// The last hello that was written.
     pub(crate) hello_written: Remembered<Option<Written>>,
     /// What tells our own hellos from those of another process with our id.
@@ -196,7 +194,6 @@ impl Context {
             process_looked_at: Remembered(now.mono),
             chronicle: Remembered::default(),
             problems: Remembered::default(),
-            reported: Remembered::default(),
             hello_written: Remembered(None),
             own_id: OwnId::default(),
             hellos_read: Remembered::default(),

@@ -152,6 +152,12 @@ impl Context {
         self.arm(Timer::Reconnect(endpoint.clone()), at);
     }
 
+    /// Whether a connection failed a moment ago since this process had no room for it. It is tried again all the time.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starvation_told_at
+            .is_some_and(|at| self.mono().since(at) < STARVATION_TOLD_EVERY + STARVATION_TOLD_EVERY / 2)
+    }
+
     /// Says, loudly but not for every link, that some instances are not watched.
     fn tell_of_starvation(&mut self, why: &str) {
         let now = self.mono();
@@ -159,6 +165,7 @@ impl Context {
             return;
         }
         self.starvation_told_at = Some(now);
+        self.process_unexamined.0 = true;
         let text = format!(
             "WARNING: this process has no room for connections to {} instances: {why}. They are not watched until it \
              has, and not held for down. Raise the limit of open files (ulimit -n, LimitNOFILE=)",

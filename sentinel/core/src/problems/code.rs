@@ -105,8 +105,6 @@ table! {
     Descriptors "descriptors" Critical 0 "raise the limit of open files (ulimit -n, LimitNOFILE=)",
     /// Nothing is nominated by this Sentinel.
     Paused "paused" Info 0 "SENTINEL RESUME {master}",
-    /// The configuration was changed and not read.
-    ConfigurationNotTaken "configuration-not-taken" Warning 0 "SENTINEL RELOAD, or a restart for what needs one",
 }
 
 impl Code {

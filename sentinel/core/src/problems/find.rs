@@ -292,8 +292,9 @@ pub(super) fn of_process(ctx: &Context, peers: &PeerLinks) -> Vec<Found> {
     if let Some((addr, _)) = ctx.own_id.elsewhere().filter(|(_, at)| now.since(*at) < TOLD_FOR) {
         add(Code::DuplicateId, format!("another process uses the id of this Sentinel, at {addr}"), None);
     }
-    for (code, what) in ctx.reported.iter() {
-        add(*code, what.to_string(), None);
+    if ctx.is_starved() {
+        let text = "instances cannot be connected to, and are not watched: this process has no room for connections";
+        add(Code::Descriptors, text.to_owned(), None);
     }
     for (id, shared) in peers.iter().take(super::book::MOST) {
         of_peer(ctx, id, shared, &mut found);
