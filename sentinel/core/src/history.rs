@@ -56,9 +56,18 @@ pub struct Incident {
 /// All incidents.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chronicle {
-    open: BTreeMap<MasterName, (Instant, Incident)>,
+    open: BTreeMap<MasterName, Open>,
     closed: VecDeque<Arc<Incident>>,
     list: Arc<[Arc<Incident>]>,
+}
+
+/// An incident that is under way.
+#[derive(Clone, Debug)]
+struct Open {
+    began: Instant,
+    /// Another Sentinel has announced a configuration: with the switch to it, it is over for us.
+    announced: bool,
+    incident: Incident,
 }
 
 /// What a step means for an incident.
@@ -85,8 +94,12 @@ impl Chronicle {
 
     /// An event was told. Returns an incident that it has ended.
     pub(crate) fn event(&mut self, now: Now, event: &Event) -> Option<Arc<Incident>> {
-        let step = step_of(event)?;
+        let mut step = step_of(event)?;
         let master = event.master()?.clone();
+        let follows = self.open.get(&master).is_some_and(|open| open.announced);
+        if follows && matches!(event, Event::SwitchMaster { .. }) {
+            step = Step::Ends(String::new());
+        }
         let reason = match event {
             Event::SubjectivelyDown { cause, .. } => format!(" ({cause})"),
             _ => String::new(),
@@ -96,7 +109,11 @@ impl Chronicle {
             Event::SwitchMaster { old, new, .. } => Some(format!("{new} took the place of {old}")),
             _ => None,
         };
-        self.step(now, &master, step, text, outcome)
+        let ended = self.step(now, &master, step, text, outcome);
+        if let (Event::ConfigUpdateFrom(_), Some(open)) = (event, self.open.get_mut(&master)) {
+            open.announced = true;
+        }
+        ended
     }
 
     /// A notice was told.
@@ -127,7 +144,7 @@ impl Chronicle {
             }
             self.begin(now, master, &text);
         }
-        let (began, incident) = self.open.get_mut(master)?;
+        let Open { began, incident, .. } = self.open.get_mut(master)?;
         let at = u64::try_from(now.mono.since(*began).as_millis()).unwrap_or(u64::MAX);
         let last = matches!(step, Step::Ends(_));
         if incident.lines.len() < LINES || last {
@@ -143,8 +160,7 @@ impl Chronicle {
         if incident.outcome.is_empty() {
             incident.outcome = how;
         }
-        let (_, incident) = self.open.remove(master)?;
-        let incident = Arc::new(incident);
+        let incident = Arc::new(self.open.remove(master)?.incident);
         self.closed.push_back(Arc::clone(&incident));
         self.keep();
         Some(incident)
@@ -162,7 +178,7 @@ impl Chronicle {
             lines: Vec::new(),
             omitted: 0,
         };
-        self.open.insert(master.clone(), (now.mono, incident));
+        self.open.insert(master.clone(), Open { began: now.mono, announced: false, incident });
     }
 
     fn keep(&mut self) {
@@ -223,6 +239,18 @@ mod tests {
         let at: Vec<u64> = incident.lines.iter().map(|line| line.at).collect();
         assert_eq!(at, [0, 5, 20, 30]);
         assert_eq!(all.list().len(), 1);
+    }
+
+    #[test]
+    fn for_who_does_not_lead_it_is_over_with_the_switch() {
+        let mut all = Chronicle::default();
+        all.event(now(10), &down());
+        let (name, old) = (MasterName::new("m").unwrap(), "10.0.0.1:6379".parse().unwrap());
+        all.event(now(20), &Event::ConfigUpdateFrom(master()));
+        let switch = Event::SwitchMaster { name, old, new: "10.0.0.2:6379".parse().unwrap() };
+        let incident = all.event(now(20), &switch).expect("it is over");
+        assert_eq!((incident.lines.len(), incident.lasted), (3, 10));
+        assert_eq!(incident.outcome, "10.0.0.2:6379 took the place of 10.0.0.1:6379");
     }
 
     #[test]

@@ -96,8 +96,11 @@ fn rewrite(path: &Path, known: &[Incident]) -> io::Result<()> {
     name.push(".new");
     let temporary = PathBuf::from(name);
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&temporary)?;
-    let lines: String = known.iter().map(|incident| format!("{}\n", written(incident))).collect();
-    file.write_all(lines.as_bytes())?;
+    let mut lines = Vec::new();
+    for incident in known {
+        lines.extend_from_slice(format!("{}\n", written(incident)).as_bytes());
+    }
+    file.write_all(&lines)?;
     file.sync_data()?;
     std::fs::rename(&temporary, path)
 }

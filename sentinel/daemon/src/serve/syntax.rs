@@ -233,7 +233,6 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         "sentinel|auth-challenge" => vec![string("nonce")],
         "sentinel|history" => vec![string("master-name"), string("id").optional()],
         "sentinel|pause" => vec![string("master-name"), string("seconds").optional(), string("reason").optional()],
-        "sentinel|resume" => vec![string("master-name")],
         "sentinel|problems" => vec![string("master-name").optional()],
         "sentinel|candidates"
         | "sentinel|ckquorum"
@@ -245,6 +244,7 @@ pub(crate) fn of(command: &str) -> Vec<Argument> {
         | "sentinel|primary"
         | "sentinel|remove"
         | "sentinel|replicas"
+        | "sentinel|resume"
         | "sentinel|sentinels"
         | "sentinel|slaves" => vec![string("master-name")],
         "sentinel|config" => vec![one_of(
