@@ -67,6 +67,8 @@ struct Open {
     began: Instant,
     /// Another Sentinel has announced a configuration: with the switch to it, it is over for us.
     announced: bool,
+    /// The master has been down.
+    down: bool,
     incident: Incident,
 }
 
@@ -109,9 +111,16 @@ impl Chronicle {
             Event::SwitchMaster { old, new, .. } => Some(format!("{new} took the place of {old}")),
             _ => None,
         };
+        // The failover of a master that is well is over when it is given up; that of one that is down is tried again.
+        let gives_up =
+            matches!(event, Event::AbortNotElected(_) | Event::AbortNoGoodReplica(_) | Event::AbortReplicaTimeout(_));
+        if gives_up && self.open.get(&master).is_some_and(|open| !open.down) {
+            step = Step::Ends("the failover was given up, the master stays".to_owned());
+        }
         let ended = self.step(now, &master, step, text, outcome);
-        if let (Event::ConfigUpdateFrom(_), Some(open)) = (event, self.open.get_mut(&master)) {
-            open.announced = true;
+        if let Some(open) = self.open.get_mut(&master) {
+            open.announced |= matches!(event, Event::ConfigUpdateFrom(_));
+            open.down |= matches!(event, Event::SubjectivelyDown { subject: Subject::Master { .. }, .. });
         }
         ended
     }
@@ -178,7 +187,7 @@ impl Chronicle {
             lines: Vec::new(),
             omitted: 0,
         };
-        self.open.insert(master.clone(), Open { began: now.mono, announced: false, incident });
+        self.open.insert(master.clone(), Open { began: now.mono, announced: false, down: false, incident });
     }
 
     fn keep(&mut self) {
@@ -198,8 +207,6 @@ fn step_of(event: &Event) -> Option<Step> {
         Event::SubjectivelyUp(Subject::Master { .. }) => Step::Ends("the master was back".to_owned()),
         Event::FailoverEnd(_) => Step::Ends("the failover ended".to_owned()),
         Event::Unmonitor(_) | Event::ResetMaster(_) => Step::Ends("an operator ended it".to_owned()),
-        // The failover of a master that is well is over; that of one that is down is tried again.
-        Event::AbortNotLossless(_) => Step::Ends("the master stays: it could not hand over without loss".to_owned()),
         Event::Problem { .. } | Event::Notice(_) | Event::Set { .. } => return None,
         _ => Step::GoesOn,
     })
@@ -251,6 +258,17 @@ mod tests {
         let incident = all.event(now(20), &switch).expect("it is over");
         assert_eq!((incident.lines.len(), incident.lasted), (3, 10));
         assert_eq!(incident.outcome, "10.0.0.2:6379 took the place of 10.0.0.1:6379");
+    }
+
+    #[test]
+    fn an_order_that_is_given_up_ends_it_and_an_election_that_is_lost_does_not() {
+        let mut all = Chronicle::default();
+        let ordered = Notice { topic: Topic::Ordered, master: MasterName::new("m").ok(), text: "ordered".to_owned() };
+        all.notice(now(10), &ordered);
+        let incident = all.event(now(20), &Event::AbortReplicaTimeout(master())).expect("it is over");
+        assert_eq!((incident.trigger.as_str(), incident.lasted), ("ordered", 10));
+        all.event(now(30), &down());
+        assert_eq!(all.event(now(40), &Event::AbortNotElected(master())), None);
     }
 
     #[test]
