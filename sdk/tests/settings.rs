@@ -177,3 +177,21 @@ async fn reads_that_prefer_the_master_go_on_without_one() {
     assert_eq!(value, 199);
     pool.shutdown(SOON).await;
 }
+
+/// A script goes by its hash, and is sent in full to a server that does not have it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_are_known_to_the_new_master_when_they_are_needed() {
+    let deployment = Deployment::start();
+    let pool = Builder::from_url(&deployment.url(3)).unwrap().connect().await.unwrap();
+    let script = redis::Script::new("return redis.call('INCR', KEYS[1])");
+    let mut master = pool.master();
+    assert_eq!(script.key("n").invoke_async::<u64>(&mut master).await.unwrap(), 1);
+    let generation = pool.topology().borrow().generation;
+    let _: redis::Value = deployment.sentinels[0].ask(&["SENTINEL", "FAILOVER", MASTER]);
+    let after = support::topology(&pool, "the pool moved", |topology| topology.generation > generation).await;
+    let node = deployment.node(after.master.as_ref().unwrap());
+    assert_eq!(node.ask::<Vec<u64>>(&["SCRIPT", "EXISTS", script.get_hash()]), [0]);
+    assert_eq!(script.key("n").invoke_async::<u64>(&mut master).await.unwrap(), 2);
+    assert_eq!(node.ask::<Vec<u64>>(&["SCRIPT", "EXISTS", script.get_hash()]), [1]);
+    pool.shutdown(SOON).await;
+}
