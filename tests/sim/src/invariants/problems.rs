@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use sentinel_core::{
-    Code,
+    Code, Problem,
     types::{Epoch, HostPort},
     view::MasterView,
 };
@@ -117,9 +117,15 @@ pub fn left_over(world: &mut World) -> Option<String> {
     for sentinel in &mut world.sentinels {
         views.extend(sentinel.view().cloned().map(|view| (sentinel.host, view)));
     }
-    // Data that cannot be told from a stranger's are left to the operator, and so is what follows from that.
+    // Data that cannot be told from a stranger's are left to the operator, and so is a master that has come back empty where a guard
+    // refuses whoever holds its data; and what follows from either.
+    let is_of_operator = |problem: &Problem| match problem.code {
+        Code::ForeignHistory | Code::TwoMasters => true,
+        Code::MasterDown => problem.sentence.contains("without its data"),
+        _ => false,
+    };
     let is_left = |name: &str| {
-        let lists = |master: &MasterView| master.problems.iter().any(|it| it.code == Code::ForeignHistory);
+        let lists = |master: &MasterView| master.problems.iter().any(|it| is_of_operator(it));
         views.iter().filter_map(|(_, view)| view.masters.get(name)).any(|master| lists(master))
     };
     views.iter().find_map(|(host, view)| {
