@@ -97,7 +97,7 @@ pub(super) fn is_extension(name: &str) -> bool {
 }
 
 /// The same outside of `sentinel`.
-const OWN: &[&str] = &["compatible-version"];
+pub(super) const OWN: &[&str] = &["compatible-version"];
 
 /// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
 pub(super) const HIDDEN: &str = "#@ ";

@@ -9,7 +9,10 @@ use sentinel_core::settings::{
     sentinel::SENTINEL,
 };
 
-use super::settings;
+use super::{
+    directives::{OWN, is_extension},
+    settings,
+};
 
 /// How the value of a key is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,44 @@ pub enum Kind {
     Address,
 }
 
+impl Kind {
+    /// What a value is called in the classic grammar.
+    const fn value(self) -> &'static str {
+        match self {
+            Kind::Text => "TEXT",
+            Kind::Secret => "PASSWORD",
+            Kind::Number => "NUMBER",
+            Kind::Switch => "yes|no",
+            Kind::Milliseconds => "MILLISECONDS",
+            Kind::Seconds => "SECONDS",
+            Kind::Bytes => "BYTES",
+            Kind::List => "ADDRESS...",
+            Kind::Lines => "NAME RULE...",
+            Kind::Pairs => "COMMAND OTHER-NAME",
+            Kind::Limit => "HARD SOFT SECONDS",
+            Kind::Address => "HOST PORT",
+        }
+    }
+
+    /// How a value is written in TOML.
+    pub const fn toml(self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Secret => "text, or from elsewhere with -file or -env",
+            Kind::Number => "whole number",
+            Kind::Switch => "true or false",
+            Kind::Milliseconds => "time in whole milliseconds",
+            Kind::Seconds => "time in whole seconds",
+            Kind::Bytes => "number of bytes, or text with a unit",
+            Kind::List => "list of texts",
+            Kind::Lines => "list of texts, or from elsewhere with -file or -env",
+            Kind::Pairs => "table from text to text",
+            Kind::Limit => "table of hard, soft and for",
+            Kind::Address => "text \"host:port\"",
+        }
+    }
+}
+
 /// One key.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -58,6 +99,23 @@ pub struct Key {
 }
 
 impl Key {
+    /// The classic line that says the same, with words in capitals where values stand.
+    pub fn classic(&self) -> String {
+        match (self.section, self.name) {
+            ("master", "name" | "address" | "quorum") => "sentinel monitor NAME HOST PORT QUORUM".to_owned(),
+            ("master", "rename-command") => format!("sentinel {} NAME COMMAND OTHER-NAME", self.directive),
+            ("master", _) => format!("sentinel {} NAME {}", self.directive, self.kind.value()),
+            ("" | "sentinel", _) => format!("sentinel {} {}", self.directive, self.kind.value()),
+            _ => format!("{} {}", self.directive, self.kind.value()),
+        }
+    }
+
+    /// Whether redis-sentinel does not know it.
+    pub fn is_ours(&self) -> bool {
+        let sentinel = matches!(self.section, "" | "sentinel" | "master");
+        if sentinel { is_extension(self.directive) } else { OWN.contains(&self.directive) }
+    }
+
     /// Whether the same key with `-file` or `-env` says where the value stands.
     pub fn is_secret(&self) -> bool {
         self.kind == Kind::Secret || self.kind == Kind::Lines

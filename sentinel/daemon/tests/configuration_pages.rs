@@ -1,0 +1,139 @@
+//! The reference of the configuration, made out of the table of keys: two manual pages and a document.
+
+use std::{fmt::Write as _, path::Path};
+
+use roff::{Roff, bold, italic, roman};
+use sentineld::config::keys::{KEYS, Key, Kind};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The tables, in the order in which a reader meets them.
+const SECTIONS: &[(&str, &str)] = &[
+    ("master", "Each master: [[master]]"),
+    ("sentinel", "The Sentinel itself: [sentinel]"),
+    ("server", "Process and port: [server]"),
+    ("tls", "TLS: [tls]"),
+    ("acl", "Access control: [acl]"),
+    ("", "Above all tables"),
+];
+
+fn keys(section: &str) -> impl Iterator<Item = &'static Key> + '_ {
+    KEYS.iter().filter(move |key| key.section == section)
+}
+
+fn default(key: &Key) -> &str {
+    if key.default.is_empty() { "none" } else { &key.default }
+}
+
+/// The same as a classic line says it: without quotes, and times as numbers.
+fn classic_default(key: &Key) -> String {
+    let text = default(key).trim_matches('"');
+    match (key.kind, humantime::parse_duration(text)) {
+        (Kind::Milliseconds, Ok(time)) => time.as_millis().to_string(),
+        (Kind::Seconds, Ok(time)) => time.as_secs().to_string(),
+        (Kind::Switch, _) => if text == "true" { "yes" } else { "no" }.to_owned(),
+        _ if text.is_empty() => "none".to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+fn document() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nEvery setting, in both forms. This file is made out of the table that the program reads with \
+         (`UPDATE_DOCS=1 cargo test -p\nsentineld --test configuration_pages`). Settings marked with * are not known to redis-sentinel: \
+         what it would refuse stands behind `#@` where\nthe program writes it itself. A classic file may hold every directive that a \
+         Sentinel from 7.0 to Valkey 9.1 accepts; those that concern\ndata nodes have no effect ([files.md](files.md)).\n",
+    );
+    for (section, title) in SECTIONS {
+        let _ = write!(text, "\n## {title}\n\n| key | classic | value | default | |\n|---|---|---|---|---|\n");
+        for key in keys(section) {
+            let mark = if key.is_ours() { " *" } else { "" };
+            let classic = key.classic().replace('|', "\\|");
+            let doc = key.doc.replace('|', "\\|");
+            let _ = writeln!(
+                text,
+                "| `{}`{mark} | `{classic}` | {} | {} | {doc} |",
+                key.name,
+                key.kind.toml(),
+                code(default(key))
+            );
+        }
+    }
+    text
+}
+
+fn code(text: &str) -> String {
+    if text == "none" { text.to_owned() } else { format!("`{text}`") }
+}
+
+/// A manual page; `entry` adds what one key is in this form.
+fn page(
+    name: &str,
+    what: &str,
+    about: &str,
+    counts: impl Fn(&Key) -> String,
+    entry: impl Fn(&mut Roff, &Key),
+) -> String {
+    let mut page = Roff::new();
+    page.control("TH", [name, "5", "", "sentinel"]);
+    page.control("SH", ["NAME"]).text([roman(format!("{name} - {what}"))]);
+    page.control("SH", ["DESCRIPTION"]).text([roman(about)]);
+    for (section, title) in SECTIONS {
+        page.control("SH", [title.split(':').next().unwrap_or(title).to_uppercase().as_str()]);
+        for key in keys(section) {
+            page.control("TP", []);
+            entry(&mut page, key);
+            let ours = if key.is_ours() { " Not known to redis-sentinel." } else { "" };
+            page.text([roman(format!("{} Default: {}.{ours}", key.doc, counts(key)))]);
+        }
+    }
+    page.control("SH", ["SEE ALSO"]).text([bold("sentinel"), roman("(1)")]);
+    page.render()
+}
+
+fn classic() -> String {
+    page(
+        "sentinel.conf",
+        "the configuration of sentinel, in the form of redis-sentinel",
+        "One directive a line. Values with blanks need quotes, and times are whole numbers. NAME is the name of a master, which its line \
+         `sentinel monitor` gives. Every directive that a Sentinel from Redis 7.0 to Valkey 9.1 accepts may stand there.",
+        classic_default,
+        |page, key| {
+            page.text([bold(key.classic())]);
+        },
+    )
+}
+
+fn toml() -> String {
+    page(
+        "sentinel.toml",
+        "the configuration of sentinel, in TOML",
+        "Keys stand in tables, and each master is a table [[master]] of its own. Times have units, such as \"5s\" or \"250ms\".",
+        |key| default(key).to_owned(),
+        |page, key| {
+            page.text([bold(key.name), roman(" = "), italic(key.kind.toml())]);
+        },
+    )
+}
+
+#[test]
+fn the_reference_is_what_the_table_of_keys_says() {
+    for (path, made) in
+        [("docs/configuration.md", document()), ("man/sentinel.conf.5", classic()), ("man/sentinel.toml.5", toml())]
+    {
+        let file = Path::new(ROOT).join(path);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(&file, &made).expect("it can be written");
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            kept == made,
+            "{path} has drifted: run UPDATE_DOCS=1 cargo test -p sentineld --test configuration_pages"
+        );
+    }
+}
+
+#[test]
+fn every_key_stands_in_it_once() {
+    assert_eq!(SECTIONS.iter().flat_map(|(section, _)| keys(section)).count(), KEYS.len());
+}
