@@ -91,8 +91,9 @@ impl Watch<'_> {
         let now = self.ctx.mono();
         self.master.witness.abandoned = self.was_ordered_by_the_dead();
         let Some(sight) = self.handover_in_sight() else {
-            // What it does while it cannot be asked is not known.
-            self.master.witness.abandoned &= !self.master.node().link.is_up();
+            // What it does while it cannot be asked is not known, and while it is a replica the order has not come to its end.
+            let master = self.master.node();
+            self.master.witness.abandoned &= !master.link.is_up() || master.info.role == Some(Role::Replica);
             self.master.witness.seen = None;
             self.master.witness.nominates_at = None;
             return;

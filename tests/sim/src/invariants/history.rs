@@ -26,6 +26,8 @@ pub(super) struct OneHistory {
     /// Nodes that told a Sentinel last that they are of another.
     foreign: BTreeSet<(HostId, HostId)>,
     former_masters: BTreeSet<(HostId, HostId)>,
+    /// Which start of each node a Sentinel heard of first.
+    lives: BTreeMap<(HostId, HostId), u32>,
     /// The history that each node showed last, and whom it follows over a link that is up.
     shown: BTreeMap<(HostId, HostId), (u64, Option<HostPort>)>,
 }
@@ -40,7 +42,11 @@ impl OneHistory {
         } else {
             self.foreign.remove(&(sentinel, from));
             let is_master = |addr: &HostPort| master.is_some_and(|master| setting.is_same(master, addr));
-            if !facts.replica && is_master(addr) || facts.linked_to.as_ref().is_some_and(is_master) {
+            // One that is started anew while it is watched, before it has told anything, may be empty: older servers do not tell.
+            let first = *self.lives.entry((sentinel, from)).or_insert(facts.life);
+            if !facts.replica && is_master(addr) && facts.life == first
+                || facts.linked_to.as_ref().is_some_and(is_master)
+            {
                 self.taught.insert((sentinel, *group));
             }
         }
@@ -83,6 +89,7 @@ impl Invariant for OneHistory {
                 self.foreign.retain(|(of, _)| of != sentinel);
                 self.former_masters.retain(|(of, _)| of != sentinel);
                 self.shown.retain(|(of, _), _| of != sentinel);
+                self.lives.retain(|(of, _), _| of != sentinel);
                 for it in &snapshot.masters {
                     if let Some(group) = setting.group_named(it.name.as_str()) {
                         self.masters.insert((*sentinel, group), it.addr.clone());
