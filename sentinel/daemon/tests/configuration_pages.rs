@@ -39,10 +39,11 @@ fn classic_default(key: &Key) -> String {
 
 fn document() -> String {
     let mut text = String::from(
-        "# Configuration\n\nEvery setting, in both forms. This file is made out of the table that the program reads with \
-         (`UPDATE_DOCS=1 cargo test -p\nsentineld --test configuration_pages`). Settings marked with * are not known to redis-sentinel: \
-         what it would refuse stands behind `#@` where\nthe program writes it itself. A classic file may hold every directive that a \
-         Sentinel from 7.0 to Valkey 9.1 accepts; those that concern\ndata nodes have no effect ([files.md](files.md)).\n",
+        "# Configuration\n\nEvery setting, in both forms. This file is made out of the table that the program reads with\n\
+         (`UPDATE_DOCS=1 cargo test -p sentineld --test configuration_pages`). Settings marked with * are not known to\n\
+         redis-sentinel: what it would refuse stands behind `#@` where the program writes it itself. A classic file may\n\
+         hold every directive that a Sentinel from 7.0 to Valkey 9.1 accepts; those that concern data nodes have no\n\
+         effect ([files.md](files.md)).\n",
     );
     for (section, title) in SECTIONS {
         let _ = write!(text, "\n## {title}\n\n| key | classic | value | default | |\n|---|---|---|---|---|\n");
