@@ -2,6 +2,7 @@
 
 use sentinel_tests::Kind;
 
+use crate::version::{self, Version};
 use crate::wire::{Value, rendered};
 
 /// Commands that take further words with us: name, our arity and the reference's.
@@ -34,8 +35,12 @@ pub(crate) fn strip(kind: Kind, value: &mut Value) {
         return;
     }
     if let [name, Value::Line(arity), ..] = items.as_mut_slice() {
-        let wider =
-            WIDER.iter().find(|(wider, ours, _)| kind == Kind::Ours && name.text() == Some(wider) && arity == ours);
+        // Valkey 9.1 knows a further word itself.
+        let narrow = version::reference() < Version::Valkey91;
+        let wider = WIDER
+            .iter()
+            .filter(|_| narrow)
+            .find(|(wider, ours, _)| kind == Kind::Ours && name.text() == Some(wider) && arity == ours);
         if let Some((_, _, theirs)) = wider {
             *arity = (*theirs).to_owned();
         }

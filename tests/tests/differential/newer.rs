@@ -43,9 +43,9 @@ const MASKS: &[Mask] = &[
     },
     Mask {
         versions: LATER,
-        about: &["COMMAND"],
+        about: &["COMMAND DOCS"],
         apply: names_only,
-        why: "ours describes commands as 7.0 does: later flags, tips and arities are not told; which there are is compared",
+        why: "ours describes commands in its own words, and their arguments as 7.0 does; which there are is compared",
     },
     Mask {
         versions: LATER,

@@ -103,6 +103,21 @@ const LISTED_BY_VALKEY: &[&str] = &[
     "sentinel|primary",
 ];
 
+/// What a client of a cluster tells every node, since 7.2, and how it knows that.
+const TOLD_TO_ALL: &[&str] = &["acl|deluser", "acl|save", "acl|setuser", "client|setinfo", "client|setname"];
+const TO_ALL: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
+
+/// What Valkey 9.1 executes while a script is running.
+const ALLOWED_WHILE_BUSY: &[&str] = &[
+    "client|caching",
+    "client|getname",
+    "client|getredir",
+    "client|id",
+    "client|no-evict",
+    "client|setinfo",
+    "client|setname",
+];
+
 /// Subcommands that no other Sentinel has, and so none lists.
 const OURS: &[&str] = &[
     "sentinel|auth-challenge",
@@ -171,6 +186,29 @@ impl Compatible {
         !OURS.contains(&command)
             && (command != "client|setinfo" || self >= Redis80)
             && (!LISTED_BY_VALKEY.contains(&command) || self.is_valkey())
+    }
+
+    /// The arity that COMMAND tells of a command, where it is another one than 7.0 tells.
+    pub(crate) fn arity(self, command: &str, arity: i32) -> i32 {
+        match command {
+            "command|getkeys" | "command|getkeysandflags" if self >= Redis80 => -3,
+            "sentinel|config" if self >= Redis80 => -4,
+            _ => arity,
+        }
+    }
+
+    /// The flags of a command that 7.0 does not tell.
+    pub(crate) fn further_flags(self, command: &str) -> &'static [&'static str] {
+        match command {
+            "client|reply" if self >= Valkey91 => &["allow_busy", "no_multi"],
+            command if self >= Valkey91 && ALLOWED_WHILE_BUSY.contains(&command) => &["allow_busy"],
+            _ => &[],
+        }
+    }
+
+    /// The tips of a command that 7.0 does not tell.
+    pub(crate) fn further_tips(self, command: &str) -> &'static [&'static str] {
+        if self >= Redis80 && TOLD_TO_ALL.contains(&command) { TO_ALL } else { &[] }
     }
 
     /// A line of SENTINEL HELP that names a subcommand and its words, in this version's terms.

@@ -99,19 +99,21 @@ fn names(commands: Vec<&'static Command>) -> Answer {
 
 /// Ten facts: name, arity, flags, three about keys, categories, tips, key specifications, subcommands.
 fn describe(command: &'static Command, look: Compatible) -> Reply {
+    let flags = command.flags.iter().chain(look.further_flags(&command.name));
+    let tips = command.tips.iter().chain(look.further_tips(&command.name));
     Reply::Array(vec![
         Reply::from(command.name.as_str()),
-        Reply::Integer(command.arity.into()),
-        Reply::Set(command.flags.iter().copied().map(Reply::status).collect()),
+        Reply::Integer(look.arity(&command.name, command.arity).into()),
+        Reply::Set(flags.copied().map(Reply::status).collect()),
         Reply::Integer(0),
         Reply::Integer(0),
         Reply::Integer(0),
         Reply::Set(command.categories.iter().map(|category| Reply::status(format!("@{category}"))).collect()),
-        Reply::Set(command.tips.iter().copied().map(Reply::from).collect()),
+        Reply::Set(tips.copied().map(Reply::from).collect()),
         Reply::Set(Vec::new()),
-        // An array where there are some, a set where there are none: so does the reference.
+        // An array where there are some, a set where there are none: so does the reference, until Valkey 9.1.
         match command.subcommands.as_slice() {
-            [] => Reply::Set(Vec::new()),
+            [] if look < Compatible::Valkey91 => Reply::Set(Vec::new()),
             _ => Reply::Array(subcommands(command, look).map(|command| describe(command, look)).collect()),
         },
     ])
