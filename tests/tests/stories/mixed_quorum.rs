@@ -23,6 +23,22 @@ fn the_encrypted_master_dies(kinds: [Kind; 3], leading: Kind) {
     the_master_of_these_dies(Deployment::of(&kinds).encrypted_by(&authority), kinds, leading);
 }
 
+/// The same with users that may do no more than they need, at the data nodes and among the Sentinels.
+fn the_master_behind_users_dies(kinds: [Kind; 3], leading: Kind) {
+    const AT_NODES: &str = "user sentinel on >at-nodes allchannels -@all +multi +slaveof +ping +exec +subscribe +config|rewrite \
+                            +role +publish +info +client|setname +client|kill +script|kill";
+    const AMONG_SENTINELS: &str = "user peer on >among-us -@all +ping +hello +auth +sentinel|is-master-down-by-addr +sentinel|myid +info \
+                                   +client|setname +publish";
+    let deployment = Deployment::of(&kinds)
+        .data_line(AT_NODES)
+        .sentinel_line("sentinel auth-user mymaster sentinel")
+        .sentinel_line("sentinel auth-pass mymaster at-nodes")
+        .sentinel_line(AMONG_SENTINELS)
+        .sentinel_line("sentinel sentinel-user peer")
+        .sentinel_line("sentinel sentinel-pass among-us");
+    the_master_of_these_dies(deployment, kinds, leading);
+}
+
 fn the_master_of_these_dies(deployment: DeploymentBuilder, kinds: [Kind; 3], leading: Kind) {
     let leader = position(kinds, leading);
     let mut quorums = [OUT_OF_REACH; 3];
@@ -112,6 +128,16 @@ fn one_of_ours_leads_two_of_the_reference_over_tls() {
 #[test]
 fn the_reference_leads_two_of_ours_over_tls() {
     the_encrypted_master_dies(TWO_OF_OURS, Kind::Reference);
+}
+
+#[test]
+fn one_of_ours_leads_two_of_the_reference_behind_users() {
+    the_master_behind_users_dies(ONE_OF_OURS, Kind::Ours);
+}
+
+#[test]
+fn the_reference_leads_two_of_ours_behind_users() {
+    the_master_behind_users_dies(TWO_OF_OURS, Kind::Reference);
 }
 
 #[test]
