@@ -189,7 +189,8 @@ async fn all_is_dropped_with_the_connection_that_tells_of_changes() {
     connected(&cache).await;
     for round in 0..10 {
         let () = server.ask(&["SET", "k", &round.to_string()]);
-        let seen = || async { (cache.clone().get::<_, u64>("k").await.unwrap() == round).then_some(()) };
+        // What is told of the change is on its way for a moment.
+        let seen = || async { (cache.clone().get::<_, String>("k").await.unwrap() == round.to_string()).then_some(()) };
         eventually("the value is seen", SOON, seen, String::new).await;
         let flushes = cache.statistics().flushes;
         let _: u64 = server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
