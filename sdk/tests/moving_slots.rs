@@ -175,6 +175,18 @@ async fn slots_move_there_and_back_under_writers_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_at_any_moment_is_not_waited_for() {
+    let shards = Shards::start(&["east", "west"]);
+    for round in 0..60 {
+        let pool = connect(&shards).await;
+        tokio::time::sleep(Duration::from_micros(round * 50)).await;
+        pool.shutdown(SOON).await;
+        let members: BTreeMap<String, String> = shards.master(0).ask(&["HGETALL", "sentinel-sdk:slots:members"]);
+        assert!(members.is_empty(), "round {round}: {members:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_master_that_dies_while_it_gets_slots_costs_nothing() {
     let mut shards = Shards::start(&["east", "west"]);
     let pool = connect(&shards).await;

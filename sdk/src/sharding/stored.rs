@@ -1,5 +1,6 @@
 //! A slot table that is kept at one of the shards and can change while it is used.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use crate::users::Users;
 
 /// The pause after a renewal that failed.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a pool that is shut down tries to say so.
+const LEAVING: Duration = Duration::from_millis(500);
 /// On top of what a command may take: clocks that run differently.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -164,11 +168,10 @@ impl Keeper {
     pub(super) async fn run(mut self, stop: CancellationToken) {
         let mut news: Option<Subscription> = None;
         loop {
-            let renewed = tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                renewed = self.renew() => renewed,
-            };
+            let renewed = self.renew_or_leave(&stop).await;
+            if stop.is_cancelled() {
+                break;
+            }
             let pause = match renewed {
                 Ok(()) => self.stored.lease / 4,
                 Err(error) => {
@@ -197,16 +200,35 @@ impl Keeper {
         self.leave().await;
     }
 
+    /// A renewal is not given up half way when the pool is shut down: that would leave its record behind.
+    async fn renew_or_leave(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+        let mut renewal = pin!(self.renew());
+        tokio::select! {
+            biased;
+            renewed = &mut renewal => renewed,
+            () = stop.cancelled() => timeout(LEAVING, renewal).await.unwrap_or(Err(Error::Shutdown)),
+        }
+    }
+
     /// Whoever has nothing under way need not be waited for.
     async fn leave(mut self) {
         let users = self.routes.current().users.clone();
         self.older.push(users);
-        if self.older.iter().all(|users| users.count() == 0)
-            && let Some(connection) = &mut self.connection
-        {
-            let mut gone = redis::cmd("HDEL");
-            gone.arg(self.stored.members_key()).arg(&self.id);
-            let _ = timeout(PAUSE * 5, gone.exec_async(connection)).await;
+        if self.older.iter().any(|users| users.count() > 0) {
+            return;
+        }
+        let mut gone = redis::cmd("HDEL");
+        gone.arg(self.stored.members_key()).arg(&self.id);
+        let told = async {
+            let mut connection = match self.connection.take() {
+                Some(connection) => connection,
+                None => self.home.get().await?,
+            };
+            gone.exec_async(&mut connection).await
+        };
+        // If not: those who move slots wait until the record is too old.
+        if !matches!(timeout(LEAVING, told).await, Ok(Ok(()))) {
+            tracing::debug!("the record of this pool stays until it is too old");
         }
     }
 
