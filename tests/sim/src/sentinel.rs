@@ -177,6 +177,11 @@ impl Sentinel {
         &self.disk.durable
     }
 
+    /// Whether nothing waits for the disk: what was asked for before is on it.
+    pub fn has_written_all(&self) -> bool {
+        self.disk.writing.is_none() && !self.disk.wanted && !self.disk.retrying
+    }
+
     /// Changes the disk's condition.
     pub fn set_disk(&mut self, physics: &mut Physics, state: DiskState) {
         self.disk.state = state;

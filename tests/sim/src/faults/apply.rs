@@ -637,6 +637,11 @@ impl World {
         let wanted = self.scenario.settings();
         for (sentinel, group) in std::mem::take(&mut self.unset) {
             let name = group_name(group);
+            // What an operator asked for is not answered before it is on the disk; until then that may hold what was before.
+            if self.sentinels[sentinel].is_running() && !self.sentinels[sentinel].has_written_all() {
+                self.unset.push((sentinel, group));
+                continue;
+            }
             let known = self.sentinels[sentinel].master_of(&name).is_some();
             let on_disk = self.sentinels[sentinel].durable().masters.iter().find(|it| it.name.as_str() == name);
             let (written, set) = (on_disk.is_some(), on_disk.is_some_and(|it| *it.settings == wanted));

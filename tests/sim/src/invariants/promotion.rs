@@ -46,10 +46,17 @@ struct Known {
     info: Option<(Time, InfoFacts)>,
     /// Its start that it has proved to be one without data, while it is a master that nobody has followed since.
     empty_start: Option<u32>,
+    /// From which node, in which of its lives, it has the data that it holds.
+    source: Option<(HostId, u32)>,
 }
 
 impl Known {
-    fn read(&mut self, now: Time, facts: &InfoFacts) {
+    /// `source`: the node that it says it is linked to.
+    fn read(&mut self, now: Time, facts: &InfoFacts, source: Option<(HostId, u32)>) {
+        let same = self.info.as_ref().is_some_and(|(_, it)| it.life == facts.life && it.replid == facts.replid);
+        if facts.linked_to.is_some() || !facts.replica || !same {
+            self.source = source;
+        }
         let unfollowed = !facts.replica && facts.offset <= 1;
         if !unfollowed || self.empty_start.is_some_and(|life| life != facts.life) {
             self.empty_start = None;
@@ -151,7 +158,7 @@ impl FitReplica {
                 continue;
             }
             // Whoever has it from this one has nothing that this one lacks, whatever it told earlier.
-            if theirs.linked_to.as_ref().is_some_and(|of| setting.node_at(of) == Some(node)) {
+            if it.source == Some((node, info.life)) {
                 continue;
             }
             if candidate && info.stray && !has_less(theirs, info) {
@@ -288,7 +295,9 @@ impl Invariant for FitReplica {
                     known.ponged_at = Some(now);
                 }
                 if let Some(facts) = facts {
-                    known.read(now, facts);
+                    let life = |of| Some((of, self.known.get(&(*sentinel, of))?.info.as_ref()?.1.life));
+                    let source = facts.linked_to.as_ref().and_then(|of| setting.node_at(of)).and_then(life);
+                    self.known.entry((*sentinel, *from)).or_default().read(now, facts, source);
                 }
             }
             Observation::Event { sentinel, event } => match event {
