@@ -113,7 +113,8 @@ impl Watch<'_> {
     /// [`Timing::fresh_offset_wait`]: crate::settings::Timing::fresh_offset_wait
     pub(crate) fn win_election(&mut self) {
         let Some(failover) = &self.master.failover else { return };
-        let down_since = self.master.node().sdown_since.filter(|_| !failover.is_forced());
+        let down_since =
+            self.master.node().sdown_since.filter(|down| !failover.is_forced() || *down > failover.started_at);
         // Of an empty master's replicas each may have lost its data since it told of them: all are asked again.
         let fresh_from = if self.master.emptied { self.ctx.mono() } else { down_since.unwrap_or(failover.started_at) };
         self.master.lost_elections = 0;
@@ -191,8 +192,9 @@ impl Watch<'_> {
         for text in ranking {
             self.ctx.notice(Topic::Candidate, Some(&name), text);
         }
+        let wanted = self.wanted_still(best);
         let failover = self.master.failover.as_ref();
-        let chosen = match failover.and_then(Failover::wanted) {
+        let chosen = match wanted {
             // Asked for by name: this one or none.
             Some(wanted) => {
                 let forced = failover.is_some_and(Failover::takes_any);
@@ -214,6 +216,34 @@ impl Watch<'_> {
             }
         }
         self.end_failover(Event::AbortNoGoodReplica);
+    }
+
+    /// The replica that was asked for by name. Not when the master has died since, before anything was sent, and another replica holds
+    /// more: it was to take over from a master that lives, which loses nothing.
+    fn wanted_still(&mut self, best: Option<NodeId>) -> Option<NodeId> {
+        let failover = self.master.failover.as_ref()?;
+        let wanted = failover.wanted()?;
+        let died = self.master.node().sdown_since.is_some_and(|down| down > failover.started_at);
+        let Some(best) = best.filter(|best| died && !failover.takes_any() && *best != wanted) else {
+            return Some(wanted);
+        };
+        let stream = self.stream();
+        let data = |id: NodeId| {
+            let class = self.place_of(id)?.ok()?.class;
+            Some((std::cmp::Reverse(class), stream.position(&self.master.nodes.get(id)?.info)))
+        };
+        if data(best) <= data(wanted) {
+            return Some(wanted);
+        }
+        let addr = |id: NodeId| self.master.nodes.get(id).map(|node| node.addr.to_string()).unwrap_or_default();
+        let text = format!(
+            "{} was to be promoted by order. The master has died since, and {} holds more: that one is promoted",
+            addr(wanted),
+            addr(best)
+        );
+        let name = self.master.name.clone();
+        self.ctx.notice(Topic::Ordered, Some(&name), text);
+        None
     }
 
     /// Goes over to another phase.

@@ -31,14 +31,20 @@ impl Watch<'_> {
             return;
         }
         let consented = self.has_consent(&hello);
-        let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
-        if !peer.confirmed {
+        let Some(peer) = self.master.peers.get(&hello.id) else { return };
+        if !peer.confirmed && !self.bears_out(&hello) {
             // Anybody can publish a hello. One from a Sentinel just heard of counts when it can be reached.
+            let node = self.master.node_at(&hello.master_addr, &self.ctx.names).filter(|_| self.had_our_vote(&hello));
+            let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
             peer.unconfirmed = Some(hello);
+            // It may bear it out.
+            node.inspect(|id| self.ask_info(*id));
         } else if consented {
+            let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
             peer.unconfirmed = None;
             self.take_configuration(&hello);
         } else {
+            let Some(peer) = self.master.peers.get_mut(&hello.id) else { return };
             peer.unconfirmed = Some(hello.clone());
             self.refuse_configuration(
                 &hello,
@@ -61,7 +67,8 @@ impl Watch<'_> {
 
     /// Looks again at what all peers announced before: it may have found consent.
     pub(crate) fn reconsider_all(&mut self) {
-        let waiting = |peer: &&Peer| peer.confirmed && peer.unconfirmed.is_some();
+        let waiting =
+            |peer: &&Peer| peer.unconfirmed.as_ref().is_some_and(|hello| peer.confirmed || self.bears_out(hello));
         for id in self.master.peers.values().filter(waiting).map(|peer| peer.id.clone()).collect::<Vec<_>>() {
             self.reconsider(&id);
         }
@@ -101,7 +108,6 @@ impl Watch<'_> {
     /// Sentinel that begins without a file learns so.
     fn has_consent(&self, hello: &Hello) -> bool {
         let names = &self.ctx.names;
-        let vote = &self.master.vote;
         let (epoch, addr) = (hello.config_epoch, &hello.master_addr);
         let speaks_for_itself =
             |peer: &Peer| peer.founder && !self.is_disproved(&peer.id) && names.same(&peer.addr, &hello.addr);
@@ -116,11 +122,41 @@ impl Watch<'_> {
             node.info.role == Some(Role::Master) && !node.former_master && names.same(&node.addr, addr)
         };
         self.master.peers.get(&hello.id).is_some_and(speaks_for_itself)
-            || vote.epoch == epoch && vote.leader.as_ref() == Some(&hello.id)
+            || self.had_our_vote(hello)
             || others().any(|peer| agrees(peer) && !self.is_disproved(&peer.id))
             || self.announcers(epoch, addr) >= self.master.majority()
             || self.master.replicas().any(is_master)
             || !others().any(|peer| reached(&peer))
+    }
+
+    /// Whether what a Sentinel announces that cannot be reached is seen to be so: it had our vote for that epoch, and the node says that
+    /// it is a master.
+    fn bears_out(&self, hello: &Hello) -> bool {
+        let node = self.master.node_at(&hello.master_addr, &self.ctx.names).and_then(|id| self.master.nodes.get(id));
+        self.had_our_vote(hello)
+            && node.is_some_and(|node| node.info.role == Some(Role::Master) && !node.former_master && !node.stranger)
+    }
+
+    /// Whether the configuration is that of an election in which we voted for its leader.
+    fn had_our_vote(&self, hello: &Hello) -> bool {
+        let vote = &self.master.vote;
+        vote.epoch == hello.config_epoch && vote.leader.as_ref() == Some(&hello.id)
+    }
+
+    /// Whether a Sentinel that could not be reached yet names this node in a configuration that is newer than the one in force here. It
+    /// is not followed for that; but what such a master has acknowledged would be lost if it were made a replica.
+    pub(crate) fn may_be_newer_master(&self, node: &Node) -> bool {
+        let newer = self.master.config_epoch;
+        let names_it =
+            |hello: &Hello| hello.config_epoch > newer && self.ctx.names.same(&hello.master_addr, &node.addr);
+        self.master.peers.values().any(|peer| peer.unconfirmed.as_ref().is_some_and(names_it))
+    }
+
+    /// Whether a replica is linked to such a node.
+    pub(crate) fn follows_newer_master(&self, node: &Node) -> bool {
+        let source = node.info.source_addr().filter(|_| node.info.link_up);
+        let source = source.and_then(|addr| self.master.node_at(&addr, &self.ctx.names));
+        source.and_then(|id| self.master.nodes.get(id)).is_some_and(|node| self.may_be_newer_master(node))
     }
 
     /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration; or just half

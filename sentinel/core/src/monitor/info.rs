@@ -290,6 +290,9 @@ impl Watch<'_> {
         }
         let known_former = node.former_master && (self.master.led_switch || self.configuration_confirmed());
         if !known_former {
+            if self.may_be_newer_master(node) {
+                return;
+            }
             let calm = 4 * self.ctx.timing.publish_period;
             let due = (node.role_since + calm).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + calm));
             if due >= self.ctx.mono() {
@@ -354,6 +357,7 @@ impl Watch<'_> {
             || node.info.follows(&of, &self.ctx.names)
             || in_failover
             || self.is_being_pointed(id)
+            || self.follows_newer_master(node)
         {
             return;
         }

@@ -28,7 +28,7 @@ pub(super) struct FitReplica {
     /// Who has told that nobody is the master of a group, since the last switch.
     vacant: BTreeSet<(HostId, usize)>,
     /// Whom an operator has named, until that failover ends. One that does not win its epoch is begun anew in the next.
-    ordered: BTreeMap<(HostId, usize), HostId>,
+    ordered: BTreeMap<(HostId, usize), (HostId, Time)>,
     /// `down-after-milliseconds`, where an operator has set another one: it outlives a restart.
     down_after: BTreeMap<(HostId, usize), Time>,
     /// Who has refused the login of whom.
@@ -127,8 +127,11 @@ impl FitReplica {
         if info.replica && info.link_down > longest && !any_will_do {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
-        // An operator may prefer a staler one.
-        let was_named = self.ordered.get(&(sentinel, group)) == Some(&node);
+        // An operator may prefer a staler one, unless the master has died since.
+        let was_named = self
+            .ordered
+            .get(&(sentinel, group))
+            .is_some_and(|(named, at)| *named == node && fresh_from.is_none_or(|down| down <= *at));
         for ((of, other), it) in &self.known {
             let same = setting.nodes[*other].as_ref().is_some_and(|(_, it)| *it == group);
             if *of != sentinel || *other == node || !same || !it.linked || self.down.contains(&(sentinel, *other)) {
@@ -262,7 +265,7 @@ impl Invariant for FitReplica {
             }
             Observation::Operator { sentinel, change: Change::FailoverTo { name, to: Some(to), .. } } => {
                 if let Some((group, node)) = setting.group_named(name.as_str()).zip(setting.node_at(to)) {
-                    self.ordered.insert((*sentinel, group), node);
+                    self.ordered.insert((*sentinel, group), (node, now));
                 }
             }
             Observation::Started { sentinel, snapshot } => {
