@@ -30,10 +30,24 @@ impl Emptying {
         Some(info.keys == 0 || info.replid == master.replid)
     }
 
+    /// Whether all nodes of a group have told that they hold what the empty master has: the data of before are gone, and what is held
+    /// now may come to have another name.
+    fn all_have_lost(&self, setting: &Setting, sentinel: HostId, group: usize) -> bool {
+        let ours = |node: &HostId| setting.nodes[*node].as_ref().is_some_and(|(_, it)| *it == group);
+        let mut nodes = (0..setting.nodes.len()).filter(ours);
+        nodes.all(|node| self.has_lost(setting, sentinel, node) == Some(true))
+    }
+
     pub(super) fn observe(&mut self, now: Time, setting: &Setting, observation: &Observation<'_>) {
         self.told.observe(now, setting, observation);
         match observation {
             Observation::Started { sentinel, .. } => self.noticed.retain(|(by, _)| by != sentinel),
+            Observation::Answered { sentinel, from, facts: Some(_), .. } => {
+                let Some((_, group)) = &setting.nodes[*from] else { return };
+                if self.noticed.contains(&(*sentinel, *group)) && self.all_have_lost(setting, *sentinel, *group) {
+                    self.noticed.remove(&(*sentinel, *group));
+                }
+            }
             Observation::Event { sentinel, event } => match event {
                 Event::EmptyMaster { subject, .. } => {
                     let group = setting.group_named(subject.master().as_str());
