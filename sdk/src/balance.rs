@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::address::Address;
-use crate::key::tag;
+use crate::keys::tag;
 
 /// How reads are shared among the replicas that can be read from.
 ///

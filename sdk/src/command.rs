@@ -4,25 +4,7 @@ use std::time::Duration;
 
 use redis::{Arg, Cmd, Pipeline};
 
-/// Commands that change nothing: executing them twice is the same as once. Sorted.
-///
-/// A command that is not listed counts as a write; forgetting one costs a retry, listing a wrong one could execute a write
-/// twice. Left out with intent: SORT and GEORADIUS (they can store), GETEX and TOUCH (they change when a key expires or is evicted), PUBLISH.
-#[rustfmt::skip] // a table reads better than a column
-const READS: &[&str] = &[
-    "BITCOUNT", "BITFIELD_RO", "BITPOS", "COMMAND", "DBSIZE", "DUMP", "ECHO", "EVALSHA_RO",
-    "EVAL_RO", "EXISTS", "EXPIRETIME", "FCALL_RO", "GEODIST", "GEOHASH", "GEOPOS", "GEORADIUSBYMEMBER_RO",
-    "GEORADIUS_RO", "GEOSEARCH", "GET", "GETBIT", "GETRANGE", "HEXISTS", "HEXPIRETIME", "HGET",
-    "HGETALL", "HKEYS", "HLEN", "HMGET", "HPEXPIRETIME", "HPTTL", "HRANDFIELD", "HSCAN",
-    "HSTRLEN", "HTTL", "HVALS", "INFO", "KEYS", "LASTSAVE", "LCS", "LINDEX",
-    "LLEN", "LOLWUT", "LPOS", "LRANGE", "MGET", "PEXPIRETIME", "PFCOUNT", "PING",
-    "PTTL", "RANDOMKEY", "ROLE", "SCAN", "SCARD", "SDIFF", "SINTER", "SINTERCARD",
-    "SISMEMBER", "SMEMBERS", "SMISMEMBER", "SORT_RO", "SRANDMEMBER", "SSCAN", "STRLEN", "SUBSTR",
-    "SUNION", "TIME", "TTL", "TYPE", "XINFO", "XLEN", "XPENDING", "XRANGE",
-    "XREAD", "XREVRANGE", "ZCARD", "ZCOUNT", "ZDIFF", "ZINTER", "ZINTERCARD", "ZLEXCOUNT",
-    "ZMSCORE", "ZRANDMEMBER", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREVRANGE", "ZREVRANGEBYLEX",
-    "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE", "ZUNION",
-];
+use crate::table::{Effect, known};
 
 /// Subcommands that change nothing, of commands of which others do. Sorted.
 #[rustfmt::skip] // a table reads better than a column
@@ -86,7 +68,7 @@ pub(crate) fn runs_code(command: &Cmd) -> bool {
 pub(crate) fn nature(command: &Cmd) -> Nature {
     let name = word(command, 0).unwrap_or_default();
     let name = name.as_str();
-    let idempotent = READS.binary_search(&name).is_ok()
+    let idempotent = known(name).is_some_and(|known| known.effect == Effect::Reads)
         || READING_SUBCOMMANDS.binary_search(&(name, word(command, 1).unwrap_or_default().as_str())).is_ok();
     Nature { idempotent, session: session(name, command), blocking: blocking(name, command) }
 }
@@ -195,7 +177,6 @@ mod tests {
 
     #[test]
     fn the_tables_are_sorted_so_that_they_can_be_searched() {
-        assert!(READS.is_sorted());
         assert!(READING_SUBCOMMANDS.is_sorted());
         assert!(SESSION.is_sorted());
         assert!(CLIENT_SESSION.is_sorted());

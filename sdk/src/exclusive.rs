@@ -12,10 +12,11 @@ use tokio::time::{Instant, timeout};
 use crate::address::Address;
 use crate::command::{self, Blocking};
 use crate::config::Patience;
+use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
 use crate::reply::{Sign, Verdict};
-use crate::request::{Request, connection_like, exchange};
+use crate::request::{Request, exchange};
 use crate::shared::Owner;
 use crate::users::LongUser;
 
@@ -187,7 +188,7 @@ impl ExclusiveConnection {
     }
 }
 
-connection_like!(ExclusiveConnection);
+connection_like_by_run!(ExclusiveConnection);
 
 /// What is expected of one command or pipeline.
 struct Plan {

@@ -2,53 +2,8 @@
 
 use redis::{Arg, Cmd};
 
-use crate::command::{argument, word};
-
-/// Single keys in first place. Sorted, as all tables here.
-#[rustfmt::skip] // a table reads better than a column
-const FIRST: &[&str] = &[
-    "APPEND", "BITCOUNT", "BITFIELD", "BITFIELD_RO", "BITPOS", "DECR", "DECRBY", "DELIFEQ",
-    "DUMP", "EXPIRE", "EXPIREAT", "EXPIRETIME", "GEOADD", "GEODIST", "GEOHASH", "GEOPOS",
-    "GEORADIUSBYMEMBER_RO", "GEORADIUS_RO", "GEOSEARCH", "GET", "GETBIT", "GETDEL", "GETEX", "GETRANGE",
-    "GETSET", "HDEL", "HEXISTS", "HEXPIRE", "HEXPIREAT", "HEXPIRETIME", "HGET", "HGETALL",
-    "HGETDEL", "HGETEX", "HINCRBY", "HINCRBYFLOAT", "HKEYS", "HLEN", "HMGET", "HMSET",
-    "HPERSIST", "HPEXPIRE", "HPEXPIREAT", "HPEXPIRETIME", "HPTTL", "HRANDFIELD", "HSCAN", "HSET",
-    "HSETEX", "HSETNX", "HSTRLEN", "HTTL", "HVALS", "INCR", "INCRBY", "INCRBYFLOAT",
-    "LINDEX", "LINSERT", "LLEN", "LPOP", "LPOS", "LPUSH", "LPUSHX", "LRANGE",
-    "LREM", "LSET", "LTRIM", "PERSIST", "PEXPIRE", "PEXPIREAT", "PEXPIRETIME", "PFADD",
-    "PSETEX", "PTTL", "RESTORE", "RPOP", "RPUSH", "RPUSHX", "SADD", "SCARD",
-    "SET", "SETBIT", "SETEX", "SETNX", "SETRANGE", "SISMEMBER", "SMEMBERS", "SMISMEMBER",
-    "SPOP", "SPUBLISH", "SRANDMEMBER", "SREM", "SSCAN", "STRLEN", "SUBSTR", "TTL",
-    "TYPE", "VADD", "VCARD", "VDIM", "VEMB", "VGETATTR", "VINFO", "VISMEMBER",
-    "VLINKS", "VRANDMEMBER", "VREM", "VSETATTR", "VSIM", "XACK", "XADD", "XAUTOCLAIM",
-    "XCLAIM", "XDEL", "XLEN", "XPENDING", "XRANGE", "XREVRANGE", "XSETID", "XTRIM",
-    "ZADD", "ZCARD", "ZCOUNT", "ZINCRBY", "ZLEXCOUNT", "ZMSCORE", "ZPOPMAX", "ZPOPMIN",
-    "ZRANDMEMBER", "ZRANGE", "ZRANGEBYLEX", "ZRANGEBYSCORE", "ZRANK", "ZREM", "ZREMRANGEBYLEX", "ZREMRANGEBYRANK",
-    "ZREMRANGEBYSCORE", "ZREVRANGE", "ZREVRANGEBYLEX", "ZREVRANGEBYSCORE", "ZREVRANK", "ZSCAN", "ZSCORE",
-];
-
-/// Nothing but keys.
-#[rustfmt::skip] // a table reads better than a column
-const ALL: &[&str] = &[
-    "DEL", "EXISTS", "MGET", "PFCOUNT", "PFMERGE", "SDIFF", "SDIFFSTORE", "SINTER",
-    "SINTERSTORE", "SUNION", "SUNIONSTORE", "TOUCH", "UNLINK", "WATCH",
-];
-
-/// Two keys in the first places.
-#[rustfmt::skip] // a table reads better than a column
-const TWO: &[&str] = &[
-    "BLMOVE", "BRPOPLPUSH", "COPY", "GEOSEARCHSTORE", "LCS", "LMOVE", "RENAME", "RENAMENX", "RPOPLPUSH", "SMOVE",
-    "ZRANGESTORE",
-];
-
-/// Commands of which it is known that they name no key. Sorted.
-#[rustfmt::skip] // a table reads better than a column
-const KEYLESS: &[&str] = &[
-    "ACL", "BGREWRITEAOF", "BGSAVE", "CLIENT", "COMMAND", "COMMANDLOG", "CONFIG", "DBSIZE",
-    "ECHO", "FLUSHALL", "FLUSHDB", "FUNCTION", "INFO", "KEYS", "LASTSAVE", "LATENCY",
-    "LOLWUT", "MODULE", "PING", "PUBLISH", "PUBSUB", "RANDOMKEY", "ROLE", "SAVE",
-    "SCAN", "SCRIPT", "SLOWLOG", "SWAPDB", "TIME", "WAIT", "WAITAOF",
-];
+use crate::command::{argument, number, word};
+use crate::table::{Known, Place, known};
 
 /// What is known of the keys of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +18,38 @@ pub(crate) enum Keys {
 
 /// The only key of one of the usual commands, found without further ado.
 pub(crate) fn single_key(command: &Cmd) -> Option<&[u8]> {
-    let name = word(command, 0)?;
-    FIRST.binary_search(&name.as_str()).ok().and_then(|_| argument(command, 1))
+    let is_first = known(word(command, 0)?.as_str())?.keys == Place::First;
+    argument(command, 1).filter(|_| is_first)
+}
+
+/// The first key, for those who share reads by it. Of a command that is not known it is taken for the first argument.
+pub(crate) fn first_key(command: &Cmd) -> Option<&[u8]> {
+    // Several keys follow their number.
+    let counted = |at| number(command, at).filter(|count| *count > 0.0).and_then(|_| argument(command, at + 1));
+    let place = known(word(command, 0)?.as_str()).map_or(Place::First, |known| known.keys);
+    match place {
+        Place::Nowhere => None,
+        Place::FromSecond | Place::AfterSubcommand => argument(command, 2),
+        Place::AfterCount(at) => counted(at),
+        Place::PairsAfterCount => counted(1),
+        Place::Streams => {
+            let words = command.args_iter().len();
+            let streams = (1..words).find(|at| word(command, *at).is_some_and(|word| word.as_str() == "STREAMS"))?;
+            argument(command, streams + 1)
+        }
+        _ => argument(command, 1),
+    }
+}
+
+/// The part of a key that counts: what stands in its first pair of braces, if anything does, as in Redis Cluster; otherwise all of it.
+pub(crate) fn tag(key: &[u8]) -> &[u8] {
+    let inside = || {
+        let open = key.iter().position(|byte| *byte == b'{')?;
+        let rest = &key[open + 1..];
+        let close = rest.iter().position(|byte| *byte == b'}')?;
+        Some(&rest[..close]).filter(|tag| !tag.is_empty())
+    };
+    inside().unwrap_or(key)
 }
 
 /// The arguments of a command, its name first.
@@ -85,37 +70,25 @@ fn upper(argument: &[u8]) -> String {
 pub(crate) fn keys(arguments: &[&[u8]]) -> Keys {
     let Some(name) = arguments.first() else { return Keys::None };
     let name = upper(name);
+    let Some(Known { keys: place, .. }) = known(&name) else { return Keys::Unknown };
     let count = arguments.len();
-    let is = |table: &[&str]| table.binary_search(&name.as_str()).is_ok();
     let range = |first: usize, end: usize| at((first..end.min(count)).collect());
-    if is(FIRST) {
-        return range(1, 2);
-    }
-    if is(ALL) {
-        return range(1, count);
-    }
-    if is(TWO) {
-        return range(1, 3);
-    }
-    match name.as_str() {
-        "MSET" | "MSETNX" => at((1..count).step_by(2).collect()),
-        "BLPOP" | "BRPOP" | "BZPOPMAX" | "BZPOPMIN" => range(1, count.saturating_sub(1)),
-        "BITOP" => range(2, count),
-        "EVAL" | "EVALSHA" | "EVALSHA_RO" | "EVAL_RO" | "FCALL" | "FCALL_RO" | "BLMPOP" | "BZMPOP" => {
-            counted(arguments, 2, 1, None)
-        }
-        "LMPOP" | "SINTERCARD" | "ZDIFF" | "ZINTER" | "ZMPOP" | "ZUNION" | "ZINTERCARD" => {
-            counted(arguments, 1, 1, None)
-        }
-        "MSETEX" => counted(arguments, 1, 2, None),
-        "ZDIFFSTORE" | "ZINTERSTORE" | "ZUNIONSTORE" => counted(arguments, 2, 1, Some(1)),
-        "XREAD" | "XREADGROUP" => streams(arguments),
-        "GEORADIUS" | "GEORADIUSBYMEMBER" => with_options(arguments, &["STORE", "STOREDIST"]),
+    match place {
+        Place::Nowhere => Keys::None,
+        Place::First => range(1, 2),
+        Place::Two => range(1, 3),
+        Place::All => range(1, count),
+        Place::Pairs => at((1..count).step_by(2).collect()),
+        Place::ButLast => range(1, count.saturating_sub(1)),
+        Place::FromSecond => range(2, count),
+        Place::AfterCount(number_at) => counted(arguments, number_at, 1, None),
+        Place::PairsAfterCount => counted(arguments, 1, 2, None),
+        Place::StoreAfterCount => counted(arguments, 2, 1, Some(1)),
+        Place::Streams => streams(arguments),
+        Place::Options if name.starts_with("GEO") => with_options(arguments, &["STORE", "STOREDIST"]),
         // What BY and GET name are keys, too: only with a part in braces do these lie where the list does.
-        "SORT" | "SORT_RO" => with_options(arguments, &["STORE", "BY", "GET"]),
-        "OBJECT" | "MEMORY" | "XINFO" | "XGROUP" => after_subcommand(&name, arguments),
-        _ if is(KEYLESS) => Keys::None,
-        _ => Keys::Unknown,
+        Place::Options => with_options(arguments, &["STORE", "BY", "GET"]),
+        Place::AfterSubcommand => after_subcommand(&name, arguments),
     }
 }
 
@@ -188,13 +161,6 @@ mod tests {
     }
 
     #[test]
-    fn the_tables_are_sorted_so_that_they_can_be_searched() {
-        for table in [FIRST, ALL, TWO, KEYLESS] {
-            assert!(table.is_sorted());
-        }
-    }
-
-    #[test]
     fn keys_are_found_wherever_they_stand() {
         for (command, expected) in [
             ("get a", "a"),
@@ -224,6 +190,59 @@ mod tests {
             ("get", "None"),
         ] {
             assert_eq!(of(command), expected, "{command}");
+        }
+    }
+
+    fn first_of(words: &str) -> String {
+        let mut words = words.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        for word in words {
+            command.arg(word);
+        }
+        first_key(&command).map_or_else(|| "none".to_owned(), |key| String::from_utf8_lossy(key).into_owned())
+    }
+
+    #[test]
+    fn the_first_key_is_found_without_the_others() {
+        for command in [
+            "get k",
+            "MGET k l",
+            "object encoding k",
+            "MEMORY USAGE k SAMPLES 5",
+            "xinfo stream k full",
+            "zunion 2 k l withscores",
+            "sintercard 1 k limit 5",
+            "eval_ro return 2 k l m",
+            "fcall_ro f 1 k",
+            "evalsha 0123 1 k arg",
+            "xread count 5 streams k l 0 0",
+            "bitfield_ro k get u8 0",
+            "something_new k",
+            "bitop and k l",
+            "zunionstore k 2 l m",
+            "xgroup create k g $",
+            "msetex 1 k v",
+        ] {
+            assert_eq!(first_of(command), "k", "{command}");
+        }
+        for command in ["ping", "info server", "scan 0", "eval_ro return 0 arg", "xread count 5", "get", "memory stats"]
+        {
+            assert_eq!(first_of(command), "none", "{command}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_braces_counts_alone() {
+        for (key, expected) in [
+            ("user:{17}:name", "17"),
+            ("{17}{18}", "17"),
+            ("{}{17}", "{}{17}"),
+            ("a{17", "a{17"),
+            ("a}b{c}", "c"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(tag(key.as_bytes()), expected.as_bytes(), "{key}");
         }
     }
 }

@@ -135,6 +135,7 @@ mod cause;
 mod command;
 mod config;
 mod config_error;
+mod connection_like;
 mod counters;
 mod credentials;
 mod dial;
@@ -146,7 +147,6 @@ mod exclusive;
 mod fields;
 mod follow;
 mod generation;
-mod key;
 mod keys;
 mod master;
 #[cfg(feature = "near-cache")]
@@ -163,6 +163,7 @@ pub mod sharding;
 mod shared;
 mod silence;
 mod subscription;
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tls")]

@@ -7,10 +7,11 @@ use std::time::Duration;
 use redis::{RedisError, RedisResult};
 use tokio::time::{Instant, sleep};
 
+use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::generation::MasterLink;
 use crate::reply::Verdict;
-use crate::request::{Request, connection_like, exchange_shared};
+use crate::request::{Request, exchange_shared};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 use crate::wheel::Alarm;
@@ -107,7 +108,7 @@ impl Master {
     }
 }
 
-connection_like!(Master);
+connection_like_by_run!(Master);
 
 /// `first`: an attempt that was made, and brought no answer that is the caller's.
 async fn go_on<R: Request>(

@@ -15,7 +15,7 @@ use crate::command;
 use crate::config::{Config, Patience};
 use crate::dial::Link;
 use crate::error::Error;
-use crate::key::key;
+use crate::keys::first_key;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::{NoAnswer, attend};
@@ -54,7 +54,7 @@ pub(crate) trait Request: Sync {
 
     /// The first key that it names.
     fn key(&self) -> Option<&[u8]> {
-        self.commands().find_map(key)
+        self.commands().find_map(first_key)
     }
 
     /// Whether it may go over a connection that others use, too.
@@ -213,41 +213,3 @@ impl Drop for SwitchOff<'_> {
         self.0.switch_off();
     }
 }
-
-/// Implements the `redis` crate's trait for a handle that has `run`, for any [`Request`], and an `owner`.
-///
-/// A macro, since a trait of this crate could not implement a foreign one for all its handles.
-macro_rules! connection_like {
-    ($handle:ty) => {
-        impl $handle {
-            async fn traced<R: $crate::request::Request>(&mut self, request: &R) -> redis::RedisResult<R::Answer> {
-                let span = $crate::request::Request::span(request, &self.owner.0.config);
-                if span.is_disabled() {
-                    return self.run(request).await;
-                }
-                tracing::Instrument::instrument(self.run(request), span).await
-            }
-        }
-
-        impl redis::aio::ConnectionLike for $handle {
-            fn req_packed_command<'a>(&'a mut self, cmd: &'a redis::Cmd) -> redis::RedisFuture<'a, redis::Value> {
-                Box::pin(async move { self.traced(&$crate::request::One(cmd)).await })
-            }
-
-            fn req_packed_commands<'a>(
-                &'a mut self,
-                pipeline: &'a redis::Pipeline,
-                offset: usize,
-                count: usize,
-            ) -> redis::RedisFuture<'a, Vec<redis::Value>> {
-                Box::pin(async move { self.traced(&$crate::request::Many { pipeline, offset, count }).await })
-            }
-
-            fn get_db(&self) -> i64 {
-                self.owner.0.config.database
-            }
-        }
-    };
-}
-
-pub(crate) use connection_like;

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisFuture, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::watch;
 use tokio_util::sync::DropGuard;
 
@@ -46,6 +46,7 @@ use self::store::{Found, Limits, Load, Loaded, Store};
 use self::track::Tracker;
 use crate::command;
 use crate::config_error::ConfigError;
+use crate::connection_like::connection_like;
 use crate::keys::{Keys, arguments, keys};
 use crate::master::Master;
 use crate::pool::SentinelPool;
@@ -247,6 +248,24 @@ impl NearCache {
         done
     }
 
+    async fn command(&mut self, command: &Cmd) -> RedisResult<Value> {
+        match cached_key(command) {
+            Some(_) => Ok(Arc::unwrap_or_clone(self.read(command).await?)),
+            None => self.through(command).await,
+        }
+    }
+
+    async fn pipeline(&mut self, pipeline: &Pipeline, offset: usize, count: usize) -> RedisResult<Vec<Value>> {
+        let changed = Changes::of(&self.inner.store, pipeline.cmd_iter());
+        let answers = self.master.req_packed_commands(pipeline, offset, count).await;
+        drop(changed);
+        answers
+    }
+
+    fn database(&self) -> i64 {
+        self.master.get_db()
+    }
+
     async fn through(&mut self, command: &Cmd) -> RedisResult<Value> {
         let changed = Changes::of(&self.inner.store, [command]);
         let answer = self.master.req_packed_command(command).await;
@@ -308,34 +327,7 @@ impl Drop for Changes<'_> {
     }
 }
 
-impl ConnectionLike for NearCache {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            match cached_key(cmd) {
-                Some(_) => Ok(Arc::unwrap_or_clone(self.read(cmd).await?)),
-                None => self.through(cmd).await,
-            }
-        })
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        cmd: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move {
-            let changed = Changes::of(&self.inner.store, cmd.cmd_iter());
-            let answers = self.master.req_packed_commands(cmd, offset, count).await;
-            drop(changed);
-            answers
-        })
-    }
-
-    fn get_db(&self) -> i64 {
-        self.master.get_db()
-    }
-}
+connection_like!(NearCache);
 
 #[cfg(test)]
 mod tests {

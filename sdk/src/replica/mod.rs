@@ -18,11 +18,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::address::Address;
 use crate::balance::{Balance, ReadPreference};
 use crate::config::Patience;
+use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::master::Master;
 use crate::readers::Line;
 use crate::reply::Verdict;
-use crate::request::{Request, connection_like, exchange};
+use crate::request::{Request, exchange};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 
@@ -244,7 +245,7 @@ async fn send<R: Request>(
     exchange(shared, &line.link, request, patience, on_silence).await
 }
 
-connection_like!(Replica);
+connection_like_by_run!(Replica);
 
 /// Waits until a replica may be there; those that failed may be tried again then. False: the time is over.
 async fn wait(

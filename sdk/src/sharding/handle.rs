@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use redis::aio::ConnectionLike;
-use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 
 use super::Inner;
 use super::plan::{Layout as _, Part, PipelinePlan, Plan, Slots, join, plan, plan_pipeline, slots};
 use super::route::{Entered, Route};
 use super::slot::slot_of;
 use crate::command;
+use crate::connection_like::connection_like;
 use crate::error::{Error, Outcome};
 use crate::master::Master;
 use crate::replica::Replica;
@@ -99,6 +100,10 @@ impl<H: ConnectionLike + Clone + Send> Sharded<H> {
                 self.split(pipeline, &plans, &entered.route, harmless, &name).await
             }
         }
+    }
+
+    fn database(&self) -> i64 {
+        self.shards.first().map_or(0, ConnectionLike::get_db)
     }
 
     /// One pipeline for each shard, and the answers where they belong.
@@ -202,21 +207,4 @@ impl ShardedMaster {
     }
 }
 
-impl<H: ConnectionLike + Clone + Send + Sync> ConnectionLike for Sharded<H> {
-    fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(self.command(cmd))
-    }
-
-    fn req_packed_commands<'a>(
-        &'a mut self,
-        cmd: &'a Pipeline,
-        offset: usize,
-        count: usize,
-    ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(self.pipeline(cmd, offset, count))
-    }
-
-    fn get_db(&self) -> i64 {
-        self.shards.first().map_or(0, ConnectionLike::get_db)
-    }
-}
+connection_like!(Sharded<H> where H: ConnectionLike + Clone + Send + Sync);

@@ -2,7 +2,7 @@
 
 use crc::{CRC_16_XMODEM, Crc};
 
-use crate::key::tag;
+use crate::keys::tag;
 
 /// How many slots there are.
 pub const SLOTS: u16 = 16_384;
