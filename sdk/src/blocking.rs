@@ -128,6 +128,12 @@ impl SentinelPool {
         self.pool.statistics()
     }
 
+    /// See [`SentinelPool::metrics`](crate::SentinelPool::metrics).
+    #[cfg(feature = "metrics")]
+    pub fn metrics(&self) -> crate::metrics::Metrics {
+        self.pool.metrics()
+    }
+
     /// Stops the pool; see [`crate::SentinelPool::shutdown`].
     pub fn shutdown(&self, drain: Duration) {
         self.runtime.block_on(self.pool.shutdown(drain));

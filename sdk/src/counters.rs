@@ -77,7 +77,7 @@ impl Statistics {
     /// The same in the text format of Prometheus, version 0.0.4, labelled with the name of the master:
     /// `sentinel_sdk_commands_total{master="mymaster"} 17`.
     pub fn to_prometheus(&self, master: &str) -> String {
-        let label = master.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let label = escaped(master);
         let gauges = [
             ("connections_open", "Exclusive connections that are open, checked out or idle.", self.connections_open),
             ("connections_idle", "Exclusive connections that wait in the pool.", self.connections_idle),
@@ -94,6 +94,11 @@ impl Statistics {
             text
         })
     }
+}
+
+/// The value of a label.
+pub(crate) fn escaped(label: &str) -> String {
+    label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[derive(Debug, Default)]

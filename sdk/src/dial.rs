@@ -32,6 +32,7 @@ use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
 use crate::drive::drive;
+use crate::metrics::Recorder;
 use crate::trouble::Trouble;
 use crate::users::Users;
 use crate::watched::{Pulse, Watched};
@@ -61,6 +62,7 @@ pub(crate) struct Dialer {
     pub(crate) stop: CancellationToken,
     pub(crate) timeouts: Timeouts,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Recorder,
     /// Whose commands go over the connections that are shared.
     pub(crate) users: Arc<Users>,
 }

@@ -15,6 +15,7 @@ use crate::config::Patience;
 use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
+use crate::metrics::{Step, Timer};
 use crate::reply::{Sign, Verdict};
 use crate::request::{Request, exchange};
 use crate::shared::Owner;
@@ -31,12 +32,15 @@ pub struct ExclusiveConnection {
     object: Object<Opener>,
     generation: Arc<Generation>,
     owner: Arc<Owner>,
+    /// Until it is given back.
+    _in_use: Timer,
     _user: LongUser,
 }
 
 impl ExclusiveConnection {
     pub(crate) fn new(object: Object<Opener>, generation: Arc<Generation>, owner: Arc<Owner>, user: LongUser) -> Self {
-        Self { object, generation, owner, _user: user }
+        let in_use = owner.0.metrics.timer(Step::Use);
+        Self { object, generation, owner, _in_use: in_use, _user: user }
     }
 
     /// The master it is connected to.
@@ -95,6 +99,14 @@ impl ExclusiveConnection {
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        let recorder = self.owner.0.metrics.clone();
+        let timed = recorder.begin(request);
+        let answer = self.carry_out(request).await;
+        timed.end(request, &answer);
+        answer
+    }
+
+    async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let shared = &*self.owner.0;
         shared.counters.commands.add_one();
         let plan = Plan::of(request, shared.config.patience(), self.object.queues);

@@ -16,6 +16,7 @@ use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
+use crate::metrics::Step;
 use crate::retry::{Backoff, shortened};
 use crate::role::{self, History};
 use crate::trouble::Trouble;
@@ -304,7 +305,10 @@ impl Manager for Opener {
         {
             return Err(failure.reason.clone());
         }
-        let link = self.open().await.map_err(|reason| self.note(reason))?;
+        let link = {
+            let _timer = self.dialer.metrics.timer(Step::Create);
+            self.open().await.map_err(|reason| self.note(reason))?
+        };
         *self.failure() = None;
         let ends = self.max_lifetime.map(|longest| Instant::now() + shortened(longest, 0.1));
         Ok(Exclusive { link, spoiled: false, in_transaction: false, queues: false, ends })

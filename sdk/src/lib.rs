@@ -112,7 +112,8 @@
 //! # What can be observed
 //!
 //! [`SentinelPool::topology`] is what the pool knows, [`SentinelPool::events`] what happens to it, [`SentinelPool::replicas`] what it measures at
-//! the replicas, and [`SentinelPool::statistics`] its counts, which [`Statistics::to_prometheus`] writes for an exporter. It tells [`tracing`]
+//! the replicas, and [`SentinelPool::statistics`] its counts, which [`Statistics::to_prometheus`] writes for an exporter. With the feature `metrics`, `SentinelPool::metrics` tells how long
+//! commands and all that is done for them take. The pool tells [`tracing`]
 //! the rest: at `info` what an operator wants to see, in a span `sentinel_pool` with the name of the master; at `debug` a span `command`
 //! around every command or pipeline, with its name but never its arguments, and in it a span `attempt` for each node that was tried. Their
 //! attributes have the names of OpenTelemetry: `db.system.name`, `db.operation.name`, `db.namespace`, `server.address`, `server.port`.
@@ -120,7 +121,7 @@
 //! # Features and examples
 //!
 //! The feature `tls`, on by default, brings `Tls` and `rediss-sentinel://`; `near-cache` brings `near_cache`, values kept in the program,
-//! and `testing` brings `testing`, a deployment for unit tests. The `redis` crate is exported as [`redis`], in the version whose
+//! `metrics` brings `metrics`, latencies for Prometheus, and `testing` brings `testing`, a deployment for unit tests. The `redis` crate is exported as [`redis`], in the version whose
 //! traits the handles implement. Programs without a runtime use `blocking`, with the
 //! feature of that name. The folder `examples` has programs to run against a deployment
 //! while its master is taken away.
@@ -149,6 +150,11 @@ mod follow;
 mod generation;
 mod keys;
 mod master;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+#[cfg(not(feature = "metrics"))]
+#[path = "metrics/off.rs"]
+mod metrics;
 #[cfg(feature = "near-cache")]
 pub mod near_cache;
 mod pool;

@@ -80,35 +80,50 @@ impl Master {
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
-        self.owner.0.users.count_command(self.number);
-        self.carry_out(request).await
-    }
-
-    /// The same for a command that is counted already.
-    pub(crate) async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let Self { owner, idempotent, within, number, alarm } = self;
         let shared = &*owner.0;
-        let _user = shared.users.enter(*number)?;
-        request.check_shareable()?;
-        let began = Instant::now();
-        let end = within.map(|within| began + within);
-        // What happens almost always costs nothing of what follows.
-        let mut first = None;
-        if !shared.is_held.load(Ordering::Acquire)
-            && let Some(link) = shared.usable_link()
-        {
-            let answer = send(shared, &link, request, began, end, alarm).await;
-            if request.judge(&answer) == Verdict::Answered {
-                link.answered();
-                return answer;
-            }
-            first = Some((link, answer));
-        }
-        Box::pin(go_on(shared, *idempotent, alarm, request, (began, end), first)).await
+        shared.users.count_command(*number);
+        let timed = shared.metrics.begin(request);
+        let answer = carry_out(shared, *idempotent, *within, *number, alarm, request).await;
+        timed.end(request, &answer);
+        answer
+    }
+
+    /// The same for a command that is counted and measured already.
+    pub(crate) async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        let Self { owner, idempotent, within, number, alarm } = self;
+        carry_out(&owner.0, *idempotent, *within, *number, alarm, request).await
     }
 }
 
 connection_like_by_run!(Master);
+
+async fn carry_out<R: Request>(
+    shared: &Shared,
+    idempotent: bool,
+    within: Option<Duration>,
+    number: usize,
+    alarm: &mut Alarm,
+    request: &R,
+) -> RedisResult<R::Answer> {
+    let _user = shared.users.enter(number)?;
+    request.check_shareable()?;
+    let began = Instant::now();
+    let end = within.map(|within| began + within);
+    // What happens almost always costs nothing of what follows.
+    let mut first = None;
+    if !shared.is_held.load(Ordering::Acquire)
+        && let Some(link) = shared.usable_link()
+    {
+        let answer = send(shared, &link, request, began, end, alarm).await;
+        if request.judge(&answer) == Verdict::Answered {
+            link.answered();
+            return answer;
+        }
+        first = Some((link, answer));
+    }
+    Box::pin(go_on(shared, idempotent, alarm, request, (began, end), first)).await
+}
 
 /// `first`: an attempt that was made, and brought no answer that is the caller's.
 async fn go_on<R: Request>(

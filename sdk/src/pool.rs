@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool::managed::{PoolError, Timeouts};
+use deadpool::managed::{Object, PoolError, Timeouts};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,7 +15,11 @@ use crate::error::Error;
 use crate::event::Events;
 use crate::exclusive::ExclusiveConnection;
 use crate::follow::Follower;
+use crate::generation::{Generation, Opener};
 use crate::master::Master;
+#[cfg(feature = "metrics")]
+use crate::metrics::Recorder;
+use crate::metrics::Step;
 use crate::replica::Replica;
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
@@ -102,6 +106,11 @@ impl SentinelPool {
         Self { owner: Arc::new(Owner(shared)) }
     }
 
+    #[cfg(feature = "metrics")]
+    pub(crate) fn recorder(&self) -> &Recorder {
+        &self.owner.0.metrics
+    }
+
     #[cfg(feature = "near-cache")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.0
@@ -132,6 +141,20 @@ impl SentinelPool {
     pub async fn get(&self) -> Result<ExclusiveConnection, Error> {
         let shared = &*self.owner.0;
         let user = shared.users.enter_for_long()?;
+        let taken = {
+            let _timer = shared.metrics.timer(Step::Wait);
+            self.take().await
+        };
+        let (object, generation) = taken.inspect_err(|error| {
+            if matches!(error, Error::PoolExhausted { .. }) {
+                shared.metrics.waited_in_vain();
+            }
+        })?;
+        Ok(ExclusiveConnection::new(object, generation, self.owner.clone(), user))
+    }
+
+    async fn take(&self) -> Result<(Object<Opener>, Arc<Generation>), Error> {
+        let shared = &*self.owner.0;
         let wait = shared.config.timeouts.wait;
         let deadline = Instant::now() + wait;
         let retry = shared.config.retry;
@@ -154,7 +177,7 @@ impl SentinelPool {
             };
             match taken {
                 Ok(object) if !generation.closed.is_cancelled() => {
-                    return Ok(ExclusiveConnection::new(object, generation, self.owner.clone(), user));
+                    return Ok((object, generation));
                 }
                 // Opened during a switch, or the pool closed by it: the new generation has what is needed.
                 Ok(_) | Err(PoolError::Closed) => {}

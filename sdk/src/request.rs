@@ -20,6 +20,8 @@ use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::{NoAnswer, attend};
 use crate::wheel::Alarm;
+#[cfg(feature = "metrics")]
+use crate::{error::Outcome, metrics, table};
 
 /// One command or one pipeline.
 pub(crate) trait Request: Sync {
@@ -38,6 +40,14 @@ pub(crate) trait Request: Sync {
     fn reads_only(&self) -> bool {
         self.commands().all(|command| command::nature(command).idempotent)
     }
+
+    /// Its place among the operations that are measured.
+    #[cfg(feature = "metrics")]
+    fn operation(&self) -> usize;
+
+    /// What became of it, if it brought an error.
+    #[cfg(feature = "metrics")]
+    fn outcome(&self, answer: &RedisResult<Self::Answer>) -> Option<Outcome>;
 
     /// Around all that is done about it.
     fn span(&self, config: &Config) -> Span {
@@ -94,6 +104,20 @@ impl Request for One<'_> {
     fn is_transaction(&self) -> bool {
         false
     }
+
+    #[cfg(feature = "metrics")]
+    fn operation(&self) -> usize {
+        command::word(self.0, 0).and_then(|name| table::place_of(name.as_str())).unwrap_or(metrics::OTHER)
+    }
+
+    #[cfg(feature = "metrics")]
+    fn outcome(&self, answer: &RedisResult<Value>) -> Option<Outcome> {
+        match answer {
+            Ok(Value::ServerError(error)) => Some(Outcome::of(&error.clone().into())),
+            Ok(_) => None,
+            Err(error) => Some(Outcome::of(error)),
+        }
+    }
 }
 
 pub(crate) struct Many<'a> {
@@ -123,6 +147,16 @@ impl Request for Many<'_> {
 
     fn is_transaction(&self) -> bool {
         self.pipeline.is_transaction()
+    }
+
+    #[cfg(feature = "metrics")]
+    fn operation(&self) -> usize {
+        if self.is_transaction() { metrics::TRANSACTION } else { metrics::PIPELINE }
+    }
+
+    #[cfg(feature = "metrics")]
+    fn outcome(&self, answers: &RedisResult<Vec<Value>>) -> Option<Outcome> {
+        answers.as_ref().err().map(Outcome::of)
     }
 }
 

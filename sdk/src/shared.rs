@@ -17,6 +17,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
+use crate::metrics::Recorder;
 use crate::readers::Readers;
 use crate::reply::Sign;
 use crate::topology::Topology;
@@ -37,6 +38,7 @@ pub(crate) struct Standing {
 pub(crate) struct Shared {
     pub(crate) config: Arc<Config>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Recorder,
     pub(crate) dialer: Dialer,
     /// Written by the follower alone.
     pub(crate) standing: ArcSwap<Standing>,
@@ -67,6 +69,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
         let counters = Arc::new(Counters::default());
+        let metrics = Recorder::new();
         let users: Arc<Users> = Arc::default();
         let dialer = Dialer {
             tasks: TaskTracker::new(),
@@ -74,11 +77,13 @@ impl Shared {
             stop: CancellationToken::new(),
             timeouts: config.timeouts,
             counters: counters.clone(),
+            metrics: metrics.clone(),
             users: users.clone(),
         };
         let topology = Topology::unknown(config.master.clone(), &config.seeds);
         Self {
             counters,
+            metrics,
             dialer,
             standing: ArcSwap::default(),
             changed: watch::Sender::new(()),

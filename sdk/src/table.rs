@@ -127,6 +127,22 @@ pub(crate) struct Known {
     pub(crate) effect: Effect,
 }
 
+/// How many are known.
+#[cfg(feature = "metrics")]
+pub(crate) const COUNT: usize = COMMANDS.len();
+
+/// The place of a command in the table, less than [`COUNT`].
+#[cfg(feature = "metrics")]
+pub(crate) fn place_of(name: &str) -> Option<usize> {
+    COMMANDS.binary_search_by_key(&name, |(name, ..)| name).ok()
+}
+
+/// What stands at this place.
+#[cfg(feature = "metrics")]
+pub(crate) fn name_at(place: usize) -> Option<&'static str> {
+    COMMANDS.get(place).map(|(name, ..)| *name)
+}
+
 /// Looks up a command by its name in upper case.
 pub(crate) fn known(name: &str) -> Option<Known> {
     let at = COMMANDS.binary_search_by_key(&name, |(name, ..)| name).ok()?;

@@ -79,7 +79,7 @@ impl Follower {
                 if link.doubted.swap(false, Ordering::AcqRel) {
                     link.clear();
                     let address = link.generation.address.clone();
-                    let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+                    let gap = self.found();
                     self.publish();
                     self.shared.emit(Event::MasterBack { address, gap });
                     self.shared.changed.send_replace(());
@@ -101,6 +101,14 @@ impl Follower {
         }
         self.consider();
         self.publish();
+    }
+
+    /// Ends the time without a master, and tells how long it was.
+    pub(super) fn found(&mut self) -> Duration {
+        let Some(since) = self.missing_since.take() else { return Duration::ZERO };
+        let gap = since.elapsed();
+        self.shared.metrics.without_master(gap);
+        gap
     }
 
     fn miss(&mut self, reason: &str) {

@@ -1,7 +1,7 @@
 //! A candidate is dialled, judged, and installed or rejected.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use tokio::time::{Instant, timeout};
 
@@ -106,7 +106,7 @@ impl Follower {
     }
 
     pub(super) fn install(&mut self, candidate: &Candidate, link: MasterLink) {
-        let gap = self.missing_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        let gap = self.found();
         let link = Arc::new(link);
         let generation = link.generation.clone();
         let before = self.generation.replace(generation.clone());

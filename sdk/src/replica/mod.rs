@@ -93,6 +93,14 @@ impl Replica {
     }
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
+        let recorder = self.owner.0.metrics.clone();
+        let timed = recorder.begin(request);
+        let answer = self.carry_out(request).await;
+        timed.end(request, &answer);
+        answer
+    }
+
+    async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let Self { owner, master, preference, balance, within } = self;
         let (preference, balance) = (*preference, *balance);
         let shared = &*owner.0;
