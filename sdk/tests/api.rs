@@ -89,7 +89,7 @@ fn listing(modules: &Modules) -> String {
         for item in &module.items {
             match item {
                 Item::Use(item) if is_public(&item.vis) => {
-                    for (target, name) in uses(&item.tree, Vec::new()) {
+                    for (target, name) in uses(&item.tree, &[]) {
                         let target = absolute(&target, path);
                         let (of, original) = (target[..target.len() - 1].to_vec(), target[target.len() - 1].clone());
                         let is_defined = modules.get(&of).is_some_and(|module| defines(module, &original));
@@ -174,13 +174,13 @@ fn defines(module: &Module, name: &str) -> bool {
 }
 
 /// Each name that a `use` brings, and from where.
-fn uses(tree: &UseTree, before: Vec<String>) -> Vec<(Vec<String>, String)> {
+fn uses(tree: &UseTree, before: &[String]) -> Vec<(Vec<String>, String)> {
     let with = |name: String| before.iter().cloned().chain([name]).collect::<Vec<_>>();
     match tree {
-        UseTree::Path(path) => uses(&path.tree, with(path.ident.to_string())),
+        UseTree::Path(path) => uses(&path.tree, &with(path.ident.to_string())),
         UseTree::Name(name) => vec![(with(name.ident.to_string()), name.ident.to_string())],
         UseTree::Rename(rename) => vec![(with(rename.ident.to_string()), rename.rename.to_string())],
-        UseTree::Group(group) => group.items.iter().flat_map(|tree| uses(tree, before.clone())).collect(),
+        UseTree::Group(group) => group.items.iter().flat_map(|tree| uses(tree, before)).collect(),
         UseTree::Glob(_) => vec![(with("*".to_owned()), "*".to_owned())],
     }
 }
@@ -202,7 +202,7 @@ fn place(modules: &Modules, module: &[String], name: &str) -> Place {
         return here;
     }
     let imported = modules[module].items.iter().find_map(|item| match item {
-        Item::Use(item) => uses(&item.tree, Vec::new()).into_iter().find(|(_, used)| used == name),
+        Item::Use(item) => uses(&item.tree, &[]).into_iter().find(|(_, used)| used == name),
         _ => None,
     });
     match imported {
