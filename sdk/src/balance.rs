@@ -51,11 +51,14 @@ pub enum ReadPreference {
     /// To the master, as long as the pool has a connection to it: replicas are read from only while it has none. What is read is then as fresh as it
     /// can be, and reads go on through a failover; one that is under way when the master is lost waits for the next.
     MasterPreferred,
+    /// To the master and replicas alike, as the [`Balance`] has it: the master is one more node to read from, with its own latency and its own
+    /// commands under way. While one of them is missing the others serve; what is under way at the master when that is lost waits for the next.
+    Any,
     /// To replicas alone: while there is none they wait, and fail after the time of the [`RetryPolicy`](crate::RetryPolicy).
     ReplicaOnly,
 }
 
-/// What is known of a replica that can be read from.
+/// What is known of a node that can be read from.
 #[derive(Debug, Clone)]
 pub(crate) struct Contender<'a> {
     pub(crate) address: &'a Address,

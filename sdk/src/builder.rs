@@ -231,7 +231,8 @@ impl Builder {
         self
     }
 
-    /// Where reads of [`SentinelPool::replica`](crate::SentinelPool::replica) go when no replica can be read from. Default: to the master.
+    /// Where reads of [`SentinelPool::replica`](crate::SentinelPool::replica) go: to replicas, to the master, to any of them, and where when there is
+    /// none. Default: to replicas, and to the master when no replica can be read from.
     pub fn read_preference(mut self, preference: ReadPreference) -> Self {
         self.config.read_preference = preference;
         self

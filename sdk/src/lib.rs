@@ -90,7 +90,7 @@
 //!
 //! [`SentinelPool::replica`] reads from every replica that the Sentinels hold for up, that says itself that its link to the master stands and,
 //! with [`Builder::max_lag`], that is not too far behind. [`Builder::balance`] says which of them each read goes to, and
-//! [`Builder::read_preference`] what happens while there is none.
+//! [`Builder::read_preference`] whether the master is one of them, and what happens while there is none.
 //!
 //! ```no_run
 //! # use std::time::Duration;

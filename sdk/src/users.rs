@@ -64,7 +64,12 @@ impl Users {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.under_way().sum::<usize>() + self.long.load(Ordering::SeqCst)
+        self.commands_under_way() + self.long.load(Ordering::SeqCst)
+    }
+
+    /// Commands that are under way.
+    pub(crate) fn commands_under_way(&self) -> usize {
+        self.under_way().sum()
     }
 
     /// Whether so many commands are under way.

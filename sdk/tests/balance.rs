@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use redis::AsyncCommands;
-use sentinel_sdk::{Address, Balance, Builder, Replica, SentinelPool};
+use sentinel_sdk::{Address, Balance, Builder, ReadPreference, Replica, SentinelPool};
 use support::deployment::{Deployment, Server};
 use support::eventually;
 use support::relay::Relay;
@@ -97,8 +97,12 @@ async fn reads_go_to_the_nearest_replicas_and_move_when_they_are_no_longer() {
 
 /// Which node has each key: the same in three rounds.
 async fn homes(pool: &SentinelPool) -> BTreeMap<String, u16> {
+    homes_of(&pool.replica()).await
+}
+
+async fn homes_of(replica: &Replica) -> BTreeMap<String, u16> {
     let mut homes = BTreeMap::new();
-    let mut replica = pool.replica();
+    let mut replica = replica.clone();
     for round in 0..3 {
         for number in 0..41 {
             let key = format!("user:{number}");
@@ -192,5 +196,99 @@ async fn a_replica_that_falls_behind_is_left_out_until_it_has_caught_up() {
     // And it is again when it has caught up
     path.hold(None);
     reads_go_to(&pool, "both follow again", &[steady.port, slow.port]).await;
+    pool.shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_master_is_one_more_node_to_read_from_where_any_will_do() {
+    // Given a path to each of three nodes
+    let mut deployment = Deployment::start();
+    let ports: Vec<_> = deployment.nodes.iter().map(|node| node.port).collect();
+    let mut paths = Vec::new();
+    for port in &ports {
+        paths.push(Relay::start(*port).await);
+    }
+    let map: BTreeMap<_, _> = ports.iter().copied().zip(paths.iter().map(|path| path.port)).collect();
+    let pool = Builder::from_url(&deployment.url(3))
+        .unwrap()
+        .address_map(move |told| {
+            Address::new(told.host(), map.get(&told.port()).copied().unwrap_or(told.port())).unwrap()
+        })
+        .read_preference(ReadPreference::Any)
+        .balance(Balance::RoundRobin)
+        .sentinel_ping_interval(OFTEN)
+        .connect()
+        .await
+        .unwrap();
+    pool.replica();
+    readable(&pool, &[paths[1].port, paths[2].port]).await;
+
+    // Then all are read from, and a handle may do otherwise
+    reads_go_to(&pool, "in turn", &ports).await;
+    for _ in 0..10 {
+        let mut replicas = pool.replica().prefer(ReadPreference::ReplicaOnly);
+        assert_ne!(port(&mut replicas, "k").await, ports[0]);
+        let mut master = pool.replica().prefer(ReadPreference::MasterPreferred);
+        assert_eq!(port(&mut master, "k").await, ports[0]);
+    }
+    let homes = homes_of(&pool.replica().balance(Balance::ByKey)).await;
+    assert_eq!(homes.values().copied().collect::<BTreeSet<_>>(), ports.iter().copied().collect(), "{homes:?}");
+    // What may write goes to none but replicas, which refuse it
+    for _ in 0..6 {
+        let error = pool.replica().set::<_, _, ()>("k", 1).await.unwrap_err();
+        assert_eq!(error.code(), Some("READONLY"), "{error}");
+    }
+
+    // When the master alone is near, it alone is read from; and the replicas when it is far
+    let near = |handle: Replica| handle.balance(Balance::LowestLatency { tolerance: Duration::from_millis(20) });
+    let all_go_to = async |what: &str, wanted: &[u16]| {
+        let wanted: BTreeSet<_> = wanted.iter().copied().collect();
+        let look = || async {
+            let mut seen = BTreeSet::new();
+            for _ in 0..12 {
+                seen.insert(port(&mut near(pool.replica()), "k").await);
+            }
+            (seen == wanted).then_some(())
+        };
+        eventually(what, SOON, look, || format!("{:#?}", pool.replicas())).await;
+    };
+    paths[1].delay(Duration::from_millis(60));
+    paths[2].delay(Duration::from_millis(60));
+    all_go_to("the master is near", &ports[..1]).await;
+    paths[0].delay(Duration::from_millis(120));
+    all_go_to("the master is further", &ports[1..]).await;
+    for path in &paths {
+        path.delay(Duration::ZERO);
+    }
+
+    // When many commands are under way at it, others are not sent there
+    paths[0].delay(Duration::from_millis(300));
+    let before = pool.statistics().commands;
+    let busy: Vec<_> = (0..20)
+        .map(|_| {
+            let mut master = pool.master();
+            tokio::spawn(async move { master.get::<_, Option<u64>>("k").await })
+        })
+        .collect();
+    let all_sent = || async { (pool.statistics().commands >= before + 20).then_some(()) };
+    eventually("all are under way", SOON, all_sent, || format!("{:?}", pool.statistics())).await;
+    let some_done = || busy.iter().any(|task| task.is_finished());
+    while !some_done() {
+        let node = port(&mut pool.replica().balance(Balance::LeastInFlight), "k").await;
+        assert!(node != ports[0] || some_done(), "20 commands are under way at {node}");
+    }
+    for task in busy {
+        task.await.unwrap().unwrap();
+    }
+    paths[0].delay(Duration::ZERO);
+
+    // When it dies, reads go on at the replicas, and at the next master
+    deployment.nodes[0].kill();
+    reads_go_to(&pool, "two are left", &ports[1..]).await;
+    let master = deployment.nodes[1..].iter().map(|node| node.port).collect::<BTreeSet<_>>();
+    let moved = support::topology(&pool, "the pool moved", |now| now.generation > 1 && now.verified).await;
+    let moved = moved.master.clone().expect("a master");
+    assert!(paths[1..].iter().any(|path| path.port == moved.port()), "{moved} of {master:?}");
+    reads_go_to(&pool, "the new master and its replica", &ports[1..]).await;
     pool.shutdown(Duration::from_secs(1)).await;
 }

@@ -1,25 +1,25 @@
-//! How far away a replica is. Pure.
+//! How far away a node is. Pure.
 
 use std::time::Duration;
 
 /// So many answers are remembered.
 const KEPT: usize = 5;
 
-/// The last few round trips to one replica.
+/// The last few round trips to one node.
 #[derive(Debug, Default)]
-pub(super) struct RoundTrips {
+pub(crate) struct RoundTrips {
     last: [Duration; KEPT],
     count: usize,
 }
 
 impl RoundTrips {
-    pub(super) fn add(&mut self, took: Duration) {
+    pub(crate) fn add(&mut self, took: Duration) {
         self.last[self.count % KEPT] = took;
         self.count += 1;
     }
 
     /// The median: neither one slow answer nor one quick one moves it. Of an even number the lower one; zero without any.
-    pub(super) fn median(&self) -> Duration {
+    pub(crate) fn median(&self) -> Duration {
         let mut sorted = self.last;
         let known = &mut sorted[..self.count.min(KEPT)];
         known.sort_unstable();

@@ -4,18 +4,20 @@ mod latency;
 mod line;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::address::Address;
-use crate::balance::{Balance, Draw, choose};
+use crate::balance::{Balance, Contender, Draw, choose};
 use crate::cause::{Cause, Causes, Role};
 use crate::topology::ReplicaState;
 use crate::trouble::Trouble;
 
+pub(crate) use latency::RoundTrips;
 pub(crate) use line::Line;
 
 /// More replicas are not read from: nonsense must not open connections without end.
@@ -34,6 +36,16 @@ pub(crate) struct Readers {
     /// The last trouble with each replica, for messages.
     troubles: Mutex<BTreeMap<Address, Trouble>>,
     turn: AtomicUsize,
+    /// Somebody reads from the master as well, if it is near: its latency is measured.
+    pub(crate) master_wanted: AtomicBool,
+    /// In nanoseconds; zero: not known.
+    pub(crate) master_latency: AtomicU64,
+}
+
+/// Where a read goes.
+pub(crate) enum Picked {
+    Replica(Arc<Line>),
+    Master,
 }
 
 impl Default for Readers {
@@ -45,20 +57,37 @@ impl Default for Readers {
             changed: watch::Sender::new(()),
             troubles: Mutex::default(),
             turn: AtomicUsize::new(0),
+            master_wanted: AtomicBool::new(false),
+            master_latency: AtomicU64::new(0),
         }
     }
 }
 
 impl Readers {
-    /// A line to read this key over, if it is one; none of those that were `tried`.
-    pub(crate) fn pick(&self, balance: Balance, key: Option<&[u8]>, tried: &[Address]) -> Option<Arc<Line>> {
+    /// Where to read this key, if it is one: over none of the lines that were `tried`, or at the master, with its address and the commands
+    /// that are under way there.
+    pub(crate) fn pick(
+        &self,
+        balance: Balance,
+        key: Option<&[u8]>,
+        tried: &[Address],
+        master: Option<(&Address, usize)>,
+    ) -> Option<Picked> {
         let lines = self.lines.load();
         let readable: Vec<_> =
             lines.iter().filter(|line| line.is_readable() && !tried.contains(line.address())).collect();
-        let contenders: Vec<_> = readable.iter().map(|line| line.contender()).collect();
+        let mut contenders: Vec<_> = readable.iter().map(|line| line.contender()).collect();
+        if let Some((address, under_way)) = master {
+            let latency = Duration::from_nanos(self.master_latency.load(Ordering::Relaxed));
+            // At the beginning it is not known whether it is near; the replicas' are.
+            if !latency.is_zero() || !matches!(balance, Balance::LowestLatency { .. }) {
+                let elsewhere: usize = contenders.iter().map(|replica| replica.load).sum();
+                contenders.push(Contender { address, load: under_way.saturating_sub(elsewhere), latency });
+            }
+        }
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let chosen = choose(balance, &contenders, Draw { turn, random: fastrand::usize(..), key })?;
-        Some(Arc::clone(readable[chosen]))
+        Some(readable.get(chosen).map_or(Picked::Master, |line| Picked::Replica(Arc::clone(line))))
     }
 
     /// Whether there is a line to read over.

@@ -13,7 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::address::Address;
 use crate::dial::Ending;
 use crate::event::Event;
-use crate::readers::Line;
+use crate::readers::{Line, RoundTrips};
 use crate::retry::Backoff;
 use crate::role;
 use crate::shared::Shared;
@@ -43,6 +43,41 @@ pub(super) async fn run(shared: Arc<Shared>) {
             () = stop.cancelled() => return,
             change = listed.changed() => if change.is_err() { return },
         }
+    }
+}
+
+/// Measures how far away the master is, whichever that is, until the pool stops.
+pub(super) async fn measure_master(shared: Arc<Shared>) {
+    let measure = async {
+        let mut changed = shared.changed.subscribe();
+        let (mut serial, mut round_trips) = (None, RoundTrips::default());
+        loop {
+            changed.borrow_and_update();
+            let link = shared.standing.load().link.clone();
+            if let Some(link) = &link {
+                if serial.replace(link.serial) != Some(link.serial) {
+                    round_trips = RoundTrips::default();
+                    shared.readers.master_latency.store(0, Ordering::Relaxed);
+                }
+                let mut connection = link.link.connection.clone();
+                let began = Instant::now();
+                // The same question as to replicas. A refusal takes as long.
+                let question = redis::cmd("ROLE");
+                let answer = timeout(shared.config.timeouts.handshake, connection.send_packed_command(&question));
+                // Whether it is well is for others to see.
+                if answer.await.is_ok_and(|answer| answer.is_ok()) {
+                    round_trips.add(began.elapsed());
+                    let latency = u64::try_from(round_trips.median().as_nanos()).unwrap_or(u64::MAX);
+                    shared.readers.master_latency.store(latency, Ordering::Relaxed);
+                }
+            }
+            // A new master at once.
+            let _ = timeout(shared.config.sentinel_ping, changed.changed()).await;
+        }
+    };
+    tokio::select! {
+        () = shared.dialer.stop.cancelled() => {}
+        () = measure => {}
     }
 }
 

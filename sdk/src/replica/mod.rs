@@ -21,7 +21,7 @@ use crate::config::Patience;
 use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::master::Master;
-use crate::readers::Line;
+use crate::readers::{Line, Picked};
 use crate::reply::Verdict;
 use crate::request::{Request, exchange};
 use crate::retry::Backoff;
@@ -54,7 +54,7 @@ impl Replica {
             shared.doubt.notify_one();
         }
         let (preference, balance) = (shared.config.read_preference, shared.config.balance);
-        Self { master: Master::new(owner.clone()), preference, balance, within: None, owner }
+        Self { master: Master::new(owner.clone()), preference, balance, within: None, owner }.prefer(preference)
     }
 
     /// A handle for reads that go elsewhere than those of others.
@@ -73,6 +73,10 @@ impl Replica {
     /// ```
     #[must_use]
     pub fn prefer(mut self, preference: ReadPreference) -> Self {
+        let shared = &self.owner.0;
+        if preference == ReadPreference::Any && !shared.readers.master_wanted.swap(true, Ordering::AcqRel) {
+            shared.dialer.spawn(keep::measure_master(shared.clone()));
+        }
         self.preference = preference;
         self
     }
@@ -119,6 +123,7 @@ impl Replica {
         let limit = within.map_or(shared.config.timeouts.command, |within| within.min(shared.config.timeouts.command));
         let terms = Terms {
             balance,
+            with_master: repeatable && preference == ReadPreference::Any,
             to_master: repeatable && preference != ReadPreference::ReplicaOnly,
             repeatable_until: repeatable.then_some(deadline),
             patience: Patience { silence: shared.config.timeouts.silence, limit: Some(limit) },
@@ -127,12 +132,17 @@ impl Replica {
         let mut tried: Vec<Address> = Vec::new();
         let mut last: Option<RedisResult<R::Answer>> = None;
         loop {
-            let Some(line) = pick(shared, balance, request, &tried) else {
-                // What may write is never sent to the master by this handle.
-                if terms.to_master {
-                    drop(user);
-                    return master.carry_out(request).await;
-                }
+            let picked = pick(shared, terms, request, &tried);
+            let goes_to_master = match &picked {
+                Some(Picked::Replica(_)) => false,
+                Some(Picked::Master) => true,
+                None => terms.to_master,
+            };
+            if goes_to_master {
+                drop(user);
+                return master.carry_out(request).await;
+            }
+            let Some(Picked::Replica(line)) = picked else {
                 if !wait(shared, deadline, &mut tried, &mut backoff).await? {
                     return last.unwrap_or_else(|| Err(shared.no_replica(began.elapsed()).into()));
                 }
@@ -175,15 +185,21 @@ impl Replica {
 #[derive(Clone, Copy)]
 struct Terms {
     balance: Balance,
-    /// It may be sent to the master.
+    /// The master is one more node to read from.
+    with_master: bool,
+    /// It may be sent to the master. What may write never is, by this handle.
     to_master: bool,
     /// It may be sent more than once, until then.
     repeatable_until: Option<Instant>,
     patience: Patience,
 }
 
-fn pick<R: Request>(shared: &Shared, balance: Balance, request: &R, tried: &[Address]) -> Option<Arc<Line>> {
-    shared.readers.pick(balance, request.key(), tried)
+fn pick<R: Request>(shared: &Shared, terms: Terms, request: &R, tried: &[Address]) -> Option<Picked> {
+    let link = shared.usable_link().filter(|_| terms.with_master);
+    // All that is under way, but for the one that asks; what of it is at replicas is known there.
+    let under_way = || shared.users.commands_under_way().saturating_sub(1);
+    let master = link.as_ref().map(|link| (&link.generation.address, under_way()));
+    shared.readers.pick(terms.balance, request.key(), tried, master)
 }
 
 /// Sends a request to a replica. If that falls silent before `repeatable_until`, it is also sent to where the next one would go, and what is
@@ -204,8 +220,12 @@ async fn ask<R: Request>(
         () = silent.notified() => {}
     }
     let repeatable = terms.repeatable_until.is_some_and(|until| Instant::now() < until);
-    let spare = pick(shared, terms.balance, request, tried);
-    let somewhere = spare.is_some() || terms.to_master;
+    let picked = pick(shared, terms, request, tried);
+    let somewhere = picked.is_some() || terms.to_master;
+    let spare = picked.and_then(|picked| match picked {
+        Picked::Replica(line) => Some(line),
+        Picked::Master => None,
+    });
     if !repeatable || !somewhere {
         return Asked::Replica(line.clone(), first.await);
     }
