@@ -32,7 +32,7 @@ use crate::address::Address;
 use crate::config::Timeouts;
 use crate::counters::Counters;
 use crate::drive::drive;
-use crate::metrics::Recorder;
+use crate::measure::Recorder;
 use crate::trouble::Trouble;
 use crate::users::Users;
 use crate::watched::{Pulse, Watched};

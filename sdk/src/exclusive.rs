@@ -15,7 +15,7 @@ use crate::config::Patience;
 use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::generation::{Generation, Opener};
-use crate::metrics::{Step, Timer};
+use crate::measure::{Step, Timer};
 use crate::reply::{Sign, Verdict};
 use crate::request::{Request, exchange};
 use crate::shared::Owner;
@@ -100,9 +100,9 @@ impl ExclusiveConnection {
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let recorder = self.owner.0.metrics.clone();
-        let timed = recorder.begin(request);
+        let timed = recorder.begin(|| request.operation());
         let answer = self.carry_out(request).await;
-        timed.end(request, &answer);
+        timed.end(|| request.outcome(&answer));
         answer
     }
 

@@ -16,7 +16,7 @@ use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{Dialer, Ending, Link, no_pushes};
 use crate::error::Switched;
-use crate::metrics::Step;
+use crate::measure::Step;
 use crate::retry::{Backoff, shortened};
 use crate::role::{self, History};
 use crate::trouble::Trouble;

@@ -151,10 +151,12 @@ mod generation;
 mod keys;
 mod master;
 #[cfg(feature = "metrics")]
-pub mod metrics;
+mod measure;
 #[cfg(not(feature = "metrics"))]
-#[path = "metrics/off.rs"]
-mod metrics;
+#[path = "measure/off.rs"]
+mod measure;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 #[cfg(feature = "near-cache")]
 pub mod near_cache;
 mod pool;

@@ -83,9 +83,9 @@ impl Master {
         let Self { owner, idempotent, within, number, alarm } = self;
         let shared = &*owner.0;
         shared.users.count_command(*number);
-        let timed = shared.metrics.begin(request);
+        let timed = shared.metrics.begin(|| request.operation());
         let answer = carry_out(shared, *idempotent, *within, *number, alarm, request).await;
-        timed.end(request, &answer);
+        timed.end(|| request.outcome(&answer));
         answer
     }
 

@@ -18,8 +18,8 @@ use crate::follow::Follower;
 use crate::generation::{Generation, Opener};
 use crate::master::Master;
 #[cfg(feature = "metrics")]
-use crate::metrics::Recorder;
-use crate::metrics::Step;
+use crate::measure::Recorder;
+use crate::measure::Step;
 use crate::replica::Replica;
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};

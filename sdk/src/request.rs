@@ -14,14 +14,13 @@ use crate::address::Address;
 use crate::command;
 use crate::config::{Config, Patience};
 use crate::dial::Link;
-use crate::error::Error;
+use crate::error::{Error, Outcome};
 use crate::keys::first_key;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::{NoAnswer, attend};
+use crate::table;
 use crate::wheel::Alarm;
-#[cfg(feature = "metrics")]
-use crate::{error::Outcome, metrics, table};
 
 /// One command or one pipeline.
 pub(crate) trait Request: Sync {
@@ -42,11 +41,9 @@ pub(crate) trait Request: Sync {
     }
 
     /// Its place among the operations that are measured.
-    #[cfg(feature = "metrics")]
     fn operation(&self) -> usize;
 
     /// What became of it, if it brought an error.
-    #[cfg(feature = "metrics")]
     fn outcome(&self, answer: &RedisResult<Self::Answer>) -> Option<Outcome>;
 
     /// Around all that is done about it.
@@ -105,12 +102,10 @@ impl Request for One<'_> {
         false
     }
 
-    #[cfg(feature = "metrics")]
     fn operation(&self) -> usize {
-        command::word(self.0, 0).and_then(|name| table::place_of(name.as_str())).unwrap_or(metrics::OTHER)
+        command::word(self.0, 0).map_or(table::OTHER, |name| table::place_of(name.as_str()))
     }
 
-    #[cfg(feature = "metrics")]
     fn outcome(&self, answer: &RedisResult<Value>) -> Option<Outcome> {
         match answer {
             Ok(Value::ServerError(error)) => Some(Outcome::of(&error.clone().into())),
@@ -149,12 +144,10 @@ impl Request for Many<'_> {
         self.pipeline.is_transaction()
     }
 
-    #[cfg(feature = "metrics")]
     fn operation(&self) -> usize {
-        if self.is_transaction() { metrics::TRANSACTION } else { metrics::PIPELINE }
+        if self.is_transaction() { table::TRANSACTION } else { table::PIPELINE }
     }
 
-    #[cfg(feature = "metrics")]
     fn outcome(&self, answers: &RedisResult<Vec<Value>>) -> Option<Outcome> {
         answers.as_ref().err().map(Outcome::of)
     }

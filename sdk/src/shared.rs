@@ -17,7 +17,7 @@ use crate::dial::Dialer;
 use crate::error::Error;
 use crate::event::Event;
 use crate::generation::{Generation, MasterLink};
-use crate::metrics::Recorder;
+use crate::measure::Recorder;
 use crate::readers::Readers;
 use crate::reply::Sign;
 use crate::topology::Topology;

@@ -127,27 +127,31 @@ pub(crate) struct Known {
     pub(crate) effect: Effect,
 }
 
-/// How many are known.
+/// The places of what is measured beside the commands in the table.
+pub(crate) const OTHER: usize = COMMANDS.len();
+pub(crate) const PIPELINE: usize = OTHER + 1;
+pub(crate) const TRANSACTION: usize = OTHER + 2;
 #[cfg(feature = "metrics")]
-pub(crate) const COUNT: usize = COMMANDS.len();
+pub(crate) const OPERATIONS: usize = OTHER + 3;
 
-/// The place of a command in the table, less than [`COUNT`].
-#[cfg(feature = "metrics")]
-pub(crate) fn place_of(name: &str) -> Option<usize> {
-    COMMANDS.binary_search_by_key(&name, |(name, ..)| name).ok()
+/// The place of a command in the table, or [`OTHER`].
+pub(crate) fn place_of(name: &str) -> usize {
+    COMMANDS.binary_search_by_key(&name, |(name, ..)| name).unwrap_or(OTHER)
 }
 
 /// What stands at this place.
 #[cfg(feature = "metrics")]
-pub(crate) fn name_at(place: usize) -> Option<&'static str> {
-    COMMANDS.get(place).map(|(name, ..)| *name)
+pub(crate) fn operation_name(place: usize) -> &'static str {
+    match place {
+        PIPELINE => "PIPELINE",
+        TRANSACTION => "MULTI",
+        place => COMMANDS.get(place).map_or("_OTHER", |(name, ..)| name),
+    }
 }
 
 /// Looks up a command by its name in upper case.
 pub(crate) fn known(name: &str) -> Option<Known> {
-    let at = COMMANDS.binary_search_by_key(&name, |(name, ..)| name).ok()?;
-    let (_, keys, effect) = COMMANDS[at];
-    Some(Known { keys, effect })
+    COMMANDS.get(place_of(name)).map(|(_, keys, effect)| Known { keys: *keys, effect: *effect })
 }
 
 #[cfg(test)]

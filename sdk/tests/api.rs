@@ -92,6 +92,9 @@ fn listing(modules: &Modules) -> String {
                     for (target, name) in uses(&item.tree, &[]) {
                         let target = absolute(&target, path);
                         let (of, original) = (target[..target.len() - 1].to_vec(), target[target.len() - 1].clone());
+                        // Perhaps that module exports it from elsewhere itself.
+                        let (of, original) =
+                            if modules.contains_key(&of) { place(modules, &of, &original) } else { (of, original) };
                         let is_defined = modules.get(&of).is_some_and(|module| defines(module, &original));
                         if is_defined {
                             exported.insert((of, original), outside(&name));

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 #[rustfmt::skip] // a table reads better than a column
 const LAYERS: &[&[&str]] = &[
     // Words and numbers.
+    &["table"],
     &["command", "config_error", "counters", "credentials", "fields", "retry", "trouble", "watched", "wheel"],
-    &["address", "key", "keys", "reply", "role", "silence"],
+    &["address", "keys", "reply", "role", "silence"],
     &["balance", "cause", "event", "tls", "topology"],
     // Configuration.
     &["access", "error"],
-    &["config", "users"],
+    &["config", "measure", "users"],
     &["drive", "url"],
     &["builder"],
     // Connections.
@@ -23,10 +24,11 @@ const LAYERS: &[&[&str]] = &[
     &["sentinel", "shared"],
     &["follow", "request", "subscription"],
     // Handles.
+    &["connection_like"],
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
-    &["durable", "near_cache", "sharding", "testing"],
+    &["durable", "metrics", "near_cache", "sharding", "testing"],
     &["blocking"],
 ];
 

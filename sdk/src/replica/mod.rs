@@ -98,9 +98,9 @@ impl Replica {
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let recorder = self.owner.0.metrics.clone();
-        let timed = recorder.begin(request);
+        let timed = recorder.begin(|| request.operation());
         let answer = self.carry_out(request).await;
-        timed.end(request, &answer);
+        timed.end(|| request.outcome(&answer));
         answer
     }
 

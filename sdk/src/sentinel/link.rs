@@ -250,7 +250,7 @@ mod tests {
             span: tracing::Span::none(),
             stop: stop.clone(),
             timeouts: config.timeouts,
-            metrics: crate::metrics::Recorder::new(),
+            metrics: crate::measure::Recorder::new(),
             counters: Arc::new(Counters::default()),
             users: Arc::default(),
         };

@@ -4,18 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use redis::RedisResult;
-
 use super::histogram::Histogram;
 use super::{Failure, Operation};
-use crate::request::Request;
+use crate::error::Outcome;
 use crate::table;
-
-/// Behind the commands that are known.
-pub(crate) const OTHER: usize = table::COUNT;
-pub(crate) const PIPELINE: usize = table::COUNT + 1;
-pub(crate) const TRANSACTION: usize = table::COUNT + 2;
-const OPERATIONS: usize = table::COUNT + 3;
 
 /// Success, and each way to fail.
 const ENDS: usize = 1 + Failure::ALL.len();
@@ -44,7 +36,7 @@ pub(crate) enum Step {
 impl Recorder {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
-            operations: (0..OPERATIONS).map(|_| Default::default()).collect(),
+            operations: (0..table::OPERATIONS).map(|_| Default::default()).collect(),
             steps: Default::default(),
             without_master: Histogram::default(),
             waited_in_vain: AtomicU64::new(0),
@@ -52,8 +44,8 @@ impl Recorder {
     }
 
     /// Begins to measure an operation. One that is never ended was given up by its caller.
-    pub(crate) fn begin<R: Request>(&self, request: &R) -> Timed<'_> {
-        Timed { recorder: self, operation: request.operation(), began: Instant::now(), is_ended: false }
+    pub(crate) fn begin(&self, operation: impl FnOnce() -> usize) -> Timed<'_> {
+        Timed { recorder: self, operation: operation(), began: Instant::now(), is_ended: false }
     }
 
     /// Measures a step until this is dropped.
@@ -75,35 +67,27 @@ impl Recorder {
         self.0.operations[operation][end].get_or_init(Box::default).add(took);
     }
 
-    pub(super) fn operations(&self) -> Vec<Operation> {
+    pub(crate) fn operations(&self) -> Vec<Operation> {
         let failures = || std::iter::once(None).chain(Failure::ALL.map(Some));
         let all = self.0.operations.iter().enumerate();
         all.flat_map(|(operation, ends)| {
             ends.iter().zip(failures()).filter_map(move |(histogram, failure)| {
-                Some(Operation { name: name(operation), failure, durations: histogram.get()?.read() })
+                Some(Operation { name: table::operation_name(operation), failure, durations: histogram.get()?.read() })
             })
         })
         .collect()
     }
 
-    pub(super) fn step(&self, step: Step) -> super::Distribution {
+    pub(crate) fn step(&self, step: Step) -> super::Distribution {
         self.0.steps[step as usize].read()
     }
 
-    pub(super) fn outages(&self) -> super::Distribution {
+    pub(crate) fn outages(&self) -> super::Distribution {
         self.0.without_master.read()
     }
 
-    pub(super) fn timeouts(&self) -> u64 {
+    pub(crate) fn timeouts(&self) -> u64 {
         self.0.waited_in_vain.load(Ordering::Relaxed)
-    }
-}
-
-fn name(operation: usize) -> &'static str {
-    match operation {
-        PIPELINE => "PIPELINE",
-        TRANSACTION => "MULTI",
-        known => table::name_at(known).unwrap_or("_OTHER"),
     }
 }
 
@@ -117,9 +101,10 @@ pub(crate) struct Timed<'a> {
 }
 
 impl Timed<'_> {
-    pub(crate) fn end<R: Request>(mut self, request: &R, answer: &RedisResult<R::Answer>) {
+    /// `outcome`: what became of it, if it brought an error.
+    pub(crate) fn end(mut self, outcome: impl FnOnce() -> Option<Outcome>) {
         self.is_ended = true;
-        let failure = request.outcome(answer).map(Failure::from);
+        let failure = outcome().map(Failure::from);
         self.recorder.operation(self.operation, failure, self.began.elapsed());
     }
 }

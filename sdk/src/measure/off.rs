@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use redis::RedisResult;
-
-use crate::request::Request;
+use crate::error::Outcome;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder;
@@ -15,7 +13,7 @@ impl Recorder {
     }
 
     #[expect(clippy::unused_self, reason = "as with the feature")]
-    pub(crate) fn begin<R: Request>(&self, _: &R) -> Timed {
+    pub(crate) fn begin(&self, _: impl FnOnce() -> usize) -> Timed {
         Timed
     }
 
@@ -35,7 +33,7 @@ pub(crate) struct Timed;
 
 impl Timed {
     #[expect(clippy::unused_self, reason = "as with the feature")]
-    pub(crate) fn end<R: Request>(self, _: &R, _: &RedisResult<R::Answer>) {}
+    pub(crate) fn end(self, _: impl FnOnce() -> Option<Outcome>) {}
 }
 
 #[derive(Debug)]
