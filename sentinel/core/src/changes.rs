@@ -73,6 +73,7 @@ impl Engine {
                 self.ctx.persist();
                 Answered::OnceSaved
             }
+            Change::Reload(configured) => return self.reload(client, configured),
             Change::ConfigSet(options) => {
                 for option in options {
                     self.set_global(option);
@@ -96,7 +97,7 @@ impl Engine {
         };
         match answered {
             Answered::Now(reply) => self.ctx.answer(client, reply),
-            Answered::OnceSaved => self.ctx.answer_once_saved(client),
+            Answered::OnceSaved => self.ctx.answer_once_saved(client, Reply::ok()),
         }
     }
 
@@ -140,7 +141,7 @@ impl Engine {
         for (client, new) in answerable {
             match self.monitor_resolved(new) {
                 Answered::Now(reply) => self.ctx.answer(client, reply),
-                Answered::OnceSaved => self.ctx.answer_once_saved(client),
+                Answered::OnceSaved => self.ctx.answer_once_saved(client, Reply::ok()),
             }
         }
     }
@@ -227,7 +228,7 @@ impl Engine {
         refusal.or(error).map_or(Answered::OnceSaved, Answered::Now)
     }
 
-    fn set_global(&mut self, option: GlobalOption) {
+    pub(crate) fn set_global(&mut self, option: GlobalOption) {
         let globals = Arc::make_mut(&mut self.ctx.globals);
         let (credentials, naming) = match &option {
             GlobalOption::Of(row, _) => (
@@ -253,7 +254,7 @@ impl Engine {
     }
 
     /// Periods and limits that follow from settings are computed anew, and everything is looked at with them.
-    fn settings_changed(&mut self) {
+    pub(crate) fn settings_changed(&mut self) {
         self.ctx.view_urgent = true;
         for shared in self.peers.values_mut() {
             let users = || shared.users.iter().filter_map(|key| self.masters.get(key));
@@ -278,7 +279,7 @@ impl Watch<'_> {
         id
     }
 
-    fn apply(&mut self, option: SetOption) {
+    pub(crate) fn apply(&mut self, option: SetOption) {
         let reconnect = match &option.setting {
             MasterSetting::Of(row, _) => [&AUTH_PASS, &AUTH_USER].contains(row),
             MasterSetting::RenameCommand(..) => true,

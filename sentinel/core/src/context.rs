@@ -22,6 +22,7 @@ use crate::{
     pending::{Pending, SPEECHES_AT_ONCE, Speech},
     planted::{Bug, planted},
     problems::Book,
+    reload,
     rng::Rng,
     scripts,
     settings::{GlobalSettings, Timing},
@@ -97,6 +98,8 @@ pub(crate) struct Context {
     pub(crate) chronicle: Remembered<Chronicle>,
     /// The problems of this process and of the other Sentinels.
     pub(crate) problems: Remembered<Book>,
+    /// What was found when it was looked at the configuration.
+    pub(crate) configuration: Remembered<reload::Noted>,
     /// The last hello that was written.
     pub(crate) hello_written: Remembered<Option<Written>>,
     /// What tells our own hellos from those of another process with our id.
@@ -130,7 +133,7 @@ pub(crate) struct Durability {
     /// Effects and steps that wait, in order.
     waiting: VecDeque<(Seq, Pending)>,
     /// Clients that wait for a write, in order.
-    savers: VecDeque<(Seq, ClientId)>,
+    savers: VecDeque<(Seq, ClientId, Reply)>,
     /// The write that is being timed, and since when.
     timed: Option<(Seq, Instant)>,
     /// How long the last one took that was timed.
@@ -193,6 +196,7 @@ impl Context {
             process_unexamined: Remembered(false),
             process_looked_at: Remembered(now.mono),
             chronicle: Remembered::default(),
+            configuration: Remembered::default(),
             problems: Remembered::default(),
             hello_written: Remembered(None),
             own_id: OwnId::default(),
@@ -358,18 +362,15 @@ impl Context {
     }
 
     /// Answers a client with the outcome of the write that contains its change.
-    pub(crate) fn answer_once_saved(&mut self, client: ClientId) {
-        self.durability.savers.push_back((self.durability.latest, client));
-        self.answer_savers(self.durability.durable, Reply::ok);
+    pub(crate) fn answer_once_saved(&mut self, client: ClientId, reply: Reply) {
+        self.durability.savers.push_back((self.durability.latest, client, reply));
+        self.answer_savers(self.durability.durable, |reply| reply);
     }
 
-    fn answer_savers(&mut self, up_to: Seq, reply: fn() -> Reply) {
-        while let Some((seq, client)) = self.durability.savers.front().copied() {
-            if seq > up_to {
-                break;
-            }
-            self.durability.savers.pop_front();
-            self.answer(client, reply());
+    fn answer_savers(&mut self, up_to: Seq, answer: fn(Reply) -> Reply) {
+        while self.durability.savers.front().is_some_and(|(seq, ..)| *seq <= up_to) {
+            let Some((_, client, reply)) = self.durability.savers.pop_front() else { return };
+            self.answer(client, answer(reply));
         }
     }
 
@@ -378,7 +379,7 @@ impl Context {
         self.durability.error = Some(error.into());
         self.view_urgent = true;
         self.process_unexamined.0 = true;
-        self.answer_savers(seq, errors::not_saved);
+        self.answer_savers(seq, |_| errors::not_saved());
     }
 
     /// A write succeeded.
@@ -393,7 +394,7 @@ impl Context {
             }
         }
         self.process_unexamined.0 |= self.durability.error.is_some();
-        self.answer_savers(seq, Reply::ok);
+        self.answer_savers(seq, |reply| reply);
         if self.durability.error.take().is_some() {
             // The failure was shown, so its end must be.
             self.view_urgent = true;

@@ -116,6 +116,7 @@ impl Engine {
             Input::ScriptEnded { job, end } => self.script_ended(job, end),
             Input::ScriptFailedToStart { job, fault } => self.script_not_started(job, &fault),
             Input::Resolved { name, outcome } => self.resolved(&name, outcome),
+            Input::Configuration(looked) => self.configuration_looked_at(looked),
             Input::Persisted(seq) => self.ctx.written(seq),
             Input::PersistFailed { seq, error } => {
                 let text = format!("WARNING: Sentinel was not able to save the new configuration on disk!!!: {error}");

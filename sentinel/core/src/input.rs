@@ -7,6 +7,7 @@ use sentinel_resp::Reply;
 
 use crate::{
     command::Change,
+    reload::Configured,
     scripts::{JobId, ScriptEnd, ScriptFault},
     snapshot::Seq,
 };
@@ -102,6 +103,8 @@ pub enum Input {
         /// Its address, or why it has none. Of several addresses, the one that is used.
         outcome: Result<IpAddr, String>,
     },
+    /// What was found when it was looked at the configuration. Nothing is applied.
+    Configuration(Looked),
     /// The state is on disk up to here.
     Persisted(Seq),
     /// The state could not be written. It will be tried again by whoever writes.
@@ -111,6 +114,15 @@ pub enum Input {
         /// What the system said.
         error: String,
     },
+}
+
+/// What became of the configuration while this process runs.
+#[derive(Clone, Debug)]
+pub enum Looked {
+    /// It is another one than at the last look: what it says, or why it cannot be taken.
+    Changed(Result<Box<Configured>, String>),
+    /// Somebody else's lines were overwritten with the state, and are kept where the text says.
+    Overwritten(String),
 }
 
 /// Why a link is down.

@@ -39,6 +39,10 @@ topics! {
     HandoverOver "handover-over" Notice,
     /// A master that hands over to nobody is told to go on.
     MasterFreed "master-freed" Warning,
+    /// The configuration was read again.
+    Reloaded "reloaded" Warning,
+    /// The configuration cannot be taken.
+    NotReloaded "not-reloaded" Warning,
     /// A failover is not started yet.
     FailoverDelayed "failover-delayed" Warning,
     /// Nodes cannot copy from the replica that is promoted.

@@ -287,7 +287,7 @@ fn the_newest_snapshot_is_written_and_failures_are_tried_again() {
     loop {
         match outcomes.recv_timeout(DEADLINE).unwrap() {
             Outcome::Saved(Seq(50)) => break,
-            Outcome::Saved(_) | Outcome::Failed { .. } => {}
+            Outcome::Saved(_) | Outcome::Overwritten(_) | Outcome::Failed { .. } => {}
         }
     }
     assert!(persister.save(Seq(51), at_epoch(&snapshot, 51)));

@@ -183,6 +183,7 @@ impl Rig {
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Change(change) => self.change(change),
+            Command::Reload => self.change(Change::Reload(Err("s.conf:1: there is none".to_owned()))),
             Command::Query(query) => {
                 if let Some(view) = self.engine.poll_view() {
                     let _ = (query.answer(&view, reading(self.now)), role(&view));

@@ -113,6 +113,8 @@ pub enum Change {
     },
     /// `SENTINEL FLUSHCONFIG`
     FlushConfig,
+    /// `SENTINEL RELOAD`, or SIGHUP: what the configuration says, or why it cannot be taken.
+    Reload(Result<Box<crate::reload::Configured>, String>),
     /// `SENTINEL CONFIG SET param value ...`, checked completely.
     ConfigSet(Vec<GlobalOption>),
     /// `SENTINEL DEBUG param value ...`

@@ -56,7 +56,7 @@ const LINES: [&str; 49] = [
 ];
 
 /// What the reference does not have.
-const OURS: [&str; 33] = [
+const OURS: [&str; 36] = [
     "AUTH-CHALLENGE <nonce>",
     "    Sent by other Sentinels: prove that this one knows the hello-auth-key.",
     "CANDIDATES <master-name>",
@@ -85,6 +85,9 @@ const OURS: [&str; 33] = [
     "PROBLEMS [<master-name>]",
     "    List what is wrong with this Sentinel, the others and the masters, the worst",
     "    first, with what mends it.",
+    "RELOAD",
+    "    Read the configuration again, apply what commands could set, and say what",
+    "    that was and what needs a restart. With a fault in it nothing counts.",
     "REQUEST-VOTE <master-name> <ip> <port> <current-epoch> <runid> <nonce> <signature>",
     "    Sent by other Sentinels: IS-MASTER-DOWN-BY-ADDR, signed with the",
     "    hello-auth-key.",

@@ -45,6 +45,8 @@ pub enum Command {
     Query(Query),
     /// Changes something, or votes: give it to the engine.
     Change(Change),
+    /// `SENTINEL RELOAD`: whoever holds the configuration reads it again, and gives the engine a [`Change::Reload`].
+    Reload,
 }
 
 impl Command {
@@ -80,6 +82,7 @@ impl Command {
             (Verb::Forget, [name, id]) => forget::sentinel(name, id)?,
             (Verb::ForgetReplica, [name, host, port]) => forget::replica(name, host, port)?,
             (Verb::FlushConfig, []) => Change::FlushConfig,
+            (Verb::Reload, []) => return Ok(Command::Reload),
             (Verb::Monitor, [name, host, port, quorum]) => monitor::parse(name, host, port, quorum)?,
             (Verb::Remove, [name]) => Change::Remove { name: argument::known_name(name) },
             (Verb::Reset, [pattern]) => Change::Reset { pattern: argument::text(pattern).into_owned() },

@@ -59,6 +59,7 @@ pub(super) enum Verb {
     Pause,
     PendingScripts,
     Problems,
+    Reload,
     Remove,
     Replicas,
     RequestVote,
@@ -102,6 +103,7 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     admin("primaries", 2, Verb::Masters, "Shows the state of every monitored master."),
     admin("primary", 3, Verb::Master, "Shows the state of one master."),
     admin("problems", -2, Verb::Problems, "Lists what is wrong, the worst first, with what mends it."),
+    admin("reload", 2, Verb::Reload, "Reads the configuration again and applies what it may."),
     admin("remove", 3, Verb::Remove, "Ends monitoring of a master."),
     admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
     admin("request-vote", 9, Verb::RequestVote, "Asks for an opinion on a master, or for a vote, with a signature."),
@@ -152,7 +154,7 @@ mod tests {
     fn names_are_sorted_lower_case_and_unique() {
         assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
         assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 36);
+        assert_eq!(SUBCOMMANDS.len(), 37);
     }
 
     #[test]
@@ -193,7 +195,7 @@ mod tests {
         let expected = "auth-challenge 3, candidates 3, ckquorum 3, config -3, consensus 3, debug -2, explain 3, failover -3, flushconfig 2, forget 4, forget-replica 5, get-master-addr-by-name 3, \
                         get-primary-addr-by-name 3, help 2, history -3, info-cache -3, is-master-down-by-addr 6, \
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pause -3, pending-scripts 2, \
-                        primaries 2, primary 3, problems -2, remove 3, replicas 3, request-vote 9, reset 3, resume -3, sentinels 3, set -5, \
+                        primaries 2, primary 3, problems -2, reload 2, remove 3, replicas 3, request-vote 9, reset 3, resume -3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
         let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
         assert_eq!(ours.join(", "), expected);

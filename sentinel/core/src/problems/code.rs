@@ -97,6 +97,8 @@ table! {
     Tilt "tilt" Warning 0 "nothing if it ends by itself; else give this process more time of the processor",
     /// The state cannot be written.
     StateNotSaved "state-not-saved" Critical 0 "make room or give rights where the state is kept; nothing that must be durable leaves this Sentinel meanwhile",
+    /// The configuration says what is not in force.
+    ConfigurationNotTaken "configuration-not-taken" Warning 5 "SENTINEL RELOAD (or SIGHUP) says what it applies, and what is left to do",
     /// Writing the state takes long.
     SlowDisk "slow-disk" Warning 0 "a faster disk for the state: votes wait for it",
     /// A host name has no address.

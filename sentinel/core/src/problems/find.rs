@@ -289,6 +289,11 @@ pub(super) fn of_process(ctx: &Context, peers: &PeerLinks) -> Vec<Found> {
     } else if ctx.durability.is_slow(now) {
         add(Code::SlowDisk, "a write of the state took longer than 500 ms within the last minute".to_owned(), None);
     }
+    let configuration = [&ctx.configuration.overwritten, &ctx.configuration.differs];
+    let configuration: Vec<&str> = configuration.into_iter().flatten().map(|text| &**text).collect();
+    if !configuration.is_empty() {
+        add(Code::ConfigurationNotTaken, format!("the configuration: {}", configuration.join("; ")), None);
+    }
     if let Some((addr, _)) = ctx.own_id.elsewhere().filter(|(_, at)| now.since(*at) < TOLD_FOR) {
         add(Code::DuplicateId, format!("another process uses the id of this Sentinel, at {addr}"), None);
     }

@@ -14,10 +14,13 @@ use std::{
 
 use bytes::Bytes;
 use sentinel_core::{
-    Boot, ClientId, Engine, Input, JobId, LinkFault, LinkId, Message, Output, RequestId, ScriptEnd, Seq, TargetKind,
-    View,
+    Boot, ClientId, Engine, Input, JobId, LinkFault, LinkId, Looked, Message, Output, RequestId, ScriptEnd, Seq,
+    TargetKind, View,
     command::{Change, Command},
+    reload::Configured,
+    settings::{GlobalSettings, MasterSettings},
     time::{Instant, Now, WallTime},
+    types::MasterName,
 };
 use sentinel_resp::Reply;
 
@@ -329,6 +332,7 @@ impl Stage {
                 self.show_answer(who, &reply);
             }
             Ok(Command::Change(change)) => self.change(who, change),
+            Ok(Command::Reload) => panic!("a story reloads with `configuration`"),
             Err(reply) => self.show_answer(who, &reply),
         }
     }
@@ -337,6 +341,48 @@ impl Stage {
         let client = ClientId(self.clients.len() as u64);
         self.clients.insert(client, who.to_owned());
         self.feed(Input::Change { client, change });
+    }
+
+    /// The configuration is read: what is in force, but for options as SENTINEL SET has them.
+    fn configuration(&mut self, is_reload: bool, words: &[&str]) {
+        let read = match words {
+            ["faulty", words @ ..] => Err(words.join(" ")),
+            words => Ok(Box::new(self.configured(words))),
+        };
+        if is_reload {
+            self.change("client", Change::Reload(read));
+        } else {
+            self.feed(Input::Configuration(Looked::Changed(read)));
+        }
+    }
+
+    fn configured(&mut self, words: &[&str]) -> Configured {
+        let (_, snapshot) = self.engine.snapshot();
+        let (mut masters, mut restart, mut options) = (BTreeMap::new(), Vec::new(), vec!["SENTINEL", "SET", "m"]);
+        for master in &snapshot.masters {
+            masters.insert(master.name.clone(), (master.addr.clone(), MasterSettings::clone(&master.settings)));
+        }
+        for word in words {
+            match word.split_once('=').expect("option=value") {
+                ("new-master", name) => {
+                    let like = masters.values().next().expect("a master").clone();
+                    masters.insert(MasterName::new(name).unwrap(), like);
+                }
+                ("without", name) => masters.retain(|known, _| known.as_str() != name),
+                ("restart", name) => restart.push(name.to_owned()),
+                (option, value) => options.extend([option, value]),
+            }
+        }
+        if options.len() > 3 {
+            let words: Vec<_> = options.iter().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+            let Ok(Command::Change(Change::Set { options, error: None, .. })) = Command::parse(&words) else {
+                panic!("no options: {options:?}")
+            };
+            for (_, settings) in masters.values_mut() {
+                options.iter().for_each(|option| option.setting.clone().apply(settings));
+            }
+        }
+        Configured { globals: GlobalSettings::clone(&snapshot.globals), log_level: None, masters, restart }
     }
 
     fn disk_mood(&mut self, mood: DiskMood) {

@@ -33,6 +33,7 @@
 //! | `name NAME is IP`, `name NAME is nowhere` | what the resolver says from now on |
 //! | `resolver holds`, `works` | it answers late |
 //! | `script exits N`, `is killed`, `hangs`, `lasts TIME`, `is missing`, `gets no process` | what becomes of scripts |
+//! | `configuration reloads OPTION=VALUE...`, `changes OPTION=VALUE...` | it is read again, or only looked at: what is in force, but for these; `new-master= without= restart=`, `faulty WORDS...` |
 //! | `client WORDS...` | a client says `SENTINEL WORDS...` |
 //! | `stall TIME` | this process stands still |
 //! | `state`, `saved` | what readers see; what would be on disk |
@@ -217,6 +218,9 @@ impl Stage {
             ["disk", "works"] => self.disk_mood(DiskMood::Works),
             ["disk", "fails"] => {
                 self.disk_mood(DiskMood::Fails);
+            }
+            ["configuration", how @ ("reloads" | "changes"), words @ ..] => {
+                self.configuration(*how == "reloads", words)
             }
             ["client", words @ ..] => {
                 let words: Vec<_> = std::iter::once("SENTINEL").chain(words.iter().copied()).collect();

@@ -5,6 +5,7 @@ mod names;
 mod open_files;
 mod pid_file;
 mod process;
+mod reload;
 mod signals;
 
 use std::{io::Read, process::ExitCode, sync::Arc};
@@ -29,6 +30,7 @@ use crate::{
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
+use reload::{Reloader, Start};
 use signals::{Signal, Signals};
 
 /// A log that does not open its file for so long hangs on the disk.
@@ -200,6 +202,8 @@ const LINKS_PER_MASTER: u64 = 4;
 struct Prepared {
     config: Config,
     config_file: String,
+    source: Source,
+    start: Start,
     snapshot: Snapshot,
     store: Store,
     access: Access,
@@ -228,6 +232,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     let loaded = config::load(&source)?;
     let alarms = config::alarms(&loaded);
     let Loaded { mut config, mut warnings, keep, places } = loaded;
+    let start = Start::of(&config, &keep);
     warnings.extend(alarms);
     config.globals.log_level = level(config.server.log.level);
     let server = &config.server;
@@ -302,6 +307,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     };
     Ok(Ready::Go(Box::new(Prepared {
         config_file: source.directory.join(file).display().to_string(),
+        source,
+        start,
         config,
         snapshot,
         store,
@@ -371,6 +378,8 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     let Prepared {
         config,
         config_file,
+        source,
+        start,
         snapshot,
         store,
         access,
@@ -391,6 +400,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     let seed = identity::random_seed().map_err(system("no random numbers"))?;
     let identity = identity::of_process(config_file, config.server.supervised)
         .map_err(system("no random numbers for a run id"))?;
+    let (renewal, own) = (store.renewal(), store.own_version());
     let setup = monitor::Setup {
         boot: Boot {
             names: names::resolved(&snapshot),
@@ -404,18 +414,24 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         store,
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;
+    let tls = Arc::new(tls);
+    let reloader = Reloader::new(source, start, renewal, own, handle.clone(), Arc::clone(&tls));
     let seam = serve::Monitor {
         view: Arc::clone(&handle.view),
         changes: handle.asks.clone(),
         events,
         clock: Box::new(move || clock.now()),
+        reload: {
+            let reloader = Arc::clone(&reloader);
+            Box::new(move || Box::pin(Arc::clone(&reloader).run()))
+        },
     };
 
     let mut defect = false;
-    let tls = Arc::new(tls);
     let mut tls_files = Watched::new(&config.server.tls);
     let served = runtime.block_on(async {
         process::tell_supervisor(config.server.supervised, process::State::Ready);
+        tokio::spawn(Arc::clone(&reloader).watch());
         let stop = async {
             loop {
                 tokio::select! {
@@ -424,14 +440,10 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
                             tracing::warn!("Received {name} scheduling shutdown...");
                             return;
                         }
-                        Signal::Hangup => {
-                            if config.server.log.file.is_some() {
-                                reopen_log().await;
-                            }
-                            reload(&tls).await;
-                        }
+                        // The end of the process waits for no disk.
+                        Signal::Hangup => drop(tokio::spawn(hang_up(Arc::clone(&reloader)))),
                     },
-                    () = tls_files.changed() => reload(&tls).await,
+                    () = tls_files.changed() => drop(reload(&tls).await),
                     () = monitor.ended() => {
                         defect = true;
                         return;
@@ -469,6 +481,14 @@ fn clear(pid_file: Option<PidFile>, unix_socket: Option<SocketFile>) {
     }
 }
 
+/// What SIGHUP asks for.
+async fn hang_up(reloader: Arc<Reloader>) {
+    if reloader.start.logs_to_file() {
+        reopen_log().await;
+    }
+    reloader.run().await;
+}
+
 /// Opens the log file anew, so that a moved one is free at once: log rotation compresses or removes it next.
 async fn reopen_log() {
     match tokio::task::spawn_blocking(|| log::reopen(LOG_REOPENS_WITHIN)).await {
@@ -482,9 +502,10 @@ async fn reopen_log() {
 }
 
 /// Reads certificates and keys again, away from the clients. When something is wrong with them the old ones stay in use.
-async fn reload(tls: &Arc<Tls>) {
+/// Says what became of them, if there are any.
+async fn reload(tls: &Arc<Tls>) -> Option<String> {
     if !tls.is_used() {
-        return;
+        return None;
     }
     let reading = tokio::task::spawn_blocking({
         let tls = Arc::clone(tls);
@@ -495,13 +516,16 @@ async fn reload(tls: &Arc<Tls>) {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
-            tracing::info!("TLS: certificates, keys and authorities were read again; new connections use them");
+            let text = "TLS: certificates, keys and authorities were read again; new connections use them";
+            tracing::info!("{text}");
+            return Some(text.to_owned());
         }
         Ok(Err(error)) => {
             tracing::warn!("TLS: the certificates were not replaced, those read before stay in use: {error}");
         }
         Err(error) => tracing::warn!("TLS: the certificates were not replaced: {error}"),
     }
+    Some("TLS: the certificates were not replaced, those read before stay in use: the log says why".to_owned())
 }
 
 const fn level(level: LogLevel) -> Option<sentinel_core::events::Level> {

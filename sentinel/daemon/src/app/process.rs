@@ -5,6 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
+use sd_notify::NotifyState;
+
 use crate::config::Supervised;
 
 /// Set in the process that goes on in the background. Not for programs that it starts.
@@ -38,6 +40,7 @@ pub(super) fn go_into_background() -> io::Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Ready,
+    Reloading,
     Stopping,
 }
 
@@ -55,11 +58,15 @@ pub(super) fn supervisor(configured: Supervised) -> Supervised {
 pub(super) fn tell_supervisor(configured: Supervised, state: State) {
     match (supervisor(configured), state) {
         (Supervised::Systemd, state) => {
-            let told = match state {
-                State::Ready => sd_notify::NotifyState::Ready,
-                State::Stopping => sd_notify::NotifyState::Stopping,
+            let mut told = match state {
+                State::Ready => vec![NotifyState::Ready],
+                State::Reloading => vec![NotifyState::Reloading],
+                State::Stopping => vec![NotifyState::Stopping],
             };
-            if let Err(error) = sd_notify::notify(&[told]) {
+            if state == State::Reloading {
+                told.extend(NotifyState::monotonic_usec_now());
+            }
+            if let Err(error) = sd_notify::notify(&told) {
                 tracing::warn!("systemd cannot be told {state:?}: {error}");
             }
         }

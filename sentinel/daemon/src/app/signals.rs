@@ -1,4 +1,4 @@
-//! Signals: two stop the process, one has certificates read again and the log file opened anew.
+//! Signals: two stop the process, one has the configuration and certificates read again, and the log file opened anew.
 
 use std::io;
 
@@ -9,7 +9,8 @@ use tokio::signal::unix::{self, SignalKind, signal};
 pub(super) enum Signal {
     /// The end, with the signal's name.
     Stop(&'static str),
-    /// Certificates and keys are to be read again, and the log file is to be opened anew. The configuration is not, as in the reference, which ignores this one.
+    /// The configuration, certificates and keys are to be read again, and the log file is to be opened anew. The reference ignores
+    /// this one.
     Hangup,
 }
 

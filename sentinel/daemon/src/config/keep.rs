@@ -38,6 +38,11 @@ impl UserLines {
         self.0.store(Some(Arc::new(lines)));
     }
 
+    /// Whether users were changed since the start.
+    pub fn is_changed(&self) -> bool {
+        self.0.load().is_some()
+    }
+
     /// What was said last.
     pub(super) fn get(&self) -> Option<Arc<Vec<(String, String)>>> {
         self.0.load_full()
@@ -69,6 +74,50 @@ impl Keep {
     }
 }
 
+/// Takes the newer [`Keep`] of a configuration that was read again, until the next text is rendered.
+///
+/// Shared between who reads the file and who writes it.
+#[derive(Clone, Debug, Default)]
+pub struct Renewal(Arc<ArcSwapOption<Keep>>);
+
+impl Renewal {
+    /// What was read now.
+    pub fn set(&self, keep: Keep) {
+        self.0.store(Some(Arc::new(keep)));
+    }
+
+    pub(super) fn take(&self) -> Option<Keep> {
+        self.0.swap(None).map(Arc::unwrap_or_clone)
+    }
+}
+
+impl Keep {
+    /// What a configuration that was read again says, as far as it counts without a restart.
+    ///
+    /// Users are those of the start, also to the kept state. So are masters that came or went in the file alone: whether they
+    /// are monitored is said by commands, and the next start must find what the file says of them.
+    pub(super) fn renew(&mut self, newer: Keep, is_monitored: impl Fn(&MasterName) -> bool) -> bool {
+        if self.path != newer.path {
+            return false;
+        }
+        match (&mut self.form, newer.form) {
+            (
+                Form::Classic { included, references, .. },
+                Form::Classic { included: newer, references: newer_references, .. },
+            ) => {
+                *included = newer;
+                *references = newer_references;
+            }
+            (Form::Toml(base), Form::Toml(newer)) => base.renew(newer, is_monitored),
+            (Form::State { base, toml }, Form::State { base: newer, toml: newer_toml }) if *toml == newer_toml => {
+                base.renew(newer, is_monitored);
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
 /// The form of the file that is written.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
@@ -97,6 +146,15 @@ pub(super) struct Base {
 }
 
 impl Base {
+    fn renew(&mut self, newer: Base, is_monitored: impl Fn(&MasterName) -> bool) {
+        self.globals = newer.globals;
+        for (name, master) in newer.masters {
+            if is_monitored(&name) || self.masters.contains_key(&name) {
+                self.masters.insert(name, master);
+            }
+        }
+    }
+
     pub(super) fn of(builder: &Builder) -> Self {
         let masters = builder
             .masters

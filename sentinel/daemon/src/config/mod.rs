@@ -41,7 +41,7 @@ pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Named, Place, Warning};
 pub(crate) use files::read_file;
 pub use files::{Disk, Files};
-pub use keep::{Keep, UserLines};
+pub use keep::{Keep, Renewal, UserLines};
 pub use last_good::{LastGood, copy_path};
 pub use load::{is_toml, load};
 pub use model::{

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use sentinel_core::snapshot::Snapshot;
+use sentinel_core::{snapshot::Snapshot, types::MasterName};
 use toml_edit::{DocumentMut, Item};
 
 use super::{
-    keep::{Form, Keep, UserLines},
+    keep::{Form, Keep, Renewal, UserLines},
     options::OptionLine,
     redo,
     rewrite::{Included, Text},
@@ -20,6 +20,7 @@ use super::{
 #[derive(Debug)]
 pub struct Renderer {
     keep: Keep,
+    renewal: Renewal,
     seen: Seen,
 }
 
@@ -49,7 +50,12 @@ impl Renderer {
             Form::Toml(_) => Seen::Toml { operator: String::new() },
             Form::State { .. } => Seen::State,
         };
-        Renderer { keep, seen }
+        Renderer { keep, renewal: Renewal::default(), seen }
+    }
+
+    /// Takes what the configuration says when it is read again.
+    pub fn renewal(&self) -> Renewal {
+        self.renewal.clone()
     }
 
     /// The file.
@@ -74,6 +80,9 @@ impl Renderer {
 
     /// The complete text for a snapshot. It loads again with equal state.
     pub fn render(&mut self, snapshot: &Snapshot) -> Vec<u8> {
+        if let Some(newer) = self.renewal.take() {
+            self.renew(newer, snapshot);
+        }
         let changed = self.keep.users.as_ref().and_then(UserLines::get);
         let users = match &changed {
             Some(users) => Some(users.iter().map(|(_, line)| line.clone()).collect()),
@@ -105,6 +114,21 @@ impl Renderer {
 fn with_section(operator: &str, section: &str) -> Vec<u8> {
     let operator = operator.trim_end();
     if operator.is_empty() { section.to_owned() } else { format!("{operator}\n\n{section}") }.into_bytes()
+}
+
+impl Renderer {
+    fn renew(&mut self, newer: Keep, snapshot: &Snapshot) {
+        let is_monitored = |name: &MasterName| snapshot.masters.iter().any(|master| master.name == *name);
+        if !self.keep.renew(newer, is_monitored) {
+            return;
+        }
+        if let (Seen::Classic { text, included, .. }, Form::Classic { included: lines, references, .. }) =
+            (&mut self.seen, &self.keep.form)
+        {
+            *text = Text::new(&text.to_bytes(), references);
+            *included = Included::new(lines, references);
+        }
+    }
 }
 
 /// A TOML configuration without its `[state]` section.

@@ -1,7 +1,7 @@
 //! What the engine's loop is told, by links and by the writer of the state.
 
 use bytes::Bytes;
-use sentinel_core::{Input, LinkFault, LinkId};
+use sentinel_core::{Input, LinkFault, LinkId, Looked};
 use tokio::sync::mpsc;
 
 use super::link::Opened;
@@ -34,6 +34,8 @@ pub(super) enum Fact {
     Resolved(Input),
     /// What became of a script.
     Script(Input),
+    /// What was found when it was looked at the configuration.
+    Configuration(Looked),
     /// From the writer of the state.
     Written(Outcome),
     /// Ends the loop.

@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, sync::Arc, thread::JoinHandle, time::Duratio
 
 use arc_swap::ArcSwap;
 use sentinel_core::{
-    Boot, ClientId, Engine, Input, Output, View,
+    Boot, ClientId, Engine, Input, Looked, Output, View,
     events::Event,
     time::{Instant, Now},
 };
@@ -72,6 +72,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Tells what was found when it was looked at the configuration.
+    pub fn configuration(&self, looked: Looked) {
+        self.outbox.tell(Fact::Configuration(looked));
+    }
+
     /// Ends the monitor. What is not on disk yet is written first.
     pub fn stop(&self) {
         self.outbox.tell(Fact::Stop);
@@ -243,6 +248,7 @@ impl Monitor {
         let input = match fact {
             Fact::Link { link, life, news } => self.links.input(link, life, news),
             Fact::Resolved(input) | Fact::Script(input) => Some(input),
+            Fact::Configuration(looked) => Some(Input::Configuration(looked)),
             Fact::Written(outcome) => {
                 self.writer.written(outcome, &mut |input| self.engine.handle(now, input));
                 None

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sentinel_core::{Engine, Input, Seq};
+use sentinel_core::{Engine, Input, Looked, Seq};
 
 use super::inbox::{Fact, Outbox};
 use crate::persist::{Disk, Outcome, Persister, Store};
@@ -60,12 +60,16 @@ impl Writer {
 
     /// Takes the end of a try to write. What is on disk is told by [`Writer::tell`], a failure at once, behind it.
     pub(super) fn written(&mut self, outcome: Outcome, tell: &mut impl FnMut(Input)) {
+        if let Outcome::Overwritten(text) = outcome {
+            return tell(Input::Configuration(Looked::Overwritten(text)));
+        }
         // A failed one is tried again by the thread itself, until it gets a newer one.
         self.under_way = false;
         if let Some((began, _)) = self.slow.take().filter(|(began, told)| *told > *began + SLOW) {
             tracing::warn!("Saving {} has ended after {} ms", self.path.display(), began.elapsed().as_millis());
         }
         match outcome {
+            Outcome::Overwritten(_) => {}
             Outcome::Saved(seq) => {
                 tracing::info!("Sentinel new configuration saved on disk");
                 self.saved = Some(seq);

@@ -20,7 +20,7 @@ mod store;
 pub(crate) use history::History;
 
 pub use disk::{Disk, RealDisk, Stamp};
-pub use store::{SaveError, Step, Store, Way};
+pub use store::{OwnVersion, SaveError, Step, Store, Way};
 
 /// The first pause after a failed save.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -37,6 +37,8 @@ const COPY_DELAY: Duration = Duration::from_secs(10);
 pub enum Outcome {
     /// Everything up to this number is on the medium.
     Saved(Seq),
+    /// Lines that somebody else wrote into the file are overwritten. The text says where they are kept.
+    Overwritten(String),
     /// It is not, or not for certain. It will be tried again.
     Failed {
         /// Up to where it was tried.
@@ -108,7 +110,11 @@ fn run<D: Disk>(mut store: Store<D>, inbox: &Receiver<Job>, mut report: impl FnM
         while let Ok(newer) = inbox.try_recv() {
             job = newer;
         }
-        let waits = match store.save(&job.snapshot) {
+        let outcome = store.save(&job.snapshot);
+        if let Some(text) = store.take_overwritten() {
+            report(Outcome::Overwritten(text));
+        }
+        let waits = match outcome {
             Ok(()) => {
                 report(Outcome::Saved(job.seq));
                 pause = FIRST_PAUSE;

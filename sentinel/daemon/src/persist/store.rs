@@ -4,13 +4,14 @@ use std::{
     collections::HashSet,
     fmt, io,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use sentinel_core::snapshot::Snapshot;
 
 use super::disk::{Disk, RealDisk, Stamp};
-use crate::config::{ConfigError, Keep, Renderer, copy_path, redo, system_text};
+use crate::config::{ConfigError, Keep, Renderer, Renewal, copy_path, redo, system_text};
 
 /// How long after a file was found cut off it is looked at again: somebody may be in the middle of writing it anew.
 const CUT_OFF_AGAIN: Duration = Duration::from_millis(100);
@@ -109,6 +110,26 @@ pub struct Store<D = RealDisk> {
     durable: bool,
     /// What somebody else wrote there, in the place of what, until it is seen what becomes of it.
     foreign: Option<(Vec<u8>, Vec<u8>)>,
+    /// What was overwritten and kept aside, until that is told.
+    overwritten: Option<String>,
+    /// The version that this process wrote, or started from.
+    own: OwnVersion,
+}
+
+/// Which version of the file is known to this process: whoever looks at the file tells by it whether somebody else wrote
+/// there.
+#[derive(Clone, Debug, Default)]
+pub struct OwnVersion(Arc<Mutex<Option<Stamp>>>);
+
+impl OwnVersion {
+    fn set(&self, stamp: Option<Stamp>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stamp;
+    }
+
+    /// Whether this is that version.
+    pub fn is(&self, stamp: Option<Stamp>) -> bool {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) == stamp
+    }
 }
 
 impl Store {
@@ -129,7 +150,24 @@ impl<D: Disk> Store<D> {
             known: Vec::new(),
             durable: false,
             foreign: None,
+            overwritten: None,
+            own: OwnVersion::default(),
         }
+    }
+
+    /// Takes what the configuration says when it is read again.
+    pub fn renewal(&self) -> Renewal {
+        self.renderer.renewal()
+    }
+
+    /// Which version of the file is known to this process.
+    pub fn own_version(&self) -> OwnVersion {
+        self.own.clone()
+    }
+
+    /// What was overwritten by the last save and is kept aside, once.
+    pub const fn take_overwritten(&mut self) -> Option<String> {
+        self.overwritten.take()
     }
 
     /// The file, as it was named.
@@ -161,6 +199,7 @@ impl<D: Disk> Store<D> {
         if let Err(error) = self.look(&target) {
             tracing::debug!("{} cannot be read: {error}", target.display());
         }
+        self.own.set(self.seen);
         for file in [target.clone(), copy_path(&target)] {
             if let Err(error) = self.disk.remove_temporary(&file) {
                 tracing::debug!("what may be left beside {} cannot be removed: {error}", file.display());
@@ -271,10 +310,12 @@ impl<D: Disk> Store<D> {
              they are overwritten",
             target.display()
         );
-        match kept {
-            Ok(()) => tracing::warn!("{what}; the file as it was written is kept as {}", aside.display()),
-            Err(error) => tracing::warn!("{what}, and cannot be kept as {}: {error}", aside.display()),
-        }
+        let what = match kept {
+            Ok(()) => format!("{what}; the file as it was written is kept as {}", aside.display()),
+            Err(error) => format!("{what}, and cannot be kept as {}: {error}", aside.display()),
+        };
+        tracing::warn!("{what}");
+        self.overwritten = Some(what);
     }
 
     /// Puts a new file in the place of the present one. False: somebody changed that one meanwhile.
@@ -296,6 +337,7 @@ impl<D: Disk> Store<D> {
         }
         self.disk.rename(file, target).map_err(at(Step::Rename))?;
         self.seen = Some(written);
+        self.own.set(self.seen);
         self.known = bytes.to_vec();
         self.durable = false;
         self.disk.sync_folder(target).map_err(at(Step::SyncFolder))?;
@@ -329,6 +371,7 @@ impl<D: Disk> Store<D> {
             .and_then(|()| self.disk.sync_in_place(&file))
             .map_err(at(Step::Truncate))?;
         self.seen = Some(written);
+        self.own.set(self.seen);
         Ok(true)
     }
 

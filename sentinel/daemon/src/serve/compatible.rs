@@ -129,6 +129,7 @@ const OURS: &[&str] = &[
     "sentinel|history",
     "sentinel|pause",
     "sentinel|problems",
+    "sentinel|reload",
     "sentinel|request-vote",
     "sentinel|resume",
 ];

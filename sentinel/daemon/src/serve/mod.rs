@@ -41,7 +41,11 @@ use std::{
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
-use futures::{FutureExt as _, StreamExt as _, future::LocalBoxFuture, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, LocalBoxFuture},
+    stream::FuturesUnordered,
+};
 use sentinel_core::{ClientId, View, command::Change, events::Event, time::Now};
 use sentinel_resp::Reply;
 use tokio::{
@@ -95,6 +99,8 @@ pub struct Monitor {
     pub events: mpsc::UnboundedReceiver<Event>,
     /// The clock that the moments in the view were read from.
     pub clock: Box<dyn Fn() -> Now + Send>,
+    /// Reads the configuration again, and says what became of it.
+    pub reload: Box<dyn Fn() -> BoxFuture<'static, Reply> + Send>,
 }
 
 /// What INFO says about the process.
@@ -135,6 +141,7 @@ pub(crate) struct Server {
     view: Arc<ArcSwap<View>>,
     changes: mpsc::Sender<Ask>,
     clock: Box<dyn Fn() -> Now + Send>,
+    reload: Box<dyn Fn() -> BoxFuture<'static, Reply> + Send>,
     users: Users,
     names: Names,
     clients: Rc<Registry>,
@@ -186,7 +193,7 @@ pub async fn run(
     monitor: Monitor,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
-    let Monitor { view, changes, mut events, clock } = monitor;
+    let Monitor { view, changes, mut events, clock, reload } = monitor;
     // The configuration was checked when it was read.
     let names = Names::new(&settings.rename_commands).map_err(io::Error::other)?;
     let (crowd, happenings) = Crowd::new()?;
@@ -199,6 +206,7 @@ pub async fn run(
         view,
         changes,
         clock,
+        reload,
         users: Users::new(access),
         names,
         clients: Rc::default(),

@@ -23,7 +23,7 @@ fn ask(view: &View, line: &str) -> Reply {
     args.extend(words(line));
     match Command::parse(&args) {
         Ok(Command::Query(query)) => query.answer(view, now()),
-        Ok(Command::Change(change)) => panic!("not a query: {change:?}"),
+        Ok(other) => panic!("not a query: {other:?}"),
         Err(reply) => reply,
     }
 }
@@ -33,7 +33,7 @@ fn change(line: &str) -> Result<Change, String> {
     args.extend(words(line));
     match Command::parse(&args) {
         Ok(Command::Change(change)) => Ok(change),
-        Ok(Command::Query(query)) => panic!("not a change: {query:?}"),
+        Ok(other) => panic!("not a change: {other:?}"),
         Err(reply) => Err(error_of(&reply)),
     }
 }

@@ -10,6 +10,7 @@ use super::{
 #[test]
 fn changes_without_options() {
     assert_eq!(change("flushconfig"), Ok(Change::FlushConfig));
+    assert_eq!(Command::parse(&words("sentinel reload")), Ok(Command::Reload));
     assert_eq!(change("Failover m"), Ok(Change::Failover { name: "m".to_owned() }));
     assert_eq!(change("remove m"), Ok(Change::Remove { name: "m".to_owned() }));
     assert_eq!(change("reset m*"), Ok(Change::Reset { pattern: "m*".to_owned() }));

@@ -33,6 +33,7 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
             }
         }
         Ok(Command::Change(change)) => ask(request, change),
+        Ok(Command::Reload) => Answer::Later((request.server.reload)()),
         Err(error) => refused(request, error).into(),
     }
 }

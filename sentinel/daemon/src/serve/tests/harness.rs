@@ -18,6 +18,7 @@ use sentinel_core::{
     types::{Epoch, HostPort, MasterName, Quorum, Secret, SentinelId},
     view::{MasterView, NodeView, Role},
 };
+use sentinel_resp::Reply;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -60,6 +61,7 @@ impl Port {
                 changes,
                 events: received,
                 clock: Box::new(|| Now { mono: Moment::from_micros(60_000_000), wall: WallTime(1_800_000_000_000) }),
+                reload: Box::new(|| Box::pin(async { Reply::err("no configuration is held here") })),
             };
             let stop = async {
                 // A test that ends drops its half.
