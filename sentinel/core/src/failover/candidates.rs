@@ -132,9 +132,13 @@ impl Watch<'_> {
 
     fn offsets_told(&self, stream: &Stream) -> Vec<select::Told> {
         let ours = self.master.nodes.values().filter(|node| !node.stranger);
-        let told =
-            ours.filter_map(|node| Some(select::Told { at: node.info_at?, position: stream.position(&node.info)? }));
-        told.collect()
+        let told = |node: &Node| {
+            let info = &node.info;
+            let is_replica = info.role == Some(Role::Replica) && !node.former_master;
+            let own = info.history.id.clone().filter(|_| is_replica).map(|id| (id, info.offset));
+            Some(select::Told { at: node.info_at?, position: stream.position(info)?, own })
+        };
+        ours.filter_map(told).collect()
     }
 
     /// When there may be a candidate, if there is none now. None: there is one, or it does not help to wait.

@@ -52,10 +52,13 @@ pub(crate) struct TakenOver {
 }
 
 /// How far a node had come in the stream at some time.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) at: Instant,
     pub(crate) position: u64,
+    /// Of a replica: the id of its stream, and its offset there. The master may have been started anew from an old file since: then its
+    /// stream begins before what the replicas hold.
+    pub(crate) own: Option<(RunId, u64)>,
 }
 
 /// What others told longer after a node than this says nothing about how far it lags behind.
@@ -66,9 +69,12 @@ impl Facts {
     /// more than `most`.
     pub(super) fn lag_of(&self, node: &Node, most: u64) -> Option<u64> {
         let Some(at) = node.info_at else { return Some(0) };
-        let comparable = self.told.iter().filter(|told| told.at <= at + COMPARABLE_WITHIN);
-        let Some(furthest) = comparable.map(|told| told.position).max() else { return Some(0) };
-        let position = self.stream.position(&node.info);
-        position.map(|position| furthest.saturating_sub(position)).or(Some(furthest).filter(|all| *all <= most))
+        let comparable = || self.told.iter().filter(move |told| told.at <= at + COMPARABLE_WITHIN);
+        let Some(furthest) = comparable().map(|told| told.position).max() else { return Some(0) };
+        let Some(position) = self.stream.position(&node.info) else { return Some(furthest).filter(|all| *all <= most) };
+        let info = &node.info;
+        let same = |(id, offset): &(RunId, u64)| (info.history.id.as_ref() == Some(id)).then_some(*offset);
+        let beside = comparable().filter_map(|told| told.own.as_ref().and_then(same)).max().unwrap_or(0);
+        Some(furthest.saturating_sub(position).max(beside.saturating_sub(info.offset)))
     }
 }
