@@ -388,7 +388,7 @@ fn why_a_question_has_no_answer_is_told_with_the_remedy() {
     let output = secret.ask(&["masters", "--password", "x"]);
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(text(&output.stderr).contains("WRONGPASS "), "{output:?}");
-    assert!(text(&output.stderr).contains("(give the password in SENTINEL_PASSWORD)"), "{output:?}");
+    assert!(text(&output.stderr).contains("SENTINEL_PASSWORD or in REDISCLI_AUTH)"), "{output:?}");
 
     // A Sentinel that hangs
     running.signal(Signal::STOP);

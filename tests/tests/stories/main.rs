@@ -8,6 +8,7 @@ mod certificate_users;
 mod choice_of_the_replica;
 mod chosen_replica_is_lost;
 mod classic_file;
+mod control;
 mod death_of_the_master;
 mod demo;
 mod examples;

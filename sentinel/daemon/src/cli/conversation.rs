@@ -10,7 +10,7 @@ use std::{
 use redis::{Cmd, Parser, RedisError, Value};
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
 
-use super::Tls;
+use super::target::{Place, Tls};
 use crate::tls::{Asking, Failure, Side, TlsError};
 
 impl Tls {
@@ -48,40 +48,72 @@ impl From<io::Error> for Unanswered {
 /// within `patience`.
 pub(super) fn query(
     config: Option<Arc<ClientConfig>>,
-    (host, port): (&str, u16),
+    place: &Place,
     commands: &[Cmd],
     patience: Duration,
 ) -> Result<Value, Unanswered> {
-    let deadline = Instant::now() + patience;
-    let stream = connect(host, port, deadline)?;
-    let Some(config) = config else { return converse(&stream, &stream, commands, deadline) };
-    // It is neither sent nor compared with the certificate, as with redis-cli.
-    let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
-    let session = ClientConnection::new(config, name).map_err(io::Error::other)?;
-    let socket = stream.try_clone()?;
-    converse(StreamOwned::new(session, stream), &socket, commands, deadline)
+    Conversation::begin(config, place, patience)?.say(commands, patience)
 }
 
-fn converse(
-    mut stream: impl Read + Write,
-    socket: &TcpStream,
-    commands: &[Cmd],
-    deadline: Instant,
-) -> Result<Value, Unanswered> {
-    let mut parser = Parser::new();
-    let mut answer = Value::Nil;
-    for command in commands {
-        let left = left(deadline)?;
-        socket.set_read_timeout(Some(left))?;
-        socket.set_write_timeout(Some(left))?;
-        stream.write_all(&command.get_packed_command()).and_then(|()| stream.flush()).map_err(failed)?;
-        let mut reader = Explained(&mut stream, None);
-        answer = match parser.parse_value(&mut reader) {
-            Ok(value) => value.extract_error().map_err(Unanswered::Refused)?,
-            Err(error) => return Err(reader.1.take().map_or(Unanswered::Garbled(error), Unanswered::Lost)),
+/// A connection to a Sentinel.
+pub(super) struct Conversation {
+    stream: Box<dyn Stream>,
+    socket: TcpStream,
+    parser: Parser,
+}
+
+trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+impl Conversation {
+    /// Connects.
+    pub(super) fn begin(
+        config: Option<Arc<ClientConfig>>,
+        (host, port): &Place,
+        patience: Duration,
+    ) -> Result<Self, Unanswered> {
+        let stream = connect(host, *port, Instant::now() + patience)?;
+        let socket = stream.try_clone()?;
+        let stream: Box<dyn Stream> = match config {
+            None => Box::new(stream),
+            Some(config) => {
+                // It is neither sent nor compared with the certificate, as with redis-cli.
+                let name = ServerName::IpAddress(stream.peer_addr()?.ip().into());
+                Box::new(StreamOwned::new(ClientConnection::new(config, name).map_err(io::Error::other)?, stream))
+            }
         };
+        Ok(Self { stream, socket, parser: Parser::new() })
     }
-    Ok(answer)
+
+    /// Sends commands one after the other and returns the last answer.
+    pub(super) fn say(&mut self, commands: &[Cmd], patience: Duration) -> Result<Value, Unanswered> {
+        let deadline = Instant::now() + patience;
+        let mut answer = Value::Nil;
+        for command in commands {
+            let left = left(deadline)?;
+            self.socket.set_read_timeout(Some(left))?;
+            self.socket.set_write_timeout(Some(left))?;
+            let packed = command.get_packed_command();
+            self.stream.write_all(&packed).and_then(|()| self.stream.flush()).map_err(failed)?;
+            answer = self.read()?.extract_error().map_err(Unanswered::Refused)?;
+        }
+        Ok(answer)
+    }
+
+    /// The next message, for as long as it takes.
+    pub(super) fn next(&mut self) -> Result<Value, Unanswered> {
+        self.socket.set_read_timeout(None)?;
+        self.read()
+    }
+
+    fn read(&mut self) -> Result<Value, Unanswered> {
+        let mut reader = Explained(&mut self.stream, None);
+        match self.parser.parse_value(&mut reader) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(reader.1.take().map_or(Unanswered::Garbled(error), Unanswered::Lost)),
+        }
+    }
 }
 
 fn connect(host: &str, port: u16, deadline: Instant) -> io::Result<TcpStream> {

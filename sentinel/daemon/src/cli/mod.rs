@@ -1,23 +1,34 @@
 //! The command line: one definition from which parsing, help, the man page and completions are made.
 
-mod ask;
 mod check;
 mod conversation;
 mod convert;
+mod failover;
 mod host;
 mod launch;
 mod reply;
+mod status;
+mod target;
+mod verbs;
+mod watch;
 
 use std::{
     ffi::{OsStr, OsString},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 pub use self::launch::Launch;
-use crate::{app, config::text_of, demo, serve::Compatible, terminal::say};
+use crate::{
+    app,
+    config::{nearest, text_of},
+    demo,
+    serve::Compatible,
+    terminal::{complain, say},
+};
+use target::Target;
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +46,8 @@ pub enum Exit {
     Refused = 4,
     /// No Sentinel could be reached, or it did not answer in time.
     Unreachable = 5,
+    /// A failover that was waited for ended without another master.
+    NotSwitched = 6,
     /// A defect in this program ended it.
     Defect = 70,
 }
@@ -51,10 +64,10 @@ Running: everything behind CONFIG is read as further lines of it, as redis-senti
 `--port 26380 --loglevel debug`. A `-` as first or last word reads further lines from standard input. \
 A CONFIG that ends in .toml is TOML, any other one is a sentinel.conf.
 
-Signals: TERM and INT stop it in order, HUP opens the log file anew and reads certificates and keys again.
+Signals: TERM and INT stop it in order, HUP opens the log file anew and reads the configuration, certificates and keys again.
 
 Exit status: 0 done, 1 cannot start or configuration wrong, 2 command line wrong, 3 unknown master, \
-4 refused by the Sentinel, 5 no Sentinel reached, 70 a defect.";
+4 refused by the Sentinel, 5 no Sentinel reached, 6 a failover that was waited for did not take place, 70 a defect.";
 
 /// Watches Redis and Valkey masters and replaces one that dies by its best replica.
 ///
@@ -82,24 +95,144 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show all masters and what is wrong
+    Status {
+        /// Show it again each second
+        #[arg(short, long)]
+        watch: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Print events as they happen
+    Watch {
+        /// Events of these names only, as patterns of PSUBSCRIBE: `+switch-master`, `*problem*`
+        #[arg(value_name = "EVENT")]
+        events: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Print the current address of a master
     GetMasterAddrByName {
         /// The master's name
         name: String,
         #[command(flatten)]
-        sentinel: Sentinel,
+        target: Target,
     },
     /// List the monitored masters
     Masters {
         #[command(flatten)]
-        sentinel: Sentinel,
+        target: Target,
     },
-    /// Replace a master by its best replica now, without asking the other Sentinels
-    Failover {
+    /// List the replicas of a master
+    Replicas {
         /// The master's name
         name: String,
         #[command(flatten)]
-        sentinel: Sentinel,
+        target: Target,
+    },
+    /// List the other Sentinels of a master
+    Sentinels {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Rank the replicas as a failover would now, or say why one is refused
+    Candidates {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show what each Sentinel believes of a master
+    Consensus {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Say why the master is what it is, what keeps a failover from taking place, and what would happen if it died now
+    Explain {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List outages and failovers, the newest first; with an id all that was told in one
+    History {
+        /// The master's name
+        name: String,
+        /// One of the list
+        id: Option<u64>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List what is wrong, the worst first, with what mends it
+    ///
+    /// Exit status: 0 nothing is wrong, 1 something is.
+    Problems {
+        /// Of this master only
+        name: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Tell whether enough Sentinels can be reached to declare a master down and to replace it
+    Ckquorum {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Replace a master by its best replica now, also without the votes of other Sentinels
+    Failover(failover::Options),
+    /// Hand over from a master that is well to its best replica, without losing a write, or not at all
+    Switchover(failover::Options),
+    /// Have no Sentinel replace a master until the time is over
+    Pause {
+        /// The master's name; left out with --all
+        #[arg(required_unless_present = "all")]
+        name: Option<String>,
+        /// For how long: seconds, or 30m, 2h; 0, or nothing, is without end
+        time: Option<String>,
+        /// All masters
+        #[arg(long)]
+        all: bool,
+        /// Why; it is shown wherever the pause is
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// End a pause
+    Resume {
+        #[command(flatten)]
+        which: verbs::Which,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Change settings of a master
+    Set {
+        /// The master's name
+        name: String,
+        /// `quorum 2 down-after-milliseconds 5000`
+        #[arg(required = true, num_args = 2.., value_names = ["OPTION", "VALUE"])]
+        options: Vec<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Forget a Sentinel or a replica that is gone for good
+    Forget {
+        /// The master's name
+        name: String,
+        #[command(flatten)]
+        whom: verbs::Whom,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Read the configuration file again and apply what can be changed while it runs
+    Reload {
+        #[command(flatten)]
+        target: Target,
     },
     /// Check configuration files: say everything that is wrong with them, and warn of what is dangerous
     ///
@@ -130,75 +263,13 @@ enum Command {
     },
     /// Kill a real master and watch the failover, on this machine, in a minute
     Demo(demo::Options),
+    /// Print the manual
+    Man,
     /// Print completions for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-/// Which Sentinel to talk to.
-#[derive(Args, Debug)]
-#[command(disable_help_flag = true)]
-struct Sentinel {
-    /// Its host
-    #[arg(short = 'h', long, default_value = "127.0.0.1")]
-    host: String,
-
-    /// Its port
-    #[arg(short, long, default_value_t = 26379)]
-    port: u16,
-
-    /// Its ACL user
-    #[arg(long, env = "SENTINEL_USER")]
-    user: Option<String>,
-
-    /// Its password; better given in the environment, where other users do not see it
-    #[arg(long, env = "SENTINEL_PASSWORD", hide_env_values = true)]
-    password: Option<String>,
-
-    /// Longest wait for an answer, in milliseconds
-    #[arg(long, value_name = "MS", default_value_t = 5000)]
-    timeout: u64,
-
-    #[command(flatten)]
-    tls: Tls,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-
-    /// Print help
-    #[arg(long, action = clap::ArgAction::HelpLong)]
-    help: Option<bool>,
-}
-
-/// How a connection is encrypted, in the words of redis-cli.
-#[derive(Args, Debug)]
-struct Tls {
-    /// Speak TLS
-    #[arg(id = "tls", long = "tls")]
-    wanted: bool,
-
-    /// File with the authorities that are trusted; without it those of the system
-    #[arg(long, value_name = "FILE", requires = "tls")]
-    cacert: Option<PathBuf>,
-
-    /// Directory with the authorities that are trusted, under hashed names
-    #[arg(long, value_name = "DIR", requires = "tls")]
-    cacertdir: Option<PathBuf>,
-
-    /// Certificate to show
-    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
-    cert: Option<PathBuf>,
-
-    /// Key of the certificate
-    #[arg(long, value_name = "FILE", requires_all = ["tls", "cert"])]
-    key: Option<PathBuf>,
-
-    /// Trust whoever answers
-    #[arg(long, requires = "tls", conflicts_with_all = ["cacert", "cacertdir"])]
-    insecure: bool,
 }
 
 /// The definition of the command line, for the man page.
@@ -226,10 +297,41 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match cli.command {
-        None => app::run(&Launch::new(cli.words.iter().map(|word| text_of(word)))),
-        Some(Command::GetMasterAddrByName { name, sentinel }) => ask::address(&sentinel, &name).into(),
-        Some(Command::Masters { sentinel }) => ask::masters(&sentinel).into(),
-        Some(Command::Failover { name, sentinel }) => ask::failover(&sentinel, &name).into(),
+        None => match misspelt(&cli.words) {
+            Some(text) => {
+                complain!("{text}");
+                Exit::Usage.into()
+            }
+            None => app::run(&Launch::new(cli.words.iter().map(|word| text_of(word)))),
+        },
+        Some(Command::Status { watch, target }) => status::run(&target, watch).into(),
+        Some(Command::Watch { events, target }) => watch::run(&target, &events).into(),
+        Some(Command::GetMasterAddrByName { name, target }) => verbs::address(&target, &name).into(),
+        Some(Command::Masters { target }) => verbs::masters(&target).into(),
+        Some(Command::Replicas { name, target }) => verbs::replicas(&target, &name).into(),
+        Some(Command::Sentinels { name, target }) => verbs::sentinels(&target, &name).into(),
+        Some(Command::Candidates { name, target }) => verbs::candidates(&target, &name).into(),
+        Some(Command::Consensus { name, target }) => verbs::consensus(&target, &name).into(),
+        Some(Command::Explain { name, target }) => verbs::explain(&target, &name).into(),
+        Some(Command::History { name, id, target }) => verbs::history(&target, &name, id).into(),
+        Some(Command::Problems { name, target }) => verbs::problems(&target, name.as_deref()).into(),
+        Some(Command::Ckquorum { name, target }) => verbs::told(&target, &["ckquorum", &name]).into(),
+        Some(Command::Failover(options)) => failover::run(&options, false).into(),
+        Some(Command::Switchover(options)) => failover::run(&options, true).into(),
+        Some(Command::Pause { name, time, all, reason, target }) => {
+            verbs::pause(&target, all, [name.as_deref(), time.as_deref()], reason.as_deref()).into()
+        }
+        Some(Command::Resume { which, target }) => verbs::told(&target, &["resume", which.name()]).into(),
+        Some(Command::Set { name, options, target }) => {
+            let words = ["set", &name].into_iter().chain(options.iter().map(String::as_str));
+            verbs::told(&target, &words.collect::<Vec<_>>()).into()
+        }
+        Some(Command::Forget { name, whom, target }) => verbs::forget(&target, &name, &whom).into(),
+        Some(Command::Reload { target }) => verbs::told(&target, &["reload"]).into(),
+        Some(Command::Man) => {
+            say!("{}", include_str!("../../../../man/sentinel.1").trim_end());
+            Exit::Success.into()
+        }
         Some(Command::Check { files, strict }) => check::run(&files, strict).into(),
         Some(Command::Convert { file, output, state_file }) => {
             convert::run(&file, output.as_deref(), state_file.as_deref()).into()
@@ -243,6 +345,22 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             Exit::Success.into()
         }
     }
+}
+
+/// What is said of a first word that is neither a command nor a file, but looks like a command.
+fn misspelt(words: &[OsString]) -> Option<String> {
+    let word = words.first()?.to_str()?;
+    let is_word = word.starts_with(|it: char| it.is_ascii_alphabetic())
+        && word.chars().all(|it| it.is_ascii_alphanumeric() || it == '-');
+    if !is_word || Path::new(word).exists() {
+        return None;
+    }
+    let definition = definition();
+    let names: Vec<&str> = definition.get_subcommands().map(clap::Command::get_name).collect();
+    let near = nearest(word, names).map(|name| format!(": did you mean `sentinel {name}`?")).unwrap_or_default();
+    Some(format!(
+        "there is no command and no configuration file `{word}`{near} `sentinel --help` lists the commands, a configuration file is named by its path"
+    ))
 }
 
 /// Whether the program was called by a name of the reference: then no word is a command of ours.
@@ -295,8 +413,9 @@ mod tests {
     #[test]
     fn commands_take_host_and_port_like_redis_cli() {
         let cli = Cli::try_parse_from(["sentinel", "failover", "m", "-h", "::1", "-p", "5000", "--json"]).unwrap();
-        let Some(Command::Failover { name, sentinel }) = cli.command else { panic!("a command") };
-        assert_eq!((name.as_str(), sentinel.host.as_str(), sentinel.port, sentinel.json), ("m", "::1", 5000, true));
+        let Some(Command::Failover(options)) = cli.command else { panic!("a command") };
+        assert_eq!(options.name, "m");
+        assert_eq!(options.target.places().unwrap(), [("::1".to_owned(), 5000)]);
     }
 
     #[test]

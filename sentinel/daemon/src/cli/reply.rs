@@ -18,16 +18,37 @@ pub(super) fn tables(answer: &Value) -> Vec<Json> {
     items.iter().map(|item| Json::Object(table(item))).collect()
 }
 
-fn table(item: &Value) -> Map<String, Json> {
-    let pairs: Vec<(Option<String>, Option<String>)> = match item {
-        Value::Map(pairs) => pairs.iter().map(|(field, value)| (text(field), text(value))).collect(),
-        Value::Array(words) => words.chunks_exact(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect(),
+/// Fields that are text, whatever stands in them.
+const TEXTS: [&str; 8] =
+    ["name", "runid", "ip", "host", "master-host", "pause-reason", "failover-reason", "voted-leader"];
+
+/// A table of fields and values as an object, numbers as numbers.
+pub(super) fn table(item: &Value) -> Map<String, Json> {
+    let pairs: Vec<(&Value, &Value)> = match item {
+        Value::Map(pairs) => pairs.iter().map(|(field, value)| (field, value)).collect(),
+        Value::Array(words) => words.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect(),
         _ => Vec::new(),
     };
-    pairs.into_iter().filter_map(|(field, value)| Some((field?, Json::from(value?)))).collect()
+    let named = pairs.into_iter().filter_map(|(field, value)| Some((text(field)?, value)));
+    named.map(|(field, value)| (field.clone(), json_of(&field, value))).collect()
 }
 
-fn text(value: &Value) -> Option<String> {
+fn json_of(field: &str, value: &Value) -> Json {
+    match value {
+        Value::Array(items) => items.iter().map(|item| json_of(field, item)).collect(),
+        value => match text(value) {
+            None => Json::Null,
+            // What begins with a zero or a plus is no number that somebody counted.
+            Some(text) => match text.parse::<i64>() {
+                Ok(number) if !TEXTS.contains(&field) && number.to_string() == text => Json::from(number),
+                _ => Json::from(text),
+            },
+        },
+    }
+}
+
+/// A string, or a number as one.
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::BulkString(bytes) => Some(shown(&of(bytes)).into_owned()),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text.clone()),
@@ -37,12 +58,34 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Some fields of tables as aligned columns under headings. Each column is a heading and a field.
-pub(super) fn aligned(columns: &[(&str, &str)], tables: &[Json]) -> String {
+/// A heading, and the field below it.
+pub(super) type Column = (&'static str, &'static str);
+
+/// A field as it stands in a table; `-` where it is missing or empty.
+pub(super) fn cell(table: &Json, field: &str) -> String {
+    match &table[field] {
+        Json::String(text) if !text.is_empty() => text.clone(),
+        Json::Number(number) => number.to_string(),
+        _ => "-".to_owned(),
+    }
+}
+
+fn rows(columns: &[Column], tables: &[Json]) -> Vec<Vec<String>> {
     let headings = columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-    let row =
-        |table: &Json| columns.iter().map(|(_, field)| table[*field].as_str().unwrap_or("-").to_owned()).collect();
-    let rows: Vec<Vec<String>> = std::iter::once(headings).chain(tables.iter().map(row)).collect();
+    let row = |table: &Json| columns.iter().map(|(_, field)| cell(table, field)).collect();
+    std::iter::once(headings).chain(tables.iter().map(row)).collect()
+}
+
+/// Some fields of tables, separated by tabs.
+pub(super) fn tabbed(columns: &[Column], tables: &[Json]) -> String {
+    let plain = |cell: &String| cell.replace(['\t', '\n', '\r'], " ");
+    let line = |row: Vec<String>| row.iter().map(plain).collect::<Vec<_>>().join("\t") + "\n";
+    rows(columns, tables).into_iter().map(line).collect()
+}
+
+/// Some fields of tables as aligned columns under headings.
+pub(super) fn aligned(columns: &[Column], tables: &[Json]) -> String {
+    let rows = rows(columns, tables);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let mut out = String::new();
@@ -68,5 +111,14 @@ mod tests {
             aligned(&[("NAME", "name"), ("PORT", "port"), ("X", "x")], &tables(&flat)),
             "NAME  PORT  X\nm     1     -\n"
         );
+        assert_eq!(tabbed(&[("NAME", "name"), ("PORT", "port")], &tables(&flat)), "NAME\tPORT\nm\t1\n");
+    }
+
+    #[test]
+    fn numbers_are_numbers_and_names_are_not() {
+        let word = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let words = ["name", "17", "port", "6379", "offset", "-1", "code", "007"].map(word).to_vec();
+        let table = Json::Object(table(&Value::Array(words)));
+        assert_eq!(table, serde_json::json!({ "name": "17", "port": 6379, "offset": -1, "code": "007" }));
     }
 }

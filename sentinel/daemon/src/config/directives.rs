@@ -134,7 +134,7 @@ pub(super) fn generic_names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The known name that looks most like a mistyped one, if any comes near.
-pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wrong = wrong.to_ascii_lowercase().replace('_', "-");
     known
         .into_iter()

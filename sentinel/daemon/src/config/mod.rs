@@ -37,6 +37,7 @@ mod wanted;
 
 pub use convert::{ConvertError, Converted, convert};
 pub use dangers::{alarms, copied_ids, dangers};
+pub(crate) use directives::nearest;
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Named, Place, Warning};
 pub(crate) use files::read_file;

@@ -1,0 +1,329 @@
+//! Which Sentinel a command talks to, as whom, and how its answer is printed.
+
+use std::{
+    env,
+    io::{self, ErrorKind},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::{Args, ValueEnum};
+use redis::{Cmd, RedisError, Value};
+use tokio_rustls::rustls::ClientConfig;
+
+use super::{
+    Exit,
+    conversation::{self, Unanswered},
+};
+use crate::{config::system_text, terminal::complain};
+
+/// Where redis-sentinel listens.
+const PORT: u16 = 26379;
+
+/// Which Sentinel to talk to.
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true)]
+pub(super) struct Target {
+    /// Its host
+    #[arg(short = 'h', long, default_value = "127.0.0.1")]
+    host: String,
+
+    /// Its port
+    #[arg(short, long, default_value_t = PORT)]
+    port: u16,
+
+    /// Several Sentinels, host:port,...: the first that answers serves
+    #[arg(short, long, value_name = "ADDRS", env = "SENTINEL_ADDRS", value_delimiter = ',')]
+    sentinels: Vec<String>,
+
+    /// One Sentinel as redis://user:password@host:port, or rediss:// with TLS
+    #[arg(short, long, value_name = "URI", conflicts_with = "sentinels")]
+    uri: Option<String>,
+
+    /// Its ACL user
+    #[arg(long, env = "SENTINEL_USER")]
+    user: Option<String>,
+
+    /// Its password; better given in `SENTINEL_PASSWORD` or `REDISCLI_AUTH`, where other users do not see it
+    #[arg(short = 'a', long, visible_alias = "pass", env = "SENTINEL_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+
+    /// Longest wait for an answer, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 5000)]
+    timeout: u64,
+
+    #[command(flatten)]
+    tls: Tls,
+
+    /// How the answer is printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
+}
+
+/// How an answer is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// Aligned columns, or sentences
+    Table,
+    /// One JSON value with all fields, numbers as numbers; errors too
+    Json,
+    /// The columns of the table, separated by tabs
+    Tsv,
+}
+
+/// How a connection is encrypted, in the words of redis-cli.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Tls {
+    /// Speak TLS
+    #[arg(id = "tls", long = "tls")]
+    wanted: bool,
+
+    /// File with the authorities that are trusted; without it those of the system
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub(super) cacert: Option<PathBuf>,
+
+    /// Directory with the authorities that are trusted, under hashed names
+    #[arg(long, value_name = "DIR", requires = "tls")]
+    pub(super) cacertdir: Option<PathBuf>,
+
+    /// Certificate to show
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "key"])]
+    pub(super) cert: Option<PathBuf>,
+
+    /// Key of the certificate
+    #[arg(long, value_name = "FILE", requires_all = ["tls", "cert"])]
+    pub(super) key: Option<PathBuf>,
+
+    /// Trust whoever answers
+    #[arg(long, requires = "tls", conflicts_with_all = ["cacert", "cacertdir"])]
+    pub(super) insecure: bool,
+}
+
+/// A Sentinel's address.
+pub(super) type Place = (String, u16);
+
+/// What a URI says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Uri {
+    place: Place,
+    tls: bool,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+/// How to speak to the Sentinels of a command line.
+pub(super) struct Line {
+    pub(super) places: Vec<Place>,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    /// AUTH, if there is a password.
+    pub(super) login: Option<Cmd>,
+    pub(super) patience: Duration,
+}
+
+impl Target {
+    /// How the answer is to be printed.
+    pub(super) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
+    /// The Sentinels, the first to be asked first.
+    pub(super) fn places(&self) -> Result<Vec<Place>, String> {
+        if let Some(uri) = &self.uri {
+            return Ok(vec![parse_uri(uri)?.place]);
+        }
+        let given = self.sentinels.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+        let places = given.map(parse_place).collect::<Result<Vec<_>, _>>()?;
+        Ok(if places.is_empty() { vec![(self.host.clone(), self.port)] } else { places })
+    }
+
+    /// How to speak to them. What is wrong was told on standard error.
+    pub(super) fn line(&self) -> Result<Line, Exit> {
+        let wrong = |text: String| {
+            self.complain(Exit::Usage, &text);
+            Exit::Usage
+        };
+        let places = self.places().map_err(wrong)?;
+        let uri = self.uri.as_deref().map(parse_uri).transpose().map_err(wrong)?.unwrap_or_default();
+        let tls = (self.tls.wanted || uri.tls).then(|| self.tls.config()).transpose().map_err(|error| {
+            self.complain(Exit::Failure, &error.to_string());
+            Exit::Failure
+        })?;
+        let user = self.user.clone().or(uri.user);
+        let password = self.password.clone().or(uri.password).or_else(|| env::var("REDISCLI_AUTH").ok());
+        let login = password.map(|password| {
+            let mut login = redis::cmd("AUTH");
+            login.arg(user).arg(password);
+            login
+        });
+        Ok(Line { places, tls, login, patience: Duration::from_millis(self.timeout.max(1)) })
+    }
+
+    /// Sends one `SENTINEL` command to the first Sentinel that answers. A failure was told on standard error.
+    pub(super) fn ask(&self, words: &[&str]) -> Result<Value, Exit> {
+        self.try_ask(words)?.map_err(|error| {
+            let (exit, text) = refused(&error);
+            self.complain(exit, &text);
+            exit
+        })
+    }
+
+    /// The same, with an error that the Sentinel answers as a value.
+    pub(super) fn try_ask(&self, words: &[&str]) -> Result<Result<Value, RedisError>, Exit> {
+        let line = self.line()?;
+        let mut command = redis::cmd("SENTINEL");
+        command.arg(words);
+        let commands: Vec<Cmd> = line.login.iter().cloned().chain([command]).collect();
+        let mut troubles = Vec::new();
+        for place in &line.places {
+            match conversation::query(line.tls.clone(), place, &commands, line.patience) {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(Unanswered::Refused(error)) => return Ok(Err(error)),
+                Err(Unanswered::Garbled(error)) => troubles.push(trouble(place, &error.to_string())),
+                Err(Unanswered::Lost(error)) => troubles.push(trouble(place, &lost(&error, line.patience))),
+            }
+        }
+        self.complain(Exit::Unreachable, &troubles.join("; "));
+        Err(Exit::Unreachable)
+    }
+
+    /// Tells what is wrong, in the form that was asked for.
+    pub(super) fn complain(&self, exit: Exit, text: &str) {
+        if self.format() == Format::Json {
+            complain!("{}", serde_json::json!({ "error": text, "status": exit as u8 }));
+        } else {
+            complain!("{text}");
+        }
+    }
+
+    /// The options that name the same Sentinel in another command, for hints.
+    pub(super) fn same_place(&self) -> String {
+        if self.uri.is_some() {
+            return " -u URI".to_owned();
+        }
+        if !self.sentinels.is_empty() {
+            return format!(" -s {}", self.sentinels.join(","));
+        }
+        let host = if self.host == "127.0.0.1" { String::new() } else { format!(" -h {}", self.host) };
+        let port = if self.port == PORT { String::new() } else { format!(" -p {}", self.port) };
+        format!("{host}{port}")
+    }
+}
+
+/// What kept one Sentinel from answering.
+pub(super) fn trouble((host, port): &Place, why: &str) -> String {
+    if host.contains(':') {
+        format!("the Sentinel at [{host}]:{port}: {why}")
+    } else {
+        format!("the Sentinel at {host}:{port}: {why}")
+    }
+}
+
+/// Its own words, and what to do.
+pub(super) fn refused(error: &RedisError) -> (Exit, String) {
+    let (code, detail) = (error.code().unwrap_or_default(), error.detail().unwrap_or_default());
+    let remedy = match code {
+        "NOAUTH" | "WRONGPASS" => " (give the password with -a, in SENTINEL_PASSWORD or in REDISCLI_AUTH)",
+        "NOPERM" => " (give another user in SENTINEL_USER, or this one the right to it)",
+        "NOGOODSLAVE" => " (`sentinel candidates` with the master's name says why)",
+        "ERR" if detail.starts_with("unknown command 'SENTINEL'") => " (this is no Sentinel: give its --port)",
+        "ERR" if is_unknown_subcommand(error) => " (the Sentinel there is a redis-sentinel, or an older version)",
+        "ERR" if detail.starts_with("AUTH <password> called without any password") => {
+            " (leave the password out: unset SENTINEL_PASSWORD and REDISCLI_AUTH)"
+        }
+        _ => "",
+    };
+    let unknown = code == "ERR" && detail.starts_with("No such master");
+    let exit = if unknown { Exit::UnknownMaster } else { Exit::Refused };
+    (exit, format!("the Sentinel answers {code} {}{remedy}", detail.trim_end()))
+}
+
+/// Whether the Sentinel does not have that command.
+pub(super) fn is_unknown_subcommand(error: &RedisError) -> bool {
+    let detail = error.detail().unwrap_or_default().to_ascii_lowercase();
+    error.code() == Some("ERR") && detail.starts_with("unknown") && detail.contains("subcommand")
+}
+
+pub(super) fn lost(error: &io::Error, patience: Duration) -> String {
+    match error.kind() {
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+            format!("no answer within {} ms (--timeout)", patience.as_millis())
+        }
+        ErrorKind::ConnectionRefused => {
+            format!("{} (does it run there? --host and --port name another place)", system_text(error))
+        }
+        _ => system_text(error),
+    }
+}
+
+/// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
+fn parse_place(text: &str) -> Result<Place, String> {
+    let wrong = || format!("`{text}` is no address: write host:port, or [address]:port for IPv6");
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong);
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(wrong)?;
+        return match rest.strip_prefix(':') {
+            Some(given) => Ok((host.to_owned(), port(given)?)),
+            None if rest.is_empty() => Ok((host.to_owned(), PORT)),
+            None => Err(wrong()),
+        };
+    }
+    match text.split_once(':') {
+        Some((_, rest)) if rest.contains(':') => Ok((text.to_owned(), PORT)),
+        Some((host, given)) if !host.is_empty() => Ok((host.to_owned(), port(given)?)),
+        Some(_) => Err(wrong()),
+        None => Ok((text.to_owned(), PORT)),
+    }
+}
+
+fn parse_uri(text: &str) -> Result<Uri, String> {
+    // What stands in it may be a password: it is not repeated.
+    let wrong = || "the URI is none: write redis://user:password@host:port, or rediss:// with TLS".to_owned();
+    let url = redis::parse_redis_url(text).ok_or_else(wrong)?;
+    let tls = match url.scheme() {
+        "redis" | "valkey" => false,
+        "rediss" | "valkeys" => true,
+        _ => return Err(wrong()),
+    };
+    let host = url.host_str().ok_or_else(wrong)?.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let decoded = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().map(String::from).ok();
+    let user = Some(url.username()).filter(|user| !user.is_empty()).map(|user| decoded(user).ok_or_else(wrong));
+    let password = url.password().map(|password| decoded(password).ok_or_else(wrong));
+    Ok(Uri { place: (host, url.port().unwrap_or(PORT)), tls, user: user.transpose()?, password: password.transpose()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_in_every_form() {
+        let place = |host: &str, port| Ok((host.to_owned(), port));
+        assert_eq!(parse_place("s1:5000"), place("s1", 5000));
+        assert_eq!(parse_place("s1"), place("s1", PORT));
+        assert_eq!(parse_place("::1"), place("::1", PORT));
+        assert_eq!(parse_place("[::1]:5000"), place("::1", 5000));
+        for wrong in ["s1:", "s1:0", "s1:70000", ":5000", "[::1", "[::1]x", "s1:5x"] {
+            assert!(parse_place(wrong).unwrap_err().contains("host:port"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_uri_names_the_place_and_the_login_and_is_never_repeated() {
+        let uri = parse_uri("rediss://ops:p%40ss@s1").unwrap();
+        assert_eq!((uri.place, uri.tls), (("s1".to_owned(), PORT), true));
+        assert_eq!((uri.user.as_deref(), uri.password.as_deref()), (Some("ops"), Some("p@ss")));
+        assert_eq!(parse_uri("redis://[::1]:5000").unwrap().place, ("::1".to_owned(), 5000));
+        for wrong in ["http://:secret@s1", "secret", "redis://"] {
+            assert!(!parse_uri(wrong).unwrap_err().contains("secret"), "{wrong}");
+        }
+    }
+}
