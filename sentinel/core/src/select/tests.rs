@@ -179,7 +179,8 @@ fn of(n: u64, role: Role, offset: u64, it: History) -> Node {
 fn facts_about(nodes: &[Node]) -> Facts {
     let followers: BTreeSet<NodeId> = nodes[1..].iter().filter(|it| it.role == Role::Replica).map(|it| it.id).collect();
     let stream = Stream::of(nodes.iter(), nodes[0].id, &followers, &Lineage::default(), None);
-    let told = nodes.iter().filter_map(|it| Some(Told { at: it.info_at?, position: stream.position(&it.info)? }));
+    let told =
+        nodes.iter().filter_map(|it| Some(Told { at: it.info_at?, position: stream.position(&it.info)?, own: None }));
     Facts { told: told.collect(), stream, followers, ..facts_of_a_dead_master() }
 }
 
