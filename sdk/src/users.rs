@@ -123,3 +123,51 @@ impl Drop for LongUser {
         self.0.leave(&self.0.long);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[test]
+    fn each_user_counts_from_its_entry_to_its_end_whatever_its_handle() {
+        let users = Arc::new(Users::default());
+        let handles = [0, 1, PARTS - 1, PARTS, 7 * PARTS + 1];
+        let under_way: Vec<_> = handles.map(|handle| users.enter(handle).unwrap()).into_iter().collect();
+        let long = users.enter_for_long().unwrap();
+        assert_eq!((users.commands_under_way(), users.count()), (5, 6));
+        assert!(users.are_many(5) && !users.are_many(6), "connections that are checked out are no commands");
+        drop(under_way);
+        assert_eq!((users.commands_under_way(), users.count()), (0, 1));
+        drop(long);
+        assert_eq!(users.count(), 0);
+        for handle in handles {
+            users.count_command(handle);
+        }
+        assert_eq!(users.commands(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_close_nobody_enters_and_the_last_one_to_leave_is_waited_for() {
+        let users = Arc::new(Users::default());
+        let (short, long) = (users.enter(3).unwrap(), users.enter_for_long().unwrap());
+        users.close();
+        assert!(matches!(users.enter(3), Err(Error::Shutdown)));
+        assert!(matches!(users.enter_for_long(), Err(Error::Shutdown)));
+        assert_eq!(users.count(), 2, "who was not admitted does not count");
+        let moment = Duration::from_millis(1);
+        assert!(timeout(moment, users.all_gone()).await.is_err());
+        drop(short);
+        assert!(timeout(moment, users.all_gone()).await.is_err());
+        let waiting = tokio::spawn({
+            let users = users.clone();
+            async move { users.all_gone().await }
+        });
+        tokio::task::yield_now().await;
+        drop(long);
+        timeout(moment, waiting).await.expect("it is woken by the last one").unwrap();
+    }
+}

@@ -95,7 +95,6 @@ async fn a_master_that_is_busy_with_a_script_is_still_the_master() {
     let sentinel = ScriptedSentinel::start(&a.address(), 1).await;
     let mut timeouts = Timeouts::default();
     timeouts.silence = Duration::from_millis(100);
-    timeouts.handshake = Duration::from_millis(300);
     let pool = builder(&sentinel).timeouts(timeouts).connect().await.unwrap();
     let endless = tokio::spawn({
         let mut master = pool.master();
@@ -103,8 +102,8 @@ async fn a_master_that_is_busy_with_a_script_is_still_the_master() {
     });
     let busy = || async { a.try_ask::<String>(&["PING"]).is_none().then_some(()) };
     support::eventually("the script runs", Duration::from_secs(10), busy, String::new).await;
-    // Until the silence was noticed, and beyond.
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    // Until the silence was noticed, and longer than an answer to the question for the role may take.
+    tokio::time::sleep(timeouts.silence + timeouts.handshake + Duration::from_millis(400)).await;
     let killed: String = redis::cmd("SCRIPT").arg("KILL").query_async(&mut pool.master()).await.unwrap();
     assert_eq!(killed, "OK");
     let error = endless.await.unwrap().unwrap_err().to_string();
