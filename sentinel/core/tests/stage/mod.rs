@@ -379,7 +379,9 @@ impl Stage {
                 panic!("no options: {options:?}")
             };
             for (_, settings) in masters.values_mut() {
-                options.iter().for_each(|option| option.setting.clone().apply(settings));
+                for option in &options {
+                    option.setting.clone().apply(settings);
+                }
             }
         }
         Configured { globals: GlobalSettings::clone(&snapshot.globals), log_level: None, masters, restart }

@@ -220,7 +220,7 @@ impl Stage {
                 self.disk_mood(DiskMood::Fails);
             }
             ["configuration", how @ ("reloads" | "changes"), words @ ..] => {
-                self.configuration(*how == "reloads", words)
+                self.configuration(*how == "reloads", words);
             }
             ["client", words @ ..] => {
                 let words: Vec<_> = std::iter::once("SENTINEL").chain(words.iter().copied()).collect();
