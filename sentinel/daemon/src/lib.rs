@@ -3,6 +3,8 @@
 pub mod app;
 mod bell;
 pub mod cli;
+mod commands;
+pub mod compatible;
 pub mod config;
 pub mod demo;
 mod descriptors;

@@ -8,7 +8,7 @@ use std::{
 
 use sentinel_core::{
     Boot, ClientId, Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, Snapshot, TargetKind, View,
-    command::{Change, Query},
+    command::{Change, Command},
     events::Event as CoreEvent,
     settings::Timing,
     time::{Instant, Now, WallTime},
@@ -352,8 +352,12 @@ impl Sentinel {
     /// `SENTINEL AUTH-CHALLENGE`
     fn proof(&mut self, physics: &Physics, nonce: &str) -> Reply {
         let now = self.now(physics);
-        let query = Query::AuthChallenge(bytes::Bytes::copy_from_slice(nonce.as_bytes()));
-        self.view().map_or_else(|| Reply::err("it has not started"), |view| query.answer(view, now))
+        let words = ["SENTINEL", "AUTH-CHALLENGE", nonce].map(|word| bytes::Bytes::copy_from_slice(word.as_bytes()));
+        match (Command::parse(&words), self.view()) {
+            (Ok(Command::Query(query)), Some(view)) => query.answer(view, now),
+            (Err(error), _) => error,
+            _ => Reply::err("it has not started"),
+        }
     }
 
     fn peer_asks(&mut self, physics: &mut Physics, conn: ConnId, request: RequestId, message: Message) {

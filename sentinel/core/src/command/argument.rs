@@ -7,6 +7,7 @@ use sentinel_resp::Reply;
 
 use super::errors;
 pub(super) use crate::settings::row::integer;
+use crate::types::HostPort;
 
 /// An integer of at least `least` that fits the type asked for.
 pub(super) fn at_least<T: TryFrom<i64>>(least: i64, word: &[u8]) -> Option<T> {
@@ -38,6 +39,11 @@ pub(super) fn unless_empty(text: &str) -> Option<&str> {
 /// The name of a master that should exist.
 pub(super) fn known_name(word: &Bytes) -> String {
     text(word).into_owned()
+}
+
+/// An address of two words.
+pub(super) fn address(host: &Bytes, port: &Bytes) -> Result<HostPort, Reply> {
+    HostPort::from_words(&text(host), &text(port)).map_err(|_| errors::invalid_host())
 }
 
 /// A word as error texts repeat it, byte for byte: up to the first NUL, where the reference's strings end.

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::{
-    Change, Command, GlobalOption, Query,
+    Change, GlobalOption,
     argument::{shown, text},
     errors, glob,
+    syntax::{block, one_of, string},
+    table::{Does, Subcommand},
 };
 use crate::{
     events::Level,
@@ -15,6 +17,27 @@ use crate::{
         row::{Changed, Kind, Row},
         sentinel::SENTINEL,
     },
+    time::Now,
+    view::View,
+};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Reads or changes the settings of this Sentinel.",
+    since: Some("6.2.0"),
+    arguments: &[one_of(
+        "set_or_get",
+        &[
+            block("set_param_value", &[string("parameter"), string("value")]).behind("SET").multiple(),
+            string("parameter").behind("GET").multiple(),
+        ],
+    )],
+    help: &[
+        "CONFIG SET <param> <value>",
+        "    Change a setting of this Sentinel; several pairs may be given.",
+        "CONFIG GET <param>",
+        "    Read the settings of this Sentinel that match a pattern.",
+    ],
+    ..Subcommand::admin("sentinel|config", -3, Does::AnswerIf(is_get, answer, parse))
 };
 
 /// The parameters, in the order in which CONFIG GET lists them.
@@ -83,20 +106,28 @@ impl GlobalOption {
     }
 }
 
+fn is_get(words: &[Bytes]) -> bool {
+    matches!(words, [verb, _, ..] if verb.eq_ignore_ascii_case(b"get"))
+}
+
+fn answer(words: &[Bytes], view: &View, _: Now) -> Option<Reply> {
+    let [_, patterns @ ..] = words else { return None };
+    Some(get(&view.globals, patterns))
+}
+
 /// `SENTINEL CONFIG GET pattern ...` and `SENTINEL CONFIG SET param value ...`; the reference took only one of each
 /// until 7.0, and its words for every other shape are those of 7.0.
-pub(super) fn parse(verb: &Bytes, words: &[Bytes]) -> Result<Command, Reply> {
-    if verb.eq_ignore_ascii_case(b"get") && !words.is_empty() {
-        Ok(Command::Query(Query::ConfigGet(words.to_vec())))
-    } else if verb.eq_ignore_ascii_case(b"set") && words.len() >= 2 {
-        set(words).map(|options| Command::Change(Change::ConfigSet(options)))
-    } else {
-        Err(Reply::err("Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported."))
+fn parse(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    match words {
+        [verb, words @ ..] if verb.eq_ignore_ascii_case(b"set") && words.len() >= 2 => {
+            set(words).map(|options| Some(Change::ConfigSet(options)))
+        }
+        _ => Err(Reply::err("Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.")),
     }
 }
 
 /// Pattern by pattern, each parameter once.
-pub(super) fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
+fn get(globals: &GlobalSettings, patterns: &[Bytes]) -> Reply {
     let mut found: Vec<Parameter> = Vec::new();
     for pattern in patterns {
         for parameter in parameters() {
@@ -146,8 +177,8 @@ mod tests {
     use crate::settings::row::Value;
 
     fn set_line(line: &str) -> Result<GlobalSettings, String> {
-        match parse(&Bytes::from_static(b"Set"), &words(line)) {
-            Ok(Command::Change(Change::ConfigSet(options))) => {
+        match parse(&words(&format!("Set {line}"))) {
+            Ok(Some(Change::ConfigSet(options))) => {
                 let mut globals = GlobalSettings::default();
                 for option in options {
                     option.apply(&mut globals);
@@ -221,8 +252,8 @@ mod tests {
 
     #[test]
     fn a_control_character_is_refused_before_anything_else() {
-        let words = ["foo", "bar", "sentinel-pass", "a\rb"].map(|word| Bytes::copy_from_slice(word.as_bytes()));
-        let reply = parse(&Bytes::from_static(b"set"), &words).unwrap_err();
+        let words = ["set", "foo", "bar", "sentinel-pass", "a\rb"].map(|word| Bytes::copy_from_slice(word.as_bytes()));
+        let reply = parse(&words).unwrap_err();
         let expected = "ERR Invalid argument at index 6 for SENTINEL CONFIG SET: control characters are not allowed";
         assert_eq!(error_of(&reply), expected);
     }
@@ -230,8 +261,7 @@ mod tests {
     #[test]
     fn every_other_shape_gets_the_words_of_7_0() {
         for line in ["get", "set", "set announce-port", "foo", "foo bar baz"] {
-            let words = words(line);
-            let reply = parse(&words[0], &words[1..]).unwrap_err();
+            let reply = parse(&words(line)).unwrap_err();
             assert_eq!(
                 error_of(&reply),
                 "ERR Only SENTINEL CONFIG GET <option> / SET <option> <value> are supported.",
@@ -242,8 +272,8 @@ mod tests {
 
     #[test]
     fn a_password_that_is_no_text_is_kept_byte_for_byte() {
-        let words = [Bytes::from_static(b"sentinel-pass"), Bytes::from_static(b"pw\xff")];
-        let Ok(Command::Change(Change::ConfigSet(options))) = parse(&Bytes::from_static(b"set"), &words) else {
+        let words = [&b"set"[..], b"sentinel-pass", b"pw\xff"].map(Bytes::from_static);
+        let Ok(Some(Change::ConfigSet(options))) = parse(&words) else {
             panic!("it is taken");
         };
         let [GlobalOption::Of(_, Value::Secret(Some(pass)))] = &options[..] else { panic!("{options:?}") };

@@ -5,8 +5,33 @@ use std::time::Duration;
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, TimingParameter, argument, errors};
-use crate::settings::Timing;
+use super::{
+    Change, TimingParameter, argument, errors,
+    syntax::{block, string},
+    table::{Does, Subcommand},
+};
+use crate::{settings::Timing, time::Now, view::View};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Lists or changes the timing constants.",
+    since: Some("7.0.0"),
+    complexity: Some("O(N)"),
+    arguments: &[block("parameter_value", &[string("parameter"), string("value")]).multiple()],
+    help: &[
+        "DEBUG [<param> <value> ...]",
+        "    List the timing constants in milliseconds; with parameters, change them",
+        "    until the next restart.",
+    ],
+    ..Subcommand::admin(
+        "sentinel|debug",
+        -2,
+        Does::AnswerIf(<[Bytes]>::is_empty, answer, |words| Ok(Some(parse(words)))),
+    )
+};
+
+fn answer(_: &[Bytes], view: &View, _: Now) -> Option<Reply> {
+    Some(list(&view.timing))
+}
 
 const COMMAND: &str = "SENTINEL DEBUG";
 
@@ -68,7 +93,7 @@ impl TimingParameter {
 }
 
 /// The map of all constants, in milliseconds.
-pub(super) fn list(timing: &Timing) -> Reply {
+fn list(timing: &Timing) -> Reply {
     let mut timing = *timing;
     let pairs = TimingParameter::ALL.map(|parameter| {
         let value = parameter.of(&mut timing).as_millis();
@@ -78,7 +103,7 @@ pub(super) fn list(timing: &Timing) -> Reply {
 }
 
 /// `SENTINEL DEBUG param value ...`: everything before the first bad parameter counts.
-pub(super) fn parse(mut words: &[Bytes]) -> Change {
+fn parse(mut words: &[Bytes]) -> Change {
     let mut options = Vec::new();
     let mut error = None;
     while let [name, rest @ ..] = words {

@@ -1,14 +1,49 @@
-//! The options of SENTINEL FAILOVER. The reference has none.
+//! SENTINEL FAILOVER. The reference has no options.
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, argument, errors};
-use crate::types::HostPort;
+use super::{
+    Change, argument,
+    syntax::{block, integer, string, word},
+    table::{Does, Subcommand},
+};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Starts a failover without the agreement of other Sentinels.",
+    since: Some("2.8.4"),
+    complexity: None,
+    arguments: &[
+        string("master-name"),
+        block("target", &[string("ip"), integer("port"), word("force", "FORCE").optional()]).behind("TO").optional(),
+        word("coordinated", "COORDINATED").optional(),
+        word("dryrun", "DRYRUN").optional(),
+    ],
+    help: &[
+        "FAILOVER <master-name>",
+        "    Promote a replica now, although the master may be well, and without",
+        "    the votes of other Sentinels.",
+    ],
+    further_help: &[
+        "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
+        "    Promote this replica; with COORDINATED without losing a write, or not at",
+        "    all; with FORCE whatever it holds, when the master is down; with DRYRUN",
+        "    only tell which one it would be, and what may be lost.",
+    ],
+    ..Subcommand::admin("sentinel|failover", -3, Does::Change(read))
+};
+
+fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    match words {
+        [name] => Ok(Some(Change::Failover { name: argument::known_name(name) })),
+        [name, options @ ..] => parse(name, options),
+        [] => Ok(None),
+    }
+}
 
 /// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the
 /// reference. FORCE is for a replica that is named, and for a master that cannot hand over.
-pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
+fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
     let name = argument::known_name(name);
     let (mut to, mut coordinated, mut force, mut dry_run) = (None, false, false, false);
     loop {
@@ -28,17 +63,12 @@ pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>,
                 words = rest;
             }
             [word, host, port, rest @ ..] if word.eq_ignore_ascii_case(b"TO") => {
-                to = Some(address(host, port)?);
+                to = Some(argument::address(host, port)?);
                 words = rest;
             }
             _ => return Ok(None),
         }
     }
-}
-
-/// An address of two words.
-pub(super) fn address(host: &Bytes, port: &Bytes) -> Result<HostPort, Reply> {
-    HostPort::from_words(&argument::text(host), &argument::text(port)).map_err(|_| errors::invalid_host())
 }
 
 #[cfg(test)]

@@ -3,11 +3,35 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{argument, errors, query::find};
-use crate::{history::Incident, view::View};
+use super::{
+    argument, errors,
+    query::find,
+    syntax::string,
+    table::{Does, Subcommand},
+};
+use crate::{history::Incident, time::Now, view::View};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Tells what happened to a master: outages and failovers.",
+    arguments: &[string("master-name"), string("id").optional()],
+    further_help: &[
+        "HISTORY <master-name> [<id>]",
+        "    List outages and failovers, the newest first; with an id all that was said in",
+        "    one, with milliseconds.",
+    ],
+    ..Subcommand::ours("sentinel|history", -3, Does::Answer(answer))
+};
+
+fn answer(words: &[Bytes], view: &View, _: Now) -> Option<Reply> {
+    match words {
+        [name] => Some(list(view, name, None)),
+        [name, id] => Some(list(view, name, Some(id))),
+        _ => None,
+    }
+}
 
 /// A map for each incident, the newest first; with an id all that is known of one.
-pub(super) fn list(view: &View, name: &Bytes, id: Option<&Bytes>) -> Reply {
+fn list(view: &View, name: &Bytes, id: Option<&Bytes>) -> Reply {
     let name_text = argument::text(name);
     let of_master = || view.history.iter().rev().filter(|it| it.master == *name_text);
     // Of a master that is not watched any more the past is still known.

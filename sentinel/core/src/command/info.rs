@@ -1,14 +1,12 @@
-//! INFO's `# Sentinel` section, ROLE, and INFO-CACHE.
+//! INFO's `# Sentinel` section, and ROLE.
 
-use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
-use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::query::find;
 use crate::{
-    time::{Instant, Now},
-    view::{MasterView, NodeView, ScriptState, View},
+    time::Now,
+    view::{MasterView, ScriptState, View},
 };
 
 /// The section `# Sentinel` of INFO, lines ended by CR LF, masters in the order of their names.
@@ -63,29 +61,4 @@ const fn status(master: &MasterView) -> &'static str {
     } else {
         "ok"
     }
-}
-
-/// For each master found its name and an array of `[age in ms, INFO]`, its own first, then its replicas'.
-///
-/// Unknown names are left out, repeated ones answered once, masters in the order in which they were first named. The
-/// reference prints an age of 0 for replicas as long as it never read their master; here each age is its own.
-pub(super) fn cache(view: &View, names: &[Bytes], now: Instant) -> Reply {
-    let mut shown = BTreeSet::new();
-    let mut items = Vec::new();
-    for master in names.iter().filter_map(|name| find(view, name)) {
-        if !shown.insert(&master.name) {
-            continue;
-        }
-        let replicas = master.replicas.iter().map(|replica| &replica.node);
-        let nodes = std::iter::once(&master.node).chain(replicas);
-        items.push(Reply::display(&master.name));
-        items.push(Reply::Array(nodes.map(|node| cached(node, now)).collect()));
-    }
-    Reply::Array(items)
-}
-
-fn cached(node: &NodeView, now: Instant) -> Reply {
-    let age = node.info_at.map_or(Duration::ZERO, |at| now.since(at));
-    let info = node.info.as_ref().map_or(Reply::Null, Reply::display);
-    Reply::Array(vec![Reply::Integer(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)), info])
 }

@@ -5,28 +5,49 @@
 
 mod argument;
 mod change;
-mod config;
-mod debug;
 pub mod errors;
-mod failover;
-mod failure;
-mod forget;
 pub mod glob;
-mod help;
-mod history;
 mod info;
 mod instances;
-mod monitor;
-mod pause;
-mod problems;
 mod query;
-mod quorum;
+pub mod row;
 #[cfg(test)]
 pub(crate) mod sample;
-mod scripts;
-mod set;
+pub mod syntax;
 mod table;
-mod vote;
+
+mod auth_challenge;
+mod candidates;
+mod ckquorum;
+mod config;
+mod consensus;
+mod debug;
+mod explain;
+mod failover;
+mod flushconfig;
+mod forget;
+mod forget_replica;
+mod get_master_addr;
+mod help;
+mod history;
+mod info_cache;
+mod is_master_down;
+mod master;
+mod masters;
+mod monitor;
+mod myid;
+mod pause;
+mod pending_scripts;
+mod problems;
+mod reload;
+mod remove;
+mod replicas;
+mod request_vote;
+mod reset;
+mod resume;
+mod sentinels;
+mod set;
+mod simulate_failure;
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
@@ -34,9 +55,7 @@ use sentinel_resp::Reply;
 pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
 pub use info::{info_section, role};
 pub use query::{Query, serving};
-pub use table::{SUBCOMMANDS, Subcommand, check_shape};
-
-use table::Verb;
+pub use table::{Answer, Does, Parse, SUBCOMMANDS, Subcommand, check_shape};
 
 /// One SENTINEL request, understood.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,49 +69,10 @@ pub enum Command {
 }
 
 impl Command {
-    /// Understands a request whose first word is `SENTINEL` (in any case; it is not looked at).
-    ///
-    /// The error is the reply for the client. Words that are wrong only because of the state — an unknown master, a
-    /// host name while names are off — pass; they are the business of whoever knows the state.
+    /// Understands a request whose first word is `SENTINEL` (in any case; it is not looked at), as
+    /// [`Subcommand::parse`] does.
     pub fn parse(args: &[Bytes]) -> Result<Command, Reply> {
-        let subcommand = table::find(args)?;
-        let words = args.get(2..).unwrap_or_default();
-        if let Some(query) = query::parse(subcommand.verb, words) {
-            return Ok(Command::Query(query));
-        }
-        let change = match (subcommand.verb, words) {
-            (Verb::Config, [verb, words @ ..]) => return config::parse(verb, words),
-            (Verb::Debug, words) => debug::parse(words),
-            (Verb::IsMasterDown, [host, port, epoch, candidate]) => vote::parse(host, port, epoch, candidate)?,
-            (Verb::RequestVote, words) => vote::parse_signed(words).ok_or_else(|| table::wrong_arity(subcommand))??,
-            (Verb::Failover, [name]) => Change::Failover { name: argument::known_name(name) },
-            (Verb::Failover, [name, options @ ..]) => match failover::parse(name, options)? {
-                Some(change) => change,
-                None => return Err(table::wrong_arity(subcommand)),
-            },
-            (Verb::Candidates, [name]) => Change::Candidates { name: argument::known_name(name) },
-            (Verb::Explain, [name]) => Change::Explain { name: argument::known_name(name) },
-            (Verb::Consensus, [name]) => Change::Consensus { name: argument::known_name(name) },
-            (Verb::Pause, [name, words @ ..]) => {
-                pause::pause(name, words)?.ok_or_else(|| table::wrong_arity(subcommand))?
-            }
-            (Verb::Resume, [name, words @ ..]) => {
-                pause::resume(name, words).ok_or_else(|| table::wrong_arity(subcommand))?
-            }
-            (Verb::Forget, [name, id]) => forget::sentinel(name, id)?,
-            (Verb::ForgetReplica, [name, host, port]) => forget::replica(name, host, port)?,
-            (Verb::FlushConfig, []) => Change::FlushConfig,
-            (Verb::Reload, []) => return Ok(Command::Reload),
-            (Verb::Monitor, [name, host, port, quorum]) => monitor::parse(name, host, port, quorum)?,
-            (Verb::Remove, [name]) => Change::Remove { name: argument::known_name(name) },
-            (Verb::Reset, [pattern]) => Change::Reset { pattern: argument::text(pattern).into_owned() },
-            (Verb::Set, [name, options @ ..]) => set::parse(name, options),
-            (Verb::SimulateFailure, flags) => failure::parse(flags),
-
-            // The table has counted the words; if the two ever disagree, the client hears it.
-            _ => return Err(table::wrong_arity(subcommand)),
-        };
-        Ok(Command::Change(change))
+        table::find(args)?.parse(args.get(2..).unwrap_or_default())
     }
 }
 

@@ -3,8 +3,25 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, NewMaster, argument, errors};
+use super::{
+    Change, NewMaster, argument, errors,
+    syntax::{integer, string},
+    table::{Does, Subcommand},
+};
 use crate::types::{Host, HostPort, MasterName, Quorum};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Begins to monitor a master.",
+    since: Some("2.8.4"),
+    arguments: &[string("name"), string("ip"), integer("port"), integer("quorum")],
+    help: &["MONITOR <name> <ip> <port> <quorum>", "    Begin to monitor a master under this name."],
+    ..Subcommand::admin("sentinel|monitor", 6, Does::Change(read))
+};
+
+fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    let [name, host, port, quorum] = words else { return Ok(None) };
+    parse(name, host, port, quorum).map(Some)
+}
 
 /// `SENTINEL MONITOR name ip port quorum`, checked in the reference's order.
 ///
@@ -12,7 +29,7 @@ use crate::types::{Host, HostPort, MasterName, Quorum};
 /// allowed at all ([`errors::invalid_host`]), then that the master is a new one ([`errors::duplicate_master`]). The reference
 /// does not look at the name; one that is empty, or that holds a comma or a control character, would break hellos
 /// and the configuration file, and is refused here as the last check.
-pub(super) fn parse(name: &Bytes, host: &Bytes, port: &Bytes, quorum: &Bytes) -> Result<Change, Reply> {
+fn parse(name: &Bytes, host: &Bytes, port: &Bytes, quorum: &Bytes) -> Result<Change, Reply> {
     argument::without_control("SENTINEL MONITOR", 2, [name, host, port, quorum])?;
     let quorum = argument::integer(quorum).ok_or_else(|| Reply::err("Invalid quorum"))?;
     let port = argument::integer(port).ok_or_else(|| Reply::err("Invalid port"))?;

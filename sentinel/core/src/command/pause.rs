@@ -1,15 +1,35 @@
-//! SENTINEL PAUSE and RESUME.
+//! SENTINEL PAUSE: nobody is nominated, for a time.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, argument};
+use super::{
+    Change, argument,
+    syntax::string,
+    table::{Does, Subcommand},
+};
 use crate::guard::{LONGEST_REASON, Pause};
 
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Has no Sentinel nominate itself, for a time.",
+    arguments: &[string("master-name"), string("seconds").optional(), string("reason").optional()],
+    further_help: &[
+        "PAUSE <master-name>|* [<seconds> [<reason>]]",
+        "    Nominate nobody, here and at all other Sentinels that know this command, until",
+        "    the time is over (30m, 2h; 0 is without end) or it is resumed.",
+    ],
+    ..Subcommand::ours("sentinel|pause", -3, Does::Change(read))
+};
+
+fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    let [name, words @ ..] = words else { return Ok(None) };
+    parse(name, words)
+}
+
 /// `name|* [ttl [reason [LOCAL]]]`. None: not understood.
-pub(super) fn pause(name: &Bytes, words: &[Bytes]) -> Result<Option<Change>, Reply> {
+fn parse(name: &Bytes, words: &[Bytes]) -> Result<Option<Change>, Reply> {
     let (ttl, reason, local) = match words {
         [] => (None, None, false),
         [ttl] => (Some(ttl), None, false),
@@ -30,17 +50,7 @@ pub(super) fn pause(name: &Bytes, words: &[Bytes]) -> Result<Option<Change>, Rep
     Ok(Some(Change::Pause { name: argument::known_name(name), pause, local }))
 }
 
-/// `name|* [LOCAL]`. None: not understood.
-pub(super) fn resume(name: &Bytes, words: &[Bytes]) -> Option<Change> {
-    let local = match words {
-        [] => false,
-        [word] if is_local(word) => true,
-        _ => return None,
-    };
-    Some(Change::Pause { name: argument::known_name(name), pause: None, local })
-}
-
-fn is_local(word: &[u8]) -> bool {
+pub(super) fn is_local(word: &[u8]) -> bool {
     word.eq_ignore_ascii_case(b"LOCAL")
 }
 
@@ -68,7 +78,7 @@ mod tests {
     use crate::command::sample::words;
 
     fn parsed(line: &str) -> Result<Option<Change>, Reply> {
-        pause(&Bytes::from_static(b"m"), &words(line))
+        parse(&Bytes::from_static(b"m"), &words(line))
     }
 
     #[test]
@@ -86,6 +96,5 @@ mod tests {
         }
         assert_eq!(parsed("1 2 3"), Ok(None));
         assert!(parsed(&format!("1 {}", "x".repeat(LONGEST_REASON + 1))).is_err());
-        assert_eq!(resume(&Bytes::from_static(b"m"), &words("x")), None);
     }
 }

@@ -5,15 +5,39 @@ use std::{cmp::Reverse, sync::Arc};
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{errors, query::find};
+use super::{
+    errors,
+    query::find,
+    syntax::string,
+    table::{Does, Subcommand},
+};
 use crate::{
     problems::{Problem, Scope},
-    time::Instant,
+    time::{Instant, Now},
     view::View,
 };
 
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Lists what is wrong, the worst first, with what mends it.",
+    arguments: &[string("master-name").optional()],
+    further_help: &[
+        "PROBLEMS [<master-name>]",
+        "    List what is wrong with this Sentinel, the others and the masters, the worst",
+        "    first, with what mends it.",
+    ],
+    ..Subcommand::ours("sentinel|problems", -2, Does::Answer(answer))
+};
+
+fn answer(words: &[Bytes], view: &View, now: Now) -> Option<Reply> {
+    match words {
+        [] => Some(list(view, None, now.mono)),
+        [name] => Some(list(view, Some(name), now.mono)),
+        _ => None,
+    }
+}
+
 /// All problems; with a name those of that master and its nodes, of its Sentinels and of this process.
-pub(super) fn list(view: &View, name: Option<&Bytes>, now: Instant) -> Reply {
+fn list(view: &View, name: Option<&Bytes>, now: Instant) -> Reply {
     let mut all: Vec<&Arc<Problem>> = view.problems.iter().collect();
     match name {
         None => all.extend(view.masters.values().flat_map(|master| master.problems.iter())),

@@ -3,19 +3,39 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, MasterSetting, SetOption, argument, errors};
+use super::{
+    Change, MasterSetting, SetOption, argument, errors,
+    syntax::{block, string},
+    table::{Does, Subcommand},
+};
 use crate::{
     settings::{master, row::Kind},
     types::Quorum,
 };
 
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Changes settings of a master.",
+    since: Some("2.8.4"),
+    arguments: &[string("master-name"), block("option_value", &[string("option"), string("value")]).multiple()],
+    help: &[
+        "SET <master-name> <option> <value> [<option> <value> ...]",
+        "    Change settings of one master, one after the other.",
+    ],
+    ..Subcommand::admin("sentinel|set", -5, Does::Change(read))
+};
+
 const COMMAND: &str = "SENTINEL SET";
+
+fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    let [name, options @ ..] = words else { return Ok(None) };
+    Ok(Some(parse(name, options)))
+}
 
 /// `SENTINEL SET name option value ...`: everything before the first bad option counts.
 ///
 /// Script paths are let through here: whether they may be changed, and whether they can be executed, is not in the
 /// words.
-pub(super) fn parse(name: &Bytes, mut words: &[Bytes]) -> Change {
+fn parse(name: &Bytes, mut words: &[Bytes]) -> Change {
     let name = argument::known_name(name);
     let mut options = Vec::new();
     // Nothing counts then. Whether there is such a master is told first, and is not known here.

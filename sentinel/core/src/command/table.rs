@@ -1,119 +1,116 @@
-//! Which subcommands SENTINEL has, and how many words each takes.
+//! Which subcommands SENTINEL has: a file each, and here its row.
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::errors;
+use super::{
+    Change, Command, Query, auth_challenge, candidates, ckquorum, config, consensus, debug, errors, explain, failover,
+    flushconfig, forget, forget_replica, get_master_addr, help, history, info_cache, is_master_down, master, masters,
+    monitor, myid, pause, pending_scripts, problems, reload, remove, replicas, request_vote, reset, resume,
+    row::{ADMIN, Listed, Row},
+    sentinels, set, simulate_failure,
+};
+use crate::{time::Now, view::View};
 
-/// One SENTINEL subcommand, as COMMAND and ACL rules know it.
+/// Every subcommand: those of redis-sentinel 7.0, the `primary` spellings of Valkey 8, and ours. HELP tells them in this
+/// order, which is the reference's.
+#[rustfmt::skip]
+pub static SUBCOMMANDS: &[Subcommand] = &[
+    auth_challenge::ROW,
+    candidates::ROW,
+    ckquorum::ROW,
+    config::ROW,
+    consensus::ROW,
+    debug::ROW,
+    explain::ROW,
+    get_master_addr::ROW,
+    get_master_addr::PRIMARY,
+    failover::ROW,
+    flushconfig::ROW,
+    forget::ROW,
+    forget_replica::ROW,
+    history::ROW,
+    info_cache::ROW,
+    is_master_down::ROW,
+    is_master_down::PRIMARY,
+    master::ROW,
+    master::PRIMARY,
+    masters::ROW,
+    masters::PRIMARIES,
+    monitor::ROW,
+    myid::ROW,
+    pause::ROW,
+    pending_scripts::ROW,
+    problems::ROW,
+    reload::ROW,
+    remove::ROW,
+    replicas::ROW,
+    replicas::SLAVES,
+    request_vote::ROW,
+    reset::ROW,
+    resume::ROW,
+    sentinels::ROW,
+    set::ROW,
+    simulate_failure::ROW,
+    help::ROW,
+];
+
+/// One SENTINEL subcommand.
+pub type Subcommand = Row<Does>;
+
+/// What is done for a subcommand with its words, those behind its name.
 #[derive(Clone, Copy, Debug)]
-pub struct Subcommand {
-    /// Lower case, as it stands behind `sentinel|`.
-    pub name: &'static str,
-    /// Number of words with `SENTINEL` and the subcommand: exact if positive, a minimum if negative.
-    pub arity: i32,
-    /// Whether it carries the flag `admin` and the categories `@admin @slow @dangerous`. HELP alone does not: its
-    /// flags are `loading stale`, its only category is `@slow`.
-    pub admin: bool,
-    /// What it does, in one sentence for COMMAND DOCS.
-    pub summary: &'static str,
-    pub(super) verb: Verb,
+pub enum Does {
+    /// It is answered from a view.
+    Answer(Answer),
+    /// As [`Answer`](Self::Answer), but for one that is asked far more often than all others: whoever holds the client may
+    /// have a shorter way to [`serving`](super::serving).
+    TellAddress(Answer),
+    /// It becomes a change.
+    Change(Parse),
+    /// It is answered if this holds of its words, else it becomes a change.
+    AnswerIf(fn(&[Bytes]) -> bool, Answer, Parse),
+    /// [`Command::Reload`]
+    Reload,
 }
+
+/// The answer, as of a view. None: not with these words, which is an error of arity.
+pub type Answer = fn(&[Bytes], &View, Now) -> Option<Reply>;
+/// The change that words ask for, or what is wrong with them. None: an error of arity.
+pub type Parse = fn(&[Bytes]) -> Result<Option<Change>, Reply>;
 
 impl Subcommand {
-    /// Whether it tells the address of a master, which is most of what a Sentinel is asked for.
-    pub const fn tells_address(&self) -> bool {
-        matches!(self.verb, Verb::MasterAddress)
+    /// A command for administrators, as all are but HELP.
+    pub(super) const fn admin(name: &'static str, arity: i32, does: Does) -> Self {
+        Row { flags: &["admin"], categories: ADMIN, ..Row::new(name, "sentinel", arity, does) }
     }
 
-    /// Whether a request of so many words, `SENTINEL` and the subcommand among them, has the right length.
-    pub fn accepts(&self, words: usize) -> bool {
-        let bound = usize::try_from(self.arity.unsigned_abs()).unwrap_or(usize::MAX);
-        if self.arity < 0 { words >= bound } else { words == bound }
+    /// One that the reference does not have.
+    pub(super) const fn ours(name: &'static str, arity: i32, does: Does) -> Self {
+        Row { listed: Listed::ByNone, ..Row::admin(name, arity, does) }
+    }
+
+    /// The same in Valkey's spelling.
+    pub(super) const fn of_valkey(&self, name: &'static str) -> Self {
+        let (since, stands_for) = (Some("8.0.0"), Some(self.name));
+        Row { name, since, stands_for, help: &[], listed: Listed::ByValkey, ..*self }
+    }
+
+    /// Understands the words behind the name of a subcommand, once their number is right.
+    ///
+    /// The error is the reply for the client. Words that are wrong only because of the state — an unknown master, a
+    /// host name while names are off — pass; they are the business of whoever knows the state.
+    pub fn parse(&'static self, words: &[Bytes]) -> Result<Command, Reply> {
+        let query = || Ok(Command::Query(Query::new(self, words)));
+        let parse = match self.does {
+            Does::Answer(_) | Does::TellAddress(_) => return query(),
+            Does::AnswerIf(is_query, ..) if is_query(words) => return query(),
+            Does::Reload => return Ok(Command::Reload),
+            Does::AnswerIf(_, _, parse) | Does::Change(parse) => parse,
+        };
+        parse(words)?.map(Command::Change).ok_or_else(|| wrong_arity(self))
     }
 }
-
-/// What a subcommand does, whichever way it is spelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
-    AuthChallenge,
-    Candidates,
-    CheckQuorum,
-    Config,
-    Consensus,
-    Debug,
-    Explain,
-    Failover,
-    FlushConfig,
-    Forget,
-    ForgetReplica,
-    MasterAddress,
-    Help,
-    History,
-    InfoCache,
-    IsMasterDown,
-    Master,
-    Masters,
-    Monitor,
-    MyId,
-    Pause,
-    PendingScripts,
-    Problems,
-    Reload,
-    Remove,
-    Replicas,
-    RequestVote,
-    Reset,
-    Resume,
-    Sentinels,
-    Set,
-    SimulateFailure,
-}
-
-const fn admin(name: &'static str, arity: i32, verb: Verb, summary: &'static str) -> Subcommand {
-    Subcommand { name, arity, admin: true, summary, verb }
-}
-
-/// Every subcommand, by name: those of redis-sentinel 7.0 and the `primary` spellings of Valkey 8.
-pub const SUBCOMMANDS: &[Subcommand] = &[
-    admin("auth-challenge", 3, Verb::AuthChallenge, "Proves to another Sentinel that this one knows the key."),
-    admin("candidates", 3, Verb::Candidates, "Ranks the replicas, or says why they would not be promoted."),
-    admin("ckquorum", 3, Verb::CheckQuorum, "Tells whether enough Sentinels are usable for quorum and majority."),
-    admin("config", -3, Verb::Config, "Reads or changes the settings of this Sentinel."),
-    admin("consensus", 3, Verb::Consensus, "Shows what each Sentinel believes of a master."),
-    admin("debug", -2, Verb::Debug, "Lists or changes the timing constants."),
-    admin("explain", 3, Verb::Explain, "Says why there was or was not a failover, and what would happen now."),
-    admin("failover", -3, Verb::Failover, "Starts a failover without the agreement of other Sentinels."),
-    admin("flushconfig", 2, Verb::FlushConfig, "Writes the configuration and the state to disk."),
-    admin("forget", 4, Verb::Forget, "Forgets another Sentinel that is gone."),
-    admin("forget-replica", 5, Verb::ForgetReplica, "Forgets a replica that is gone."),
-    admin("get-master-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
-    admin("get-primary-addr-by-name", 3, Verb::MasterAddress, "Tells the address of a master."),
-    Subcommand { name: "help", arity: 2, admin: false, summary: "Lists the subcommands.", verb: Verb::Help },
-    admin("history", -3, Verb::History, "Tells what happened to a master: outages and failovers."),
-    admin("info-cache", -3, Verb::InfoCache, "Shows the last INFO of masters and their replicas."),
-    admin("is-master-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
-    admin("is-primary-down-by-addr", 6, Verb::IsMasterDown, "Asks for an opinion on a master, or for a vote."),
-    admin("master", 3, Verb::Master, "Shows the state of one master."),
-    admin("masters", 2, Verb::Masters, "Shows the state of every monitored master."),
-    admin("monitor", 6, Verb::Monitor, "Begins to monitor a master."),
-    admin("myid", 2, Verb::MyId, "Tells the id of this Sentinel."),
-    admin("pause", -3, Verb::Pause, "Has no Sentinel nominate itself, for a time."),
-    admin("pending-scripts", 2, Verb::PendingScripts, "Lists the scripts that run or wait."),
-    admin("primaries", 2, Verb::Masters, "Shows the state of every monitored master."),
-    admin("primary", 3, Verb::Master, "Shows the state of one master."),
-    admin("problems", -2, Verb::Problems, "Lists what is wrong, the worst first, with what mends it."),
-    admin("reload", 2, Verb::Reload, "Reads the configuration again and applies what it may."),
-    admin("remove", 3, Verb::Remove, "Ends monitoring of a master."),
-    admin("replicas", 3, Verb::Replicas, "Shows the replicas of a master."),
-    admin("request-vote", 9, Verb::RequestVote, "Asks for an opinion on a master, or for a vote, with a signature."),
-    admin("reset", 3, Verb::Reset, "Forgets what was learnt about the masters that match."),
-    admin("resume", -3, Verb::Resume, "Ends a pause."),
-    admin("sentinels", 3, Verb::Sentinels, "Shows the other Sentinels of a master."),
-    admin("set", -5, Verb::Set, "Changes settings of a master."),
-    admin("simulate-failure", -3, Verb::SimulateFailure, "Makes this Sentinel crash in a failover, for tests."),
-    admin("slaves", 3, Verb::Replicas, "Shows the replicas of a master."),
-];
 
 /// Checks that the subcommand exists and has the right number of words.
 ///
@@ -131,19 +128,25 @@ pub(super) fn find(args: &[Bytes]) -> Result<&'static Subcommand, Reply> {
     };
     let subcommand = SUBCOMMANDS
         .iter()
-        .find(|known| word.eq_ignore_ascii_case(known.name.as_bytes()))
+        .find(|known| word.eq_ignore_ascii_case(known.word().as_bytes()))
         .ok_or_else(|| errors::unknown_subcommand(word))?;
     if subcommand.accepts(args.len()) { Ok(subcommand) } else { Err(wrong_arity(subcommand)) }
 }
 
 /// The error for a wrong number of words after this subcommand.
 pub(super) fn wrong_arity(subcommand: &Subcommand) -> Reply {
-    errors::wrong_arity(&format!("sentinel|{}", subcommand.name))
+    errors::wrong_arity(subcommand.name)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::command::{
+        sample::{master, now, view},
+        syntax::forms,
+    };
 
     fn shape(words: &[&'static [u8]]) -> Result<(), String> {
         let args: Vec<Bytes> = words.iter().copied().map(Bytes::from_static).collect();
@@ -151,10 +154,10 @@ mod tests {
     }
 
     #[test]
-    fn names_are_sorted_lower_case_and_unique() {
-        assert!(SUBCOMMANDS.is_sorted_by(|a, b| a.name < b.name));
-        assert!(SUBCOMMANDS.iter().all(|s| s.name == s.name.to_ascii_lowercase()));
-        assert_eq!(SUBCOMMANDS.len(), 37);
+    fn names_are_lower_case_and_unique() {
+        let names: BTreeSet<&str> = SUBCOMMANDS.iter().map(|s| s.name).collect();
+        assert!(names.iter().all(|name| *name == name.to_ascii_lowercase() && name.starts_with("sentinel|")));
+        assert_eq!((names.len(), SUBCOMMANDS.len()), (37, 37));
     }
 
     #[test]
@@ -197,7 +200,43 @@ mod tests {
                         is-primary-down-by-addr 6, master 3, masters 2, monitor 6, myid 2, pause -3, pending-scripts 2, \
                         primaries 2, primary 3, problems -2, reload 2, remove 3, replicas 3, request-vote 9, reset 3, resume -3, sentinels 3, set -5, \
                         simulate-failure -3, slaves 3";
-        let ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.name, s.arity)).collect();
+        let mut ours: Vec<String> = SUBCOMMANDS.iter().map(|s| format!("{} {}", s.word(), s.arity)).collect();
+        ours.sort();
         assert_eq!(ours.join(", "), expected);
+    }
+
+    /// COMMAND DOCS, HELP and the parser tell the same.
+    #[test]
+    fn what_is_documented_is_understood() {
+        for subcommand in SUBCOMMANDS {
+            for form in forms::all(subcommand.arguments) {
+                let words: Vec<Bytes> = form.iter().map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
+                // The reference documents that it may be said without any, and refuses it.
+                if subcommand.name == "sentinel|simulate-failure" && words.is_empty() {
+                    continue;
+                }
+                assert!(subcommand.accepts(words.len() + 2), "{} {form:?}", subcommand.name);
+                let wrong = match subcommand.parse(&words) {
+                    Ok(Command::Query(query)) => query.answer(&view([master("m")]), now()) == wrong_arity(subcommand),
+                    Ok(Command::Change(_) | Command::Reload) => false,
+                    Err(reply) => reply == wrong_arity(subcommand),
+                };
+                assert!(!wrong, "{} {form:?}", subcommand.name);
+            }
+        }
+    }
+
+    #[test]
+    fn help_and_documentation_have_the_same_fixed_words() {
+        for subcommand in SUBCOMMANDS.iter().filter(|it| it.replaced.is_none() && it.listed != Listed::ByValkey) {
+            let usages = subcommand.help.iter().chain(subcommand.further_help).filter(|line| !line.starts_with(' '));
+            let told: BTreeSet<String> = usages
+                .flat_map(|usage| usage.split(' ').skip(1))
+                .map(|word| word.trim_matches(['[', ']']).to_owned())
+                .filter(|word| word.starts_with(|first: char| first.is_ascii_uppercase()))
+                .collect();
+            let documented: BTreeSet<String> = forms::tokens(subcommand.arguments).into_iter().collect();
+            assert_eq!(told, documented, "{}", subcommand.name);
+        }
     }
 }

@@ -20,11 +20,12 @@ use tokio::runtime::Runtime;
 
 use crate::{
     cli::{Exit, Launch},
+    compatible::Compatible,
     config::{self, Config, ConfigError, Loaded, LogLevel, Source},
     descriptors, log,
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
-    serve::{self, Access, Compatible, ListenError, Listeners, SocketFile},
+    serve::{self, Access, ListenError, Listeners, SocketFile},
     terminal,
     tls::{Tls, Watched},
 };

@@ -23,9 +23,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 pub use self::launch::Launch;
 use crate::{
     app,
+    compatible::Compatible,
     config::{nearest, text_of},
     demo,
-    serve::Compatible,
     terminal::{complain, say},
 };
 use target::Target;

@@ -14,6 +14,8 @@ use super::{
     path_of, reference, value,
 };
 use crate::{
+    commands::Names,
+    compatible,
     log::{Format, Timestamp},
     serve,
 };
@@ -107,7 +109,7 @@ impl Builder {
             "pidfile" => server.pid_file = path(word),
             "supervised" => server.supervised = value::one_of(word, &SUPERVISED)?,
             "loglevel" => server.log.level = log_level(word)?,
-            "compatible-version" => server.compatible = value::one_of(word, &serve::COMPATIBLE_VERSIONS)?,
+            "compatible-version" => server.compatible = value::one_of(word, &compatible::VERSIONS)?,
             "log-format" => server.log.format = Some(value::one_of(word, &LOG_FORMATS)?),
             "log-timestamp-format" => server.log.timestamp = value::one_of(word, &LOG_TIMESTAMPS)?,
             "hide-user-data-from-log" => server.hide_user_data = Some(value::yes_no(word)?),
@@ -243,7 +245,7 @@ impl Builder {
         };
         let renames = &mut self.config.server.rename_commands;
         renames.push(((*from).to_owned(), (*to).to_owned()));
-        let refused = serve::CommandNames::new(renames).err();
+        let refused = Names::new(renames).err();
         if refused.is_some() {
             renames.pop();
         }

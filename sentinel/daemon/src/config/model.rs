@@ -10,8 +10,8 @@ use sentinel_core::{
 
 use super::SourceAddress;
 use crate::{
+    compatible::Compatible,
     log::{Format, Timestamp},
-    serve::Compatible,
 };
 
 /// Everything that a configuration says, together with what was learnt before the last stop.

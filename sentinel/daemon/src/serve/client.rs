@@ -15,12 +15,14 @@ use tokio::time::Instant;
 
 use super::{
     acl::{Account, Users},
-    compatible::Compatible,
     guest::Address,
     outbox::Outbox,
-    table::Command,
 };
-use crate::config::{OutputLimit, OutputLimits};
+use crate::{
+    commands::Command,
+    compatible::Compatible,
+    config::{OutputLimit, OutputLimits},
+};
 
 /// What the log has in place of a name that it hides, as Valkey's.
 pub(super) const REDACTED: &str = "*redacted*";
@@ -329,7 +331,7 @@ impl Client {
             outbox.pieces(),
             outbox.len(),
             outbox.len() + state.unread + size_of::<Self>(),
-            state.last_command.map_or("NULL", |command| &command.name),
+            state.last_command.map_or("NULL", |command| command.name),
             match &state.user {
                 _ if hidden => REDACTED.into(),
                 Some(user) => user.display_name(),

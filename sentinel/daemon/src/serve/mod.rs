@@ -11,20 +11,16 @@ mod acl;
 mod certificate;
 mod client;
 mod command;
-mod compatible;
 mod crowd;
 mod guest;
 mod listener;
 mod literal;
-mod names;
 mod outbox;
 mod pubsub;
 mod registry;
 mod sample;
 mod session;
 mod stats;
-mod syntax;
-mod table;
 #[cfg(test)]
 mod tests;
 mod wording;
@@ -60,12 +56,12 @@ use self::{
     client::Client,
     crowd::Crowd,
     guest::{Address, Entrance, Guest},
-    names::Names,
     pubsub::Hub,
     registry::Registry,
     stats::{Stats, Turns},
 };
 use crate::{
+    commands::Names,
     config,
     descriptors::{self, Purpose},
     tls,
@@ -73,10 +69,7 @@ use crate::{
 
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
-pub use compatible::Compatible;
-pub(crate) use compatible::VERSIONS as COMPATIBLE_VERSIONS;
 pub use listener::{ListenError, Listeners, SocketFile};
-pub(crate) use names::Names as CommandNames;
 
 /// A command that the monitor's thread executes.
 #[derive(Debug)]

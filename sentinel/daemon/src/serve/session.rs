@@ -22,9 +22,11 @@ use super::{
     client::{Answers, Client, Cut, State},
     command::{self, Answer, Request},
     sample,
-    table::{self, Client as ClientVerb, Verb},
 };
-use crate::config::system_text;
+use crate::{
+    commands::{self, Client as ClientVerb, Verb},
+    config::system_text,
+};
 
 /// Requests are not read while so many bytes wait to be sent: a client that asks without reading is slowed down by
 /// its own socket. The reference lets its answers pile up without bound.
@@ -302,7 +304,7 @@ impl Session<'_> {
         let Some(unknown) = unknown else { return false };
         server.stats.commands.add(1, now);
         client.update(|state| {
-            state.last_command = Some(table::address());
+            state.last_command = Some(commands::address());
             state.traffic[2] += 1;
         });
         if unknown {
@@ -326,12 +328,12 @@ impl Session<'_> {
                 client.update(|state| state.last_command = Some(command));
                 let answer = command::execute(command, &Request { server, client, words });
                 client.update(|state| state.traffic[2] += 1);
-                (answer, command.verb)
+                (answer, command.does)
             }
             Err(refusal) => (refusal.into(), Verb::Container),
         };
         let off = client.read(|state| state.answers == Answers::Off);
-        let skipped = before == Answers::SkipNext && verb != Verb::Client(ClientVerb::Reply);
+        let skipped = before == Answers::SkipNext && !matches!(verb, Verb::Client(ClientVerb::Reply));
         let wanted = !off && !skipped;
         match answer {
             Answer::Now(reply) => self.reply(&server.names.as_called(words, reply), wanted, now),

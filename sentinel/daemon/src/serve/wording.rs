@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use sentinel_resp::Reply;
 
-use super::{acl::Account, compatible::Compatible};
+use super::acl::Account;
+use crate::compatible::Compatible;
 
 impl Compatible {
     /// Why a user may not run a command.

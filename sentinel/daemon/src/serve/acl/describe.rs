@@ -10,7 +10,7 @@ use super::{
     selector::{KeyPattern, Patterns, Selector},
     set::{Category, CommandSet},
 };
-use crate::serve::table::{self, Command};
+use crate::commands::{self, Command};
 
 impl Rules {
     /// The rules that make a new user this one.
@@ -123,7 +123,7 @@ impl Selector {
             described.commands.set_all(&category.permits, additive);
             text.extend([" ", sign.encode_utf8(&mut [0; 4]), "@", category.name]);
         }
-        for command in table::commands().iter().filter(|command| command.listed) {
+        for command in commands::commands().iter().filter(|command| command.is_counted()) {
             self.describe_difference(command, &mut described, &mut text);
             for subcommand in command.subcommands.iter().filter(|subcommand| !subcommand.is_later()) {
                 self.describe_difference(subcommand, &mut described, &mut text);
@@ -135,12 +135,12 @@ impl Selector {
     fn describe_difference(&self, command: &Command, described: &mut Selector, text: &mut String) {
         let allowed = self.commands.contains(command);
         if allowed != described.commands.contains(command) {
-            text.extend([if allowed { " +" } else { " -" }, &command.name]);
+            text.extend([if allowed { " +" } else { " -" }, command.name]);
             described.permit(command, allowed);
         }
         if !allowed {
             for word in self.first_words.get(&command.permit).into_iter().flatten() {
-                text.extend([" +", &command.name, "|", &String::from_utf8_lossy(word)]);
+                text.extend([" +", command.name, "|", &String::from_utf8_lossy(word)]);
             }
         }
     }

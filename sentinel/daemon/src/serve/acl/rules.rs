@@ -8,7 +8,7 @@ use super::{
     selector::{Patterns, Selector},
     set::CommandSet,
 };
-use crate::{config::lexer, serve::table::Command};
+use crate::{commands::Command, config::lexer};
 
 /// The longest text of rules for one user, in bytes: those that are to be applied at once, and those it has, described.
 /// The reference knows no bound; a Sentinel's user needs some hundred bytes.

@@ -13,7 +13,7 @@ use super::{
     rules::RuleError,
     set::{Category, CommandSet},
 };
-use crate::serve::table::{self, Command, Verb};
+use crate::commands::{self, Command, Verb};
 
 /// Commands, and what they may be run on. A user has one, and perhaps further ones in parentheses; a request must be
 /// allowed entirely by one of them.
@@ -169,7 +169,7 @@ impl Selector {
             return Err(Denied::Command);
         }
         let Patterns::Only(patterns) = &self.channels else { return Ok(()) };
-        let (channels, are_patterns) = match command.verb {
+        let (channels, are_patterns) = match command.does {
             Verb::Subscribe => (usize::MAX, false),
             Verb::SubscribePattern => (usize::MAX, true),
             Verb::Publish => (1, false),
@@ -205,7 +205,7 @@ fn fits(patterns: &[Bytes], channel: &[u8], is_pattern: bool) -> bool {
 
 /// The command or subcommand of that name. QUIT and RESET need no permission, so no rule can be about them.
 fn known(name: &[u8]) -> Result<&'static Command, RuleError> {
-    table::by_name(name).filter(|command| command.listed).ok_or(RuleError::Unknown)
+    commands::by_name(name).filter(|command| command.is_counted()).ok_or(RuleError::Unknown)
 }
 
 /// `~pattern`, or `%R~pattern`, `%W~pattern`, `%RW~pattern`. As in the reference the text may end before the `~`, and

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::serve::table::{self, Command};
+use crate::commands::{self, Command};
 
 /// How many commands a set can hold. The table has about a hundred; a test watches over it.
 const CAPACITY: usize = 256;
@@ -76,7 +76,7 @@ impl Category {
     /// All of them, in the reference's order.
     pub(super) fn all() -> &'static [Self] {
         static CATEGORIES: LazyLock<Vec<Category>> =
-            LazyLock::new(|| table::CATEGORIES.iter().map(|name| Category::new(name)).collect());
+            LazyLock::new(|| commands::CATEGORIES.iter().map(|name| Category::new(name)).collect());
         &CATEGORIES
     }
 
@@ -87,7 +87,7 @@ impl Category {
 
     fn new(name: &'static str) -> Self {
         let mut category = Self { name, permits: CommandSet::NONE, members: CommandSet::NONE };
-        for command in table::commands().iter().filter(|command| command.listed) {
+        for command in commands::commands().iter().filter(|command| command.is_counted()) {
             category.add(command);
             for subcommand in &command.subcommands {
                 category.add(subcommand);
@@ -109,7 +109,7 @@ impl Category {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::table::commands;
+    use crate::commands::commands;
 
     #[test]
     fn every_command_fits_beside_those_of_the_future() {

@@ -9,8 +9,8 @@ use super::{
     rules::{Fault, RuleError, Rules},
 };
 use crate::{
+    commands,
     config::{Acl, AclUser},
-    serve::table,
 };
 
 fn words(line: &str) -> Vec<Bytes> {
@@ -27,7 +27,7 @@ fn described(line: &str) -> String {
 
 fn allows(rules: &Rules, request: &str) -> bool {
     let words = words(request);
-    rules.check(table::look_up(&words).expect("a request"), &words).is_ok()
+    rules.check(commands::look_up(&words).expect("a request"), &words).is_ok()
 }
 
 #[test]

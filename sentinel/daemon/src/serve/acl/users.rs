@@ -16,7 +16,7 @@ use super::{
     password::Hash,
     rules::{Fault, Rules},
 };
-use crate::{config::UserLines, serve::table::Command};
+use crate::{commands::Command, config::UserLines};
 
 /// The user that a connection is without saying who it is.
 pub(super) const DEFAULT: &[u8] = b"default";

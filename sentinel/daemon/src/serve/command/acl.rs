@@ -8,12 +8,13 @@ use tokio::time::Instant;
 
 use super::{Answer, Request, catalogue, help, integer, is};
 use crate::{
+    commands::{self, Acl},
+    compatible::Compatible,
     random,
     serve::{
-        Compatible, Server,
+        Server,
         acl::{self, Account, Denied, Entry, Fault, Refused, Selector},
         client::{Client, Cut},
-        table::{self, Acl},
     },
 };
 
@@ -32,7 +33,7 @@ pub(super) fn execute(verb: Acl, request: &Request<'_>) -> Answer {
         (Acl::GetUser, [name]) => {
             users.find(name).map_or(Reply::Null, |user| describe(&user, request.server.settings.compatible)).into()
         }
-        (Acl::Help, _) => help("ACL", HELP),
+        (Acl::Help, _) => help("acl"),
         (Acl::List, _) => Reply::Array(users.all().iter().map(|user| Reply::Bulk(user.line())).collect()).into(),
         (Acl::Load, _) => load(request),
         (Acl::Log, words) => log(request, words),
@@ -92,11 +93,11 @@ fn explain(refused: &Refused) -> String {
         Refused::Name => "Usernames can't contain spaces or null characters".to_owned(),
         Refused::TooMany => "There are too many users already: remove some with ACL DELUSER".to_owned(),
         Refused::Rules(Fault::Unmatched { word }) => {
-            let word = table::repeated(word, REPEATED);
+            let word = commands::repeated(word, REPEATED);
             format!("Unmatched parenthesis in acl selector starting at '{word}'.")
         }
         Refused::Rules(Fault::Rule { rule, error }) => {
-            format!("Error in ACL SETUSER modifier '{}': {error}", table::repeated(rule, REPEATED))
+            format!("Error in ACL SETUSER modifier '{}': {error}", commands::repeated(rule, REPEATED))
         }
     }
 }
@@ -154,10 +155,10 @@ fn end(caller: &Client, client: &Client) {
 /// `ACL DRYRUN user command [argument ...]`
 fn dry_run(request: &Request<'_>, name: &[u8], words: &[Bytes]) -> Answer {
     let Some(user) = request.server.users.find(name) else {
-        return Reply::err(format!("User '{}' not found", table::repeated(name, REPEATED))).into();
+        return Reply::err(format!("User '{}' not found", commands::repeated(name, REPEATED))).into();
     };
     let Ok(command) = request.server.names.meant(words) else {
-        let name = words.first().map_or_else(String::new, |word| table::repeated(word, REPEATED));
+        let name = words.first().map_or_else(String::new, |word| commands::repeated(word, REPEATED));
         return Reply::err(format!("Command '{name}' not found")).into();
     };
     if !command.accepts(words.len()) {
@@ -167,10 +168,10 @@ fn dry_run(request: &Request<'_>, name: &[u8], words: &[Bytes]) -> Answer {
     match user.rules().check(command, words) {
         Ok(()) => Reply::ok(),
         Err(Denied::Channel(position)) => {
-            let channel = words.get(position).map_or_else(String::new, |word| table::repeated(word, REPEATED));
+            let channel = words.get(position).map_or_else(String::new, |word| commands::repeated(word, REPEATED));
             Reply::bulk(look.would_be_denied_channel(&user, &channel))
         }
-        Err(Denied::Command | Denied::Login) => Reply::bulk(look.would_be_denied(&user, &command.name)),
+        Err(Denied::Command | Denied::Login) => Reply::bulk(look.would_be_denied(&user, command.name)),
     }
     .into()
 }
@@ -301,30 +302,3 @@ fn wrong_words(name: &str) -> Answer {
 fn not_an_integer() -> Answer {
     Reply::err("value is not an integer or out of range").into()
 }
-
-const HELP: &[&str] = &[
-    "CAT [<category>]",
-    "    Lists the categories of commands, or the commands of one.",
-    "DELUSER <username> [<username> ...]",
-    "    Removes users and closes their connections.",
-    "DRYRUN <username> <command> [<arg> ...]",
-    "    Tells whether a user may run a command, without running it.",
-    "GETUSER <username>",
-    "    Describes a user in parts.",
-    "GENPASS [<bits>]",
-    "    Makes up a password of 256 bits, or of as many as asked for.",
-    "LIST",
-    "    Describes the users, each in one line as the configuration has it.",
-    "LOAD",
-    "    Reads the ACL file again.",
-    "LOG [<count> | RESET]",
-    "    Lists the newest refusals, or forgets all.",
-    "SAVE",
-    "    Writes the users to the ACL file.",
-    "SETUSER <username> <attribute> [<attribute> ...]",
-    "    Changes a user, or makes one.",
-    "USERS",
-    "    Lists the names of the users.",
-    "WHOAMI",
-    "    Tells the user of this connection.",
-];

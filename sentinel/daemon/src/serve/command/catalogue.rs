@@ -1,15 +1,13 @@
 //! COMMAND and ACL CAT: what the table says, for programs that ask.
 
 use bytes::Bytes;
-use sentinel_core::command::glob;
+use sentinel_core::command::{glob, syntax};
 use sentinel_resp::Reply;
 
-use super::{Answer, Request, help, history, is, syntax_error};
-use crate::serve::{
-    Compatible,
-    names::Names,
-    syntax,
-    table::{self, Catalogue, Command},
+use super::{Answer, Request, help, is, syntax_error};
+use crate::{
+    commands::{self, Catalogue, Command, Names},
+    compatible::Compatible,
 };
 
 pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
@@ -30,7 +28,7 @@ pub(super) fn execute(verb: Catalogue, request: &Request<'_>) -> Answer {
         }
         Catalogue::List => list(known, look, names),
         Catalogue::GetKeys => keys(known, names),
-        Catalogue::Help => help("COMMAND", HELP),
+        Catalogue::Help => help("command"),
     }
 }
 
@@ -45,7 +43,7 @@ fn list(known: &Names, look: Compatible, words: &[Bytes]) -> Answer {
             } else if is(by, "aclcat") {
                 all.filter(|command| has_category(command, value)).collect()
             } else if is(by, "pattern") {
-                all.filter(|command| glob::matches_ignoring_case(value, &command.name)).collect()
+                all.filter(|command| glob::matches_ignoring_case(value, command.name)).collect()
             } else {
                 return syntax_error();
             }
@@ -65,8 +63,8 @@ fn keys(known: &Names, words: &[Bytes]) -> Answer {
 /// `ACL CAT [category]`
 pub(super) fn categories(request: &Request<'_>) -> Answer {
     match request.options() {
-        [] => Reply::array(table::CATEGORIES.iter().copied()).into(),
-        [category] if table::CATEGORIES.iter().any(|known| is(category, known)) => names(
+        [] => Reply::array(commands::CATEGORIES.iter().copied()).into(),
+        [category] if commands::CATEGORIES.iter().any(|known| is(category, known)) => names(
             request
                 .server
                 .names
@@ -75,7 +73,7 @@ pub(super) fn categories(request: &Request<'_>) -> Answer {
                 .filter(|command| has_category(command, category))
                 .collect(),
         ),
-        [category] => Reply::err(format!("Unknown category '{}'", table::repeated(category, 128))).into(),
+        [category] => Reply::err(format!("Unknown category '{}'", commands::repeated(category, 128))).into(),
         _ => Reply::err("unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.").into(),
     }
 }
@@ -86,7 +84,7 @@ fn with_subcommands(command: &'static Command, look: Compatible) -> impl Iterato
 }
 
 fn subcommands(command: &'static Command, look: Compatible) -> impl Iterator<Item = &'static Command> {
-    command.subcommands.iter().filter(move |command| look.lists(&command.name))
+    command.subcommands.iter().filter(move |command| look.lists(command))
 }
 
 fn has_category(command: &Command, category: &[u8]) -> bool {
@@ -94,16 +92,16 @@ fn has_category(command: &Command, category: &[u8]) -> bool {
 }
 
 fn names(commands: Vec<&'static Command>) -> Answer {
-    Reply::Array(commands.into_iter().map(|command| Reply::from(command.name.as_str())).collect()).into()
+    Reply::Array(commands.into_iter().map(|command| Reply::from(command.name)).collect()).into()
 }
 
 /// Ten facts: name, arity, flags, three about keys, categories, tips, key specifications, subcommands.
 fn describe(command: &'static Command, look: Compatible) -> Reply {
-    let flags = command.flags.iter().chain(look.further_flags(&command.name));
-    let tips = command.tips.iter().chain(look.further_tips(&command.name));
+    let flags = command.flags.iter().chain(look.further_flags(command.name));
+    let tips = command.tips.iter().chain(look.further_tips(command.name));
     Reply::Array(vec![
-        Reply::from(command.name.as_str()),
-        Reply::Integer(look.arity(&command.name, command.arity).into()),
+        Reply::from(command.name),
+        Reply::Integer(look.arity(command.name, command.arity).into()),
         Reply::Set(flags.copied().map(Reply::status).collect()),
         Reply::Integer(0),
         Reply::Integer(0),
@@ -124,17 +122,16 @@ fn document(command: &'static Command, look: Compatible) -> (Reply, Reply) {
     let mut tell = |fact: &'static str, value: Option<&'static str>| {
         facts.extend(value.map(|value| (Reply::from(fact), Reply::from(value))));
     };
-    tell("since", history::since(&command.name));
+    tell("since", command.since);
     tell("group", Some(command.group));
-    tell("complexity", history::complexity(&command.name));
-    if let Some((version, instead)) = history::deprecated(&command.name) {
+    tell("complexity", command.complexity);
+    if let Some((version, instead)) = command.replaced {
         facts.push((Reply::from("doc_flags"), Reply::Set(vec![Reply::status("deprecated")])));
         facts.push((Reply::from("deprecated_since"), Reply::from(version)));
         facts.push((Reply::from("replaced_by"), Reply::from(instead)));
     }
-    let arguments = syntax::of(&command.name);
-    if !arguments.is_empty() {
-        facts.push((Reply::from("arguments"), syntax::describe(&arguments)));
+    if !command.arguments.is_empty() {
+        facts.push((Reply::from("arguments"), syntax::describe(command.arguments)));
     }
     if !command.subcommands.is_empty() {
         facts.push((
@@ -142,22 +139,5 @@ fn document(command: &'static Command, look: Compatible) -> (Reply, Reply) {
             Reply::Map(subcommands(command, look).map(|command| document(command, look)).collect()),
         ));
     }
-    (Reply::from(command.name.as_str()), Reply::Map(facts))
+    (Reply::from(command.name), Reply::Map(facts))
 }
-
-const HELP: &[&str] = &[
-    "(no subcommand)",
-    "    Describes all commands in numbers and flags.",
-    "COUNT",
-    "    Counts the commands.",
-    "LIST [FILTERBY (MODULE <name> | ACLCAT <category> | PATTERN <pattern>)]",
-    "    Lists the names of commands and subcommands.",
-    "INFO [<command-name> ...]",
-    "    Describes commands in numbers and flags.",
-    "DOCS [<command-name> ...]",
-    "    Describes commands in words.",
-    "GETKEYS <full-command>",
-    "    Finds no keys: no command has any here.",
-    "GETKEYSANDFLAGS <full-command>",
-    "    Finds no keys: no command has any here.",
-];

@@ -6,10 +6,12 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::{Answer, Request, help, integer, is, syntax_error};
-use crate::serve::{
-    acl::Account,
-    client::{Answers, Client as Connection, Cut, Kind},
-    table::{self, Client},
+use crate::{
+    commands::{self, Client},
+    serve::{
+        acl::Account,
+        client::{Answers, Client as Connection, Cut, Kind},
+    },
 };
 
 const UNUSABLE_NAME: &str = "Client names cannot contain spaces, newlines or special characters.";
@@ -42,7 +44,7 @@ pub(super) fn execute(verb: Client, request: &Request<'_>) -> Answer {
             ("prefixes", Reply::Array(Vec::new())),
         ])
         .into(),
-        (Client::Help, _) => help("CLIENT", HELP),
+        (Client::Help, _) => help("client"),
         (Client::SetName | Client::SetInfo | Client::Reply | Client::NoEvict, _) => syntax_error(),
     }
 }
@@ -60,7 +62,7 @@ pub(super) fn rename(client: &Connection, name: &Bytes) -> Result<(), Reply> {
 fn set_info(client: &Connection, attribute: &[u8], value: &Bytes) -> Answer {
     let (is_name, is_version) = (is(attribute, "lib-name"), is(attribute, "lib-ver"));
     if !is_name && !is_version {
-        return Reply::err(format!("Unrecognized option '{}'", table::repeated(attribute, 128))).into();
+        return Reply::err(format!("Unrecognized option '{}'", commands::repeated(attribute, 128))).into();
     }
     if !value.iter().all(u8::is_ascii_graphic) {
         let attribute = if is_name { "LIB-NAME" } else { "LIB-VER" };
@@ -96,7 +98,7 @@ fn list(request: &Request<'_>, filter: &[Bytes]) -> Answer {
 }
 
 fn unknown_type(kind: &[u8]) -> Reply {
-    Reply::err(format!("Unknown client type '{}'", table::repeated(kind, 128)))
+    Reply::err(format!("Unknown client type '{}'", commands::repeated(kind, 128)))
 }
 
 /// `CLIENT KILL ip:port`, which kills the caller too if it is meant.
@@ -142,7 +144,7 @@ impl Filter {
             } else if is(option, "laddr") {
                 filter.local = Some(value.clone());
             } else if is(option, "user") {
-                let unknown = || Reply::err(format!("No such user '{}'", table::repeated(value, 128)));
+                let unknown = || Reply::err(format!("No such user '{}'", commands::repeated(value, 128)));
                 filter.user = Some(request.server.users.find(value).ok_or_else(unknown)?);
             } else if is(option, "skipme") && (is(value, "yes") || is(value, "no")) {
                 filter.spare_caller = is(value, "yes");
@@ -257,47 +259,3 @@ fn text_or_null(text: &Bytes) -> Reply {
 fn signed(id: u64) -> i64 {
     i64::try_from(id).unwrap_or(i64::MAX)
 }
-
-const HELP: &[&str] = &[
-    "CACHING (YES|NO)",
-    "    Without effect: there are no keys to cache.",
-    "GETREDIR",
-    "    Tells where invalidations go: -1, nowhere.",
-    "GETNAME",
-    "    Tells the name of this connection.",
-    "ID",
-    "    Tells the number of this connection.",
-    "INFO",
-    "    Describes this connection.",
-    "KILL <ip:port>",
-    "    Closes the connection that comes from there.",
-    "KILL <option> <value> [<option> <value> [...]]",
-    "    Closes the connections that fit all of the options:",
-    "    * ADDR <ip:port>, LADDR <ip:port>",
-    "      Where it comes from, and which address it came to.",
-    "    * ID <number>",
-    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-    "    * USER <name>",
-    "    * SKIPME (YES|NO)",
-    "      Whether this connection is spared (default: yes).",
-    "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <number> [<number> ...]]",
-    "    Describes the connections, one a line.",
-    "UNPAUSE",
-    "    Without effect, as PAUSE is.",
-    "PAUSE <milliseconds> [WRITE|ALL]",
-    "    Without effect: a Sentinel that pauses is blind.",
-    "REPLY (ON|OFF|SKIP)",
-    "    Turns the answers to this connection on or off, or skips the next one.",
-    "SETNAME <name>",
-    "    Names this connection.",
-    "SETINFO (LIB-NAME|LIB-VER) <value>",
-    "    Notes the name or version of the client library.",
-    "UNBLOCK <number> [TIMEOUT|ERROR]",
-    "    Finds nothing to unblock.",
-    "TRACKING (ON|OFF) [REDIRECT <number>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
-    "    Without effect: there are no keys to track.",
-    "TRACKINGINFO",
-    "    Tells that nothing is tracked.",
-    "NO-EVICT (ON|OFF)",
-    "    Without effect: no connection is closed to save memory.",
-];

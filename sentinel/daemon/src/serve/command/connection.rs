@@ -4,7 +4,10 @@ use sentinel_resp::{Protocol, Reply};
 use tokio::time::Instant;
 
 use super::{Answer, Request, clients, integer, is, syntax_error};
-use crate::serve::{acl::Reason, client::State, table};
+use crate::{
+    commands,
+    serve::{acl::Reason, client::State},
+};
 
 pub(super) fn ping(request: &Request<'_>) -> Answer {
     let message = match request.arguments() {
@@ -52,7 +55,7 @@ pub(super) fn hello(request: &Request<'_>) -> Answer {
                 rest
             }
             _ => {
-                let option = table::repeated(option, usize::MAX);
+                let option = commands::repeated(option, usize::MAX);
                 return Reply::err(format!("Syntax error in HELLO option '{option}'")).into();
             }
         };

@@ -10,7 +10,10 @@ use sentinel_core::command;
 use tokio::time::Instant;
 
 use super::is;
-use crate::serve::{Compatible, Server, acl::Reason, client::Kind};
+use crate::{
+    compatible::Compatible,
+    serve::{Server, acl::Reason, client::Kind},
+};
 
 /// Writes one section.
 type Section = fn(&Server) -> String;

@@ -5,7 +5,6 @@ mod acl;
 mod catalogue;
 mod clients;
 mod connection;
-mod history;
 mod info;
 mod sentinel;
 mod subscription;
@@ -22,8 +21,8 @@ use super::{
     Server,
     acl::{Denied, Reason},
     client::{Client, State},
-    table::{Command, Verb},
 };
+use crate::commands::{self, Command, Verb};
 
 pub(crate) use sentinel_core::command::serving;
 
@@ -123,7 +122,7 @@ fn refuse(server: &Server, client: &Client, command: &'static Command, words: &[
             Reason::Command,
             command.name.as_bytes(),
             Reply::error(match client.read(|state| server.users.acting(state.user.as_ref()).cloned()) {
-                Some(user) => format!("NOPERM {}", look.denied_command(&user, &command.name)),
+                Some(user) => format!("NOPERM {}", look.denied_command(&user, command.name)),
                 None => return login_required(),
             }),
         ),
@@ -142,7 +141,7 @@ fn refuse(server: &Server, client: &Client, command: &'static Command, words: &[
 
 /// Executes a command that passed [`check`].
 pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
-    match command.verb {
+    match command.does {
         // The table gives every container at least one subcommand, so the look-up never ends at one.
         Verb::Container => Reply::err(format!("wrong number of arguments for '{}' command", command.name)).into(),
         Verb::Acl(verb) => acl::execute(verb, request),
@@ -156,11 +155,11 @@ pub(crate) fn execute(command: &Command, request: &Request<'_>) -> Answer {
         Verb::Quit => Answer::Last(Reply::ok()),
         Verb::Reset => connection::reset(request),
         Verb::Role => sentinel::role(request),
-        Verb::Sentinel => sentinel::execute(request),
+        Verb::Sentinel(subcommand) => sentinel::execute(subcommand, request),
         Verb::Address => sentinel::address(request),
         Verb::Shutdown => connection::shutdown(request),
         Verb::Subscribe | Verb::SubscribePattern | Verb::Unsubscribe | Verb::UnsubscribePattern => {
-            subscription::execute(command.verb, request)
+            subscription::execute(command.does, request)
         }
     }
 }
@@ -181,9 +180,11 @@ fn integer(word: &[u8]) -> Option<i64> {
 }
 
 /// A help text: lines of simple strings, with a headline and the line that every help ends with.
-fn help(container: &str, lines: &[&'static str]) -> Answer {
-    let headline = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+fn help(container: &str) -> Answer {
+    let lines = commands::help_of(container);
+    let headline =
+        format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container.to_ascii_uppercase());
     let mut replies = vec![Reply::status(headline)];
-    replies.extend(lines.iter().copied().chain(["HELP", "    Prints this help."]).map(Reply::status));
+    replies.extend(lines.chain(["HELP", "    Prints this help."]).map(Reply::status));
     Reply::Array(replies).into()
 }

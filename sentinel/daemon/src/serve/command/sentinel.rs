@@ -5,28 +5,24 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use sentinel_core::{
     ClientId,
-    command::{self, Change, Command},
+    command::{self, Change, Command, Subcommand},
 };
 use sentinel_resp::{Reply, text};
 use tokio::sync::oneshot;
 
-use super::{Answer, Request, is};
-use crate::{
-    config, scripts,
-    serve::{Ask, Compatible},
-};
+use super::{Answer, Request};
+use crate::{compatible::Compatible, config, scripts, serve::Ask};
 
 /// The one channel that a Sentinel takes messages on.
 const HELLO: &[u8] = b"__sentinel__:hello";
 
-pub(super) fn execute(request: &Request<'_>) -> Answer {
-    match Command::parse(&without_interface(request.words)) {
+pub(super) fn execute(subcommand: &'static Subcommand, request: &Request<'_>) -> Answer {
+    let words = without_interface(subcommand, request.options());
+    match subcommand.parse(&words) {
         Ok(Command::Query(query)) => {
             let server = request.server;
             let reply = query.answer(&server.view.load(), (server.clock)());
-            if request.options().is_empty()
-                && request.words.get(1).is_some_and(|word| word.eq_ignore_ascii_case(b"help"))
-            {
+            if subcommand.word() == "help" {
                 in_words_of(server.settings.compatible, reply).into()
             } else {
                 reply.into()
@@ -34,33 +30,32 @@ pub(super) fn execute(request: &Request<'_>) -> Answer {
         }
         Ok(Command::Change(change)) => ask(request, change),
         Ok(Command::Reload) => Answer::Later((request.server.reload)()),
-        Err(error) => refused(request, error).into(),
+        Err(error) => refused(subcommand, request, error).into(),
     }
 }
 
 /// What is wrong with a request, as this version words it.
-fn refused(request: &Request<'_>, error: Reply) -> Reply {
+fn refused(subcommand: &Subcommand, request: &Request<'_>, error: Reply) -> Reply {
     let look = request.server.settings.compatible;
-    let subcommand = |name| request.words.get(1).is_some_and(|word| is(word, name));
-    if subcommand("config") {
-        look.refused_parameters(request.words.len(), error)
-    } else if let (true, [_, _, name, _]) = (subcommand("failover"), request.words) {
-        let known = command::serving(&request.server.view.load(), name).is_some();
-        look.refused_failover(known, error)
-    } else {
-        error
+    match (subcommand.word(), request.options()) {
+        ("config", _) => look.refused_parameters(request.words.len(), error),
+        ("failover", [name, _]) => {
+            let known = command::serving(&request.server.view.load(), name).is_some();
+            look.refused_failover(known, error)
+        }
+        _ => error,
     }
 }
 
 /// SENTINEL MONITOR with a link-local address and its interface (`fe80::1%eth0`): the reference drops the interface.
-fn without_interface(words: &[Bytes]) -> Cow<'_, [Bytes]> {
-    let Some(host) = words.get(3).filter(|_| words.get(1).is_some_and(|word| is(word, "monitor"))) else {
+fn without_interface<'a>(subcommand: &Subcommand, words: &'a [Bytes]) -> Cow<'a, [Bytes]> {
+    let Some(host) = words.get(1).filter(|_| subcommand.word() == "monitor") else {
         return words.into();
     };
     let Some(ip) = config::without_scope(&text::of(host)) else { return words.into() };
     tracing::warn!("{}", config::scope_dropped(&text::of(host), ip));
     let mut words = words.to_vec();
-    words[3] = ip.to_string().into();
+    words[1] = ip.to_string().into();
     words.into()
 }
 

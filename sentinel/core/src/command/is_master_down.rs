@@ -1,13 +1,35 @@
-//! IS-MASTER-DOWN-BY-ADDR: another Sentinel asks for an opinion, or for a vote.
+//! SENTINEL IS-MASTER-DOWN-BY-ADDR: another Sentinel asks for an opinion, or for a vote.
 
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, argument, errors};
-use crate::types::{Epoch, Host, HostPort, MasterName, Nonce, SentinelId, Signature, Signed};
+use super::{
+    Change, argument, errors,
+    syntax::{integer, string},
+    table::{Does, Subcommand},
+};
+use crate::types::{Epoch, Host, HostPort, SentinelId};
 
 /// `SENTINEL IS-MASTER-DOWN-BY-ADDR ip port epoch runid`
-///
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Asks for an opinion on a master, or for a vote.",
+    since: Some("2.8.4"),
+    arguments: &[string("ip"), integer("port"), integer("current-epoch"), string("runid")],
+    help: &[
+        "IS-MASTER-DOWN-BY-ADDR <ip> <port> <current-epoch> <runid>",
+        "    Sent by other Sentinels: tell whether this one holds the master down;",
+        "    with an id instead of *, vote for that Sentinel.",
+    ],
+    ..Subcommand::admin("sentinel|is-master-down-by-addr", 6, Does::Change(read))
+};
+/// `SENTINEL IS-PRIMARY-DOWN-BY-ADDR ip port epoch runid`
+pub(super) const PRIMARY: Subcommand = ROW.of_valkey("sentinel|is-primary-down-by-addr");
+
+fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    let [host, port, epoch, candidate] = words else { return Ok(None) };
+    parse(host, port, epoch, candidate).map(Some)
+}
+
 /// A host or port that is none is answered as an unknown master. A negative epoch is refused; the reference takes it
 /// as a huge one, after which no vote is possible any more. One from 2^63 on, which the reference refuses, is taken: elections
 /// do not end there. An id that no Sentinel can have gets an opinion, no vote.
@@ -24,33 +46,6 @@ pub(super) fn parse(host: &Bytes, port: &Bytes, epoch: &Bytes, candidate: &Bytes
         },
         signed: None,
     })
-}
-
-/// The longest name of a master that is looked at in a signed request: what is signed is hashed as a whole.
-const LONGEST_NAME: usize = 4096;
-
-/// `SENTINEL REQUEST-VOTE master ip port epoch runid nonce signature`. None for another number of words.
-pub(super) fn parse_signed(words: &[Bytes]) -> Option<Result<Change, Reply>> {
-    let [master, host, port, epoch, candidate, nonce, signature] = words else { return None };
-    let signed = || {
-        let master = (master.len() <= LONGEST_NAME).then(|| argument::text(master));
-        let master = master.and_then(|name| MasterName::new(&name).ok());
-        Ok(Signed {
-            master: master.ok_or_else(errors::no_such_master)?,
-            nonce: Nonce::parse(nonce).map_err(errors::not_hex)?,
-            signature: Signature::parse(signature).map_err(errors::not_hex)?,
-        })
-    };
-    let signed = match signed() {
-        Ok(signed) => signed,
-        Err(error) => return Some(Err(error)),
-    };
-    Some(parse(host, port, epoch, candidate).map(|change| match change {
-        Change::IsMasterDown { addr, epoch, candidate, .. } => {
-            Change::IsMasterDown { addr, epoch, candidate, signed: Some(signed) }
-        }
-        other => other,
-    }))
 }
 
 fn address(host: &[u8], port: i64) -> Option<HostPort> {

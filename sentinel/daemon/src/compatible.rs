@@ -3,6 +3,10 @@
 //!
 //! What it can do does not depend on it: commands of later versions are there in any case, they are only not listed.
 
+use sentinel_core::command::row::Listed;
+
+use crate::commands::Command;
+
 /// A version whose looks are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Compatible {
@@ -95,14 +99,6 @@ const SINCE_VALKEY_91: &[&str] = &[
 const OF_REDIS: &[&str] = &["redis_mode"];
 const OF_REDIS_80: &[&str] = &["expired_subkeys"];
 
-/// Subcommands that only Valkey lists.
-const LISTED_BY_VALKEY: &[&str] = &[
-    "sentinel|get-primary-addr-by-name",
-    "sentinel|is-primary-down-by-addr",
-    "sentinel|primaries",
-    "sentinel|primary",
-];
-
 /// What a client of a cluster tells every node, since 7.2, and how it knows that.
 const TOLD_TO_ALL: &[&str] = &["acl|deluser", "acl|save", "acl|setuser", "client|setinfo", "client|setname"];
 const TO_ALL: &[&str] = &["request_policy:all_nodes", "response_policy:all_succeeded"];
@@ -116,22 +112,6 @@ const ALLOWED_WHILE_BUSY: &[&str] = &[
     "client|no-evict",
     "client|setinfo",
     "client|setname",
-];
-
-/// Subcommands that no other Sentinel has, and so none lists.
-const OURS: &[&str] = &[
-    "sentinel|auth-challenge",
-    "sentinel|candidates",
-    "sentinel|consensus",
-    "sentinel|explain",
-    "sentinel|forget",
-    "sentinel|forget-replica",
-    "sentinel|history",
-    "sentinel|pause",
-    "sentinel|problems",
-    "sentinel|reload",
-    "sentinel|request-vote",
-    "sentinel|resume",
 ];
 
 impl Compatible {
@@ -183,10 +163,13 @@ impl Compatible {
     }
 
     /// Whether COMMAND lists this command or subcommand.
-    pub(crate) fn lists(self, command: &str) -> bool {
-        !OURS.contains(&command)
-            && (command != "client|setinfo" || self >= Redis80)
-            && (!LISTED_BY_VALKEY.contains(&command) || self.is_valkey())
+    pub(crate) fn lists(self, command: &Command) -> bool {
+        match command.listed {
+            Listed::ByAll => true,
+            Listed::ByLater => self >= Redis80,
+            Listed::ByValkey => self.is_valkey(),
+            Listed::ByNone | Listed::Uncounted => false,
+        }
     }
 
     /// The arity that COMMAND tells of a command, where it is another one than 7.0 tells.

@@ -3,14 +3,32 @@
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::{Change, SimulatedFailures};
+use super::{
+    Change, SimulatedFailures,
+    syntax::{bare, one_of},
+    table::{Does, Subcommand},
+};
+
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Makes this Sentinel crash in a failover, for tests.",
+    since: Some("3.2.0"),
+    complexity: None,
+    arguments: &[
+        one_of("mode", &[bare("crash-after-election"), bare("crash-after-promotion"), bare("help")]).any_number()
+    ],
+    help: &[
+        "SIMULATE-FAILURE [CRASH-AFTER-ELECTION] [CRASH-AFTER-PROMOTION] [HELP]",
+        "    Exit at that point of the next failover, to test the others.",
+    ],
+    ..Subcommand::admin("sentinel|simulate-failure", -3, Does::Change(|words| Ok(Some(parse(words)))))
+};
 
 const AFTER_ELECTION: &str = "crash-after-election";
 const AFTER_PROMOTION: &str = "crash-after-promotion";
 
 /// `SENTINEL SIMULATE-FAILURE flag...`: the flags replace the earlier ones, also when there are none because of HELP
 /// or because the first one is unknown.
-pub(super) fn parse(words: &[Bytes]) -> Change {
+fn parse(words: &[Bytes]) -> Change {
     let mut failures = SimulatedFailures::default();
     let mut answer = Reply::ok();
     for word in words {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use bytes::Bytes;
 use sentinel_resp::Reply;
 
-use super::table::{self, Command};
+use super::Command;
 
 /// The names that clients use, in lower case, and the commands' own. Empty: both are the same.
 ///
@@ -30,9 +30,9 @@ impl Names {
         if renames.is_empty() {
             return Ok(Names::default());
         }
-        let listed = table::commands().iter().filter(|command| command.listed);
+        let listed = super::commands().iter().filter(|command| command.is_counted());
         let mut names: BTreeMap<String, &'static str> =
-            listed.map(|command| (command.name.clone(), command.name.as_str())).collect();
+            listed.map(|command| (command.name.to_owned(), command.name)).collect();
         for (from, to) in renames {
             let own = names.remove(&from.to_ascii_lowercase()).ok_or(RenameError::Unknown)?;
             if to.is_empty() {
@@ -52,25 +52,25 @@ impl Names {
 
     /// The command that a request means, once it exists and has the right number of words.
     pub(crate) fn look_up(&self, words: &[Bytes]) -> Result<&'static Command, Reply> {
-        table::look_up(&self.own_words(words)?)
+        super::look_up(&self.own_words(words)?)
     }
 
     /// The command or subcommand that a request means, however many words it has.
     pub(crate) fn meant(&self, words: &[Bytes]) -> Result<&'static Command, Reply> {
-        table::meant(&self.own_words(words)?)
+        super::meant(&self.own_words(words)?)
     }
 
     /// The command of that name in any case; `client|id` finds the subcommand.
     pub(crate) fn by_name(&self, name: &[u8]) -> Option<&'static Command> {
         let end = name.iter().position(|&byte| byte == b'|').unwrap_or(name.len());
         let (container, rest) = name.split_at(end);
-        table::by_name(&[self.own(container)?, rest].concat())
+        super::by_name(&[self.own(container)?, rest].concat())
     }
 
     /// The commands that COMMAND shows.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &'static Command> {
         let shown = |command: &&Command| self.0.is_empty() || self.0.values().any(|own| *own == command.name);
-        table::commands().iter().filter(|command| command.listed).filter(shown)
+        super::commands().iter().filter(|command| command.is_counted()).filter(shown)
     }
 
     /// An answer that names the container of subcommands, as the reference gives it: with the name that the client used, in
@@ -107,7 +107,7 @@ impl Names {
                 request[0] = Bytes::copy_from_slice(own);
                 Ok(Cow::Owned(request))
             }
-            None => Err(table::unknown_command(words)),
+            None => Err(super::unknown_command(words)),
         }
     }
 
@@ -120,7 +120,7 @@ impl Names {
         match self.0.get(&lower) {
             Some(own) => Some(own.as_bytes()),
             // What no Sentinel counts among its commands cannot be renamed either.
-            None => table::by_name(name).is_some_and(|command| !command.listed).then_some(name),
+            None => super::by_name(name).is_some_and(|command| !command.is_counted()).then_some(name),
         }
     }
 }
@@ -140,7 +140,7 @@ mod tests {
 
     fn ask(names: &Names, request: &str) -> Result<&'static str, String> {
         let words: Vec<Bytes> = request.split(' ').map(|word| Bytes::copy_from_slice(word.as_bytes())).collect();
-        names.look_up(&words).map(|command| command.name.as_str()).map_err(|reply| format!("{reply:?}"))
+        names.look_up(&words).map(|command| command.name).map_err(|reply| format!("{reply:?}"))
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
             assert!(ask(&names, gone).unwrap_err().contains("unknown command"), "{gone}");
         }
         assert!(ask(&names, "visitor setname").unwrap_err().contains("for 'client|setname' command"));
-        assert_eq!(names.by_name(b"visitor|list").map(|command| command.name.as_str()), Some("client|list"));
+        assert_eq!(names.by_name(b"visitor|list").map(|command| command.name), Some("client|list"));
         assert!(names.by_name(b"info").is_none() && names.by_name(b"ping").is_none());
         assert_eq!(names.listed().count() + 1, Names::default().listed().count());
     }

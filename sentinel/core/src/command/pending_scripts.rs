@@ -1,14 +1,28 @@
-//! PENDING-SCRIPTS.
+//! SENTINEL PENDING-SCRIPTS: what scripts run, or wait.
 
+use bytes::Bytes;
 use sentinel_resp::Reply;
 
+use super::table::{Does, Subcommand};
 use crate::{
-    time::Instant,
-    view::{ScriptState, ScriptView},
+    time::{Instant, Now},
+    view::{ScriptState, ScriptView, View},
 };
 
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Lists the scripts that run or wait.",
+    since: Some("2.8.4"),
+    complexity: None,
+    help: &["PENDING-SCRIPTS", "    List the scripts that run, or wait for their first or next try."],
+    ..Subcommand::admin("sentinel|pending-scripts", 2, Does::Answer(answer))
+};
+
+fn answer(_: &[Bytes], view: &View, now: Now) -> Option<Reply> {
+    Some(pending(&view.scripts, now.mono))
+}
+
 /// The calls that run or wait, oldest first, each a map.
-pub(super) fn pending(scripts: &[ScriptView], now: Instant) -> Reply {
+fn pending(scripts: &[ScriptView], now: Instant) -> Reply {
     Reply::Array(scripts.iter().map(|script| one(script, now)).collect())
 }
 

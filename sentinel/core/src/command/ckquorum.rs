@@ -2,17 +2,41 @@
 
 use std::fmt::Write as _;
 
+use bytes::Bytes;
 use sentinel_resp::Reply;
 
+use super::{
+    query::about,
+    syntax::string,
+    table::{Does, Subcommand},
+};
 use crate::{
     monitor::TOLD_FOR,
-    time::Instant,
+    time::{Instant, Now},
     view::{MasterView, View},
 };
 
+pub(super) const ROW: Subcommand = Subcommand {
+    summary: "Tells whether enough Sentinels are usable for quorum and majority.",
+    since: Some("2.8.4"),
+    complexity: None,
+    arguments: &[string("master-name")],
+    help: &[
+        "CKQUORUM <master-name>",
+        "    Tell whether the Sentinels usable now reach the quorum that declares the",
+        "    master down, and the majority that authorises a failover; if not, which",
+        "    of the two is out of reach.",
+    ],
+    ..Subcommand::admin("sentinel|ckquorum", 3, Does::Answer(answer))
+};
+
+fn answer(words: &[Bytes], view: &View, now: Now) -> Option<Reply> {
+    about(words, view, |one| check(one, view, now.mono))
+}
+
 /// Usable are this Sentinel and every known other one that is not subjectively down, and where it is known to be; the majority is
 /// counted over all that are known, dead or alive.
-pub(super) fn check(master: &MasterView, view: &View, now: Instant) -> Reply {
+fn check(master: &MasterView, view: &View, now: Instant) -> Reply {
     let known = master.peers.len() + 1;
     let down = master
         .peers
