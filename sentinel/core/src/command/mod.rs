@@ -3,6 +3,8 @@
 //! A request is parsed completely, to the last word, before anything is done. What comes out is either a [`Query`],
 //! answered from a [`View`](crate::View) by whoever holds the client, or a [`Change`], which goes to the engine.
 
+#![expect(clippy::unnecessary_wraps, reason = "what rows name has one type, whether it can refuse words or not")]
+
 mod argument;
 mod change;
 pub mod errors;

@@ -163,7 +163,9 @@ pub(super) mod forms {
             let shortest = if argument.flags.contains(&"optional") { Vec::new() } else { own[0].clone() };
             // What came before in all its forms, this in its shortest; and this in all, after the shortest before it.
             let before = forms[0].clone();
-            forms.iter_mut().for_each(|form| form.extend(shortest.iter().cloned()));
+            for form in &mut forms {
+                form.extend(shortest.iter().cloned());
+            }
             let longer = own.into_iter().filter(|form| *form != shortest);
             forms.extend(longer.map(|form| before.iter().cloned().chain(form).collect()));
         }
@@ -182,7 +184,9 @@ pub(super) mod forms {
             Kind::Block(of) => all(of),
         };
         if let Some(token) = argument.token {
-            forms.iter_mut().for_each(|form| form.insert(0, token.to_owned()));
+            for form in &mut forms {
+                form.insert(0, token.to_owned());
+            }
         }
         forms
     }
