@@ -4,8 +4,9 @@ use bytes::Bytes;
 use sentinel_resp::Reply;
 
 use super::{
+    SUBCOMMANDS,
     row::{HELP_FLAGS, Row},
-    table::{Does, SUBCOMMANDS, Subcommand},
+    table::{Does, Subcommand},
 };
 use crate::{time::Now, view::View};
 

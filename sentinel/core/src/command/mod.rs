@@ -57,7 +57,50 @@ use sentinel_resp::Reply;
 pub use change::{Change, GlobalOption, MasterSetting, NewMaster, SetOption, SimulatedFailures, TimingParameter};
 pub use info::{info_section, role};
 pub use query::{Query, serving};
-pub use table::{Answer, Does, Parse, SUBCOMMANDS, Subcommand, check_shape};
+pub use table::{Answer, Does, Parse, Subcommand, check_shape};
+
+/// Every subcommand: those of redis-sentinel 7.0, the `primary` spellings of Valkey 8, and ours. HELP tells them in this
+/// order, which is the reference's.
+#[rustfmt::skip]
+pub static SUBCOMMANDS: &[Subcommand] = &[
+    auth_challenge::ROW,
+    candidates::ROW,
+    ckquorum::ROW,
+    config::ROW,
+    consensus::ROW,
+    debug::ROW,
+    explain::ROW,
+    get_master_addr::ROW,
+    get_master_addr::PRIMARY,
+    failover::ROW,
+    flushconfig::ROW,
+    forget::ROW,
+    forget_replica::ROW,
+    history::ROW,
+    info_cache::ROW,
+    is_master_down::ROW,
+    is_master_down::PRIMARY,
+    master::ROW,
+    master::PRIMARY,
+    masters::ROW,
+    masters::PRIMARIES,
+    monitor::ROW,
+    myid::ROW,
+    pause::ROW,
+    pending_scripts::ROW,
+    problems::ROW,
+    reload::ROW,
+    remove::ROW,
+    replicas::ROW,
+    replicas::SLAVES,
+    request_vote::ROW,
+    reset::ROW,
+    resume::ROW,
+    sentinels::ROW,
+    set::ROW,
+    simulate_failure::ROW,
+    help::ROW,
+];
 
 /// One SENTINEL request, understood.
 #[derive(Clone, Debug, PartialEq)]
