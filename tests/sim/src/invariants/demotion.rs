@@ -1,6 +1,10 @@
 use std::collections::BTreeMap;
 
-use sentinel_core::{Message, command::Change};
+use sentinel_core::{
+    Message,
+    command::Change,
+    events::{Event, Subject},
+};
 
 use super::{Invariant, Observation, Setting, Sort};
 use crate::{physics::HostId, time::Time};
@@ -11,6 +15,8 @@ use crate::{physics::HostId, time::Time};
 pub(super) struct KeepTheMaster {
     /// The newest configuration that each Sentinel has heard of: its epoch and its master, none if two are named.
     heard: BTreeMap<(HostId, usize), (u64, Option<String>)>,
+    /// To whom a master has handed over for a Sentinel: it acknowledges nothing any more, and nothing is lost.
+    handed_over: BTreeMap<(HostId, usize), String>,
 }
 
 impl KeepTheMaster {
@@ -59,8 +65,25 @@ impl Invariant for KeepTheMaster {
                     self.learn(setting, *sentinel, it.name.as_str(), it.config_epoch.get(), &it.addr.to_string());
                 }
             }
+            Observation::Event { sentinel, event: Event::HandedOver(Subject::Replica { addr, master, .. }) } => {
+                if let Some(group) = setting.group_named(master.as_str()) {
+                    self.handed_over.insert((*sentinel, group), addr.to_string());
+                }
+            }
+            Observation::Event { sentinel, event: Event::TryFailover(subject) } => {
+                if let Some(group) = setting.group_named(subject.master().as_str()) {
+                    self.handed_over.remove(&(*sentinel, group));
+                }
+            }
             Observation::Sent { sentinel, to, message: Message::Replicate { of, .. } } => {
                 let Some((addr, group)) = &setting.nodes[*to] else { return Ok(()) };
+                if self
+                    .handed_over
+                    .get(&(*sentinel, *group))
+                    .is_some_and(|to| setting.is_one_place(to, &of.to_string()))
+                {
+                    return Ok(());
+                }
                 if let Some((epoch, Some(master))) = self.heard.get(&(*sentinel, *group))
                     && setting.is_one_place(master, &addr.to_string())
                 {
