@@ -13,6 +13,7 @@ use sentineld::{
 fn examples() -> BTreeMap<String, PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let entries = fs::read_dir(folder).expect("the folder of examples");
+    let entries = entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_file()));
     entries
         .map(|entry| entry.unwrap().path())
         .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
@@ -69,6 +70,11 @@ fn promise(name: &str) -> Option<fn(&Config)> {
         "tls" => |config| {
             assert_eq!((config.globals.port, config.server.tls.port), (0, Some(26379)));
             assert!(config.server.tls.replication && config.server.tls.cert_file.is_some());
+        },
+        "http" => |config| {
+            let http = &config.server.http;
+            assert_eq!(http.listen.as_ref().map(|listen| listen.port), Some(26380));
+            assert!(http.token.is_none() && !config.server.tls.http);
         },
         "read-only-config" => |config| assert_eq!(config.masters.len(), 1),
         _ => return None,

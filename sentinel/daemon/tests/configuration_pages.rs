@@ -1,9 +1,12 @@
-//! The reference of the configuration, made out of the table of keys: two manual pages and a document.
+//! References that are made out of tables: the configuration, as two manual pages and a document, and the metrics.
 
 use std::{fmt::Write as _, path::Path};
 
 use roff::{Roff, bold, italic, roman};
-use sentineld::config::keys::{KEYS, Key, Kind};
+use sentineld::{
+    config::keys::{KEYS, Key, Kind},
+    http,
+};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -14,6 +17,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("server", "Process and port: [server]"),
     ("tls", "TLS: [tls]"),
     ("acl", "Access control: [acl]"),
+    ("http", "HTTP endpoint: [http]"),
     ("", "Above all tables"),
 ];
 
@@ -117,11 +121,29 @@ fn toml() -> String {
     )
 }
 
+fn metrics() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nWhat `/metrics` of the HTTP endpoint ([http.md](http.md)) tells. This file is made out of the table that\n\
+         the program writes them with (`UPDATE_DOCS=1 cargo test -p sentineld --test configuration_pages`). Those that begin\n\
+         with `redis_sentinel_` have the names, labels and values of redis_exporter.\n\n\
+         | metric | kind | labels | |\n|---|---|---|---|\n",
+    );
+    for metric in http::TABLE {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let kind = metric.kind.as_str();
+        let _ = writeln!(text, "| `{}` | {kind} | {} | {}. |", metric.name, labels.join(", "), metric.help);
+    }
+    text
+}
+
 #[test]
 fn the_reference_is_what_the_table_of_keys_says() {
-    for (path, made) in
-        [("docs/configuration.md", document()), ("man/sentinel.conf.5", classic()), ("man/sentinel.toml.5", toml())]
-    {
+    for (path, made) in [
+        ("docs/configuration.md", document()),
+        ("docs/metrics.md", metrics()),
+        ("man/sentinel.conf.5", classic()),
+        ("man/sentinel.toml.5", toml()),
+    ] {
         let file = Path::new(ROOT).join(path);
         if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(&file, &made).expect("it can be written");

@@ -22,7 +22,8 @@ use crate::{
     cli::{Exit, Launch},
     compatible::Compatible,
     config::{self, Config, ConfigError, Loaded, LogLevel, Source},
-    descriptors, log,
+    descriptors, http, log,
+    meters::Meters,
     monitor::{self, Clock, Dialer},
     persist::{Store, Way},
     serve::{self, Access, ListenError, Listeners, SocketFile},
@@ -135,7 +136,11 @@ fn refuse(error: &StartError, logs: bool, look: log::Format) {
             ),
             format!(
                 "Failed listening on port {port} ({}), aborting.",
-                if *directive == "port" { "TCP" } else { "TLS" }
+                match *directive {
+                    "port" => "TCP",
+                    "tls-port" => "TLS",
+                    _ => "HTTP",
+                }
             ),
             match source.kind() {
                 std::io::ErrorKind::AddrInUse => {
@@ -211,6 +216,8 @@ struct Prepared {
     tls: Tls,
     listeners: Listeners,
     unix_socket: Option<SocketFile>,
+    /// What HTTP is spoken on; empty without `http-listen`.
+    http: Vec<std::net::TcpListener>,
     pid_file: Option<PidFile>,
     /// What clients are served in.
     runtime: Runtime,
@@ -298,6 +305,11 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         Signals::listen().map_err(system("cannot listen to signals"))?
     };
     let (listeners, unix_socket) = listen(&config, &tls)?;
+    let http = listen_for_http(&config.server).inspect_err(|_| {
+        if let Some(file) = &unix_socket {
+            file.remove();
+        }
+    })?;
     let pid_file = PidFile::create(server.pid_file.as_deref(), server.daemonize);
     let snapshot = match with_identity(&config, &mut store) {
         Ok(snapshot) => snapshot,
@@ -317,6 +329,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         tls,
         listeners,
         unix_socket,
+        http,
         pid_file,
         runtime,
         signals,
@@ -362,6 +375,13 @@ fn listen(config: &Config, tls: &Tls) -> Result<(Listeners, Option<SocketFile>),
     if listeners.is_empty() { Err(StartError::NotListening) } else { Ok((listeners, file)) }
 }
 
+/// What HTTP is spoken on.
+fn listen_for_http(server: &config::Server) -> Result<Vec<std::net::TcpListener>, ListenError> {
+    let Some(listen) = &server.http.listen else { return Ok(Vec::new()) };
+    let address = config::BindAddress { address: listen.host.clone(), optional: false };
+    serve::bind_all(&[address], listen.port, server.tcp_backlog, "http-listen")
+}
+
 /// The durable state to start from. A Sentinel without an identity gets one, on disk before anybody hears of it.
 fn with_identity(config: &Config, store: &mut Store) -> Result<Snapshot, StartError> {
     if let Some(id) = &config.id {
@@ -387,6 +407,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         tls,
         listeners,
         unix_socket,
+        http,
         pid_file,
         runtime,
         mut signals,
@@ -402,6 +423,14 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
     let identity = identity::of_process(config_file, config.server.supervised)
         .map_err(system("no random numbers for a run id"))?;
     let (renewal, own) = (store.renewal(), store.own_version());
+    let meters = Arc::new(Meters::default());
+    let (witness, happened) = if http.is_empty() {
+        (None, None)
+    } else {
+        let (witness, happened) = tokio::sync::mpsc::unbounded_channel();
+        (Some(witness), Some(happened))
+    };
+    let run_id = identity.run_id.clone();
     let setup = monitor::Setup {
         boot: Boot {
             names: names::resolved(&snapshot),
@@ -413,6 +442,8 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         clock,
         dialer: Dialer::new(config.server.bind_source.clone(), tls.outgoing().cloned()),
         store,
+        meters: Arc::clone(&meters),
+        witness,
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;
     let tls = Arc::new(tls);
@@ -426,9 +457,24 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
             let reloader = Arc::clone(&reloader);
             Box::new(move || Box::pin(Arc::clone(&reloader).run()))
         },
+        meters: Arc::clone(&meters),
     };
 
     let mut defect = false;
+    let endpoint = happened.map(|happened| {
+        http::start(http::Setup {
+            sockets: http,
+            settings: config.server.clone(),
+            tls: Arc::clone(&tls),
+            view: Arc::clone(&handle.view),
+            asks: handle.asks.clone(),
+            happened,
+            clock,
+            meters,
+            run_id,
+        })
+    });
+    let endpoint = endpoint.transpose().map_err(system("cannot start the HTTP endpoint"))?;
     let mut tls_files = Watched::new(&config.server.tls);
     let served = runtime.block_on(async {
         process::tell_supervisor(config.server.supervised, process::State::Ready);
@@ -459,6 +505,9 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         Ok(_) if !defect => tracing::warn!("User requested shutdown..."),
         Ok(_) => {}
         Err(error) => tracing::warn!("clients cannot be served any more: {error}"),
+    }
+    if let Some(endpoint) = endpoint {
+        endpoint.stop();
     }
     handle.stop();
     defect |= !monitor.join();

@@ -242,7 +242,8 @@ fn needs_restart(start: &Start, now: &Config) -> Vec<String> {
         "syslog-facility" log.syslog_facility, "dir" dir, "bind-source-addr" bind_source, "aclfile" acl.file,
         "acllog-max-len" acl.log_max_len, "acl-pubsub-default" acl.all_channels_by_default,
         "tls-* (what they name is read again)" tls, "hide-user-data-from-log" hide_user_data,
-        "compatible-version" compatible, "rename-command" rename_commands,
+        "compatible-version" compatible, "rename-command" rename_commands, "http-listen" http.listen,
+        "http-token" http.token,
     );
     // Where commands have changed users, the file holds those.
     if !start.users.as_ref().is_some_and(UserLines::is_changed) {

@@ -243,7 +243,15 @@ pub(crate) fn mask(line: &str) -> String {
     let first = words.next().unwrap_or_default().trim_start_matches("--").to_ascii_lowercase();
     let second = words.next().unwrap_or_default().to_ascii_lowercase();
     let keep = match (first.as_str(), second.as_str()) {
-        ("requirepass" | "masterauth" | "primaryauth" | "tls-key-file-pass" | "tls-client-key-file-pass", _)
+        (
+            "requirepass"
+            | "masterauth"
+            | "primaryauth"
+            | "tls-key-file-pass"
+            | "tls-client-key-file-pass"
+            | "http-token",
+            _,
+        )
         | ("user", "") => 1,
         ("sentinel", "sentinel-pass" | "hello-auth-key") | ("user", _) => 2,
         ("sentinel", "auth-pass") => 3,

@@ -34,6 +34,7 @@ pub fn dangers(loaded: &Loaded, open: bool) -> Vec<Warning> {
     found.alarms();
     found.announced();
     found.open_port(open);
+    found.open_http();
     found.readable_secrets();
     found.warnings
 }
@@ -68,6 +69,11 @@ pub fn copied_ids<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Config)>) -
             )
         })
         .collect()
+}
+
+/// Whether an address is reached from this host only.
+fn is_local(address: &str) -> bool {
+    address.parse::<IpAddr>().map_or_else(|_| address.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
 }
 
 struct Dangers<'a> {
@@ -264,10 +270,8 @@ impl Dangers<'_> {
     fn open_port(&mut self, open: bool) {
         let server = &self.loaded.config.server;
         let port = self.loaded.config.globals.port;
-        let local = |address: &str| {
-            address.parse::<IpAddr>().map_or_else(|_| address.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback())
-        };
-        let reachable = server.bind.iter().any(|bind| !local(&bind.address)) && (port > 0 || server.tls.port.is_some());
+        let reachable =
+            server.bind.iter().any(|bind| !is_local(&bind.address)) && (port > 0 || server.tls.port.is_some());
         if open && reachable && !server.protected_mode {
             let text = format!(
                 "whoever reaches port {} may move masters and run SHUTDOWN: there is no password. Set requirepass (and \
@@ -275,6 +279,23 @@ impl Dangers<'_> {
                 if port > 0 { port } else { server.tls.port.unwrap_or_default() }
             );
             self.say(None, "bind", text);
+        }
+    }
+
+    /// The HTTP endpoint tells what is monitored to whoever reaches it, or the token to whoever listens on the way.
+    fn open_http(&mut self) {
+        let server = &self.loaded.config.server;
+        let Some(listen) = server.http.listen.as_ref().filter(|listen| !is_local(&listen.host)) else { return };
+        let port = listen.port;
+        if server.http.token.is_none() {
+            let text = format!(
+                "whoever reaches port {port} reads names, addresses and the history of all masters. Set http-token-file, or \
+                 listen on an inner address"
+            );
+            self.say(None, "http-listen", text);
+        } else if !server.tls.http {
+            let text = format!("the token crosses the network to port {port} in clear. Write http-tls yes");
+            self.say(None, "http-listen", text);
         }
     }
 

@@ -28,6 +28,9 @@ const HEEDED: &[(&str, Support)] = &[
     ("daemonize", Support::Built),
     ("dir", Support::Built),
     ("hide-user-data-from-log", Support::Built),
+    ("http-listen", Support::Built),
+    ("http-tls", Support::Built),
+    ("http-token", Support::Built),
     ("log-format", Support::Built),
     ("log-timestamp-format", Support::Built),
     ("logfile", Support::Built),
@@ -97,7 +100,7 @@ pub(super) fn is_extension(name: &str) -> bool {
 }
 
 /// The same outside of `sentinel`.
-pub(super) const OWN: &[&str] = &["compatible-version"];
+pub(super) const OWN: &[&str] = &["compatible-version", "http-listen", "http-tls", "http-token"];
 
 /// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
 pub(super) const HIDDEN: &str = "#@ ";

@@ -10,7 +10,10 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::{Support, did_you_mean, generic_names, support},
     fault::{Place, Refusal, system_text},
-    model::{AclUser, BindAddress, ClientCertificates, LogLevel, OutputLimit, Supervised, SyslogFacility, UserField},
+    model::{
+        AclUser, BindAddress, ClientCertificates, HttpAddress, LogLevel, OutputLimit, Supervised, SyslogFacility,
+        UserField,
+    },
     path_of, reference, value,
 };
 use crate::{
@@ -162,6 +165,10 @@ impl Builder {
             "tls-session-cache-timeout" => {
                 server.tls.session_cache_timeout = Duration::from_secs(value::int32(word, 0..=INT_MAX)?.into());
             }
+            "http-listen" if word.is_empty() => server.http.listen = None,
+            "http-listen" => server.http.listen = Some(HttpAddress::read(word)?),
+            "http-token" => server.http.token = token(word)?,
+            "http-tls" => server.tls.http = value::yes_no(word)?,
             _ => return Err(bad_directive("remove the line")),
         }
         Ok(())
@@ -292,6 +299,17 @@ const CLIENT_CERTIFICATES: [(&str, ClientCertificates); 3] =
 
 const USER_FIELDS: [(&str, Option<UserField>); 3] =
     [("CN", Some(UserField::CommonName)), ("URI", Some(UserField::Uri)), ("off", None)];
+
+/// What a header can carry.
+fn token(word: &str) -> Result<Option<Secret>, Refusal> {
+    if word.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok((!word.is_empty()).then(|| Secret::new(word)));
+    }
+    Err(Refusal::new(
+        "a token is made of visible ASCII characters, without blanks",
+        "make one, for example with `openssl rand -hex 32`",
+    ))
+}
 
 fn log_level(word: &str) -> Result<LogLevel, Refusal> {
     if word.eq_ignore_ascii_case("nothing") {

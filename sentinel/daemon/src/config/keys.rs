@@ -472,6 +472,30 @@ const PROCESS: &[Key] = &[
         r#""0s""#,
         "How often it is looked whether certificates and keys have changed, to read them again. 0: only at SIGHUP.",
     ),
+    key(
+        "http",
+        "listen",
+        Kind::Text,
+        "http-listen",
+        "",
+        "Address and port of the HTTP endpoint, such as 127.0.0.1:26380, [::1]:26380 or *:26380. Without it there is none.",
+    ),
+    key(
+        "http",
+        "token",
+        Kind::Secret,
+        "http-token",
+        "",
+        "Bearer token that requests must carry, except those for /livez and /readyz.",
+    ),
+    key(
+        "http",
+        "tls",
+        Kind::Switch,
+        "http-tls",
+        "false",
+        "Speak TLS on it, with `cert-file`, `key-file`, `auth-clients` and the other settings of TLS.",
+    ),
 ];
 
 /// The keys of one section.

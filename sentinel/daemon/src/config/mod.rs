@@ -46,8 +46,8 @@ pub use keep::{Keep, Renewal, UserLines};
 pub use last_good::{LastGood, copy_path};
 pub use load::{is_toml, load};
 pub use model::{
-    Acl, AclUser, BindAddress, ClientCertificates, Config, Log, LogLevel, OutputLimit, OutputLimits, Server,
-    Supervised, SyslogFacility, Tls, UserField,
+    Acl, AclUser, BindAddress, ClientCertificates, Config, Http, HttpAddress, Log, LogLevel, OutputLimit, OutputLimits,
+    Server, Supervised, SyslogFacility, Tls, UserField,
 };
 pub use render::Renderer;
 pub use source::SourceAddress;

@@ -8,7 +8,7 @@ use sentinel_core::{
     types::{Epoch, SentinelId},
 };
 
-use super::SourceAddress;
+use super::{SourceAddress, fault::Refusal};
 use crate::{
     compatible::Compatible,
     log::{Format, Timestamp},
@@ -102,6 +102,8 @@ pub struct Server {
     pub acl: Acl,
     /// Encryption.
     pub tls: Tls,
+    /// The HTTP endpoint.
+    pub http: Http,
     /// Whether the log shows the names of clients and users, and what a client sent that broke the protocol. None: the
     /// names, but not what was sent.
     pub hide_user_data: Option<bool>,
@@ -137,6 +139,7 @@ impl Default for Server {
             bind_source: None,
             acl: Acl::default(),
             tls: Tls::default(),
+            http: Http::default(),
             hide_user_data: None,
             compatible: Compatible::default(),
             rename_commands: Vec::new(),
@@ -292,11 +295,51 @@ impl std::fmt::Debug for AclUser {
     }
 }
 
+/// The HTTP endpoint. Whether it speaks TLS is in [`Tls`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Http {
+    /// Where it listens. None: there is none.
+    pub listen: Option<HttpAddress>,
+    /// The bearer token that requests must carry. None: everybody who reaches it may read.
+    pub token: Option<sentinel_core::types::Secret>,
+}
+
+/// An address and a port to listen on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpAddress {
+    /// An IP address, a name, or `*` for all of IPv4.
+    pub host: String,
+    /// The port; never 0.
+    pub port: u16,
+}
+
+impl HttpAddress {
+    /// Reads `address:port`, an IPv6 address in brackets.
+    pub(super) fn read(word: &str) -> Result<Self, Refusal> {
+        let refused = || {
+            let text = format!("`{word}` is no address with a port");
+            Refusal::new(text, "write ADDRESS:PORT, such as 127.0.0.1:26380, [::1]:26380 or *:26380")
+        };
+        let (host, port) = word.rsplit_once(':').ok_or_else(refused)?;
+        let port = port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(refused)?;
+        let host = match host.strip_prefix('[').map(|inner| inner.strip_suffix(']')) {
+            Some(inner) => inner.filter(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok()).ok_or_else(refused)?,
+            None if host.contains(':') => return Err(refused()),
+            None => host,
+        };
+        let is_one_word = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_one_word { Ok(HttpAddress { host: host.to_owned(), port }) } else { Err(refused()) }
+    }
+}
+
 /// Encryption, incoming and outgoing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as operators set it")]
 pub struct Tls {
     /// Listens beside `port`. None: not.
     pub port: Option<u16>,
+    /// Whether the HTTP endpoint is encrypted.
+    pub http: bool,
     /// Whether outgoing connections are encrypted; hellos then announce the TLS port.
     pub replication: bool,
     /// Server certificate, and that of outgoing connections without `client_cert_file`.
@@ -339,10 +382,18 @@ pub struct Tls {
     pub reload_every: Option<Duration>,
 }
 
+impl Tls {
+    /// Whether clients connect over TLS.
+    pub const fn is_listened_with(&self) -> bool {
+        self.port.is_some() || self.http
+    }
+}
+
 impl Default for Tls {
     fn default() -> Self {
         Tls {
             port: None,
+            http: false,
             replication: false,
             cert_file: None,
             key_file: None,

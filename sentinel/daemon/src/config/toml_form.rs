@@ -15,7 +15,7 @@ use super::{
     reference::{self, Elsewhere},
 };
 
-const SECTIONS: [&str; 6] = ["server", "sentinel", "acl", "tls", "master", "state"];
+const SECTIONS: [&str; 7] = ["server", "sentinel", "acl", "tls", "http", "master", "state"];
 
 /// Feeds a TOML configuration to the builder, except its `[state]`.
 pub(super) fn take(builder: &mut Builder, source: &Source, bytes: &[u8]) {
@@ -60,7 +60,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn document(&mut self, root: &dyn TableLike) {
         self.keys("", root, None);
-        for section in ["server", "acl", "tls", "sentinel"] {
+        for section in ["server", "acl", "tls", "http", "sentinel"] {
             if let Some((key, item)) = root.get_key_value(section) {
                 match item.as_table_like() {
                     Some(table) => self.keys(section, table, None),
@@ -271,7 +271,10 @@ pub(super) fn mask(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
     let named =
         lower.split('=').next().is_some_and(|key| key.trim().ends_with("-file") || key.trim().ends_with("-env"));
-    let secret = !named && lower.contains("pass") || lower.trim_start().starts_with("users") || line.contains('>');
+    let secret = !named && lower.contains("pass")
+        || lower.trim_start().starts_with("users")
+        || lower.trim_start().starts_with("token")
+        || line.contains('>');
     match line.split_once('=') {
         Some((name, _)) if secret => format!("{name}= ******"),
         None if secret => "******".to_owned(),

@@ -25,4 +25,4 @@ mod writer;
 pub use clock::Clock;
 pub use dial::Dialer;
 pub use resolve::before_start;
-pub use run::{Handle, Running, Setup, start};
+pub use run::{Handle, Happened, Running, Setup, start};

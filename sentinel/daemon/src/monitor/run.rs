@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     log,
-    persist::{Disk, History, RealDisk, Store},
+    meters::Meters,
+    persist::{Disk, History, Outcome, RealDisk, Store},
     scripts::Runner,
     serve::Ask,
 };
@@ -59,6 +60,19 @@ pub struct Setup<D = RealDisk> {
     pub dialer: Dialer,
     /// Where the state is kept.
     pub store: Store<D>,
+    /// What is counted.
+    pub meters: Arc<Meters>,
+    /// Who is told of every event besides those who serve clients.
+    pub witness: Option<mpsc::UnboundedSender<Happened>>,
+}
+
+/// An event, and when it happened.
+#[derive(Clone, Debug)]
+pub struct Happened {
+    /// When.
+    pub at: Now,
+    /// What.
+    pub event: Event,
 }
 
 /// How everybody else reaches the monitor.
@@ -105,7 +119,7 @@ impl Running {
 
 /// Starts the engine and everything it works with. The last of the three brings every event, in order.
 pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running, mpsc::UnboundedReceiver<Event>)> {
-    let Setup { boot, clock, dialer, store } = setup;
+    let Setup { boot, clock, dialer, store, meters, witness } = setup;
     let (outbox, inbox) = inbox();
     let mut engine = Engine::new(boot, clock.now());
     let (history, known) = History::open(store.path())?;
@@ -139,6 +153,8 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
             view,
             view_at: clock.mono(),
             events,
+            witness,
+            meters,
             clients: HashMap::new(),
             last_client: 0,
         };
@@ -160,6 +176,8 @@ struct Monitor {
     view: Arc<ArcSwap<View>>,
     view_at: Instant,
     events: mpsc::UnboundedSender<Event>,
+    witness: Option<mpsc::UnboundedSender<Happened>>,
+    meters: Arc<Meters>,
     clients: HashMap<ClientId, oneshot::Sender<Reply>>,
     last_client: u64,
 }
@@ -212,7 +230,8 @@ impl Monitor {
             behind_since = behind.then(|| behind_since.unwrap_or(now.mono));
             if behind_since.is_none_or(|since| now.mono.since(since) >= LONGEST_BEHIND) {
                 behind_since = None;
-                if self.engine.next_timeout().is_some_and(|due| due <= now.mono) {
+                if let Some(due) = self.engine.next_timeout().filter(|due| *due <= now.mono) {
+                    self.meters.loop_lag.observe(now.mono.since(due));
                     self.engine.handle_timeout(now);
                 }
             }
@@ -250,6 +269,7 @@ impl Monitor {
             Fact::Resolved(input) | Fact::Script(input) => Some(input),
             Fact::Configuration(looked) => Some(Input::Configuration(looked)),
             Fact::Written(outcome) => {
+                self.count_save(&outcome);
                 self.writer.written(outcome, &mut |input| self.engine.handle(now, input));
                 None
             }
@@ -257,6 +277,17 @@ impl Monitor {
         };
         if let Some(input) = input {
             self.engine.handle(now, input);
+        }
+    }
+
+    fn count_save(&self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Saved(_) => self.meters.saves.count(),
+            Outcome::Failed { .. } => self.meters.failed_saves.count(),
+            Outcome::Overwritten(_) => return,
+        }
+        if let Some(began) = self.writer.began() {
+            self.meters.save_time.observe(began.elapsed());
         }
     }
 
@@ -283,7 +314,7 @@ impl Monitor {
                 Output::Notice(notice) => {
                     log::notice(&notice);
                     if notice.is_published() {
-                        let _ = self.events.send(Event::Notice(notice));
+                        self.tell(Event::Notice(notice));
                     }
                 }
                 Output::Incident(incident) => self.history.add(incident),
@@ -292,8 +323,7 @@ impl Monitor {
                     // Who hears of an event and then asks must see what it speaks of.
                     self.publish_once(&mut published);
                     log::event(&event);
-                    // Nobody listens any more when the process stops.
-                    let _ = self.events.send(event);
+                    self.tell(event);
                 }
                 Output::Answer { client, reply } => {
                     self.publish_once(&mut published);
@@ -319,6 +349,14 @@ impl Monitor {
             self.publish();
         }
         self.writer.write(&mut self.engine);
+    }
+
+    /// Tells an event to who wants to hear it. Nobody listens any more when the process stops.
+    fn tell(&self, event: Event) {
+        if let Some(witness) = &self.witness {
+            let _ = witness.send(Happened { at: self.clock.now(), event: event.clone() });
+        }
+        let _ = self.events.send(event);
     }
 
     fn view_period(&self) -> Duration {

@@ -40,6 +40,8 @@ fn given<D: Disk + 'static>(
         clock: Clock::start(),
         dialer: Dialer::default(),
         store: Store::on(disk, keep),
+        meters: Arc::default(),
+        witness: None,
     })
     .unwrap()
 }

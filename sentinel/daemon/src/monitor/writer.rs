@@ -110,6 +110,11 @@ impl Writer {
         self.tell_if_slow();
     }
 
+    /// When the write under way began.
+    pub(super) fn began(&self) -> Option<Instant> {
+        self.slow.map(|(began, _)| began)
+    }
+
     /// When to call [`Writer::write`] although nothing happened.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.slow.map(|(_, due)| due)

@@ -49,7 +49,7 @@ pub enum ListenError {
         address: String,
         /// The port.
         port: u16,
-        /// `port` or `tls-port`.
+        /// `port`, `tls-port` or `http-listen`.
         directive: &'static str,
         /// What the system says.
         source: io::Error,
@@ -84,7 +84,7 @@ pub struct SocketFile {
 
 impl SocketFile {
     /// Removes it, unless another process has put its own there meanwhile.
-    pub fn remove(self) {
+    pub fn remove(&self) {
         let ours = self.file.as_ref().and_then(|file| fstat(file).ok()).map(|ours| (ours.st_dev, ours.st_ino));
         let found = fs::symlink_metadata(&self.path).ok().map(|found| (found.dev(), found.ino()));
         if ours.is_none() || ours != found {
@@ -247,7 +247,8 @@ impl Door {
     }
 }
 
-fn bind_all(
+/// Sockets that listen on all of these addresses, on one port.
+pub(crate) fn bind_all(
     addresses: &[BindAddress],
     mut port: u16,
     backlog: u32,
@@ -313,7 +314,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 /// Sets an accepted connection up: no delay, and probes while it is silent, so that a client whose host vanished is
 /// noticed. As in the reference the first comes after `keepalive`, three more after a third of it each.
-pub(super) fn prepare(stream: &tokio::net::TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
+pub(crate) fn prepare(stream: &tokio::net::TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
     stream.set_nodelay(true)?;
     if let Some(after) = keepalive {
         let probes =

@@ -64,12 +64,14 @@ use crate::{
     commands::Names,
     config,
     descriptors::{self, Purpose},
+    meters::Meters,
     tls,
 };
 
 pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
 pub use listener::{ListenError, Listeners, SocketFile};
+pub(crate) use listener::{bind_all, prepare};
 
 /// A command that the monitor's thread executes.
 #[derive(Debug)]
@@ -94,6 +96,8 @@ pub struct Monitor {
     pub clock: Box<dyn Fn() -> Now + Send>,
     /// Reads the configuration again, and says what became of it.
     pub reload: Box<dyn Fn() -> BoxFuture<'static, Reply> + Send>,
+    /// What is counted.
+    pub meters: Arc<Meters>,
 }
 
 /// What INFO says about the process.
@@ -186,7 +190,7 @@ pub async fn run(
     monitor: Monitor,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Stopped> {
-    let Monitor { view, changes, mut events, clock, reload } = monitor;
+    let Monitor { view, changes, mut events, clock, reload, meters } = monitor;
     // The configuration was checked when it was read.
     let names = Names::new(&settings.rename_commands).map_err(io::Error::other)?;
     let (crowd, happenings) = Crowd::new()?;
@@ -202,8 +206,8 @@ pub async fn run(
         reload,
         users: Users::new(access),
         names,
-        clients: Rc::default(),
-        hub: Hub::default(),
+        clients: Rc::new(Registry::new(Arc::clone(&meters))),
+        hub: Hub::new(meters),
         stats: Stats::start(),
         shutdown: Notify::new(),
         room: RefCell::default(),

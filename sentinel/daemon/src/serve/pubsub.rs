@@ -1,12 +1,13 @@
 //! Who hears of which events.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use sentinel_core::command::glob;
 use sentinel_resp::{Protocol, Reply, encode, text};
 
 use super::client::{Client, State};
+use crate::meters::Meters;
 
 /// The most subscriptions of one client. There are some fifty events, so that only a client that means harm has more;
 /// the reference knows no bound.
@@ -21,6 +22,7 @@ type Subscribers = BTreeMap<Bytes, BTreeMap<u64, Rc<Client>>>;
 pub(crate) struct Hub {
     channels: RefCell<Subscribers>,
     patterns: RefCell<Subscribers>,
+    meters: Arc<Meters>,
 }
 
 /// What a subscription is to.
@@ -33,6 +35,11 @@ pub(crate) enum Topic {
 }
 
 impl Hub {
+    /// Without subscribers. How many there are is counted.
+    pub(crate) fn new(meters: Arc<Meters>) -> Self {
+        Hub { meters, ..Hub::default() }
+    }
+
     /// How many different names are subscribed to.
     pub(crate) fn channels(&self) -> usize {
         self.channels.borrow().len()
@@ -52,6 +59,9 @@ impl Hub {
         }
         // A copy, since the argument holds on to all that was read together with it.
         let name = Bytes::copy_from_slice(name);
+        if client.read(State::subscriptions) == 0 {
+            self.meters.subscribers.enter();
+        }
         client.update(|state| topic.of(state).insert(name.clone()));
         self.of(topic).borrow_mut().entry(name.clone()).or_default().insert(client.id, Rc::clone(client));
         confirmation(topic.subscribed(), Reply::Bulk(name), client)
@@ -59,7 +69,10 @@ impl Hub {
 
     /// Ends one subscription, and confirms it, whether or not it was there.
     pub(crate) fn unsubscribe(&self, client: &Client, topic: Topic, name: &Bytes) -> Reply {
-        client.update(|state| topic.of(state).remove(name));
+        let removed = client.update(|state| topic.of(state).remove(name));
+        if removed && client.read(State::subscriptions) == 0 {
+            self.meters.subscribers.leave();
+        }
         let mut subscribers = self.of(topic).borrow_mut();
         if let Some(clients) = subscribers.get_mut(name) {
             clients.remove(&client.id);

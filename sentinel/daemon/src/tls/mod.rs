@@ -23,7 +23,10 @@ mod watched;
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
@@ -65,6 +68,8 @@ pub struct Tls {
     settings: config::Tls,
     incoming: Option<Arc<Incoming>>,
     outgoing: Option<Arc<Outgoing>>,
+    /// Until when the server's certificate is valid, in seconds since 1970. 0: there is none.
+    valid_until: AtomicU64,
 }
 
 /// What the files say.
@@ -72,10 +77,11 @@ struct Read {
     incoming: Option<Arc<ServerConfig>>,
     outgoing: Option<Arc<ClientConfig>>,
     warnings: Vec<String>,
+    valid_until: u64,
 }
 
 impl Tls {
-    /// Reads everything that the configuration names. Without `tls-port` and `tls-replication` that is nothing.
+    /// Reads everything that the configuration names. Without `tls-port`, `http-tls` and `tls-replication` that is nothing.
     ///
     /// Warnings say what loads, but not as it was asked for, and which certificates end soon.
     ///
@@ -83,16 +89,17 @@ impl Tls {
     ///
     /// The first thing that is wrong: a file that is missing or cannot be used, an option that leaves nothing to speak.
     pub fn load(settings: &config::Tls) -> Result<(Self, Vec<String>), TlsError> {
-        let Read { incoming, outgoing, warnings } = read(settings)?;
+        let Read { incoming, outgoing, warnings, valid_until } = read(settings)?;
         let tls = Tls {
             settings: settings.clone(),
             incoming: incoming.map(|config| Arc::new(Incoming::new(config))),
             outgoing: outgoing.map(Outgoing::start).transpose()?.map(Arc::new),
+            valid_until: valid_until.into(),
         };
         Ok((tls, warnings))
     }
 
-    /// For clients that connect. None: there is no TLS port.
+    /// For clients that connect. None: they do not use TLS.
     pub fn incoming(&self) -> Option<&Arc<Incoming>> {
         self.incoming.as_ref()
     }
@@ -100,6 +107,11 @@ impl Tls {
     /// For connections to others. None: they are not encrypted.
     pub fn outgoing(&self) -> Option<&Arc<Outgoing>> {
         self.outgoing.as_ref()
+    }
+
+    /// Until when the certificate of this Sentinel is valid, in seconds since 1970.
+    pub fn valid_until(&self) -> Option<u64> {
+        Some(self.valid_until.load(Relaxed)).filter(|seconds| *seconds > 0)
     }
 
     /// Whether there is anything that [`reload`](Self::reload) could read again.
@@ -114,6 +126,7 @@ impl Tls {
     /// As for [`load`](Self::load); then everything stays as it was.
     pub fn reload(&self) -> Result<Vec<String>, TlsError> {
         let read = read(&self.settings)?;
+        self.valid_until.store(read.valid_until, Relaxed);
         if let (Some(incoming), Some(config)) = (&self.incoming, read.incoming) {
             incoming.replace(config);
         }
@@ -146,8 +159,9 @@ pub fn check(settings: &config::Tls, folder: &Path) -> Result<Vec<String>, TlsEr
 
 fn read(settings: &config::Tls) -> Result<Read, TlsError> {
     let mut warnings = Vec::new();
-    if settings.port.is_none() && !settings.replication {
-        return Ok(Read { incoming: None, outgoing: None, warnings });
+    let listens = settings.is_listened_with();
+    if !listens && !settings.replication {
+        return Ok(Read { incoming: None, outgoing: None, warnings, valid_until: 0 });
     }
     let spoken = ciphers::spoken(settings, &mut warnings)?;
     if settings.dh_params_file.is_some() {
@@ -159,14 +173,14 @@ fn read(settings: &config::Tls) -> Result<Read, TlsError> {
     }
     let server = pair(settings, Pair::Server, &mut warnings)?;
     let client = pair(settings, Pair::Client, &mut warnings)?;
-    if settings.port.is_some() && server.is_none() {
+    if listens && server.is_none() {
         return Err(TlsError::Missing {
-            needs: "tls-port",
+            needs: if settings.port.is_some() { "tls-port" } else { "http-tls" },
             directive: "tls-cert-file",
             remedy: "name the certificate of this Sentinel, and its key in tls-key-file",
         });
     }
-    let asks_clients = settings.port.is_some() && settings.auth_clients != ClientCertificates::No;
+    let asks_clients = listens && settings.auth_clients != ClientCertificates::No;
     let authorities = if asks_clients || settings.replication {
         let file = settings.ca_cert_file.as_ref().map(|path| Named::new("tls-ca-cert-file", path));
         let folder = settings.ca_cert_dir.as_ref().map(|path| Named::new("tls-ca-cert-dir", path));
@@ -181,7 +195,8 @@ fn read(settings: &config::Tls) -> Result<Read, TlsError> {
     } else {
         None
     };
-    let incoming = match server.clone().filter(|_| settings.port.is_some()) {
+    let valid_until = server.as_ref().and_then(|identity| end_of(identity.chain.first()?)).unwrap_or(0);
+    let incoming = match server.clone().filter(|_| listens) {
         Some(identity) => {
             let asked = authorities.clone().filter(|_| asks_clients);
             Some(Arc::new(incoming_config(settings, &spoken, asked, identity)?))
@@ -194,7 +209,7 @@ fn read(settings: &config::Tls) -> Result<Read, TlsError> {
         }
         _ => None,
     };
-    Ok(Read { incoming, outgoing, warnings })
+    Ok(Read { incoming, outgoing, warnings, valid_until })
 }
 
 /// A certificate with its chain, its key, and where they come from.
@@ -293,6 +308,12 @@ fn identity(paths: [&Path; 2], password: Option<&Secret>, names: [&'static str; 
     let chain = files::certificates(&certificate_file)?;
     let key = files::key(&key_file, password, names[2])?;
     Ok(Identity { chain, key, certificate_file, key_file })
+}
+
+/// When a certificate ends to be valid, in seconds since 1970.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
 }
 
 /// What should be known about how long a certificate is valid.

@@ -30,7 +30,7 @@ impl Watched {
             &settings.ca_cert_dir,
         ];
         let files: Vec<PathBuf> = files.into_iter().flatten().cloned().collect();
-        let used = settings.port.is_some() || settings.replication;
+        let used = settings.is_listened_with() || settings.replication;
         let seen = files.iter().map(mark).collect();
         Watched { files, seen, ticks: None, every: settings.reload_every.filter(|_| used) }
     }

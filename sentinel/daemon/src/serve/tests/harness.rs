@@ -60,6 +60,7 @@ impl Port {
                 view: Arc::new(ArcSwap::from_pointee(view())),
                 changes,
                 events: received,
+                meters: Arc::default(),
                 clock: Box::new(|| Now { mono: Moment::from_micros(60_000_000), wall: WallTime(1_800_000_000_000) }),
                 reload: Box::new(|| Box::pin(async { Reply::err("no configuration is held here") })),
             };

@@ -1,0 +1,238 @@
+//! The HTTP endpoint: metrics, health, JSON and server-sent events, for monitoring and for people.
+//!
+//! It has a thread and a runtime of its own, so that no scrape delays a PING or a client of the Redis port. What it tells
+//! comes from the published [`View`], as the answers of that port do; events come from the monitor in their order. Nothing
+//! is changed through it.
+
+mod api;
+mod connection;
+mod counts;
+mod health;
+mod journal;
+mod metrics;
+mod model;
+mod openapi;
+mod stream;
+mod token;
+
+use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
+
+use arc_swap::ArcSwap;
+use axum::{
+    Router,
+    extract::FromRef,
+    http::{HeaderValue, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use sentinel_core::{ClientId, View, command::Command, time::Now};
+use sentinel_resp::Reply;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use self::{connection::Entrance, counts::Counts, journal::Journal, token::Token};
+use crate::{
+    config,
+    meters::Meters,
+    monitor::{Clock, Happened},
+    serve::Ask,
+    tls::Tls,
+};
+
+pub use metrics::{Kind, Metric, TABLE};
+
+/// How long the engine may take for an answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How many may read events at the same time.
+const READERS: usize = 64;
+
+/// What the endpoint needs to start.
+pub struct Setup {
+    /// Sockets that listen.
+    pub sockets: Vec<TcpListener>,
+    /// The configuration of the process.
+    pub settings: config::Server,
+    /// Certificates.
+    pub tls: Arc<Tls>,
+    /// What is known.
+    pub view: Arc<ArcSwap<View>>,
+    /// Takes questions to the engine.
+    pub asks: mpsc::Sender<Ask>,
+    /// Brings what happens, in order.
+    pub happened: mpsc::UnboundedReceiver<Happened>,
+    /// The clock that the moments in the view were read from.
+    pub clock: Clock,
+    /// What is counted.
+    pub meters: Arc<Meters>,
+    /// This run of the process.
+    pub run_id: String,
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    view: Arc<ArcSwap<View>>,
+    asks: mpsc::Sender<Ask>,
+    clock: Clock,
+    meters: Arc<Meters>,
+    tls: Arc<Tls>,
+    counts: Counts,
+    journal: Journal,
+    readers: Arc<Semaphore>,
+}
+
+impl Shared {
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// What the engine answers to a command that changes nothing. None: it does not answer.
+    async fn ask(&self, words: &[&str]) -> Option<Reply> {
+        let words: Vec<_> =
+            words.iter().map(|word| sentinel_resp::text::into_bytes((*word).to_owned()).into()).collect();
+        let change = match Command::parse(&words) {
+            Ok(Command::Change(change)) => change,
+            Ok(Command::Query(query)) => return Some(query.answer(&self.view.load(), self.now())),
+            // Nothing is changed from here.
+            Ok(Command::Reload) => return None,
+            Err(error) => return Some(error),
+        };
+        let (reply, answer) = oneshot::channel();
+        // The engine has a name of its own for everybody who asks.
+        let ask = Ask { client: ClientId(0), change, reply };
+        let answered = async {
+            self.asks.send(ask).await.ok()?;
+            answer.await.ok()
+        };
+        tokio::time::timeout(ANSWERED_WITHIN, answered).await.ok().flatten()
+    }
+}
+
+/// The state of the router.
+#[derive(Clone)]
+struct State(Arc<Shared>);
+
+impl FromRef<State> for Arc<Shared> {
+    fn from_ref(state: &State) -> Self {
+        Arc::clone(&state.0)
+    }
+}
+
+/// The thread of the endpoint.
+#[derive(Debug)]
+pub struct Running {
+    stop: watch::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Closes all connections, and waits for the thread.
+    pub fn stop(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::warn!(
+                "the HTTP endpoint was ended by a defect of this program: please report what is printed above"
+            );
+        }
+    }
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+///
+/// When the system refuses a thread, or the sockets cannot be used.
+pub fn start(setup: Setup) -> io::Result<Running> {
+    let Setup { sockets, settings, tls, view, asks, happened, clock, meters, run_id } = setup;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let incoming = tls.incoming().filter(|_| settings.tls.http).cloned();
+    let entrances = {
+        let _runtime = runtime.enter();
+        let open = |socket| Entrance::open(socket, incoming.clone());
+        sockets.into_iter().map(open).collect::<io::Result<Vec<_>>>()?
+    };
+    let shared = Arc::new(Shared {
+        view,
+        asks,
+        clock,
+        meters,
+        tls,
+        counts: Counts::default(),
+        journal: Journal::new(&run_id),
+        readers: Arc::new(Semaphore::new(READERS)),
+    });
+    let router = router(Arc::clone(&shared), settings.http.token.as_ref().map(Token::new));
+    for entrance in &entrances {
+        tracing::info!("HTTP endpoint at {entrance}");
+    }
+    let (stop, stopped) = watch::channel(());
+    let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            let keepalive = settings.tcp_keepalive;
+            let serving = connection::serve(entrances, router, keepalive, stopped.clone());
+            tokio::select! {
+                () = serving => {}
+                () = follow(&shared, happened) => {}
+                () = ended(stopped) => {}
+            }
+        });
+        runtime.shutdown_background();
+    })?;
+    Ok(Running { stop, thread })
+}
+
+/// Ends when the process stops.
+async fn ended(mut stopped: watch::Receiver<()>) {
+    // Nothing is sent: the sender is dropped.
+    let _ = stopped.changed().await;
+}
+
+/// Takes in what happens.
+async fn follow(shared: &Shared, mut happened: mpsc::UnboundedReceiver<Happened>) {
+    while let Some(it) = happened.recv().await {
+        shared.counts.take(&it);
+        shared.journal.add(&it);
+    }
+    // The monitor is gone; the process says when to stop.
+    std::future::pending::<()>().await;
+}
+
+fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
+    let health = Router::new().route("/livez", get(health::live)).route("/readyz", get(health::ready));
+    let mut rest = api::routes()
+        .route("/metrics", get(metrics::answer))
+        .route("/openapi.json", get(openapi::answer))
+        .route("/v1/events", get(stream::answer));
+    if let Some(token) = token {
+        rest = rest.layer(middleware::from_fn_with_state(Arc::new(token), token::check));
+    }
+    health
+        .merge(rest)
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path; see /openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read: use GET or HEAD")
+        })
+        .layer(middleware::map_response(finished))
+        .with_state(State(shared))
+}
+
+/// An answer that says what is wrong.
+fn problem(status: StatusCode, text: &str) -> Response {
+    (status, axum::Json(model::Refusal { error: text.to_owned() })).into_response()
+}
+
+/// What all answers carry: nothing is kept by caches, shown in frames, or taken for another type.
+async fn finished(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    let fixed = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    answer
+}
