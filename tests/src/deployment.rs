@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::authority::Authority;
 use crate::node::DataNode;
+use crate::ports::free_port;
 use crate::programs::Kind;
 use crate::sentinel::{Fields, SentinelProcess};
 use crate::wait::eventually;
@@ -35,6 +36,7 @@ pub struct DeploymentBuilder {
     priorities: Vec<u32>,
     monitor_host: String,
     sentinel_lines: Vec<String>,
+    http: bool,
     data_lines: Vec<String>,
     authority: Option<Arc<Authority>>,
 }
@@ -109,6 +111,13 @@ impl DeploymentBuilder {
     #[must_use]
     pub fn sentinel_line(mut self, line: &str) -> Self {
         self.sentinel_lines.push(line.to_owned());
+        self
+    }
+
+    /// Every Sentinel has an HTTP endpoint, on a port of its own.
+    #[must_use]
+    pub fn with_http(mut self) -> Self {
+        self.http = true;
         self
     }
 
@@ -194,6 +203,9 @@ impl DeploymentBuilder {
             lines.push(format!("sentinel parallel-syncs {name} {}", self.parallel_syncs));
         }
         lines.extend_from_slice(&self.sentinel_lines);
+        if self.http {
+            lines.push(format!("http-listen 127.0.0.1:{}", free_port()));
+        }
         lines
     }
 }
@@ -272,6 +284,7 @@ impl Deployment {
             priorities: Vec::new(),
             monitor_host: "127.0.0.1".to_owned(),
             sentinel_lines: Vec::new(),
+            http: false,
             data_lines: Vec::new(),
             authority: None,
         }

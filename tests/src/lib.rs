@@ -26,6 +26,7 @@ mod authority;
 mod deployment;
 mod doors;
 mod events;
+pub mod http;
 mod node;
 mod ports;
 mod prober;

@@ -10,6 +10,7 @@ use redis::{FromRedisValue, RedisResult};
 
 use crate::doors;
 use crate::events::EventRecorder;
+use crate::http::Http;
 use crate::node;
 use crate::ports::free_port;
 use crate::process::{ServerProcess, last_lines};
@@ -213,6 +214,13 @@ impl SentinelProcess {
             let rest = line.strip_prefix(directive)?;
             Some(rest.strip_prefix(' ')?.trim().to_owned())
         })
+    }
+
+    /// Its HTTP endpoint.
+    pub fn http(&self) -> Http {
+        let listen = self.configured("http-listen");
+        let port = listen.as_deref().and_then(|listen| listen.rsplit_once(':')?.1.parse().ok());
+        Http::at(port.unwrap_or_else(|| panic!("{} has no HTTP endpoint: {listen:?}", self.label)))
     }
 
     /// The current epoch, as the file has it: it is in no reply.

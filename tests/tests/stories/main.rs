@@ -21,6 +21,7 @@ mod hanging_up;
 mod history;
 mod hostile_hellos;
 mod hostnames;
+mod http_endpoint;
 mod lineage;
 mod lossless_switchover;
 mod mixed_quorum;
