@@ -328,5 +328,10 @@ async fn what_waiting_does_not_cure_fails_at_once_with_the_words_of_the_server()
         let error = failure(url).await;
         assert!(error.contains("WRONGPASS invalid username-password pair"), "{error}");
     }
+
+    // A data node in the place of a Sentinel
+    let other = Server::redis(folder.path(), None, "");
+    let error = failure(format!("redis-sentinel://{}?master=mymaster", other.address())).await;
+    assert!(error.contains("no sentinel, perhaps a data node"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(8), "it took {:?}", began.elapsed());
 }

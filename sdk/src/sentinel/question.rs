@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{ServerErrorKind, Value};
+use redis::{ServerError, ServerErrorKind, Value};
 use tokio::time::timeout;
 
 use crate::address::{Address, AddressMap};
@@ -99,14 +99,21 @@ pub(crate) async fn ask(
         .map_err(|_| Failure::Link(format!("no answer within {deadline:?}")))?
         .map_err(|error| Failure::Link(error.to_string()))?;
     view(&answers).map_err(|text| {
-        let lasting = match answers.first() {
+        let (lasting, text) = match answers.first() {
             // It does not know this master.
-            Some(Value::Nil) => true,
-            Some(Value::ServerError(error)) => matches!(error.code(), "NOPERM" | "NOAUTH"),
-            _ => false,
+            Some(Value::Nil) => (true, text),
+            Some(Value::ServerError(error)) if is_unknown_command(error) => {
+                (true, format!("it is no sentinel, perhaps a data node: {text}"))
+            }
+            Some(Value::ServerError(error)) => (matches!(error.code(), "NOPERM" | "NOAUTH"), text),
+            _ => (false, text),
         };
         Failure::Answer(Trouble { text, lasting, source: None })
     })
+}
+
+fn is_unknown_command(error: &ServerError) -> bool {
+    error.code() == "ERR" && error.details().is_some_and(|words| words.starts_with("unknown command"))
 }
 
 fn view(answers: &[Value]) -> Result<View, String> {
