@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use sentinel_core::{
-    Problem as Found, Severity, View, command,
+    Problem as Found, Severity, View,
+    command::Command,
     history::Incident as Past,
     settings::{
         MasterSettings,
@@ -342,7 +343,10 @@ pub(super) fn is_paused(master: &MasterView, now: Now) -> bool {
 /// What `SENTINEL CKQUORUM` says, and whether that is OK.
 pub(super) fn quorum(view: &View, master: &MasterView, now: Now) -> (bool, String) {
     let name = sentinel_resp::text::into_bytes(master.name.to_string()).into();
-    match command::Query::CheckQuorum(name).answer(view, now) {
+    let Ok(Command::Query(query)) = Command::parse(&["SENTINEL".into(), "ckquorum".into(), name]) else {
+        return (false, String::new());
+    };
+    match query.answer(view, now) {
         Reply::Status(text) => (true, text.into_owned()),
         Reply::Error(text) => (false, text),
         _ => (false, String::new()),
