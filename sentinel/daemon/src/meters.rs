@@ -112,6 +112,6 @@ mod tests {
         let seen = times.distribution();
         assert_eq!((seen.count, seen.sum.to_string().as_str()), (3, "20.003"));
         let of = |bound: f64| seen.buckets.iter().find(|(it, _)| *it >= bound).map(|(_, count)| *count);
-        assert_eq!([of(0.001), of(0.0025), of(f64::INFINITY)], [Some(1), Some(1), Some(1)]);
+        assert_eq!([of(0.001), of(0.0025), of(30.0), of(f64::INFINITY)], [Some(1), Some(1), Some(1), Some(0)]);
     }
 }
