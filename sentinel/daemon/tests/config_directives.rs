@@ -86,7 +86,8 @@ const BASE: &str = "sentinel monitor m 127.0.0.1 6379 2\n";
 fn source(folder: &Folder, name: &str, text: &str) -> Source {
     Source {
         directory: folder.path().to_owned(),
-        environment: |name| Some(format!("value of {name}")),
+        // A token has no blanks.
+        environment: |name| Some(if name == "TOKEN" { "a-token".to_owned() } else { format!("value of {name}") }),
         ..Source::file(folder.file(name, text))
     }
 }
@@ -155,6 +156,7 @@ fn sample(key: &Key) -> String {
         ("tls", "protocols") => r#""TLSv1.3""#,
         ("tls", "ciphersuites") => r#""TLS_AES_256_GCM_SHA384""#,
         ("tls", "ciphers") => r#""ECDHE-RSA-AES256-GCM-SHA384""#,
+        ("http", "listen") => r#""127.0.0.1:7""#,
         ("master", "notification-script" | "client-reconfig-script") => r#""/bin/true""#,
         ("master", "address") => r#""127.0.0.1:7""#,
         ("master", "name") => r#""other""#,
@@ -185,7 +187,7 @@ fn with(key: Option<(&Key, &str, &str)>) -> String {
         _ => String::new(),
     };
     let mut text = line("");
-    for section in ["server", "acl", "tls", "sentinel"] {
+    for section in ["server", "acl", "tls", "http", "sentinel"] {
         let _ = write!(text, "[{section}]\n{}", line(section));
     }
     text += "[[master]]\n";
@@ -211,7 +213,8 @@ fn every_toml_key_has_an_effect_and_a_classic_twin() {
             let file = if key.kind == Kind::Lines { "\"users\"" } else { "\"secret\"" };
             forms.push((format!("{}-file", key.name), file.to_owned()));
             if key.kind == Kind::Secret {
-                forms.push((format!("{}-env", key.name), "\"SECRET\"".to_owned()));
+                let variable = if key.section == "http" { "\"TOKEN\"" } else { "\"SECRET\"" };
+                forms.push((format!("{}-env", key.name), variable.to_owned()));
             }
         }
         for (name, value) in forms {

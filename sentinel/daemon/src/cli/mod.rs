@@ -357,9 +357,9 @@ fn misspelt(words: &[OsString]) -> Option<String> {
     }
     let definition = definition();
     let names: Vec<&str> = definition.get_subcommands().map(clap::Command::get_name).collect();
-    let near = nearest(word, names).map(|name| format!(": did you mean `sentinel {name}`?")).unwrap_or_default();
+    let near = nearest(word, names)?;
     Some(format!(
-        "there is no command and no configuration file `{word}`{near} `sentinel --help` lists the commands, a configuration file is named by its path"
+        "there is no command and no configuration file `{word}`: did you mean `sentinel {near}`? `sentinel --help` lists the commands, a configuration file is named by its path"
     ))
 }
 
