@@ -156,9 +156,8 @@ fn sample(key: &Key) -> String {
         ("tls", "protocols") => r#""TLSv1.3""#,
         ("tls", "ciphersuites") => r#""TLS_AES_256_GCM_SHA384""#,
         ("tls", "ciphers") => r#""ECDHE-RSA-AES256-GCM-SHA384""#,
-        ("http", "listen") => r#""127.0.0.1:7""#,
         ("master", "notification-script" | "client-reconfig-script") => r#""/bin/true""#,
-        ("master", "address") => r#""127.0.0.1:7""#,
+        ("http", "listen") | ("master", "address") => r#""127.0.0.1:7""#,
         ("master", "name") => r#""other""#,
         _ => "",
     };
