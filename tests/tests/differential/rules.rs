@@ -226,7 +226,9 @@ pub(crate) const WHOEVER_TELLS_FIRST: Rule = Rule {
 pub(crate) const NODES_ARE_WITNESSES: Rule = Rule {
     why: "the nodes show that the former master is the master still: there is an election at once",
     apply: |ours, _| {
-        if let Some(election) = ours.iter().position(|told| told.channel == "+try-failover") {
+        // What was heard may end between its two first events.
+        let cut_off = || ours.last().filter(|told| told.channel == "+new-epoch").map(|_| ours.len());
+        if let Some(election) = ours.iter().position(|told| told.channel == "+try-failover").or_else(cut_off) {
             let begins = election.saturating_sub(1);
             let mut at = 0..ours.len();
             ours.retain(|told| at.next().is_some_and(|at| at < begins) || told.channel == "-role-change");
