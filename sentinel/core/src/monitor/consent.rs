@@ -129,12 +129,15 @@ impl Watch<'_> {
             || !others().any(|peer| reached(&peer))
     }
 
-    /// Whether what a Sentinel announces that cannot be reached is seen to be so: it had our vote for that epoch, and the node says that
-    /// it is a master.
+    /// Whether what a Sentinel announces that cannot be reached is seen to be so: it had our vote for that epoch, and a process that was
+    /// a replica here says that it is a master. One that came back as a master by itself proves nothing: anybody can ask for a vote and
+    /// name it.
     fn bears_out(&self, hello: &Hello) -> bool {
         let node = self.master.node_at(&hello.master_addr, &self.ctx.names).and_then(|id| self.master.nodes.get(id));
-        self.had_our_vote(hello)
-            && node.is_some_and(|node| node.info.role == Some(Role::Master) && !node.former_master && !node.stranger)
+        let was_made = |node: &Node| {
+            node.info.role == Some(Role::Master) && node.was_replica_before() && !node.former_master && !node.stranger
+        };
+        self.had_our_vote(hello) && node.is_some_and(was_made)
     }
 
     /// Whether the configuration is that of an election in which we voted for its leader.
