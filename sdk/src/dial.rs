@@ -33,6 +33,7 @@ use crate::config::Timeouts;
 use crate::counters::Counters;
 use crate::drive::drive;
 use crate::measure::Recorder;
+use crate::stall::within;
 use crate::trouble::Trouble;
 use crate::users::Users;
 use crate::watched::{Pulse, Watched};
@@ -216,7 +217,7 @@ impl Dialer {
     }
 
     async fn reach(&self, address: &Address, access: &Access) -> Result<Wire, DialError> {
-        let stream = timeout(self.timeouts.connect, connect(address))
+        let stream = within(self.timeouts.connect, connect(address))
             .await
             .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
             .map_err(|error| {
@@ -257,7 +258,7 @@ impl Dialer {
             config = config.set_push_sender(pushes);
         }
         let pulse = Pulse::default();
-        let (connection, driver) = timeout(
+        let (connection, driver) = within(
             self.timeouts.handshake,
             MultiplexedConnection::new_with_config(login, Watched::new(stream, pulse.clone()), config),
         )
@@ -284,7 +285,7 @@ impl Dialer {
     #[cfg(feature = "tls")]
     async fn secured(&self, stream: TcpStream, address: &Address, access: &Access) -> Result<Wire, DialError> {
         let Some(tls) = &access.tls else { return Ok(Box::new(stream)) };
-        let stream = timeout(self.timeouts.handshake, tls.connect(stream, address))
+        let stream = within(self.timeouts.handshake, tls.connect(stream, address))
             .await
             .map_err(|_| DialError::new(format!("no TLS handshake within {:?}", self.timeouts.handshake)))?
             .map_err(DialError::new)?;

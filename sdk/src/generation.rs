@@ -8,7 +8,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use redis::ProtocolVersion;
 use redis::aio::AsyncPushSender;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
@@ -19,6 +19,7 @@ use crate::error::Switched;
 use crate::measure::Step;
 use crate::retry::{Backoff, shortened};
 use crate::role::{self, History};
+use crate::stall::within;
 use crate::trouble::Trouble;
 
 /// A link that was doubted without reason is not doubted again for this time; it doubles up to 3.2 seconds.
@@ -240,7 +241,7 @@ impl Opener {
 
     async fn in_time<T>(&self, answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         let deadline = self.dialer.timeouts.handshake;
-        timeout(deadline, answer).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))?
+        within(deadline, answer).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))?
     }
 }
 

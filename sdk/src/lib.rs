@@ -170,6 +170,7 @@ mod sentinel;
 pub mod sharding;
 mod shared;
 mod silence;
+mod stall;
 mod subscription;
 mod table;
 #[cfg(feature = "testing")]

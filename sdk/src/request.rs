@@ -18,7 +18,8 @@ use crate::error::{Error, Outcome};
 use crate::keys::first_key;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
-use crate::silence::{NoAnswer, attend};
+use crate::silence::attend;
+use crate::stall::{NoAnswer, TURN, was_stalled};
 use crate::table;
 use crate::wheel::Alarm;
 
@@ -194,7 +195,7 @@ pub(crate) async fn exchange_shared<R: Request>(
     let alarm = SwitchOff(alarm);
     let mut look = (began + timeouts.silence).min(limit);
     let mut reads = link.pulse.reads();
-    let mut polled = false;
+    let (mut polled, mut caught_up) = (false, false);
     let mut wait = pin!(poll_fn(|context| {
         if let Poll::Ready(answer) = answer.as_mut().poll(context) {
             return Poll::Ready(answer);
@@ -202,6 +203,11 @@ pub(crate) async fn exchange_shared<R: Request>(
         // Only who is polled again has to look at the clock.
         if std::mem::replace(&mut polled, true) {
             let now = Instant::now();
+            // What has arrived meanwhile is read first.
+            if was_stalled(look, now) && !std::mem::replace(&mut caught_up, true) {
+                alarm.0.set(&shared.wheel, now + TURN, context);
+                return Poll::Pending;
+            }
             if now >= limit {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut).into()));
             }
@@ -211,6 +217,7 @@ pub(crate) async fn exchange_shared<R: Request>(
                 }
                 reads = link.pulse.reads();
                 look = (now + timeouts.silence).min(limit);
+                caught_up = false;
             }
         }
         alarm.0.set(&shared.wheel, look, context);

@@ -4,13 +4,13 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
+use crate::stall::{NoAnswer, late_answer};
 use crate::watched::Pulse;
 
-/// No answer came within its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NoAnswer;
+/// Longer than anybody waits: an instant later than this may be none.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Waits for an answer for up to `limit`; `None` waits for ever.
 ///
@@ -29,12 +29,16 @@ pub(crate) async fn attend<T>(
     let left = || limit.map_or(Duration::MAX, |limit| limit.saturating_sub(began.elapsed()));
     let mut reads = pulse.reads();
     // One timer for both: most commands have their answer before it is even looked at.
-    let mut timer = pin!(sleep(silence.min(left())));
+    let mut due = began + silence.min(left()).min(FAR);
+    let mut timer = pin!(sleep_until(due));
     loop {
         tokio::select! {
             biased;
             answer = &mut answer => return Ok(answer),
             () = &mut timer => {}
+        }
+        if let Some(answer) = late_answer(due, &mut answer).await {
+            return Ok(answer);
         }
         let left = left();
         if left.is_zero() {
@@ -44,7 +48,8 @@ pub(crate) async fn attend<T>(
             on_silence();
         }
         reads = pulse.reads();
-        timer.set(sleep(silence.min(left)));
+        due = Instant::now() + silence.min(left).min(FAR);
+        timer.set(sleep_until(due));
     }
 }
 
@@ -54,6 +59,7 @@ mod tests {
     use std::future::pending;
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::sleep;
 
     use super::*;
     use crate::watched::Watched;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     // Words and numbers.
     &["table"],
-    &["command", "config_error", "counters", "credentials", "fields", "retry", "trouble", "watched", "wheel"],
+    &["command", "config_error", "counters", "credentials", "fields", "retry", "stall", "trouble", "watched", "wheel"],
     &["address", "keys", "reply", "role", "silence"],
     &["balance", "cause", "event", "tls", "topology"],
     // Configuration.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use redis::AsyncCommands;
 use sentinel_sdk::{Builder, Error, SentinelPool, Timeouts};
+use support::deployment::Deployment;
 use support::eventually;
 use support::scripted::{Scripted, ScriptedSentinel, Step, array, bulk, greeting, say};
 
@@ -123,4 +124,41 @@ async fn a_silent_exclusive_connection_has_the_master_looked_at_and_disturbs_nob
     let statistics = pool.statistics();
     assert_eq!((statistics.masters_lost, statistics.dials), (0, 3), "{statistics:?}");
     pool.shutdown(Duration::ZERO).await;
+}
+
+/// One worker, which the application blocks.
+#[tokio::test]
+async fn a_program_that_did_not_run_takes_no_server_for_silent() {
+    // Given commands whose answers arrive while nothing of this program runs, for longer than any of them may take
+    let deployment = Deployment::start();
+    let mut timeouts = Timeouts::default();
+    timeouts.command = Duration::from_millis(400);
+    timeouts.silence = SILENCE;
+    timeouts.handshake = Duration::from_millis(200);
+    timeouts.question = Duration::from_millis(200);
+    let pool = Builder::from_url(&deployment.url(3)).unwrap().timeouts(timeouts).connect().await.unwrap();
+    for round in 0..5 {
+        let (mut master, mut replica) = (pool.master(), pool.replica());
+        let mut own = pool.get().await.unwrap();
+        let commands = async {
+            tokio::join!(
+                master.set::<_, _, ()>("k", round),
+                replica.exists::<_, bool>("k"),
+                own.set::<_, _, ()>("own", round)
+            )
+        };
+        let blocked = async {
+            // What is sent is on its way.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            std::thread::sleep(Duration::from_millis(600));
+        };
+        let (answers, ()) = tokio::join!(commands, blocked);
+
+        // Then all have their answers
+        assert!(matches!(answers, (Ok(()), Ok(_), Ok(()))), "round {round}: {answers:?}");
+    }
+    // And nothing was given up
+    let statistics = pool.statistics();
+    assert_eq!((statistics.masters_lost, statistics.timeouts), (0, 0), "{statistics:?}");
+    assert_eq!(pool.topology().borrow().generation, 1);
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::Follower;
 use crate::event::Event;
 use crate::role::{self, History};
 use crate::shared::Standing;
+use crate::stall::within;
 
 /// Where the node may well be the right one, it and the Sentinels are asked no more often than this.
 const SUSPICION_PAUSE: Duration = Duration::from_millis(250);
@@ -59,7 +60,7 @@ impl Follower {
             let began = Instant::now();
             loop {
                 let reads = pulse.reads();
-                match timeout(timeouts.handshake, &mut answer).await {
+                match within(timeouts.handshake, &mut answer).await {
                     Ok(answer) => return answer,
                     // Other answers come first.
                     Err(_) if pulse.reads() > reads && began.elapsed() < timeouts.command => {}

@@ -17,6 +17,7 @@ use crate::readers::{Line, RoundTrips};
 use crate::retry::Backoff;
 use crate::role;
 use crate::shared::Shared;
+use crate::stall::within;
 use crate::trouble::Trouble;
 
 /// A replica that failed sits out for this long at first...
@@ -63,7 +64,7 @@ pub(super) async fn measure_master(shared: Arc<Shared>) {
                 let began = Instant::now();
                 // The same question as to replicas. A refusal takes as long.
                 let question = redis::cmd("ROLE");
-                let answer = timeout(shared.config.timeouts.handshake, connection.send_packed_command(&question));
+                let answer = within(shared.config.timeouts.handshake, connection.send_packed_command(&question));
                 // Whether it is well is for others to see.
                 if answer.await.is_ok_and(|answer| answer.is_ok()) {
                     round_trips.add(began.elapsed());
@@ -189,7 +190,7 @@ async fn judge(shared: &Shared, line: &Line, broken: &mut Broken, client_name: O
         Ok::<_, String>((lag, replica.round_trip))
     };
     let (lag, round_trip) =
-        timeout(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
+        within(deadline, judged).await.map_err(|_| format!("no answer to ROLE within {deadline:?}"))??;
     line.note(round_trip, lag);
     // Without a master there is nothing to be behind of.
     let behind = lag.zip(shared.config.max_lag).is_some_and(|(lag, most)| lag > most);

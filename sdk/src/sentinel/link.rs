@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{ProtocolVersion, PushInfo};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::push::{self, Push};
@@ -22,6 +22,7 @@ use crate::address::Address;
 use crate::config::Config;
 use crate::dial::{DialError, Dialer, Ending, Link, cause_of, no_pushes};
 use crate::retry::Backoff;
+use crate::stall::within;
 use crate::trouble::Trouble;
 
 /// Pauses between attempts to reach a Sentinel.
@@ -152,7 +153,7 @@ impl Watch {
 
     async fn ping(&self, connection: &mut MultiplexedConnection) -> Result<(), String> {
         let deadline = self.config.timeouts.question;
-        match timeout(deadline, connection.send_packed_command(&redis::cmd("PING"))).await {
+        match within(deadline, connection.send_packed_command(&redis::cmd("PING"))).await {
             // Any answer is a sign of life.
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -171,12 +172,12 @@ impl Watch {
             Err(error) => return Err(error.into()),
         };
         if pushes {
-            timeout(deadline, link.connection.subscribe(push::SWITCH))
+            within(deadline, link.connection.subscribe(push::SWITCH))
                 .await
                 .map_err(|_| format!("no answer to SUBSCRIBE within {deadline:?}"))?
                 .map_err(|error| format!("SUBSCRIBE failed: {error}"))?;
             // An ACL may permit no more than the one: then a failover is heard of at its end.
-            if let Ok(Err(error)) = timeout(deadline, link.connection.subscribe(&push::STEPS)).await {
+            if let Ok(Err(error)) = within(deadline, link.connection.subscribe(&push::STEPS)).await {
                 tracing::debug!(sentinel = %self.sentinel, %error, "the steps of failovers are not told");
             }
         }
@@ -184,7 +185,7 @@ impl Watch {
             let mut command = redis::cmd("CLIENT");
             command.arg("SETNAME").arg(name);
             // A name is a courtesy; a Sentinel that refuses it is still asked.
-            let _ = timeout(deadline, link.connection.send_packed_command(&command)).await;
+            let _ = within(deadline, link.connection.send_packed_command(&command)).await;
         }
         Ok(Subscription { link, pushes })
     }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::{ServerError, ServerErrorKind, Value};
-use tokio::time::timeout;
 
 use crate::address::{Address, AddressMap};
 use crate::fields::{brief, field, number, text};
 use crate::readers::MOST_REPLICAS;
+use crate::stall::within;
 use crate::trouble::Trouble;
 
 /// More Sentinels than this are not learnt from one answer: no deployment has as many, and nonsense must not grow the pool.
@@ -94,7 +94,7 @@ pub(crate) async fn ask(
         questions.add_command(sentinel(&["REPLICAS", master]));
     }
     let count = questions.len();
-    let answers = timeout(deadline, connection.req_packed_commands(&questions, 0, count))
+    let answers = within(deadline, connection.req_packed_commands(&questions, 0, count))
         .await
         .map_err(|_| Failure::Link(format!("no answer within {deadline:?}")))?
         .map_err(|error| Failure::Link(error.to_string()))?;
