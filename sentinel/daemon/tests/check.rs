@@ -102,6 +102,25 @@ fn cases() -> Vec<(String, &'static str, &'static str)> {
             "s.conf: current-epoch",
             "was not made by elections, and redis-sentinel cannot take part",
         ),
+        ("bind 127.0.0.1\n".to_owned(), "s.conf: monitor", "no master is monitored"),
+        (
+            M.replace("bind 127.0.0.1", "protected-mode yes").replace("10.0.0.1", "127.0.0.1"),
+            "s.conf:2: sentinel monitor",
+            "this Sentinel listens on all addresses",
+        ),
+        (format!("{M}sentinel parallel-syncs m 0\n"), "s.conf:3: sentinel parallel-syncs", "1 is used"),
+        (format!("port 26380\n{M}port 26381\n"), "s.conf:4: port", "stands in line 1, too: only the last one counts"),
+        (format!("{M}bind 127.0.0.1\n"), "s.conf:3: bind", "stands in line 1, too"),
+        (
+            format!("{M}sentinel failover-timeout m 60000\n\nsentinel failover-timeout m 70000\n"),
+            "s.conf:5: sentinel failover-timeout",
+            "`m`: stands in line 3, too",
+        ),
+        (
+            format!("{M}sentinel announce-ip 10.1.1.1\nsentinel announce-ip 10.1.1.2\n"),
+            "s.conf:4: sentinel announce-ip",
+            "stands in line 3, too",
+        ),
         // What this host does not have.
         (
             M.replace("bind 127.0.0.1", "bind 999.1.1.1\nprotected-mode yes"),
@@ -157,6 +176,10 @@ fn what_is_sensible_is_not_warned_of() {
         M.replace("bind 127.0.0.1", "user default on nopass +ping"),
         M.replace("bind 127.0.0.1", "port 0\nunixsocket s.sock"),
         M.replace("10.0.0.1", "127.0.0.1"),
+        // Each of these lines counts, and a file may change what it includes.
+        format!("{M}sentinel rename-command m A B\nsentinel rename-command m C D\nuser a on\nuser b on\n"),
+        format!("port 26380\ninclude s.conf.d/*\n{M}"),
+        format!("{M}sentinel monitor n 10.0.0.2 6379 2\nsentinel parallel-syncs m 1\nsentinel parallel-syncs n 1\n"),
         format!("{M}pidfile /run/made-at-the-start/s.pid\nunixsocket /run/made-at-the-start/s.sock\n"),
         "bind 127.0.0.1\nsentinel monitor a 127.0.0.1 0 1\nsentinel monitor b 127.0.0.1 0 1\n".to_owned(),
     ] {
@@ -194,7 +217,8 @@ fn several_files_are_compared_and_each_is_judged() {
     let folder = Folder::new();
     let id = "a".repeat(40);
     folder.file("one.conf", &format!("{M}sentinel myid {id}\n"));
-    folder.file("two.toml", &format!("server.bind = ['127.0.0.1']\n[state]\nmyid = '{id}'\n"));
+    let master = "master = [{ name = 'm', address = '10.0.0.1:6379', quorum = 2 }]";
+    folder.file("two.toml", &format!("server.bind = ['127.0.0.1']\n{master}\n[state]\nmyid = '{id}'\n"));
     folder.file("other.conf", &format!("{M}sentinel myid {}\n", "b".repeat(40)));
     let output = check(&folder, &["one.conf", "two.toml", "other.conf"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -213,6 +237,91 @@ fn several_files_are_compared_and_each_is_judged() {
     }
     assert!(String::from_utf8_lossy(&output.stdout).contains("one.conf: ok, 1 master"), "{output:?}");
     assert_eq!(check(&folder, &[]).status.code(), Some(2));
+}
+
+/// What is in one file, what is in the other, and what is told of the two together.
+const PAIRS: [(&str, &str, &[&str]); 9] = [
+    ("", "", &[]),
+    ("sentinel auth-pass m one\n", "sentinel auth-pass m one\n", &[]),
+    ("sentinel auth-pass m one\n", "sentinel auth-pass m other\n", &["sentinel auth-pass: `m`: its passwords differ"]),
+    ("sentinel auth-pass m one\n", "", &["sentinel auth-pass: `m`: its passwords differ"]),
+    (
+        "sentinel down-after-milliseconds m 5000\n",
+        "",
+        &["sentinel down-after-milliseconds: `m`: it differs: 30000 in two.conf, 5000 in one.conf"],
+    ),
+    ("requirepass one\n", "requirepass one\n", &[]),
+    (
+        "requirepass one\n",
+        "requirepass other\n",
+        &[
+            "one.conf: requirepass: is not the requirepass of two.conf",
+            "two.conf: requirepass: is not the requirepass of one.conf",
+        ],
+    ),
+    ("requirepass one\n", "", &["two.conf: requirepass: is missing, and one is demanded by one.conf"]),
+    ("requirepass one\n", "sentinel sentinel-pass one\n", &[]),
+];
+
+#[test]
+fn sentinels_of_one_master_are_compared() {
+    for (one, two, expected) in PAIRS {
+        let folder = Folder::new();
+        let set = |path: PathBuf| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        set(folder.file("one.conf", &format!("{M}{one}")));
+        set(folder.file("two.conf", &format!("{M}{two}")));
+        let output = check(&folder, &["one.conf", "two.conf"]);
+        let said = warnings(&output);
+        let as_expected =
+            said.len() == expected.len() && said.iter().zip(expected).all(|(it, part)| it.starts_with(part));
+        assert!(as_expected, "{one:?} and {two:?}: {said:#?}");
+        assert!(!format!("{output:?}").contains("other\""), "no password is shown: {output:?}");
+    }
+    let folder = Folder::new();
+    folder.file("one.conf", M);
+    folder.file("two.conf", &M.replace(" 2\n", " 3\n"));
+    folder.file("else.conf", "bind 127.0.0.1\nsentinel monitor n 10.0.0.2 6379 5\n");
+    let said = warnings(&check(&folder, &["one.conf", "two.conf", "else.conf"]));
+    assert!(said.len() == 1 && said[0].contains("`m`: it differs: 2 in one.conf, 3 in two.conf"), "{said:?}");
+}
+
+#[test]
+fn a_byte_order_mark_is_called_by_its_name() {
+    let folder = Folder::new();
+    for (text, faults) in [("\u{feff}port 26380\n", 1), ("\u{feff}# a comment\n", 1), ("\u{feff}prot 1\nport x\n", 3)] {
+        folder.file("s.conf", &format!("{text}{M}"));
+        let output = check(&folder, &["s.conf"]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("at line 1\n") && told.contains("begins with a byte-order mark"), "{told}");
+        assert_eq!(told.matches("    help: ").count(), faults, "{told}");
+    }
+}
+
+#[test]
+fn what_is_found_is_told_as_json_and_as_columns() {
+    let folder = Folder::new();
+    folder.file("wrong.conf", "sentinel parallel-syncs m x\nport y\n");
+    folder.file("s.conf", &format!("{M}sentinel parallel-syncs m 0\n"));
+    let output = check(&folder, &["s.conf", "wrong.conf", "--json"]);
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), &told["ok"]), (Some(1), &false.into()), "{told}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(told["files"][0]["masters"][0]["port"], 6379, "{told}");
+    assert_eq!((&told["files"][0]["loads"], &told["files"][1]["loads"]), (&true.into(), &false.into()), "{told}");
+    let found = |index: usize| {
+        let it = &told["found"][index];
+        [&it["severity"], &it["file"], &it["line"], &it["directive"]].map(ToString::to_string).join(" ")
+    };
+    assert_eq!(found(0), r#""warning" "s.conf" 3 "sentinel parallel-syncs""#, "{told}");
+    assert!(
+        found(1).starts_with(r#""fault" "wrong.conf" 1 "#) && found(2).starts_with(r#""fault" "wrong.conf" 2 "#),
+        "{told}"
+    );
+    let rows = check(&folder, &["s.conf", "wrong.conf", "--format", "tsv"]);
+    let rows = String::from_utf8(rows.stdout).expect("text");
+    assert_eq!(rows.lines().count(), 4, "{rows}");
+    assert!(rows.lines().all(|row| row.matches('\t').count() == 5), "{rows}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::{
     demo,
     terminal::{complain, say},
 };
-use target::Target;
+use target::{Printed, Target};
 
 /// How the program ends. The numbers are part of its interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,8 +236,9 @@ enum Command {
     },
     /// Check configuration files: say everything that is wrong with them, and warn of what is dangerous
     ///
-    /// Several files are compared: two Sentinels must not have one id. Exit status: 0 all load, with or without warnings;
-    /// 1 something is wrong, or with --strict dangerous.
+    /// Several files are taken for the Sentinels of one deployment and compared: two must not have one id, and what differs
+    /// for one master (quorum, passwords, times) is told. Exit status: 0 all load, with or without warnings; 1 something
+    /// is wrong, or with --strict dangerous.
     Check {
         /// The configuration files
         #[arg(required = true, value_name = "FILE")]
@@ -245,6 +246,8 @@ enum Command {
         /// Fail on warnings, too
         #[arg(long)]
         strict: bool,
+        #[command(flatten)]
+        printed: Printed,
     },
     /// Turn a classic configuration into TOML, or TOML into a classic one, with all comments
     ///
@@ -332,7 +335,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             say!("{}", include_str!("../../../../man/sentinel.1").trim_end());
             Exit::Success.into()
         }
-        Some(Command::Check { files, strict }) => check::run(&files, strict).into(),
+        Some(Command::Check { files, strict, printed }) => check::run(&files, strict, printed.format()).into(),
         Some(Command::Convert { file, output, state_file }) => {
             convert::run(&file, output.as_deref(), state_file.as_deref()).into()
         }

@@ -56,6 +56,17 @@ pub(super) struct Target {
     #[command(flatten)]
     tls: Tls,
 
+    #[command(flatten)]
+    printed: Printed,
+
+    /// Print help
+    #[arg(long, action = clap::ArgAction::HelpLong)]
+    help: Option<bool>,
+}
+
+/// In which form a command prints.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Printed {
     /// How the answer is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -63,10 +74,13 @@ pub(super) struct Target {
     /// The same as --format json
     #[arg(long, conflicts_with = "format")]
     json: bool,
+}
 
-    /// Print help
-    #[arg(long, action = clap::ArgAction::HelpLong)]
-    help: Option<bool>,
+impl Printed {
+    /// The form that was asked for.
+    pub(super) fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 /// How an answer is printed.
@@ -132,7 +146,7 @@ pub(super) struct Line {
 impl Target {
     /// How the answer is to be printed.
     pub(super) fn format(&self) -> Format {
-        if self.json { Format::Json } else { self.format }
+        self.printed.format()
     }
 
     /// The Sentinels, the first to be asked first.
@@ -153,10 +167,7 @@ impl Target {
         };
         let places = self.places().map_err(wrong)?;
         let uri = self.uri.as_deref().map(parse_uri).transpose().map_err(wrong)?.unwrap_or_default();
-        let tls = (self.tls.wanted || uri.tls).then(|| self.tls.config()).transpose().map_err(|error| {
-            self.complain(Exit::Failure, &error.to_string());
-            Exit::Failure
-        })?;
+        let tls = (self.tls.wanted || uri.tls).then(|| self.tls_config()).transpose()?;
         let user = self.user.clone().or(uri.user);
         let password = self.password.clone().or(uri.password).or_else(|| env::var("REDISCLI_AUTH").ok());
         let login = password.map(|password| {
@@ -165,6 +176,14 @@ impl Target {
             login
         });
         Ok(Line { places, tls, login, patience: Duration::from_millis(self.timeout.max(1)) })
+    }
+
+    /// What the options of TLS say. What is wrong was told on standard error.
+    pub(super) fn tls_config(&self) -> Result<Arc<ClientConfig>, Exit> {
+        self.tls.config().map_err(|error| {
+            self.complain(Exit::Failure, &error.to_string());
+            Exit::Failure
+        })
     }
 
     /// Sends one `SENTINEL` command to the first Sentinel that answers. A failure was told on standard error.

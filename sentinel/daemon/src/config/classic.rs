@@ -15,6 +15,9 @@ use super::{
     lexer,
 };
 
+/// What some editors put at the beginning of a file in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// How deep includes may be nested.
 const MAX_INCLUDE_DEPTH: usize = 16;
 
@@ -95,9 +98,33 @@ impl<'a> Reader<'a> {
         let shared: Arc<Path> = path.into();
         for (index, line) in bytes.split(|b| *b == b'\n').enumerate() {
             let place = Place::File { path: Arc::clone(&shared), line: index + 1, column: None };
+            let line = match line.strip_prefix(BYTE_ORDER_MARK).filter(|_| index == 0) {
+                Some(rest) => {
+                    self.byte_order_mark(path, place.clone());
+                    rest
+                }
+                None => line,
+            };
             self.line(line, place, origin)?;
         }
         Ok(())
+    }
+
+    /// redis-sentinel takes the mark for a part of the first word, and refuses the line, a comment or an empty one, too.
+    fn byte_order_mark(&mut self, path: &Path, place: Place) {
+        let remedy = format!(
+            "the file begins with a byte-order mark, which an editor has put there and does not show: save it as UTF-8 without \
+             one, or run sed -i '1s/^\\xEF\\xBB\\xBF//' {}",
+            path.display()
+        );
+        let refusal = Refusal::new("Bad directive or wrong number of arguments", remedy);
+        self.builder.faults.push(Fault {
+            place,
+            directive: "byte-order mark".to_owned(),
+            line: String::new(),
+            what: refusal.what,
+            remedy: refusal.remedy,
+        });
     }
 
     fn line(&mut self, line: &[u8], place: Place, origin: Origin) -> Result<(), ConfigError> {

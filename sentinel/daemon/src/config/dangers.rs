@@ -1,19 +1,13 @@
 //! What loads and does what it says, but will be regretted: said by `sentinel check`, never a reason not to start.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use sentinel_core::{
     snapshot::MasterSnapshot,
-    types::{Epoch, Host, HostPort, SentinelId},
+    types::{Epoch, Host, HostPort},
 };
 
-use super::{Config, Loaded, Warning};
+use super::{Loaded, Warning, places::Repeated};
 
 /// Below this a garbage collection or a busy host is taken for a death.
 const SHORT_DOWN_AFTER: Duration = Duration::from_millis(500);
@@ -30,7 +24,9 @@ pub fn dangers(loaded: &Loaded, open: bool) -> Vec<Warning> {
         found.loopback(master);
         found.user_without_password(master);
     }
+    found.no_master();
     found.twins();
+    found.repeated();
     found.alarms();
     found.announced();
     found.open_port(open);
@@ -44,31 +40,6 @@ pub fn alarms(loaded: &Loaded) -> Vec<Warning> {
     let mut found = Dangers { loaded, warnings: Vec::new() };
     found.alarms();
     found.warnings
-}
-
-/// The ids that several of the files have: the Sentinels would take each other for themselves.
-pub fn copied_ids<'a>(files: impl IntoIterator<Item = (&'a Path, &'a Config)>) -> Vec<String> {
-    let mut owners: BTreeMap<&SentinelId, Vec<PathBuf>> = BTreeMap::new();
-    for (path, config) in files {
-        if let Some(id) = &config.id {
-            let owners = owners.entry(id).or_default();
-            let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            if !owners.contains(&real) {
-                owners.push(real);
-            }
-        }
-    }
-    let shared = owners.into_iter().filter(|(_, owners)| owners.len() > 1);
-    shared
-        .map(|(id, owners)| {
-            let owners: Vec<String> = owners.iter().map(|path| path.display().to_string()).collect();
-            format!(
-                "{}: sentinel myid: {id} stands in all of them: they would be counted as one Sentinel. Remove the line from all \
-                 but one",
-                owners.join(", ")
-            )
-        })
-        .collect()
 }
 
 /// Whether an address is reached from this host only.
@@ -216,6 +187,19 @@ impl Dangers<'_> {
             .or_else(|| {
                 let replica = master.replicas.iter().find(|addr| elsewhere(addr))?;
                 Some(format!("a replica is at {replica}"))
+            })
+            .or_else(|| {
+                // Port 0 stands for a master whose address is not known yet.
+                let server = &self.loaded.config.server;
+                let listens = self.loaded.config.globals.port != 0 || server.tls.port.is_some();
+                let open = server.bind.iter().find(|bind| !is_local(&bind.address));
+                let bind = open.filter(|_| listens && master.addr.port != 0)?;
+                let shown = bind.address.as_str();
+                Some(if shown == "*" {
+                    "this Sentinel listens on all addresses".to_owned()
+                } else {
+                    format!("this Sentinel listens on {shown}")
+                })
             });
         if let Some(witness) = witness {
             let text = format!(
@@ -231,6 +215,27 @@ impl Dangers<'_> {
         if master.settings.auth_user.is_some() && master.settings.auth_pass.is_none() {
             let text = "without auth-pass no AUTH is sent at all: the user counts for nothing".to_owned();
             self.say(Some(master), "auth-user", text);
+        }
+    }
+
+    /// There may be none yet; more often the lines were forgotten, or stand in another file.
+    fn no_master(&mut self) {
+        if self.loaded.config.masters.is_empty() {
+            let text = "no master is monitored: there will be no failover. Name one (`sentinel monitor NAME HOST PORT QUORUM`, \
+                        or a [[master]] in TOML), or give it later with SENTINEL MONITOR"
+                .to_owned();
+            self.say(None, "monitor", text);
+        }
+    }
+
+    /// A line that stands twice: the earlier one counts for nothing, and who edits it will wonder.
+    fn repeated(&mut self) {
+        for Repeated { master, name, first, place } in self.loaded.places.repeated() {
+            let prefix = if super::directives::is_generic(name) { "" } else { "sentinel " };
+            let of = master.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default();
+            let text = format!("{of}stands in line {first}, too: only the last one counts. Remove the other");
+            let (place, directive) = (place.clone(), format!("{prefix}{name}"));
+            self.warnings.push(Warning { place, directive, text });
         }
     }
 

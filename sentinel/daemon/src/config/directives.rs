@@ -130,6 +130,11 @@ pub(super) fn support(name: &str) -> Option<Support> {
         .or_else(|| (accepted().any(|known| known == name) || is_of_module(name)).then_some(Support::DataNode))
 }
 
+/// Whether a name stands alone, without `sentinel` before it. It is in lower case.
+pub(super) fn is_generic(name: &str) -> bool {
+    support(name).is_some() || reference::of_directive(name, false).is_some()
+}
+
 /// All generic names, for "did you mean".
 pub(super) fn generic_names() -> impl Iterator<Item = &'static str> {
     let heeded = HEEDED.iter().map(|(name, _)| *name);

@@ -220,7 +220,7 @@ fn remedy_of_writing(path: &Path, error: &io::Error, named: Option<&Named>) -> S
     }
 }
 
-/// All faults of one configuration, in the order in which redis-sentinel would meet them.
+/// All faults of one configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Faults {
     /// At least one.
@@ -229,9 +229,21 @@ pub struct Faults {
     pub classic: bool,
 }
 
+impl Faults {
+    /// In the order of their places.
+    pub(crate) fn sorted(&self) -> Vec<&Fault> {
+        let mut sorted: Vec<&Fault> = self.faults.iter().collect();
+        sorted.sort_by(|a, b| a.place.cmp(&b.place));
+        sorted
+    }
+}
+
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (true, Some(first)) = (self.classic, self.faults.first()) {
+        let sorted = self.sorted();
+        // The one that stands first in the file, as its author reads it: redis-sentinel, which names one only, reads all
+        // generic directives before those of `sentinel`.
+        if let (true, Some(first)) = (self.classic, sorted.first()) {
             writeln!(f, "\n*** FATAL CONFIG FILE ERROR (Sentinel {}) ***", env!("CARGO_PKG_VERSION"))?;
             match first.place.line() {
                 Some(line) => writeln!(f, "Reading the configuration file, at line {line}")?,
@@ -245,8 +257,6 @@ impl fmt::Display for Faults {
         }
         let count = self.faults.len();
         writeln!(f, "{count} fault{} in the configuration:", if count == 1 { "" } else { "s" })?;
-        let mut sorted: Vec<&Fault> = self.faults.iter().collect();
-        sorted.sort_by(|a, b| a.place.cmp(&b.place));
         for fault in sorted {
             write!(f, "\n{fault}\n")?;
         }
@@ -299,6 +309,20 @@ mod tests {
         assert_eq!(lines[4], "Quorum must be 1 or greater.");
         assert!(text.contains("s.conf:3: sentinel monitor\n    help: write a quorum"), "{text}");
         assert_eq!(text.matches("Quorum must").count(), 1, "said once: {text}");
+    }
+
+    #[test]
+    fn the_heading_quotes_the_fault_that_stands_first() {
+        let fault = |line: usize, text: &str| Fault {
+            place: Place::File { path: Path::new("s.conf").into(), line, column: None },
+            directive: "x".into(),
+            line: text.into(),
+            what: format!("what is wrong with {text}"),
+            remedy: "none".into(),
+        };
+        let text = Faults { faults: vec![fault(7, "later"), fault(2, "first")], classic: true }.to_string();
+        assert!(text.contains("at line 2\n>>> 'first'\nwhat is wrong with first\n"), "{text}");
+        assert!(text.find("s.conf:2:").expect("listed") < text.find("s.conf:7:").expect("listed"), "{text}");
     }
 
     #[test]

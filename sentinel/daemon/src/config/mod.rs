@@ -8,6 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 
 mod build;
 mod classic;
+mod compared;
 mod convert;
 mod dangers;
 mod directives;
@@ -35,8 +36,9 @@ mod toml_form;
 mod value;
 mod wanted;
 
+pub use compared::compared;
 pub use convert::{ConvertError, Converted, convert};
-pub use dangers::{alarms, copied_ids, dangers};
+pub use dangers::{alarms, dangers};
 pub(crate) use directives::nearest;
 pub(crate) use fault::system_text;
 pub use fault::{ConfigError, Fault, Faults, Named, Place, Warning};

@@ -7,6 +7,19 @@ use super::{
     fault::{Fault, Named, Place, Refusal},
 };
 
+/// A line that takes the place of an earlier one in the same file.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeated {
+    /// The master, if it belongs to one.
+    pub(crate) master: Option<String>,
+    /// The directive, in lower case, without `sentinel`.
+    pub(crate) name: String,
+    /// The number of the earlier line.
+    pub(crate) first: usize,
+    /// The later one, which counts.
+    pub(crate) place: Place,
+}
+
 /// The place of the last line of each kind.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
@@ -14,7 +27,22 @@ pub(crate) struct Places {
     /// The last line itself of each kind that belongs to no master.
     lines: BTreeMap<String, Directive>,
     file: Arc<Path>,
+    repeated: Vec<Repeated>,
 }
+
+/// What may stand any number of times, each line for itself.
+const MANY: [&str; 10] = [
+    "user",
+    "include",
+    "loadmodule",
+    "rename-command",
+    "client-output-buffer-limit",
+    "save",
+    "known-replica",
+    "known-slave",
+    "known-sentinel",
+    "in-sync",
+];
 
 impl Default for Places {
     fn default() -> Self {
@@ -25,7 +53,7 @@ impl Default for Places {
 impl Places {
     /// No line yet, of this file.
     pub(super) fn within(file: &Path) -> Self {
-        Places { last: BTreeMap::new(), lines: BTreeMap::new(), file: file.into() }
+        Places { last: BTreeMap::new(), lines: BTreeMap::new(), file: file.into(), repeated: Vec::new() }
     }
 
     /// The file.
@@ -35,10 +63,23 @@ impl Places {
 
     /// Remembers a line. The directive is in lower case.
     pub(super) fn put(&mut self, master: Option<&String>, name: &str, directive: &Directive) {
-        self.last.insert((master.cloned(), name.to_owned()), directive.place.clone());
+        let earlier = self.last.insert((master.cloned(), name.to_owned()), directive.place.clone());
+        // TOML refuses the same key twice; what is in another file, or on the command line, is meant to take its place.
+        if let Some(Place::File { path, line: first, column: None }) = earlier
+            && matches!(&directive.place, Place::File { path: here, column: None, .. } if *here == path)
+            && !MANY.contains(&name)
+        {
+            let (master, place) = (master.cloned(), directive.place.clone());
+            self.repeated.push(Repeated { master, name: name.to_owned(), first, place });
+        }
         if master.is_none() {
             self.lines.insert(name.to_owned(), directive.clone());
         }
+    }
+
+    /// The lines that take the place of an earlier one.
+    pub(crate) fn repeated(&self) -> &[Repeated] {
+        &self.repeated
     }
 
     /// Where something was said: else where the master is named, else the file as a whole.
