@@ -99,7 +99,7 @@ pub(super) fn run(files: &[PathBuf], strict: bool, format: Format) -> Exit {
     let together = config::compared(meant);
     let wrong = checked.iter().any(|(_, it)| it.is_err());
     let dangerous = !together.is_empty() || checked.iter().flat_map(|(_, it)| it).any(|it| !it.warnings.is_empty());
-    let ok = !wrong && !(strict && dangerous);
+    let ok = !(wrong || strict && dangerous);
     let mut all = Vec::new();
     for (_, outcome) in &checked {
         match outcome {
@@ -110,8 +110,12 @@ pub(super) fn run(files: &[PathBuf], strict: bool, format: Format) -> Exit {
     all.extend(together.iter().map(|text| json!({ "severity": "warning", "text": text })));
     match format {
         Format::Table => {
-            checked.iter().for_each(|(file, outcome)| print(file, outcome));
-            together.iter().for_each(|text| say!("warning: {text}"));
+            for (file, outcome) in &checked {
+                print(file, outcome);
+            }
+            for text in &together {
+                say!("warning: {text}");
+            }
         }
         Format::Tsv => say!("{}", reply::tabbed(COLUMNS, &all).trim_end()),
         Format::Json => {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use redis::{Cmd, Parser, RedisError, Value};
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned, pki_types::ServerName};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, StreamOwned,
+    pki_types::{CertificateDer, ServerName},
+};
 
 use super::target::{Place, Tls};
 use crate::tls::{Asking, Failure, Side, TlsError};
@@ -62,9 +65,20 @@ pub(super) struct Conversation {
     parser: Parser,
 }
 
-trait Stream: Read + Write {}
+trait Stream: Read + Write {
+    /// The certificate that the other side has shown.
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        None
+    }
+}
 
-impl<S: Read + Write> Stream for S {}
+impl Stream for TcpStream {}
+
+impl Stream for StreamOwned<ClientConnection, TcpStream> {
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.conn.peer_certificates()?.first().cloned()
+    }
+}
 
 impl Conversation {
     /// Connects.
@@ -99,6 +113,11 @@ impl Conversation {
             answer = self.read()?.extract_error().map_err(Unanswered::Refused)?;
         }
         Ok(answer)
+    }
+
+    /// The certificate that the other side has shown, once something was said.
+    pub(super) fn certificate(&self) -> Option<CertificateDer<'static>> {
+        self.stream.certificate()
     }
 
     /// The next message, for as long as it takes.

@@ -3,6 +3,7 @@
 mod check;
 mod conversation;
 mod convert;
+mod doctor;
 mod failover;
 mod host;
 mod launch;
@@ -176,6 +177,11 @@ enum Command {
         #[command(flatten)]
         target: Target,
     },
+    /// Ask every Sentinel and every data node, change nothing, and say what is wrong and what mends it
+    ///
+    /// It learns of all Sentinels and nodes from those that are named, asks all at once, and waits for none longer than some
+    /// seconds. Exit status: 0 nothing is wrong, 1 something is, 3 no Sentinel knows the master, 5 none answered.
+    Doctor(doctor::Options),
     /// Tell whether enough Sentinels can be reached to declare a master down and to replace it
     Ckquorum {
         /// The master's name
@@ -319,6 +325,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::History { name, id, target }) => verbs::history(&target, &name, id).into(),
         Some(Command::Problems { name, target }) => verbs::problems(&target, name.as_deref()).into(),
         Some(Command::Ckquorum { name, target }) => verbs::told(&target, &["ckquorum", &name]).into(),
+        Some(Command::Doctor(options)) => doctor::run(&options).into(),
         Some(Command::Failover(options)) => failover::run(&options, false).into(),
         Some(Command::Switchover(options)) => failover::run(&options, true).into(),
         Some(Command::Pause { name, time, all, reason, target }) => {

@@ -119,10 +119,8 @@ fn masters(files: &[(&Path, &Config)]) -> Vec<String> {
                 if *secret { listed(paths) } else { format!("{value} in {}", listed(paths)) }
             };
             let each = values.iter().map(one).collect::<Vec<_>>();
-            let (each, how) = match secret {
-                true => (each.join(" and "), "its passwords differ"),
-                false => (each.join(", "), "it differs"),
-            };
+            let (each, how) =
+                if *secret { (each.join(" and "), "its passwords differ") } else { (each.join(", "), "it differs") };
             found.push(format!("sentinel {directive}: `{name}`: {how}: {each}: {because}"));
         }
     }

@@ -311,7 +311,7 @@ fn identity(paths: [&Path; 2], password: Option<&Secret>, names: [&'static str; 
 }
 
 /// When a certificate ends to be valid, in seconds since 1970.
-fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
+pub(crate) fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
     let certificate = Certificate::from_der(certificate).ok()?;
     Some(certificate.tbs_certificate.validity.not_after.to_unix_duration().as_secs())
 }
