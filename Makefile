@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,17 @@ test-mixed: ## quorums mixed with each reference of SENTINELS="/path/a-sentinel 
 
 test-differential: ## ours and each reference of SENTINELS="/path/a-sentinel /path/b-sentinel" side by side, answer by answer: a table
 	@scripts/test-differential $(ARGS)
+
+test-page: ## what people see of the page in a real Chromium, on real servers, and what axe finds wrong with it (PAGE_FROM_SOURCE=1: files as they are in the tree, without a build)
+	@scripts/install-redis server
+	@scripts/page test $(ARGS)
+
+page-shots: ## pictures of each state of the page, light, dark and as wide as a phone, into target/page-shots
+	@scripts/install-redis server
+	@scripts/page shots
+
+page-times: ## how long the page takes for 5,000 masters in Chromium (ARGS=1000)
+	@scripts/page times $(ARGS)
 
 MINUTES ?= 10
 SEED ?=

@@ -182,6 +182,44 @@ fn nothing_but_health_is_told_without_the_token() {
 }
 
 #[test]
+fn the_page_is_served_to_everybody_and_its_data_are_not() {
+    if only_true_of_ours(WHY) {
+        return;
+    }
+    let deployment = Deployment::of_ours(1).quorum(1).replicas(0).with_http().sentinel_line("http-token secret").start();
+    let http = deployment.sentinels()[0].http();
+    let page = http.get("/");
+    assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));
+    assert!(!page.body.contains("mymaster"), "it holds no data");
+    // Everything that it names is there, of its kind, and may load nothing from elsewhere
+    let named: Vec<_> = page.body.split("\"page/").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert!(named.len() > 5, "{named:?}");
+    for path in named.iter().map(|name| format!("/page/{name}")).chain(["/".to_owned()]) {
+        let file = http.get(&path);
+        let kind = match path.rsplit('.').next() {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            _ => "text/html; charset=utf-8",
+        };
+        assert_eq!((file.status, file.headers["content-type"].as_str()), (200, kind), "{path}");
+        let policy = &file.headers["content-security-policy"];
+        assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"));
+        assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!(file.headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(file.headers["referrer-policy"], "no-referrer", "{path}");
+        // Who has it is not sent it again
+        let again = http.get_with(&path, &[("If-None-Match", &file.headers["etag"])]);
+        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+        assert_eq!(again.headers["etag"], file.headers["etag"], "{path}");
+    }
+    assert_eq!(http.get("/v1/masters").status, 401);
+    for path in ["/page/", "/page/nothing.js", "/page/../Cargo.toml", "/page/%2e%2e/Cargo.toml", "/index.html"] {
+        assert_ne!(http.with_token("secret").get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_said_and_nothing_is_changed() {
     if only_true_of_ours(WHY) {
         return;

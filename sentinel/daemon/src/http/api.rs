@@ -71,7 +71,8 @@ pub(super) async fn config(State(shared): Known) -> Response {
 #[utoipa::path(get, path = "/v1/masters", tag = "masters", responses((status = 200, body = [Master]), (status = 401, body = Refusal)))]
 pub(super) async fn masters(State(shared): Known) -> Response {
     let (view, now) = (shared.view.load(), shared.now());
-    let masters: Vec<_> = view.masters.values().map(|master| Master::of(&view, master, now)).collect();
+    let failovers = model::last_failovers(&view);
+    let masters: Vec<_> = view.masters.values().map(|master| Master::of(&view, master, &failovers, now)).collect();
     Json(masters).into_response()
 }
 

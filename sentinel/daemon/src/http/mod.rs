@@ -9,9 +9,11 @@ mod connection;
 mod counts;
 mod health;
 mod journal;
+mod lag;
 mod metrics;
 mod model;
 mod openapi;
+mod page;
 mod stream;
 mod token;
 
@@ -207,6 +209,7 @@ fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
         rest = rest.layer(middleware::from_fn_with_state(Arc::new(token), token::check));
     }
     health
+        .merge(page::routes())
         .merge(rest)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path; see /openapi.json") })
         .method_not_allowed_fallback(|| async {

@@ -1,7 +1,7 @@
 //! What the JSON answers look like. Numbers are numbers, times are milliseconds, what is not known is left out; secrets are
 //! never shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use sentinel_core::{
     Problem as Found, Severity, View,
@@ -18,6 +18,11 @@ use sentinel_core::{
 use sentinel_resp::Reply;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::lag;
+
+/// What the outcome of an incident says in which another node took the master's place.
+const TOOK_THE_PLACE_OF: &str = " took the place of ";
 
 /// Why there is no other answer.
 #[derive(Debug, Serialize, ToSchema)]
@@ -100,6 +105,9 @@ pub(super) struct Master {
     pub(super) sentinels: usize,
     /// Of these those that are not down.
     pub(super) ok_sentinels: usize,
+    /// The last incident in which another node took the master's place, as far as the history reaches: its id, which is when it
+    /// began, in milliseconds since 1970.
+    pub(super) last_failover: Option<u64>,
     pub(super) problems: Severities,
 }
 
@@ -142,6 +150,8 @@ pub(super) struct Replica {
     /// 0: it is never promoted.
     pub(super) priority: u32,
     pub(super) offset: u64,
+    /// What it had not acknowledged at the master's last INFO, in bytes.
+    pub(super) lag_bytes: Option<u64>,
     /// Whom it replicates from, as it says.
     pub(super) follows: Option<String>,
     /// Whether it is the one to be promoted.
@@ -353,8 +363,17 @@ pub(super) fn quorum(view: &View, master: &MasterView, now: Now) -> (bool, Strin
     }
 }
 
+/// The ids of incidents by the names of masters.
+pub(super) type Failovers<'a> = HashMap<&'a str, u64>;
+
+/// The last incident of each master in which another node took its place.
+pub(super) fn last_failovers(view: &View) -> Failovers<'_> {
+    let switches = view.history.iter().filter(|it| it.outcome.contains(TOOK_THE_PLACE_OF));
+    switches.map(|it| (it.master.as_str(), it.id)).collect()
+}
+
 impl Master {
-    pub(super) fn of(view: &View, master: &MasterView, now: Now) -> Self {
+    pub(super) fn of(view: &View, master: &MasterView, failovers: &Failovers<'_>, now: Now) -> Self {
         Master {
             name: master.name.to_string(),
             address: master.serving.to_string(),
@@ -368,6 +387,7 @@ impl Master {
             ok_replicas: master.replicas.iter().filter(|replica| replica.node.sdown_since.is_none()).count(),
             sentinels: master.peers.len() + 1,
             ok_sentinels: master.peers.iter().filter(|peer| peer.node.sdown_since.is_none()).count() + 1,
+            last_failover: failovers.get(master.name.as_str()).copied(),
             problems: Severities::of(&master.problems),
         }
     }
@@ -376,7 +396,7 @@ impl Master {
 impl MasterDetail {
     pub(super) fn of(view: &View, master: &MasterView, now: Now) -> Self {
         MasterDetail {
-            master: Master::of(view, master, now),
+            master: Master::of(view, master, &last_failovers(view), now),
             node: Node::of(&master.node, now.mono),
             replicas: Replica::all(master, now),
             sentinels: Sentinel::all(master, now),
@@ -401,10 +421,12 @@ impl Node {
 
 impl Replica {
     pub(super) fn all(master: &MasterView, now: Now) -> Vec<Self> {
-        master.replicas.iter().map(|replica| Replica::of(replica, now.mono)).collect()
+        let lags: HashMap<_, _> = lag::of(master).into_iter().collect();
+        let of = |replica: &ReplicaView| Replica::of(replica, lags.get(&replica.node.addr).copied(), now.mono);
+        master.replicas.iter().map(of).collect()
     }
 
-    fn of(replica: &ReplicaView, now: Instant) -> Self {
+    fn of(replica: &ReplicaView, lag_bytes: Option<u64>, now: Instant) -> Self {
         let down = u64::try_from(replica.master_link_down_ms).ok();
         Replica {
             node: Node::of(&replica.node, now),
@@ -412,6 +434,7 @@ impl Replica {
             link_down_ms: down.filter(|_| !replica.master_link_up),
             priority: replica.priority,
             offset: replica.offset,
+            lag_bytes,
             follows: replica.master_addr.as_ref().map(|(host, port)| format!("{host}:{port}")),
             promoted: replica.promoted,
         }

@@ -26,7 +26,7 @@ use self::page::Page;
 use table::*;
 pub use table::{Kind, Metric, TABLE};
 
-use super::{Shared, model, problem};
+use super::{Shared, lag, model, problem};
 
 /// What the `OpenMetrics` format is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -219,7 +219,10 @@ impl Scrape {
                 .iter()
                 .map(|(it, replica, addr)| ([it.name, addr.as_str()], f64::from(u8::from(replica.master_link_up)))),
         )?;
-        let lags: Vec<_> = masters.iter().flat_map(lags).collect();
+        let lags = masters
+            .iter()
+            .flat_map(|it| lag::of(it.view).into_iter().map(|(addr, lag)| (it.name, addr.to_string(), lag)));
+        let lags: Vec<_> = lags.collect();
         page.gauge(REPLICA_LAG, lags.iter().map(|(name, addr, lag)| ([*name, addr.as_str()], large(*lag))))?;
         let switched = self.shared.counts.with(|tally| tally.switched_at.clone());
         let is_watched = |name: &str| view.masters.get(name).is_some();
@@ -278,31 +281,6 @@ impl Links {
         states[role] += 1;
         self.sdown[role] += usize::from(node.sdown_since.is_some());
     }
-}
-
-/// What each replica that a master lists had not acknowledged at its last INFO. Both numbers are of one moment there, which
-/// those of two nodes are not.
-fn lags<'a>(it: &'a Row<'_>) -> Vec<(&'a str, String, u64)> {
-    let Some(info) = it.view.node.info.as_deref() else { return Vec::new() };
-    let offset = info.lines().find_map(|line| line.strip_prefix("master_repl_offset:")?.trim().parse::<u64>().ok());
-    let Some(offset) = offset else { return Vec::new() };
-    let listed = info.lines().filter_map(|line| {
-        let (number, fields) = line.strip_prefix("slave")?.split_once(':')?;
-        number.parse::<u32>().ok()?;
-        let field = |name: &str| fields.split(',').find_map(|it| it.strip_prefix(name)?.strip_prefix('='));
-        let acknowledged = field("offset")?.trim().parse::<u64>().ok()?;
-        Some((field("ip")?, field("port")?.parse::<u16>().ok()?, offset.saturating_sub(acknowledged)))
-    });
-    listed
-        .filter_map(|(ip, port, lag)| {
-            // One that is not known here is somebody else's name for it, which others may choose.
-            let known = it.view.replicas.iter().find(|replica| {
-                let addr = &replica.node.addr;
-                addr.port == port && addr.host.to_string() == ip
-            })?;
-            Some((it.name, known.node.addr.to_string(), lag))
-        })
-        .collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the formats know nothing but floating point numbers")]
