@@ -47,7 +47,7 @@ try {
   const [{ url, port }] = servers.sentinels;
   await shoot('well-overview', `${url}/`, '.rows .row', false);
   await shoot('well-master', `${url}/#/masters/shop`, '.picture');
-  await command(port, 'SENTINEL', 'PAUSE', 'shop', '600000', 'moving racks');
+  await command(port, 'SENTINEL', 'PAUSE', 'shop', '600', 'moving racks');
   await eventually('it is paused', async () => (await (await fetch(`${url}/v1/masters/shop`)).json()).problems.length);
   await shoot('paused-master', `${url}/#/masters/shop`, '.banner', false);
   await command(port, 'SENTINEL', 'RESUME', 'shop');

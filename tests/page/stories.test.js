@@ -107,7 +107,7 @@ story('a master whose failovers are paused has a banner with the reason', {}, as
   const [sentinel] = servers.sentinels;
   await page.goto(`${sentinel.url}/`);
   await says(page, /^shop is well$/);
-  await command(sentinel.port, 'SENTINEL', 'PAUSE', 'shop', '60000', 'moving racks');
+  await command(sentinel.port, 'SENTINEL', 'PAUSE', 'shop', '600', 'moving racks');
   await page.locator('.banner', { hasText: 'Failovers are paused' }).filter({ hasText: 'moving racks' }).waitFor();
   await page.locator('.rows .row', { hasText: 'Paused' }).waitFor();
   await accessible(page);

@@ -5,7 +5,7 @@ import { s } from './dom.js';
 import { opinions, standing, told } from './opinions.js';
 import { phase, short, span } from './words.js';
 
-const LETTER = 7.300;
+const LETTER = 7.250;
 
 /** The picture, as wide as this. */
 export function picture(detail, width) {
@@ -37,7 +37,7 @@ function onArc(at, count, width) {
   const step = Math.min(210, (width - 16) / count);
   const x = width / 2 + (at - (count - 1) / 2) * step;
   const off = (x - width / 2) / (width / 2);
-  return { x, y: 62 + 44 * off * off, room: step - 10 };
+  return { x, y: 62 + 44 * off * off, room: step - 4 };
 }
 
 function spokes(list, middle, width) {

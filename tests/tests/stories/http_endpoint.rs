@@ -186,7 +186,8 @@ fn the_page_is_served_to_everybody_and_its_data_are_not() {
     if only_true_of_ours(WHY) {
         return;
     }
-    let deployment = Deployment::of_ours(1).quorum(1).replicas(0).with_http().sentinel_line("http-token secret").start();
+    let deployment =
+        Deployment::of_ours(1).quorum(1).replicas(0).with_http().sentinel_line("http-token secret").start();
     let http = deployment.sentinels()[0].http();
     let page = http.get("/");
     assert_eq!((page.status, page.headers["content-type"].as_str()), (200, "text/html; charset=utf-8"));

@@ -171,7 +171,10 @@ mod tests {
 
     #[test]
     fn the_modules_are_read_by_node_where_it_is_installed() {
-        use std::{io::Write as _, process::{Command, Stdio}};
+        use std::{
+            io::Write as _,
+            process::{Command, Stdio},
+        };
         for file in FILES.iter().filter(|file| file.kind == SCRIPT) {
             let mut node = Command::new("node");
             node.args(["--input-type=module", "--check", "-"]);
