@@ -36,6 +36,9 @@ pub(super) struct Tally {
     masters: BTreeMap<MasterName, Progress>,
 }
 
+/// The first phase of a failover.
+const ELECTION: &str = "election";
+
 /// A failover that has ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Failover {
@@ -91,7 +94,13 @@ impl Tally {
                 let progress = self.of(master);
                 let ordered = std::mem::take(&mut progress.ordered);
                 progress.trigger = Some(if ordered { "operator" } else { "down" });
-                progress.phase = Some(("election", at.mono));
+                progress.phase = Some((ELECTION, at.mono));
+            }
+            // It stood, and another one won.
+            Event::ConfigUpdateFrom(_) if self.of(master).phase.is_some_and(|(phase, _)| phase == ELECTION) => {
+                let progress = self.of(master);
+                (progress.phase, progress.trigger) = (None, None);
+                self.elections_lost += 1;
             }
             Event::ElectedLeader(_) => self.next_phase(master, at.mono, "selection"),
             Event::StateHandOver(_) => self.next_phase(master, at.mono, "hand-over"),
@@ -238,6 +247,19 @@ mod tests {
         ];
         assert_eq!(tally.failovers, BTreeMap::from(expected));
         assert_eq!((tally.elections_won, tally.elections_lost), (0, 1));
+    }
+
+    #[test]
+    fn an_election_that_another_one_wins_is_lost_and_the_failover_is_its_own() {
+        let tally = tally([
+            (10, down()),
+            (20, Event::TryFailover(master())),
+            (30, Event::ConfigUpdateFrom(master())),
+            (30, switch()),
+        ]);
+        assert_eq!(tally.failovers, BTreeMap::from([(failover("other-sentinel", "switched", ""), 1)]));
+        assert_eq!((tally.elections_won, tally.elections_lost), (0, 1));
+        assert!(tally.phases.is_empty());
     }
 
     #[test]
