@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use sentinel_core::events::{Event, Subject};
+use sentinel_core::{
+    DownCause,
+    events::{Event, Subject},
+};
 
 use super::{Invariant, Observation, Setting, told::Told};
 use crate::{physics::HostId, time::Time};
@@ -24,11 +27,13 @@ impl Invariant for Alive {
                 self.shut_out.insert((*sentinel, *by), now);
             }
             Observation::Started { sentinel, .. } => self.shut_out.retain(|(by, _), _| by != sentinel),
-            Observation::Event { sentinel, event: Event::SubjectivelyDown { subject, .. } } => {
+            Observation::Event { sentinel, event: Event::SubjectivelyDown { subject, cause } } => {
                 let (Subject::Master { addr, .. } | Subject::Replica { addr, .. }) = subject else { return Ok(()) };
                 let Some(node) = setting.node_at(addr) else { return Ok(()) };
-                // For its role, or as it was asked for, a master may be down whatever it answers.
-                let replica = self.told.info(*sentinel, node).is_some_and(|(_, facts)| facts.replica);
+                // For its role, or as it was asked for, a master may be down whatever it answers. A RESET does not make a Sentinel forget
+                // what its master was.
+                let told = self.told.info(*sentinel, node).is_some_and(|(_, facts)| facts.replica);
+                let replica = told || *cause == DownCause::WrongRole;
                 let guarded = setting.guards.empty_master_failover || setting.guards.promote_best_effort;
                 let of_role = matches!(subject, Subject::Master { .. }) && (replica || guarded);
                 // The least down-after that an operator sets here.
