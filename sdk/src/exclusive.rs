@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::generation::{Generation, Opener};
 use crate::measure::{Step, Timer};
 use crate::reply::{Sign, Verdict};
-use crate::request::{Request, exchange};
+use crate::request::{Request, exchange, timed};
 use crate::shared::Owner;
 use crate::users::LongUser;
 
@@ -100,10 +100,7 @@ impl ExclusiveConnection {
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let recorder = self.owner.0.metrics.clone();
-        let timed = recorder.begin(|| request.operation());
-        let answer = self.carry_out(request).await;
-        timed.end(|| request.outcome(&answer));
-        answer
+        timed(&recorder, request, self.carry_out(request)).await
     }
 
     async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {

@@ -11,7 +11,7 @@ use crate::connection_like::connection_like_by_run;
 use crate::error::Error;
 use crate::generation::MasterLink;
 use crate::reply::Verdict;
-use crate::request::{Request, exchange_shared};
+use crate::request::{Request, exchange_shared, timed};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 use crate::wheel::Alarm;
@@ -83,10 +83,7 @@ impl Master {
         let Self { owner, idempotent, within, number, alarm } = self;
         let shared = &*owner.0;
         shared.users.count_command(*number);
-        let timed = shared.metrics.begin(|| request.operation());
-        let answer = carry_out(shared, *idempotent, *within, *number, alarm, request).await;
-        timed.end(|| request.outcome(&answer));
-        answer
+        timed(&shared.metrics, request, carry_out(shared, *idempotent, *within, *number, alarm, request)).await
     }
 
     /// The same for a command that is counted and measured already.

@@ -16,6 +16,7 @@ use crate::config::{Config, Patience};
 use crate::dial::Link;
 use crate::error::{Error, Outcome};
 use crate::keys::first_key;
+use crate::measure::Recorder;
 use crate::reply::{Verdict, judge, judge_pipeline};
 use crate::shared::Shared;
 use crate::silence::attend;
@@ -152,6 +153,18 @@ impl Request for Many<'_> {
     fn outcome(&self, answers: &RedisResult<Vec<Value>>) -> Option<Outcome> {
         answers.as_ref().err().map(Outcome::of)
     }
+}
+
+/// Has the time and the outcome of a request counted.
+pub(crate) async fn timed<R: Request>(
+    recorder: &Recorder,
+    request: &R,
+    answer: impl Future<Output = RedisResult<R::Answer>>,
+) -> RedisResult<R::Answer> {
+    let timed = recorder.begin(|| request.operation());
+    let answer = answer.await;
+    timed.end(|| request.outcome(&answer));
+    answer
 }
 
 /// Sends a request over a link and waits for its answer; `on_silence` is called as [`attend`] says.

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::master::Master;
 use crate::readers::{Line, Picked};
 use crate::reply::Verdict;
-use crate::request::{Request, exchange};
+use crate::request::{Request, exchange, timed};
 use crate::retry::Backoff;
 use crate::shared::{Owner, Shared};
 
@@ -98,10 +98,7 @@ impl Replica {
 
     async fn run<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
         let recorder = self.owner.0.metrics.clone();
-        let timed = recorder.begin(|| request.operation());
-        let answer = self.carry_out(request).await;
-        timed.end(|| request.outcome(&answer));
-        answer
+        timed(&recorder, request, self.carry_out(request)).await
     }
 
     async fn carry_out<R: Request>(&mut self, request: &R) -> RedisResult<R::Answer> {
