@@ -15,6 +15,7 @@ demo: ## watch three Sentinels take a deployment through the death of its master
 
 test: ## all tests, on real servers too
 	@scripts/install-redis server sentinel
+	@scripts/install-packages haproxy:haproxy
 	@scripts/test $(ARGS)
 
 verify: ## format, lints, documentation, dependencies, scripts: all that CI checks besides the tests; changes nothing

@@ -27,7 +27,7 @@ pub struct Acknowledged {
     pub port: u16,
 }
 
-/// Writes numbered values to the master that the Sentinels name.
+/// Writes numbered values to the master that the Sentinels name, or to a load balancer.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -50,14 +50,29 @@ impl Writer {
     /// Starts writing to the master `name`, one value every `pace`, asking the Sentinels on these ports in turn. Returns
     /// after the first acknowledgement.
     pub fn start(sentinels: &[u16], name: &str, pace: Duration) -> Self {
+        Self::launch(
+            Application {
+                name: name.to_owned(),
+                sentinels: sentinels.iter().map(|port| Link::new(*port)).collect(),
+                next_sentinel: 0,
+                asked: None,
+                master: None,
+            },
+            pace,
+        )
+    }
+
+    /// Starts writing to one port, one value every `pace`: a load balancer's. Returns after the first acknowledgement.
+    pub fn through(port: u16, pace: Duration) -> Self {
+        let master = Some(Link::new(port));
+        Self::launch(
+            Application { name: String::new(), sentinels: Vec::new(), next_sentinel: 0, asked: None, master },
+            pace,
+        )
+    }
+
+    fn launch(mut application: Application, pace: Duration) -> Self {
         let shared = Arc::new(Shared::default());
-        let mut application = Application {
-            name: name.to_owned(),
-            sentinels: sentinels.iter().map(|port| Link::new(*port)).collect(),
-            next_sentinel: 0,
-            asked: None,
-            master: None,
-        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
             .spawn({
@@ -199,8 +214,9 @@ impl Application {
     fn follow_the_sentinels(&mut self) {
         let mut question = redis::cmd("SENTINEL");
         question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-        let count = self.sentinels.len();
-        let sentinel = &mut self.sentinels[self.next_sentinel % count];
+        let count = self.sentinels.len().max(1);
+        // Who was given a port asks nobody.
+        let Some(sentinel) = self.sentinels.get_mut(self.next_sentinel % count) else { return };
         self.next_sentinel += 1;
         if let Ok(Some((_, port))) = sentinel.command::<Option<(String, u16)>>(&question) {
             self.asked = Some(Instant::now());

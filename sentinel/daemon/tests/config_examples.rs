@@ -13,9 +13,10 @@ use sentineld::{
 fn examples() -> BTreeMap<String, PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../configs");
     let entries = fs::read_dir(folder).expect("the folder of examples");
-    let entries = entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path().is_file()));
     entries
         .map(|entry| entry.unwrap().path())
+        // The rest is for other programs.
+        .filter(|path| path.extension().is_some_and(|ending| ending == "conf" || ending == "toml"))
         .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), path))
         .collect()
 }
