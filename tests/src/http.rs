@@ -70,6 +70,15 @@ impl Http {
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
+    /// Sends JSON, or what is to be taken for it, with further lines in the head.
+    pub fn send_json(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let length = body.len().to_string();
+        let own = [("Content-Type", "application/json"), ("Content-Length", length.as_str())];
+        let headers: Vec<_> = headers.iter().chain(&own).copied().collect();
+        exchange(self.connect(), &(self.head(method, path, &headers) + body))
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+    }
+
     /// A connection on which nothing was said.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap_or_else(|error| panic!("{self:?}: {error}"));

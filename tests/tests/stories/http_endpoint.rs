@@ -234,8 +234,11 @@ fn what_is_not_there_is_said_and_nothing_is_changed() {
         assert!(answer.json()["error"].is_string(), "{path}");
     }
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
-        assert_eq!(http.send(method, "/v1/masters/mymaster", &[]).status, 405, "{method}");
+        assert_eq!(http.send(method, "/v1/masters/mymaster", &[]).status, 404, "{method}");
     }
+    let document = http.json("/openapi.json");
+    let paths = document["paths"].as_object().expect("paths");
+    assert!(paths.values().all(|item| item["post"].is_null() && item["put"].is_null() && item["delete"].is_null()));
     assert_eq!(http.send("HEAD", "/v1/status", &[]).body, "");
     let answer = http.get("/v1/status");
     for (name, value) in [("cache-control", "no-store"), ("x-content-type-options", "nosniff")] {
@@ -373,13 +376,23 @@ fn every_answer_is_as_the_openapi_document_says() {
     // Then each path of the document gives what it says
     let document = http.json("/openapi.json");
     let paths = document["paths"].as_object().expect("paths");
-    assert!(paths.len() >= 17, "{:?}", paths.keys());
+    assert!(paths.len() >= 19, "{:?}", paths.keys());
     for (path, item) in paths {
         let schema = &item["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         if path == "/v1/events" {
             continue; // It does not end.
         }
-        let path = path.replace("{master}", "mymaster").replace("{id}", &incident.to_string());
+        let mut path = path.replace("{master}", "mymaster").replace("{id}", &incident.to_string());
+        // The nodes that these ask about.
+        if path.ends_with("/primary") {
+            path += &format!("?addr={}", group.replicas()[0].address());
+        } else if path.ends_with("/replica") {
+            path += &format!("?addr={}", group.master().address());
+            eventually("the old master is a replica", SOON, || {
+                let answer = http.get(&path);
+                if answer.status == 200 { Ok(()) } else { Err(answer.body) }
+            });
+        }
         let answer = http.get(&path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         if schema.is_null() {

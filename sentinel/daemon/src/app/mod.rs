@@ -472,6 +472,10 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
             clock,
             meters,
             run_id,
+            reload: {
+                let reloader = Arc::clone(&reloader);
+                Box::new(move || Box::pin(Arc::clone(&reloader).run()))
+            },
         })
     });
     let endpoint = endpoint.transpose().map_err(system("cannot start the HTTP endpoint"))?;

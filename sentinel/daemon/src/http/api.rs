@@ -15,7 +15,7 @@ use sentinel_resp::Reply;
 use super::{
     Shared, model,
     model::{Candidate, Consensus, Explanation, Incident, IncidentDetail, Master, MasterDetail, Problem, Refusal},
-    problem,
+    probe, problem,
 };
 
 type Known = State<Arc<Shared>>;
@@ -36,9 +36,11 @@ pub(super) fn routes() -> Router<super::State> {
         .route("/v1/masters/{master}/settings", get(settings))
         .route("/v1/masters/{master}/history", get(history))
         .route("/v1/masters/{master}/history/{id}", get(incident))
+        .route("/v1/masters/{master}/primary", probe::of_primary())
+        .route("/v1/masters/{master}/replica", probe::of_replica())
 }
 
-fn unknown_master() -> Response {
+pub(super) fn unknown_master() -> Response {
     problem(StatusCode::NOT_FOUND, "there is no master of this name")
 }
 

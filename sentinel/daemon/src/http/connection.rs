@@ -1,7 +1,7 @@
 //! Connections of the HTTP endpoint, and what bounds them.
 //!
 //! Memory and time that a client can take are bounded: so many connections, so many bytes of a head, so much time for it to
-//! come and for an answer to be read. No path reads a body. One that misbehaves costs only itself.
+//! come and for an answer to be read. Only what changes something reads a body (`change`). One that misbehaves costs only itself.
 
 use std::{
     fmt,

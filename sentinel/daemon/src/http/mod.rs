@@ -1,10 +1,11 @@
 //! The HTTP endpoint: metrics, health, JSON and server-sent events, for monitoring and for people.
 //!
 //! It has a thread and a runtime of its own, so that no scrape delays a PING or a client of the Redis port. What it tells
-//! comes from the published [`View`], as the answers of that port do; events come from the monitor in their order. Nothing
-//! is changed through it.
+//! comes from the published [`View`], as the answers of that port do; events come from the monitor in their order. What is
+//! changed through it, where a token is set, goes the way of that port's commands.
 
 mod api;
+mod change;
 mod connection;
 mod counts;
 mod health;
@@ -14,10 +15,18 @@ mod metrics;
 mod model;
 mod openapi;
 mod page;
+mod probe;
 mod stream;
 mod token;
 
-use std::{io, net::TcpListener, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    future::{Ready, ready},
+    io,
+    net::TcpListener,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -28,7 +37,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sentinel_core::{ClientId, View, command::Command, time::Now};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use sentinel_core::{
+    ClientId, View,
+    command::{Change, Command, SUBCOMMANDS},
+    time::Now,
+};
 use sentinel_resp::Reply;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
@@ -36,8 +51,9 @@ use self::{connection::Entrance, counts::Counts, journal::Journal, token::Token}
 use crate::{
     config,
     meters::Meters,
-    monitor::{Clock, Happened},
-    serve::Ask,
+    monitor::{Clock, Happened, Resolver},
+    scripts,
+    serve::{self, Ask},
     tls::Tls,
 };
 
@@ -45,6 +61,9 @@ pub use metrics::{Kind, Metric, TABLE};
 
 /// How long the engine may take for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the engine may take for what is changed, which waits for the disk.
+const DONE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many may read events at the same time.
 const READERS: usize = 64;
@@ -69,7 +88,12 @@ pub struct Setup {
     pub meters: Arc<Meters>,
     /// This run of the process.
     pub run_id: String,
+    /// Reads the configuration again, and says what became of it.
+    pub reload: Reload,
 }
+
+/// Reads the configuration again, and says what became of it.
+pub type Reload = Box<dyn Fn() -> BoxFuture<'static, Reply> + Send + Sync>;
 
 /// What all requests share.
 pub(crate) struct Shared {
@@ -81,6 +105,11 @@ pub(crate) struct Shared {
     counts: Counts,
     journal: Journal,
     readers: Arc<Semaphore>,
+    resolver: Resolver,
+    lookups: Semaphore,
+    reload: Reload,
+    /// Whether something can be changed: a token is set.
+    changes: bool,
 }
 
 impl Shared {
@@ -95,7 +124,7 @@ impl Shared {
         let change = match Command::parse(&words) {
             Ok(Command::Change(change)) => change,
             Ok(Command::Query(query)) => return Some(query.answer(&self.view.load(), self.now())),
-            // Nothing is changed from here.
+            // That is an order.
             Ok(Command::Reload) => return None,
             Err(error) => return Some(error),
         };
@@ -107,6 +136,26 @@ impl Shared {
             answer.await.ok()
         };
         tokio::time::timeout(ANSWERED_WITHIN, answered).await.ok().flatten()
+    }
+
+    /// What comes of a subcommand of SENTINEL, which may change something. With a wrong word nothing is changed. None: it is not
+    /// answered in time.
+    async fn order(&self, words: &[Bytes]) -> Option<Reply> {
+        let name = words.first()?;
+        let subcommand = SUBCOMMANDS.iter().find(|it| name.eq_ignore_ascii_case(it.word().as_bytes()))?;
+        let change = match subcommand.parse(&serve::without_interface(subcommand, &words[1..])) {
+            Ok(Command::Change(change)) => change,
+            Err(error) => return Some(error),
+            Ok(Command::Query(query)) => return Some(query.answer(&self.view.load(), self.now())),
+            Ok(Command::Reload) => return tokio::time::timeout(DONE_WITHIN, (self.reload)()).await.ok(),
+        };
+        let denied = self.view.load().globals.deny_scripts_reconfig;
+        let change = if denied { change } else { scripts::refuse_unusable(change).await };
+        if let Change::Set { error: Some(error), .. } = change {
+            return Some(error);
+        }
+        let done = serve::order(self.asks.clone(), true, ClientId(0), change);
+        tokio::time::timeout(DONE_WITHIN, done).await.ok()
     }
 }
 
@@ -145,7 +194,7 @@ impl Running {
 ///
 /// When the system refuses a thread, or the sockets cannot be used.
 pub fn start(setup: Setup) -> io::Result<Running> {
-    let Setup { sockets, settings, tls, view, asks, happened, clock, meters, run_id } = setup;
+    let Setup { sockets, settings, tls, view, asks, happened, clock, meters, run_id, reload } = setup;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let incoming = tls.incoming().filter(|_| settings.tls.http).cloned();
     let entrances = {
@@ -162,6 +211,10 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         counts: Counts::default(),
         journal: Journal::new(&run_id),
         readers: Arc::new(Semaphore::new(READERS)),
+        resolver: Resolver::default(),
+        lookups: Semaphore::new(probe::LOOKUPS),
+        reload,
+        changes: settings.http.token.is_some(),
     });
     let router = router(Arc::clone(&shared), settings.http.token.as_ref().map(Token::new));
     for entrance in &entrances {
@@ -205,18 +258,25 @@ fn router(shared: Arc<Shared>, token: Option<Token>) -> Router {
         .route("/metrics", get(metrics::answer))
         .route("/openapi.json", get(openapi::answer))
         .route("/v1/events", get(stream::answer));
+    let wrong_method = if token.is_some() { other_method } else { nothing_to_change };
     if let Some(token) = token {
-        rest = rest.layer(middleware::from_fn_with_state(Arc::new(token), token::check));
+        rest = rest.merge(change::routes()).layer(middleware::from_fn_with_state(Arc::new(token), token::check));
     }
     health
         .merge(page::routes())
         .merge(rest)
         .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is nothing at this path; see /openapi.json") })
-        .method_not_allowed_fallback(|| async {
-            problem(StatusCode::METHOD_NOT_ALLOWED, "this path is only read: use GET or HEAD")
-        })
+        .method_not_allowed_fallback(wrong_method)
         .layer(middleware::map_response(finished))
         .with_state(State(shared))
+}
+
+fn other_method() -> Ready<Response> {
+    ready(problem(StatusCode::METHOD_NOT_ALLOWED, "this path takes other methods; see /openapi.json"))
+}
+
+fn nothing_to_change() -> Ready<Response> {
+    ready(problem(StatusCode::NOT_FOUND, "this path is only read: what changes something needs `http-token` to be set"))
 }
 
 /// An answer that says what is wrong.

@@ -171,6 +171,23 @@ pub(super) struct Sentinel {
     pub(super) voted_epoch: Option<u64>,
 }
 
+/// Whether a node is what a load balancer asks for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Health {
+    pub(super) master: String,
+    /// The address that was asked for.
+    pub(super) address: String,
+    /// The role that it told last: `master` or `replica`.
+    pub(super) role: Option<String>,
+    pub(super) healthy: bool,
+    /// Why it is not.
+    pub(super) reason: Option<String>,
+    /// What a replica had not acknowledged at the master's last INFO.
+    pub(super) lag_bytes: Option<u64>,
+    /// The epoch of the configuration that the answer follows from.
+    pub(super) config_epoch: u64,
+}
+
 /// A place in the order in which replicas would be promoted.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Candidate {
@@ -421,7 +438,7 @@ impl Node {
 
 impl Replica {
     pub(super) fn all(master: &MasterView, now: Now) -> Vec<Self> {
-        let lags: HashMap<_, _> = lag::of(master).into_iter().collect();
+        let lags: HashMap<_, _> = lag::all(master).collect();
         let of = |replica: &ReplicaView| Replica::of(replica, lags.get(&replica.node.addr).copied(), now.mono);
         master.replicas.iter().map(of).collect()
     }

@@ -24,5 +24,6 @@ mod writer;
 
 pub use clock::Clock;
 pub use dial::Dialer;
+pub(crate) use resolve::Resolver;
 pub use resolve::before_start;
 pub use run::{Handle, Happened, Running, Setup, start};

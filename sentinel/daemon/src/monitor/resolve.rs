@@ -33,7 +33,7 @@ type Ask = Arc<dyn Fn(Arc<str>) -> BoxFuture<'static, Answer> + Send + Sync>;
 ///
 /// A resolver that hangs holds one thread for each name, however often the name is wanted meanwhile.
 #[derive(Clone)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     shared: Arc<Mutex<Known>>,
     ask: Ask,
     patience: Duration,
@@ -70,7 +70,7 @@ impl Resolver {
     }
 
     /// The addresses of a host, the one that is used first. The last good ones if the resolver fails, or is late.
-    pub(super) async fn resolve(&self, host: &Host) -> Answer {
+    pub(crate) async fn resolve(&self, host: &Host) -> Answer {
         let name = match host {
             Host::Ip(ip) => return Ok([*ip].into()),
             Host::Name(name) => name,

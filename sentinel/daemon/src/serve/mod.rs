@@ -15,6 +15,7 @@ mod crowd;
 mod guest;
 mod listener;
 mod literal;
+mod order;
 mod outbox;
 mod pubsub;
 mod registry;
@@ -72,6 +73,7 @@ pub(crate) use acl::check_line as check_user;
 pub use acl::{Access, AccessError};
 pub use listener::{ListenError, Listeners, SocketFile};
 pub(crate) use listener::{bind_all, prepare};
+pub(crate) use order::{order, without_interface};
 
 /// A command that the monitor's thread executes.
 #[derive(Debug)]

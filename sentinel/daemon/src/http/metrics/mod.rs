@@ -219,10 +219,10 @@ impl Scrape {
                 .iter()
                 .map(|(it, replica, addr)| ([it.name, addr.as_str()], f64::from(u8::from(replica.master_link_up)))),
         )?;
-        let lags = masters
+        let lags: Vec<_> = masters
             .iter()
-            .flat_map(|it| lag::of(it.view).into_iter().map(|(addr, lag)| (it.name, addr.to_string(), lag)));
-        let lags: Vec<_> = lags.collect();
+            .flat_map(|it| lag::all(it.view).map(move |(addr, lag)| (it.name, addr.to_string(), lag)))
+            .collect();
         page.gauge(REPLICA_LAG, lags.iter().map(|(name, addr, lag)| ([*name, addr.as_str()], large(*lag))))?;
         let switched = self.shared.counts.with(|tally| tally.switched_at.clone());
         let is_watched = |name: &str| view.masters.get(name).is_some();

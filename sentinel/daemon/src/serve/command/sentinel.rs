@@ -1,17 +1,16 @@
 //! SENTINEL, ROLE and PUBLISH: what the core answers, at once from its view or later from its engine.
 
-use std::borrow::Cow;
-
-use bytes::Bytes;
 use sentinel_core::{
     ClientId,
     command::{self, Change, Command, Subcommand},
 };
-use sentinel_resp::{Reply, text};
-use tokio::sync::oneshot;
+use sentinel_resp::Reply;
 
 use super::{Answer, Request};
-use crate::{compatible::Compatible, config, scripts, serve::Ask};
+use crate::{
+    compatible::Compatible,
+    serve::{order, without_interface},
+};
 
 /// The one channel that a Sentinel takes messages on.
 const HELLO: &[u8] = b"__sentinel__:hello";
@@ -47,18 +46,6 @@ fn refused(subcommand: &Subcommand, request: &Request<'_>, error: Reply) -> Repl
     }
 }
 
-/// SENTINEL MONITOR with a link-local address and its interface (`fe80::1%eth0`): the reference drops the interface.
-fn without_interface<'a>(subcommand: &Subcommand, words: &'a [Bytes]) -> Cow<'a, [Bytes]> {
-    let Some(host) = words.get(1).filter(|_| subcommand.word() == "monitor") else {
-        return words.into();
-    };
-    let Some(ip) = config::without_scope(&text::of(host)) else { return words.into() };
-    tracing::warn!("{}", config::scope_dropped(&text::of(host), ip));
-    let mut words = words.to_vec();
-    words[1] = ip.to_string().into();
-    words.into()
-}
-
 /// The lines of HELP in the terms of a version.
 fn in_words_of(look: Compatible, reply: Reply) -> Reply {
     let Reply::Array(lines) = reply else { return reply };
@@ -92,18 +79,7 @@ pub(super) fn publish(request: &Request<'_>) -> Answer {
 
 /// Gives the engine a command and answers what it answers.
 fn ask(request: &Request<'_>, change: Change) -> Answer {
-    let changes = request.server.changes.clone();
-    let (reply, answer) = oneshot::channel();
-    let client = ClientId(request.client.id);
-    let denied = request.server.view.load().globals.deny_scripts_reconfig;
-    Answer::Later(Box::pin(async move {
-        let stopping = || Reply::err("this Sentinel is stopping");
-        // A path that may not be set at all is not looked at.
-        let change = if denied { change } else { scripts::refuse_unusable(change).await };
-        let ask = Ask { client, change, reply };
-        if changes.send(ask).await.is_err() {
-            return stopping();
-        }
-        answer.await.unwrap_or_else(|_| stopping())
-    }))
+    let server = request.server;
+    let denied = server.view.load().globals.deny_scripts_reconfig;
+    Answer::Later(Box::pin(order(server.changes.clone(), denied, ClientId(request.client.id), change)))
 }
