@@ -24,7 +24,7 @@ use sentinel_resp::{Reply, text};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use super::{Shared, model::Refusal, problem};
+use super::{Shared, model::Refusal, problem, refused};
 
 type Known = State<Arc<Shared>>;
 
@@ -147,7 +147,7 @@ pub(super) async fn failover(State(shared): Known, Path(name): Path<String>, req
         let mut words = vec!["FAILOVER".to_owned(), name];
         if let Some(to) = to {
             words.push("TO".to_owned());
-            words.extend(address("to", &to)?);
+            words.extend(address("to", &to).map_err(|text| refused(&text))?);
         }
         let options = [(force, "FORCE"), (coordinated, "COORDINATED"), (dry_run, "DRYRUN")];
         words.extend(options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word.to_owned()));
@@ -173,7 +173,7 @@ pub(super) async fn pause(State(shared): Known, Path(name): Path<String>, reques
         let Pause { ttl, reason } = body(request).await?;
         let ttl = match ttl {
             None | Some(serde_json::Value::Null) => "0".to_owned(),
-            Some(ttl) => word("ttl", &ttl)?,
+            Some(ttl) => word("ttl", &ttl).map_err(|text| refused(&text))?,
         };
         Ok(["PAUSE".to_owned(), name, ttl].into_iter().chain(reason).collect())
     };
@@ -215,7 +215,7 @@ pub(super) async fn forget(State(shared): Known, Path(name): Path<String>, reque
             Forget { sentinel: Some(id), unverified: false, replica: None } => ("FORGET", vec![id]),
             Forget { sentinel: None, unverified: true, replica: None } => ("FORGET", vec!["UNVERIFIED".to_owned()]),
             Forget { sentinel: None, unverified: false, replica: Some(addr) } => {
-                ("FORGET-REPLICA", address("replica", &addr)?.into())
+                ("FORGET-REPLICA", address("replica", &addr).map_err(|text| refused(&text))?.into())
             }
             _ => return Err(refused("name one of `sentinel`, `unverified` and `replica`")),
         };
@@ -252,7 +252,7 @@ pub(super) async fn settings(State(shared): Known, Path(name): Path<String>, req
                     Some(Kind::Bytes | Kind::Port | Kind::Count { .. } | Kind::Milliseconds { .. }),
                 ) => "0".to_owned(),
                 (serde_json::Value::Null, _) => String::new(),
-                (value, _) => word(&key, value)?,
+                (value, _) => word(&key, value).map_err(|text| refused(&text))?,
             };
             words.extend([row.map_or(key, |row| row.name.to_owned()), value]);
         }
@@ -276,7 +276,7 @@ pub(super) async fn settings(State(shared): Known, Path(name): Path<String>, req
 pub(super) async fn monitor(State(shared): Known, Path(name): Path<String>, request: Request) -> Response {
     let words = async {
         let Monitor { address: at, quorum } = body(request).await?;
-        let [host, port] = address("address", &at)?;
+        let [host, port] = address("address", &at).map_err(|text| refused(&text))?;
         Ok(vec!["MONITOR".to_owned(), name, host, port, quorum.to_string()])
     };
     match words.await {
@@ -313,9 +313,10 @@ pub(super) async fn reload(State(shared): Known, request: Request) -> Response {
 async fn ordered(shared: &Shared, words: Vec<String>, reason: Option<&str>) -> Response {
     // The values of settings may be secrets.
     let shown = words.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
-    match reason {
-        Some(reason) => tracing::info!("HTTP: SENTINEL {shown:?} is asked for: {reason:?}"),
-        None => tracing::info!("HTTP: SENTINEL {shown:?} is asked for"),
+    if let Some(reason) = reason {
+        tracing::info!("HTTP: SENTINEL {shown:?} is asked for: {reason:?}");
+    } else {
+        tracing::info!("HTTP: SENTINEL {shown:?} is asked for");
     }
     let words: Vec<Bytes> = words.into_iter().map(|word| text::into_bytes(word).into()).collect();
     match shared.order(&words).await {
@@ -358,25 +359,21 @@ fn json_of(reply: &Reply) -> serde_json::Value {
     }
 }
 
-fn refused(text: &str) -> Response {
-    problem(StatusCode::BAD_REQUEST, text)
-}
-
 /// The words of an address.
-fn address(field: &str, text: &str) -> Result<[String; 2], Response> {
+fn address(field: &str, text: &str) -> Result<[String; 2], String> {
     match text.parse::<HostPort>() {
         Ok(addr) => Ok([addr.host.to_string(), addr.port.to_string()]),
-        Err(error) => Err(refused(&format!("`{field}` is no host:port: {error}"))),
+        Err(error) => Err(format!("`{field}` is no host:port: {error}")),
     }
 }
 
 /// The word that a value is in a command.
-fn word(field: &str, value: &serde_json::Value) -> Result<String, Response> {
+fn word(field: &str, value: &serde_json::Value) -> Result<String, String> {
     match value {
         serde_json::Value::String(text) => Ok(text.clone()),
         serde_json::Value::Number(number) => Ok(number.to_string()),
         serde_json::Value::Bool(on) => Ok(if *on { "yes" } else { "no" }.to_owned()),
-        _ => Err(refused(&format!("`{field}` is a text, a number, true or false"))),
+        _ => Err(format!("`{field}` is a text, a number, true or false")),
     }
 }
 

@@ -284,6 +284,11 @@ fn problem(status: StatusCode, text: &str) -> Response {
     (status, axum::Json(model::Refusal { error: text.to_owned() })).into_response()
 }
 
+/// What was asked for cannot be understood.
+fn refused(text: &str) -> Response {
+    problem(StatusCode::BAD_REQUEST, text)
+}
+
 /// What all answers carry: nothing is kept by caches, shown in frames, or taken for another type.
 async fn finished(mut answer: Response) -> Response {
     let headers = answer.headers_mut();

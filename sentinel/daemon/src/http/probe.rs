@@ -23,7 +23,7 @@ use super::{
     api::unknown_master,
     lag,
     model::{Health, Refusal},
-    problem,
+    refused,
 };
 
 type Known = State<Arc<Shared>>;
@@ -62,7 +62,7 @@ pub(super) async fn primary(
     parameters: Parameters,
 ) -> Response {
     let answer = async {
-        let Asked { addr, .. } = Asked::read(parameters, false)?;
+        let Asked { addr, .. } = Asked::read(parameters, false).map_err(|text| refused(&text))?;
         let view = shared.view.load_full();
         let master = view.masters.get(&name).ok_or_else(unknown_master)?;
         let found = find(&shared, master, &addr).await;
@@ -93,7 +93,7 @@ pub(super) async fn replica(
     parameters: Parameters,
 ) -> Response {
     let answer = async {
-        let Asked { addr, lag: allowed } = Asked::read(parameters, true)?;
+        let Asked { addr, lag: allowed } = Asked::read(parameters, true).map_err(|text| refused(&text))?;
         let view = shared.view.load_full();
         let master = view.masters.get(&name).ok_or_else(unknown_master)?;
         let found = find(&shared, master, &addr).await;
@@ -157,32 +157,31 @@ struct Asked {
 
 impl Asked {
     /// A parameter that is not known is refused: a mistyped `lag` would be no bound at all.
-    fn read(parameters: Parameters, takes_lag: bool) -> Result<Self, Response> {
-        let refused = |text: &str| problem(StatusCode::BAD_REQUEST, text);
-        let Query(parameters) = parameters.map_err(|error| refused(&error.body_text()))?;
+    fn read(parameters: Parameters, takes_lag: bool) -> Result<Self, String> {
+        let Query(parameters) = parameters.map_err(|error| error.body_text())?;
         let (mut addr, mut lag) = (None, None);
         for (name, value) in parameters {
             match name.as_str() {
                 "addr" if addr.is_none() => {
                     let address = address(&value).ok_or_else(|| {
-                        refused("`addr` is not an address: write host:port, [ipv6]:port or name:port")
+                        "`addr` is not an address: write host:port, [ipv6]:port or name:port".to_owned()
                     })?;
                     addr = Some(address);
                 }
                 "lag" if takes_lag && lag.is_none() => {
-                    let bytes = value.parse::<u64>().map_err(|_| refused("`lag` is a number of bytes, 0 or more"))?;
+                    let bytes = value.parse::<u64>().map_err(|_| "`lag` is a number of bytes, 0 or more".to_owned())?;
                     lag = Some(bytes);
                 }
                 "addr" | "lag" if name == "addr" || takes_lag => {
-                    return Err(refused(&format!("`{name}` is given twice")));
+                    return Err(format!("`{name}` is given twice"));
                 }
                 _ => {
                     let known = if takes_lag { "`addr` and `lag`" } else { "`addr` alone" };
-                    return Err(refused(&format!("this path takes {known}")));
+                    return Err(format!("this path takes {known}"));
                 }
             }
         }
-        let addr = addr.ok_or_else(|| refused("`addr` is missing: ?addr=host:port says which node is meant"))?;
+        let addr = addr.ok_or_else(|| "`addr` is missing: ?addr=host:port says which node is meant".to_owned())?;
         Ok(Asked { addr, lag })
     }
 }
@@ -353,17 +352,17 @@ mod tests {
 
     use super::*;
 
-    async fn read(query: &str, takes_lag: bool) -> Result<Asked, u16> {
+    fn read(query: &str, takes_lag: bool) -> Result<Asked, String> {
         let uri: Uri = format!("/?{query}").parse().expect("a path");
-        Asked::read(Query::try_from_uri(&uri), takes_lag).map_err(|refused| refused.status().as_u16())
+        Asked::read(Query::try_from_uri(&uri), takes_lag)
     }
 
-    #[tokio::test]
-    async fn parameters_are_read_to_the_last() {
+    #[test]
+    fn parameters_are_read_to_the_last() {
         let addr: HostPort = "[::1]:6379".parse().expect("an address");
         let asked = |lag| Ok(Asked { addr: addr.clone(), lag });
-        assert_eq!(read("addr=[::1]:6379", false).await, asked(None));
-        assert_eq!(read("addr=%5B%3A%3A1%5D%3A6379&lag=0", true).await, asked(Some(0)));
+        assert_eq!(read("addr=[::1]:6379", false), asked(None));
+        assert_eq!(read("addr=%5B%3A%3A1%5D%3A6379&lag=0", true), asked(Some(0)));
         let garbage = [
             "",
             "addr=",
@@ -382,7 +381,7 @@ mod tests {
             "addr=a:1&x",
         ];
         for query in garbage {
-            assert_eq!(read(query, false).await, Err(400), "{query}");
+            assert!(read(query, false).is_err(), "{query}");
         }
         for query in [
             "addr=a:1&lag=",
@@ -392,7 +391,7 @@ mod tests {
             "addr=a:1&max-lag=1",
             "lag=1",
         ] {
-            assert_eq!(read(query, true).await, Err(400), "{query}");
+            assert!(read(query, true).is_err(), "{query}");
         }
     }
 }
