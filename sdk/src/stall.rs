@@ -5,7 +5,6 @@
 //! does not answer, and give its connection up.
 
 use std::future::Future;
-use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -31,7 +30,8 @@ pub(crate) async fn late_answer<T>(due: Instant, answer: impl Future<Output = T>
 
 /// As [`timeout`], but an answer that has arrived while the program did not run is still taken.
 pub(crate) async fn within<T>(limit: Duration, answer: impl Future<Output = T>) -> Result<T, NoAnswer> {
-    let mut answer = pin!(answer);
+    // Kept apart: futures that hold this one would be large.
+    let mut answer = Box::pin(answer);
     let Some(due) = Instant::now().checked_add(limit) else { return Ok(answer.await) };
     match timeout_at(due, &mut answer).await {
         Ok(answer) => Ok(answer),

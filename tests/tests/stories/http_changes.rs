@@ -162,7 +162,8 @@ fn nothing_is_changed_without_the_token_by_other_pages_or_by_garbage() {
         let mut stream = http.connect();
         let head =
             format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n");
-        let lines: String = form.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = form.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         stream.write_all(format!("{head}{lines}\r\n{{}}").as_bytes()).expect("it is taken");
         let mut text = String::new();
         let _ = stream.read_to_string(&mut text);

@@ -385,9 +385,9 @@ fn every_answer_is_as_the_openapi_document_says() {
         let mut path = path.replace("{master}", "mymaster").replace("{id}", &incident.to_string());
         // The nodes that these ask about.
         if path.ends_with("/primary") {
-            path += &format!("?addr={}", group.replicas()[0].address());
+            path = format!("{path}?addr={}", group.replicas()[0].address());
         } else if path.ends_with("/replica") {
-            path += &format!("?addr={}", group.master().address());
+            path = format!("{path}?addr={}", group.master().address());
             eventually("the old master is a replica", SOON, || {
                 let answer = http.get(&path);
                 if answer.status == 200 { Ok(()) } else { Err(answer.body) }

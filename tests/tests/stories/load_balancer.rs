@@ -1,4 +1,4 @@
-//! HAProxy in front of real nodes, with the file of `configs/`.
+//! `HAProxy` in front of real nodes, with the file of `configs/`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -43,7 +43,7 @@ fn configured(deployment: &Deployment, port: u16, socket: &Path) -> String {
     text
 }
 
-/// Looks again and again which nodes HAProxy holds to be up.
+/// Looks again and again which nodes `HAProxy` holds to be up.
 struct Watched {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Vec<Vec<String>>>>,

@@ -11,6 +11,7 @@ mod classic_file;
 mod control;
 mod death_of_the_master;
 mod demo;
+mod doctor;
 mod examples;
 mod exchanged_addresses;
 mod forced_failover;
