@@ -243,7 +243,9 @@ pub(super) async fn settings(State(shared): Known, Path(name): Path<String>, req
             return Err(refused("the body names no setting"));
         }
         let mut words = vec!["SET".to_owned(), name];
-        for (key, value) in settings {
+        // SET applies one after the other, and finds only at its turn that scripts may not be set here.
+        let (scripts, others): (Vec<_>, Vec<_>) = settings.into_iter().partition(|(key, _)| key.ends_with("-script"));
+        for (key, value) in scripts.into_iter().chain(others) {
             let row = MASTER.iter().find(|row| row.key == key);
             let value = match (&value, row.map(|row| row.kind)) {
                 // What means none.
