@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     failover::Failover,
     notice::Topic,
-    select::{self, Class, Facts, Place, Refusal, Stream, TakenOver},
+    select::{self, Class, Facts, Followers, Place, Refusal, Stream, TakenOver},
     state::{Node, NodeId, Said},
     time::Instant,
     timer::Timer,
@@ -72,7 +72,8 @@ impl Watch<'_> {
     /// The replication stream of this deployment, as its nodes tell it.
     pub(crate) fn stream(&self) -> Stream {
         let (nodes, lineage) = (self.master.nodes.values(), &self.master.lineage);
-        Stream::of(nodes, self.master.current, &self.followers(), lineage, self.empty_history())
+        let followers = Followers { present: self.followers(), former: self.followers_of_before() };
+        Stream::of(nodes, self.master.current, &followers, lineage, self.empty_history())
     }
 
     /// Whom the configured master follows, over a link that is up, if it is a replica itself.
@@ -108,6 +109,15 @@ impl Watch<'_> {
         let (addr, names) = (self.master.addr(), &self.ctx.names);
         let followers = self.master.replicas().filter(|node| node.info.follows(addr, names));
         followers.map(|node| node.id).collect()
+    }
+
+    /// The replicas that say that they follow a master of before.
+    fn followers_of_before(&self) -> BTreeSet<NodeId> {
+        let names = &self.ctx.names;
+        let before: Vec<&HostPort> =
+            self.master.replicas().filter(|node| node.former_master).map(|node| &node.addr).collect();
+        let follows = |node: &&Node| before.iter().any(|addr| node.info.follows(addr, names));
+        self.master.replicas().filter(follows).map(|node| node.id).collect()
     }
 
     /// The nodes that one of ours follows, over a link that is up.

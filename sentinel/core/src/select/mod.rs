@@ -23,7 +23,7 @@ use crate::{
 pub use class::Class;
 pub(crate) use facts::{Facts, TakenOver, Told};
 pub use refusal::Refusal;
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Followers, Stream};
 
 /// The place of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

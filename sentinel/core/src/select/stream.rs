@@ -25,16 +25,26 @@ pub(crate) struct Stream {
 
 type Part = (RunId, u64);
 
+/// Which nodes say that they follow a master of this deployment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Followers {
+    /// The configured one.
+    pub(crate) present: BTreeSet<NodeId>,
+    /// One that was configured before.
+    pub(crate) former: BTreeSet<NodeId>,
+}
+
 /// More are not followed back: each failover adds one, and a node tells two.
 const LONGEST: usize = 16;
 
 impl Stream {
     /// Finds it from what the nodes tell and have told. It goes on where most of those are that follow the master: in one of
-    /// their streams, or in the master's. One that is a master by itself, or has never been linked, is asked last.
+    /// their streams, or in the master's. Where none of them has ever been linked, those count that were linked to a master of before,
+    /// and have not been told of the switch. One that is a master by itself, or has never been linked, is asked last.
     pub(crate) fn of<'a>(
         nodes: impl Iterator<Item = &'a Node>,
         master: NodeId,
-        followers: &BTreeSet<NodeId>,
+        Followers { present, former }: &Followers,
         lineage: &Lineage,
         empty: Option<&RunId>,
     ) -> Self {
@@ -49,15 +59,11 @@ impl Stream {
             }
         }
         let mut stream = Stream { parts: Vec::new(), before };
-        let follows = |node: &Node| followers.contains(&node.id) && node.info.offset > 1;
-        let is_head = |node: &Node, strict: bool| {
-            if node.id == master {
-                return node.info.role == Some(Role::Master);
-            }
-            follows(node) && (node.info.was_linked() || !strict)
-        };
-        let best = |strict: bool| {
-            let heads = nodes.iter().filter(|node| is_head(node, strict));
+        let is_master = |node: &Node| node.id == master && node.info.role == Some(Role::Master);
+        let best = |followers: &BTreeSet<NodeId>, strict: bool| {
+            let follows = |node: &Node| followers.contains(&node.id) && node.id != master && node.info.offset > 1;
+            let is_head = |node: &Node| is_master(node) || follows(node) && (node.info.was_linked() || !strict);
+            let heads = nodes.iter().filter(|node| is_head(node));
             let streams =
                 heads.filter_map(|node| Some((node, stream.back_from(node.info.history.id.as_ref()?, u64::MAX))));
             streams.max_by_key(|(head, parts)| {
@@ -66,7 +72,8 @@ impl Stream {
                 (covered, parts.len(), head.id == master, head.info_at, std::cmp::Reverse(head.id))
             })
         };
-        stream.parts = best(true).or_else(|| best(false)).map(|(_, parts)| parts).unwrap_or_default();
+        let head = best(present, true).or_else(|| best(former, true)).or_else(|| best(present, false));
+        stream.parts = head.map(|(_, parts)| parts).unwrap_or_default();
         stream
     }
 

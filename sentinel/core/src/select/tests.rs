@@ -178,7 +178,9 @@ fn of(n: u64, role: Role, offset: u64, it: History) -> Node {
 /// Facts about these nodes, of which the first is the master that died.
 fn facts_about(nodes: &[Node]) -> Facts {
     let followers: BTreeSet<NodeId> = nodes[1..].iter().filter(|it| it.role == Role::Replica).map(|it| it.id).collect();
+    let followers = Followers { present: followers, former: BTreeSet::new() };
     let stream = Stream::of(nodes.iter(), nodes[0].id, &followers, &Lineage::default(), None);
+    let followers = followers.present;
     let told =
         nodes.iter().filter_map(|it| Some(Told { at: it.info_at?, position: stream.position(&it.info)?, own: None }));
     Facts { told: told.collect(), stream, followers, ..facts_of_a_dead_master() }
@@ -253,6 +255,28 @@ fn the_stream_goes_back_over_switches_as_far_as_nodes_tell() {
     let further = of(3, Role::Replica, 6_000, history("a", None));
     assert_eq!(facts.stream.position(&further.info), Some(5_200), "what it has besides went another way");
     assert_eq!(facts.stream.position(&of(3, Role::Replica, 6_000, history("c", None)).info), None);
+}
+
+#[test]
+fn the_stream_goes_on_where_those_are_who_were_left_behind_before_it_goes_on_where_nobody_was_linked() {
+    // The new master died before it was heard of as one.
+    let new = of(0, Role::Replica, 5_000, history("a", None));
+    // Nobody has told this one of the switch. A leader told that one to follow, which had come back as a master from an old file.
+    let left = of(1, Role::Replica, 5_000, history("a", None));
+    let mut astray = of(2, Role::Replica, 120_000, history("s", Some(("a", 400))));
+    astray.info.link_down_ms = -1_000;
+    let nodes = [new, left, astray];
+    let followers = |former: &[u64]| Followers {
+        present: BTreeSet::from([NodeId(2)]),
+        former: former.iter().copied().map(NodeId).collect(),
+    };
+    let positions = |former: &[u64]| {
+        let stream = Stream::of(nodes.iter(), NodeId(0), &followers(former), &Lineage::default(), None);
+        nodes.each_ref().map(|node| stream.position(&node.info))
+    };
+    assert_eq!(positions(&[1]), [Some(5_000), Some(5_000), Some(400)]);
+    // Where nobody was left behind, there is no other one to go by.
+    assert_eq!(positions(&[]), [Some(400), Some(400), Some(120_000)]);
 }
 
 #[test]
