@@ -10,7 +10,7 @@
 //! Only proof counts against a node. One that tells no id, or has nothing replicated yet (as after a restart without a
 //! file), is judged as in the reference, and so is one that was our master before: a restart gives it a new id.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::{
     events::Event,
@@ -50,6 +50,8 @@ impl History {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Lineage {
     ids: VecDeque<RunId>,
+    /// Those of them that the master itself had, or a replica whose link to it was up. The others are what nodes went on with by themselves.
+    trunk: BTreeSet<RunId>,
     /// From which id a stream went on, for each that some node has told, and up to which offset of that.
     before: BTreeMap<RunId, (RunId, u64)>,
 }
@@ -59,20 +61,32 @@ impl Lineage {
     /// from its file.
     const MAX: usize = 64;
 
+    /// What a master with this history leaves.
+    #[cfg(test)]
+    pub(crate) fn of_master(history: &History) -> Self {
+        let mut lineage = Self::default();
+        lineage.learn(history, true);
+        lineage
+    }
+
     /// How many are remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Takes in what a node says whose data are of the master's history. Whether anything was new.
-    fn learn(&mut self, history: &History) -> bool {
+    /// Takes in what a node says whose data are of the master's history: of the master itself, or of one that is linked to it, or of one
+    /// that goes on from there. Whether anything was new.
+    fn learn(&mut self, history: &History, of_master: bool) -> bool {
         let mut news = false;
         // The older one first, so that it is forgotten first.
         for id in history.former_id.iter().chain(&history.id) {
             if !self.ids.contains(id) {
                 self.ids.push_back(id.clone());
                 news = true;
+            }
+            if of_master {
+                self.trunk.insert(id.clone());
             }
         }
         if let (Some(id), Some(former)) = (&history.id, &history.former_id) {
@@ -85,12 +99,18 @@ impl Lineage {
             self.ids.pop_front();
         }
         self.before.retain(|id, _| self.ids.contains(id));
+        self.trunk.retain(|id| self.ids.contains(id));
         news
     }
 
     /// From which id a stream went on, and up to which offset of that, as far as nodes of ours have told.
     pub(crate) const fn before(&self) -> &BTreeMap<RunId, (RunId, u64)> {
         &self.before
+    }
+
+    /// Whether the master had this id, as far as this Sentinel has seen.
+    pub(crate) fn was_of_master(&self, id: &RunId) -> bool {
+        self.trunk.contains(id)
     }
 
     /// Whether it is certain that a data set goes on from the master's.
@@ -113,8 +133,9 @@ impl Watch<'_> {
         let linked =
             node.role == Role::Replica && node.info.link_up && node.info.follows(self.master.addr(), &self.ctx.names);
         let history = &node.info.history;
-        let belongs = is_master || linked || self.master.lineage.includes(history);
-        let news = belongs && self.master.lineage.learn(history);
+        let of_master = is_master || linked;
+        let belongs = of_master || self.master.lineage.includes(history);
+        let news = belongs && self.master.lineage.learn(history, of_master);
         if let Some(node) = self.master.nodes.get_mut(id) {
             node.familiar.of_lineage = belongs;
         }
@@ -161,23 +182,25 @@ mod tests {
     fn a_promoted_node_shares_its_former_id_and_zeros_are_no_id() {
         let mut lineage = Lineage::default();
         assert!(!lineage.excludes(&history("a", "0")), "nothing is known yet");
-        assert!(lineage.learn(&history("a", "0")));
-        assert!(!lineage.learn(&history("a", "0")));
+        assert!(lineage.learn(&history("a", "0"), true));
+        assert!(!lineage.learn(&history("a", "0"), true));
         assert!(!lineage.excludes(&history("a", "0")));
         assert!(!lineage.excludes(&history("b", "a")));
         assert!(lineage.excludes(&history("c", "0")));
         assert!(!lineage.excludes(&history("0", "0")), "it tells none");
-        assert!(lineage.learn(&history("b", "a")));
+        assert!(lineage.learn(&history("b", "a"), true));
         assert!(!lineage.excludes(&history("a", "0")), "not resynchronised yet");
     }
 
     #[test]
     fn what_a_node_goes_on_with_belongs_to_it_too() {
         let mut lineage = Lineage::default();
-        lineage.learn(&history("a", "0"));
+        lineage.learn(&history("a", "0"), true);
         // Restarted from its file as a master, then promoted once more.
         assert!(lineage.includes(&history("c", "a")) && lineage.excludes(&history("d", "c")));
-        lineage.learn(&history("c", "a"));
+        lineage.learn(&history("c", "a"), false);
+        assert!(lineage.was_of_master(&RunId::new(&"a".repeat(40)).unwrap()));
+        assert!(!lineage.was_of_master(&RunId::new(&"c".repeat(40)).unwrap()), "it went on with that by itself");
         assert!(lineage.includes(&history("d", "c")) && !lineage.excludes(&history("d", "c")));
         assert!(lineage.excludes(&history("e", "f")));
         assert!(!lineage.includes(&history("0", "0")), "it tells none");
@@ -188,9 +211,9 @@ mod tests {
         let mut lineage = Lineage::default();
         for n in 0..1_000 {
             let id = |n: u32| RunId::new(&format!("{n:040}")).ok();
-            lineage.learn(&History { id: id(2 * n + 1), former_id: id(2 * n + 2), ..History::default() });
+            lineage.learn(&History { id: id(2 * n + 1), former_id: id(2 * n + 2), ..History::default() }, true);
         }
-        assert_eq!(lineage.ids.len(), Lineage::MAX);
+        assert_eq!((lineage.ids.len(), lineage.trunk.len()), (Lineage::MAX, Lineage::MAX));
         assert!(lineage.before.len() <= Lineage::MAX);
     }
 }

@@ -40,7 +40,8 @@ const LONGEST: usize = 16;
 impl Stream {
     /// Finds it from what the nodes tell and have told. It goes on where most of those are that follow the master: in one of
     /// their streams, or in the master's. Where none of them has ever been linked, those count that were linked to a master of before,
-    /// and have not been told of the switch. One that is a master by itself, or has never been linked, is asked last.
+    /// and have not been told of the switch. Those that have never been linked are asked last: first who has an id that the master had,
+    /// since another one may have gone on by itself.
     pub(crate) fn of<'a>(
         nodes: impl Iterator<Item = &'a Node>,
         master: NodeId,
@@ -69,10 +70,12 @@ impl Stream {
             streams.max_by_key(|(head, parts)| {
                 let covers = |node: &&&Node| follows(node) && stream.position_in(parts, &node.info).is_some();
                 let covered = nodes.iter().filter(covers).count();
-                (covered, parts.len(), head.id == master, head.info_at, std::cmp::Reverse(head.id))
+                let of_master = strict || parts.first().is_some_and(|(id, _)| lineage.was_of_master(id));
+                (of_master, covered, parts.len(), head.id == master, head.info_at, std::cmp::Reverse(head.id))
             })
         };
-        let head = best(present, true).or_else(|| best(former, true)).or_else(|| best(present, false));
+        let all = || present.union(former).copied().collect();
+        let head = best(present, true).or_else(|| best(former, true)).or_else(|| best(&all(), false));
         stream.parts = head.map(|(_, parts)| parts).unwrap_or_default();
         stream
     }

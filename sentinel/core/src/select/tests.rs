@@ -277,6 +277,12 @@ fn the_stream_goes_on_where_those_are_who_were_left_behind_before_it_goes_on_whe
     assert_eq!(positions(&[1]), [Some(5_000), Some(5_000), Some(400)]);
     // Where nobody was left behind, there is no other one to go by.
     assert_eq!(positions(&[]), [Some(400), Some(400), Some(120_000)]);
+    // One that was left behind and started anew has never been linked either: but its id is one that the master had.
+    let mut all = nodes;
+    all[1].info.link_down_ms = -1_000;
+    let lineage = Lineage::of_master(&all[1].info.history);
+    let stream = Stream::of(all.iter(), NodeId(0), &followers(&[1]), &lineage, None);
+    assert_eq!(all.each_ref().map(|node| stream.position(&node.info)), [Some(5_000), Some(5_000), Some(400)]);
 }
 
 #[test]
