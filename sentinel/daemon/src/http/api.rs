@@ -13,7 +13,7 @@ use sentinel_core::{View, settings::sentinel::SENTINEL, view::MasterView};
 use sentinel_resp::Reply;
 
 use super::{
-    Shared, model,
+    Shared, answers, model,
     model::{Candidate, Consensus, Explanation, Incident, IncidentDetail, Master, MasterDetail, Problem, Refusal},
     probe, problem,
 };
@@ -65,7 +65,7 @@ pub(super) async fn problems(State(shared): Known) -> Response {
 /// The settings of this Sentinel by their keys in TOML. Secrets are masked.
 #[utoipa::path(get, path = "/v1/config", tag = "sentinel", responses((status = 200, body = BTreeMap<String, serde_json::Value>), (status = 401, body = Refusal)))]
 pub(super) async fn config(State(shared): Known) -> Response {
-    let settings: Settings = model::rows(SENTINEL, &shared.view.load().globals);
+    let settings: Settings = answers::rows(SENTINEL, &shared.view.load().globals);
     Json(settings).into_response()
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn config(State(shared): Known) -> Response {
 #[utoipa::path(get, path = "/v1/masters", tag = "masters", responses((status = 200, body = [Master]), (status = 401, body = Refusal)))]
 pub(super) async fn masters(State(shared): Known) -> Response {
     let (view, now) = (shared.view.load(), shared.now());
-    let failovers = model::last_failovers(&view);
+    let failovers = answers::last_failovers(&view);
     let masters: Vec<_> = view.masters.values().map(|master| Master::of(&view, master, &failovers, now)).collect();
     Json(masters).into_response()
 }
@@ -111,7 +111,7 @@ pub(super) async fn sentinels(State(shared): Known, Path(name): Path<String>) ->
     responses((status = 200, body = BTreeMap<String, serde_json::Value>), (status = 401, body = Refusal), (status = 404, body = Refusal))
 )]
 pub(super) async fn settings(State(shared): Known, Path(name): Path<String>) -> Response {
-    about(&shared, &name, |_, master| Json(model::settings_of(&master.settings)).into_response())
+    about(&shared, &name, |_, master| Json(answers::settings_of(&master.settings)).into_response())
 }
 
 /// The replicas in the order in which they would be promoted, and why the others would not be.

@@ -4,6 +4,7 @@
 //! comes from the published [`View`], as the answers of that port do; events come from the monitor in their order. What is
 //! changed through it, where a token is set, goes the way of that port's commands.
 
+mod answers;
 mod api;
 mod change;
 mod connection;

@@ -26,7 +26,7 @@ use self::page::Page;
 use table::*;
 pub use table::{Kind, Metric, TABLE};
 
-use super::{Shared, lag, model, problem};
+use super::{Shared, answers, lag, model, problem};
 
 /// What the `OpenMetrics` format is called.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -98,7 +98,7 @@ impl Collector for Scrape {
             .map(|master| Row {
                 name: master.name.as_str(),
                 address: format!("{}:{}", master.node.addr.host, master.node.addr.port),
-                reachable: model::quorum(view, master, now),
+                reachable: answers::quorum(view, master, now),
                 view: master,
             })
             .collect();
@@ -119,7 +119,7 @@ impl Scrape {
         page.gauge(RUNNING_SCRIPTS, [([], number(running))])?;
         page.gauge(QUEUED_SCRIPTS, [([], number(view.scripts.len()))])?;
         page.gauge(SIMULATED, [([], f64::from(view.simulated.bits()))])?;
-        page.gauge(STATUS, masters.iter().map(|it| ([it.name, &it.address, model::status_of(it.view)], 1.0)))?;
+        page.gauge(STATUS, masters.iter().map(|it| ([it.name, &it.address, answers::status_of(it.view)], 1.0)))?;
         let mut each = |metric, value: fn(&MasterView) -> f64| {
             page.gauge(metric, masters.iter().map(|it| ([it.name, it.address.as_str()], value(it.view))))
         };
@@ -207,7 +207,7 @@ impl Scrape {
         page.gauge(NODE_DOWN, each([links.sdown, [objectively, 0, 0]], ["subjectively", "objectively"]))?;
         self.problems(page, masters)?;
         page.gauge(QUORUM_REACHABLE, masters.iter().map(|it| ([it.name], f64::from(u8::from(it.reachable.0)))))?;
-        let paused = |it: &Row<'_>| f64::from(u8::from(model::is_paused(it.view, now)));
+        let paused = |it: &Row<'_>| f64::from(u8::from(answers::is_paused(it.view, now)));
         page.gauge(PAUSED, masters.iter().map(|it| ([it.name], paused(it))))?;
         let replicas: Vec<_> = masters
             .iter()
