@@ -58,9 +58,11 @@ fn a_failover_that_is_waited_for_ends_with_its_result() {
     let new = deployment.wait_for_switch(name, old).port();
     assert_eq!(answer["port"], new, "a number: {answer}");
 
-    let (entries, _) = json(&deployment, &["history", name]);
-    assert!(entries[0]["outcome"].as_str().is_some_and(|it| it.contains(&format!(":{new} took"))), "{entries}");
-    let id = entries[0]["id"].as_u64().expect("a number").to_string();
+    let id = eventually("it is on record", SOON, || {
+        let (entries, _) = json(&deployment, &["history", name]);
+        let took = entries[0]["outcome"].as_str().is_some_and(|it| it.contains(&format!(":{new} took")));
+        if took { Ok(entries[0]["id"].as_u64().expect("a number").to_string()) } else { Err(entries.to_string()) }
+    });
     let told = text(&run(&deployment, &["history", name, &id]));
     assert!(told.contains("+switch-master") && told.contains(" ms  "), "{told}");
 

@@ -94,7 +94,8 @@ fn a_failover_is_seen_in_metrics_in_json_and_as_events() {
     });
     let whole = http.json(&format!("/v1/masters/mymaster/history/{incident}"));
     let outcome = whole["outcome"].as_str().unwrap_or_default();
-    assert!(outcome.contains(&new.address()) && whole["lines"].as_array().is_some_and(|it| it.len() > 2), "{whole}");
+    // At least that another Sentinel told of the switch, and the switch.
+    assert!(outcome.contains(&new.address()) && whole["lines"].as_array().is_some_and(|it| it.len() >= 2), "{whole}");
     eventually("the old master is listed as down", SOON, || {
         let problems = http.json("/v1/problems");
         let is_it = |it: &Value| it["code"] == "replica-down" && it["address"] == json!(address);
@@ -102,12 +103,16 @@ fn a_failover_is_seen_in_metrics_in_json_and_as_events() {
         if found { Ok(()) } else { Err(problems.to_string()) }
     });
     assert!(sum(&page(&sentinels[0]), "sentinel_problem", &["mymaster", "replica-down"]) >= 1.0);
-    let consensus = http.json("/v1/masters/mymaster/consensus");
-    let named =
-        consensus["opinions"].as_array().expect("a list").iter().filter(|it| it["master"] == json!(new.address()));
-    assert_eq!(named.count(), 3, "{consensus}");
-    let candidates = http.json("/v1/masters/mymaster/candidates");
-    assert_eq!(candidates[0]["rank"], 1, "{candidates}");
+    eventually("all are heard to name the new master", SOON, || {
+        let consensus = http.json("/v1/masters/mymaster/consensus");
+        let opinions = consensus["opinions"].as_array().expect("a list");
+        let named = opinions.iter().filter(|it| it["master"] == json!(new.address())).count();
+        if named == 3 { Ok(()) } else { Err(consensus.to_string()) }
+    });
+    eventually("the other replica could be promoted", SOON, || {
+        let candidates = http.json("/v1/masters/mymaster/candidates");
+        if candidates[0]["rank"] == 1 { Ok(()) } else { Err(candidates.to_string()) }
+    });
 
     // When a reader comes back with the last event that it knows, then the next one is the first that it gets
     let mut again = http.events("/v1/events?master=mymaster", &[("Last-Event-ID", &switch.id)]);
