@@ -208,7 +208,8 @@ pub(crate) async fn exchange_shared<R: Request>(
     let alarm = SwitchOff(alarm);
     let mut look = (began + timeouts.silence).min(limit);
     let mut reads = link.pulse.reads();
-    let (mut polled, mut caught_up) = (false, false);
+    let mut polled = false;
+    let mut caught_up_at = None;
     let mut wait = pin!(poll_fn(|context| {
         if let Poll::Ready(answer) = answer.as_mut().poll(context) {
             return Poll::Ready(answer);
@@ -217,9 +218,13 @@ pub(crate) async fn exchange_shared<R: Request>(
         if std::mem::replace(&mut polled, true) {
             let now = Instant::now();
             // What has arrived meanwhile is read first.
-            if was_stalled(look, now) && !std::mem::replace(&mut caught_up, true) {
-                alarm.0.set(&shared.wheel, now + TURN, context);
-                return Poll::Pending;
+            if was_stalled(look, now) {
+                // Who waits for several things at a time is polled for the others' sake, too.
+                let until = *caught_up_at.get_or_insert(now + TURN);
+                if now < until {
+                    alarm.0.set(&shared.wheel, until, context);
+                    return Poll::Pending;
+                }
             }
             if now >= limit {
                 return Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut).into()));
@@ -230,7 +235,7 @@ pub(crate) async fn exchange_shared<R: Request>(
                 }
                 reads = link.pulse.reads();
                 look = (now + timeouts.silence).min(limit);
-                caught_up = false;
+                caught_up_at = None;
             }
         }
         alarm.0.set(&shared.wheel, look, context);
