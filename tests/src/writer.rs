@@ -50,25 +50,14 @@ impl Writer {
     /// Starts writing to the master `name`, one value every `pace`, asking the Sentinels on these ports in turn. Returns
     /// after the first acknowledgement.
     pub fn start(sentinels: &[u16], name: &str, pace: Duration) -> Self {
-        Self::launch(
-            Application {
-                name: name.to_owned(),
-                sentinels: sentinels.iter().map(|port| Link::new(*port)).collect(),
-                next_sentinel: 0,
-                asked: None,
-                master: None,
-            },
-            pace,
-        )
+        let sentinels = sentinels.iter().map(|port| Link::new(*port)).collect();
+        let guide = Guide { name: name.to_owned(), sentinels, next: 0, asked: None };
+        Self::launch(Application { guide: Some(guide), node: None }, pace)
     }
 
     /// Starts writing to one port, one value every `pace`: a load balancer's. Returns after the first acknowledgement.
     pub fn through(port: u16, pace: Duration) -> Self {
-        let master = Some(Link::new(port));
-        Self::launch(
-            Application { name: String::new(), sentinels: Vec::new(), next_sentinel: 0, asked: None, master },
-            pace,
-        )
+        Self::launch(Application { guide: None, node: Some(Link::new(port)) }, pace)
     }
 
     fn launch(mut application: Application, pace: Duration) -> Self {
@@ -186,43 +175,53 @@ impl Link {
     }
 }
 
-struct Application {
+/// Who is asked where the master is.
+struct Guide {
     name: String,
     sentinels: Vec<Link>,
-    next_sentinel: usize,
+    next: usize,
     asked: Option<Instant>,
-    master: Option<Link>,
+}
+
+impl Guide {
+    /// The port of the master, asked of the next Sentinel. None: that one does not say.
+    fn ask(&mut self) -> Option<u16> {
+        let mut question = redis::cmd("SENTINEL");
+        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
+        let count = self.sentinels.len();
+        let sentinel = &mut self.sentinels[self.next % count];
+        self.next += 1;
+        let (_, port) = sentinel.command::<Option<(String, u16)>>(&question).ok()??;
+        self.asked = Some(Instant::now());
+        Some(port)
+    }
+}
+
+struct Application {
+    /// Without one it writes to the same port for ever.
+    guide: Option<Guide>,
+    node: Option<Link>,
 }
 
 impl Application {
     /// Tries one write; the port of the node that acknowledged it.
     fn write(&mut self, number: u64) -> Option<u16> {
-        if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
-            self.follow_the_sentinels();
+        if let Some(guide) = &mut self.guide
+            && guide.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY)
+            && let Some(port) = guide.ask()
+            && self.node.as_ref().is_none_or(|link| link.port != port)
+        {
+            self.node = Some(Link::new(port));
         }
-        let master = self.master.as_mut()?;
+        let node = self.node.as_mut()?;
         let mut set = redis::cmd("SET");
         set.arg(format!("written:{number}")).arg(number);
-        if master.command::<()>(&set).is_ok() {
-            Some(master.port)
-        } else {
-            self.asked = None;
-            None
+        if node.command::<()>(&set).is_ok() {
+            return Some(node.port);
         }
-    }
-
-    fn follow_the_sentinels(&mut self) {
-        let mut question = redis::cmd("SENTINEL");
-        question.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.name);
-        let count = self.sentinels.len().max(1);
-        // Who was given a port asks nobody.
-        let Some(sentinel) = self.sentinels.get_mut(self.next_sentinel % count) else { return };
-        self.next_sentinel += 1;
-        if let Ok(Some((_, port))) = sentinel.command::<Option<(String, u16)>>(&question) {
-            self.asked = Some(Instant::now());
-            if self.master.as_ref().is_none_or(|link| link.port != port) {
-                self.master = Some(Link::new(port));
-            }
+        if let Some(guide) = &mut self.guide {
+            guide.asked = None;
         }
+        None
     }
 }

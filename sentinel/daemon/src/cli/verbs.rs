@@ -183,7 +183,8 @@ pub(super) fn history(target: &Target, name: &str, id: Option<u64>) -> Exit {
     Exit::Success
 }
 
-const PROBLEMS: &[Column] = &[
+/// The columns of `SENTINEL PROBLEMS`, and the fields of JSON.
+pub(super) const PROBLEMS: &[Column] = &[
     ("SEVERITY", "severity"),
     ("CODE", "code"),
     ("SCOPE", "scope"),

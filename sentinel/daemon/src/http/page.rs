@@ -170,25 +170,6 @@ mod tests {
     }
 
     #[test]
-    fn the_modules_are_read_by_node_where_it_is_installed() {
-        use std::{
-            io::Write as _,
-            process::{Command, Stdio},
-        };
-        for file in FILES.iter().filter(|file| file.kind == SCRIPT) {
-            let mut node = Command::new("node");
-            node.args(["--input-type=module", "--check", "-"]);
-            let Ok(mut child) = node.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn() else { return };
-            let mut stdin = child.stdin.take().expect("it is piped");
-            // One that has ended already says why.
-            let _ = stdin.write_all(file.bytes);
-            drop(stdin);
-            let ended = child.wait_with_output().expect("it ends");
-            assert!(ended.status.success(), "{}: {}", file.path, String::from_utf8_lossy(&ended.stderr));
-        }
-    }
-
-    #[test]
     fn who_has_a_file_is_not_sent_it_again() {
         let (file, tag) = (&FILES[0], &TAGS[0]);
         let known = |given: &str| {

@@ -26,9 +26,8 @@ use self::{
 };
 use super::{
     Exit, reply,
-    reply::Column,
     target::{Format, Place, Target},
-    verbs,
+    verbs::{self, PROBLEMS},
 };
 use crate::terminal::say;
 
@@ -78,18 +77,6 @@ impl Hit {
         Hit { it: format!("{it}"), ..self }
     }
 }
-
-/// The columns, and the fields of JSON: those of `SENTINEL PROBLEMS`, and who said it.
-const COLUMNS: &[Column] = &[
-    ("SEVERITY", "severity"),
-    ("CODE", "code"),
-    ("SCOPE", "scope"),
-    ("MASTER", "master"),
-    ("ADDRESS", "address"),
-    ("PROBLEM", "problem"),
-    ("REMEDY", "remedy"),
-    ("TOLD-BY", "told-by"),
-];
 
 /// Asks, and tells what was found.
 pub(super) fn run(options: &Options) -> Exit {
@@ -141,7 +128,11 @@ fn print(format: Format, facts: &Facts, found: &[Json]) {
             });
             say!("{}", json!({ "asked": asked, "found": found }));
         }
-        Format::Tsv => say!("{}", reply::tabbed(COLUMNS, found).trim_end()),
+        Format::Tsv => {
+            // As `SENTINEL PROBLEMS`, and who said it.
+            let columns = [PROBLEMS, &[("TOLD-BY", "told-by")]].concat();
+            say!("{}", reply::tabbed(&columns, found).trim_end());
+        }
         Format::Table => {
             let count = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
             let asked = format!(
