@@ -16,11 +16,16 @@ use crate::cli::{
     reply,
     target::{Line, Place, lost, refused},
 };
+use crate::terminal::complain;
 
 /// Longest time that one Sentinel or node is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How many are asked at the same time.
 const AT_ONCE: usize = 64;
+/// So many Sentinels are asked: each may name others, and one that lies may name new ones for ever.
+const MOST_SENTINELS: usize = 1_024;
+/// So many data nodes are.
+const MOST_NODES: usize = 65_536;
 /// How long the growth of a master's replication stream is measured.
 const SAMPLE: Duration = Duration::from_secs(1);
 
@@ -96,20 +101,33 @@ pub(super) fn everybody(line: &Line, entry: &Entry, name: Option<&str>) -> Facts
                     for (name, watched) in sentinel.told.iter().flat_map(|told| &told.masters) {
                         facts.names.insert(name.clone());
                         let peers = watched.peers.iter().filter_map(place_of);
-                        let new = peers.filter(|place| sentinels.insert(place.clone())).collect::<Vec<_>>();
-                        waiting.extend(new.into_iter().map(Asked::Sentinel));
+                        waiting.extend(unknown(peers, &mut sentinels, MOST_SENTINELS).map(Asked::Sentinel));
                         let named = watched.replicas.iter().chain([&watched.fields]).filter_map(place_of);
-                        let new = named.filter(|place| nodes.insert(place.clone())).collect::<Vec<_>>();
-                        waiting.extend(new.into_iter().map(Asked::Node));
+                        waiting.extend(unknown(named, &mut nodes, MOST_NODES).map(Asked::Node));
                     }
                     facts.sentinels.push(sentinel);
                 }
             }
         }
     });
+    for (what, known, most) in [("Sentinels", &sentinels, MOST_SENTINELS), ("data nodes", &nodes, MOST_NODES)] {
+        if known.len() >= most {
+            complain!("more than {most} {what} are named: no others were asked");
+        }
+    }
     facts.sentinels.sort_by(|one, other| one.place.cmp(&other.place));
     facts.merge();
     facts
+}
+
+/// Those of these places that are new, as long as not too many are known.
+fn unknown(
+    named: impl Iterator<Item = Place>,
+    known: &mut BTreeSet<Place>,
+    most: usize,
+) -> impl Iterator<Item = Place> {
+    let new: Vec<Place> = named.filter(|place| known.len() < most && known.insert(place.clone())).collect();
+    new.into_iter()
 }
 
 /// A conversation with a time for the whole of it.
@@ -282,5 +300,20 @@ fn tables(answer: &Value) -> Vec<Fields> {
     match answer {
         Value::Array(items) => items.iter().map(pairs).collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_names_new_ones_for_ever_is_not_followed() {
+        let place = |port: u16| -> Place { ("10.0.0.1".to_owned(), port) };
+        let mut known = BTreeSet::from([place(1)]);
+        let named = || (1..100).map(place);
+        assert_eq!(unknown(named(), &mut known, 10).count(), 9);
+        assert_eq!(unknown(named(), &mut known, 10).count(), 0);
+        assert_eq!(known.len(), 10);
     }
 }
