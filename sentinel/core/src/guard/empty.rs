@@ -214,7 +214,8 @@ impl Watch<'_> {
             let former = id.is_some() && id != history && !goes_on;
             // One that was restarted as a master from some old file can take nobody's place.
             let role = node.info.role == Some(Role::Replica) || node.former_master || node.was_replica_before();
-            since && former && role && !node.stranger && node.sdown_since.is_none() && node.info.holdings.keys() > 0
+            let ours = !node.stranger && self.has_data_of_before(node);
+            since && former && role && ours && node.sdown_since.is_none() && node.info.holdings.keys() > 0
         };
         let most = self.master.replicas().filter(holds).max_by_key(|node| node.info.holdings.keys());
         let why = most.map(|node| Emptied {

@@ -16,8 +16,8 @@ use crate::{
     events::Event,
     guard::Restart,
     planted::{Bug, planted},
-    state::NodeId,
-    types::{HostPort, RunId},
+    state::{Node, NodeId},
+    types::RunId,
     view::Role,
     watch::Watch,
 };
@@ -113,6 +113,11 @@ impl Lineage {
         self.trunk.contains(id)
     }
 
+    /// The id that the master had last, as far as this Sentinel has seen.
+    pub(crate) fn newest_of_master(&self) -> Option<&RunId> {
+        self.ids.iter().rev().find(|id| self.trunk.contains(*id))
+    }
+
     /// Whether it is certain that a data set goes on from the master's.
     pub(crate) fn includes(&self, history: &History) -> bool {
         history.ids().any(|id| self.ids.contains(id))
@@ -149,16 +154,12 @@ impl Watch<'_> {
 
     /// Whether the judgement is another one than before.
     fn judge_stranger(&mut self, id: NodeId) -> bool {
-        let ours = self.master.nodes.values().filter(|node| !node.stranger);
-        let ours: Vec<HostPort> = ours.map(|node| node.addr.clone()).collect();
-        let names = &self.ctx.names;
+        let Some(ours) = self.master.nodes.get(id).map(|node| self.is_member(node)) else { return false };
         let Some(node) = self.master.nodes.get_mut(id) else { return false };
         if id == self.master.current {
             return std::mem::replace(&mut node.stranger, false);
         }
         let has_data = node.info.offset > 1 && (node.role == Role::Replica || node.info.history.has_backlog);
-        let ours =
-            node.former_master || node.role == Role::Replica && ours.iter().any(|addr| node.info.follows(addr, names));
         let excluded = self.master.lineage.excludes(&node.info.history) && !planted(Bug::AcceptStrangers);
         let is = has_data && !ours && excluded;
         let changed = std::mem::replace(&mut node.stranger, is) != is;
@@ -166,6 +167,24 @@ impl Watch<'_> {
             self.node_event(id, Event::ReplidMismatch);
         }
         changed
+    }
+
+    /// Whether a node has its place here by what it does: it replicates from one that is no stranger, or it is a former
+    /// master that no INFO has shown as a replica since.
+    fn is_member(&self, node: &Node) -> bool {
+        let mut ours = self.master.nodes.values().filter(|node| !node.stranger);
+        match node.info.role {
+            Some(Role::Replica) => ours.any(|it| node.info.follows(&it.addr, &self.ctx.names)),
+            _ => node.former_master,
+        }
+    }
+
+    /// Whether anything speaks for a node's data being those of before: an id of the lineage, as many keys as it had when it
+    /// was last in sync, or that it was the master. Whom it follows does not: a process of another deployment at a known
+    /// address that has just been given our master follows it, too, and is no stranger while it shows no offset to judge it by.
+    pub(crate) fn has_data_of_before(&self, node: &Node) -> bool {
+        let former = node.former_master && node.info.role != Some(Role::Replica);
+        former || self.master.lineage.includes(&node.info.history) || node.holds_what_it_did() == Some(true)
     }
 }
 
