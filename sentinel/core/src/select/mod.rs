@@ -46,10 +46,19 @@ pub(crate) fn rank_all<'a>(
         }
     }
     let position = |node: &Node| facts.stream.position(&node.info);
+    let furthest = |fit: &[(&Node, Class)], classes: &[Class]| {
+        fit.iter().filter(|(_, class)| classes.contains(class)).filter_map(|(node, _)| position(node)).max()
+    };
+    // One whose file is younger than all that the others have is as good as one that was restarted from it as a replica.
+    let others = furthest(&fit, &[Class::Linked, Class::SameLineage]);
+    for (node, class) in &mut fit {
+        if *class == Class::Astray && others.is_some() && position(node) > others {
+            *class = Class::SameLineage;
+        }
+    }
     // A link may be dead for a while before anybody notices: one that has less than a node which lost its own was in truth
     // not linked either.
-    let elsewhere =
-        fit.iter().filter(|(_, class)| *class == Class::SameLineage).filter_map(|(node, _)| position(node)).max();
+    let elsewhere = furthest(&fit, &[Class::SameLineage]);
     for (node, class) in &mut fit {
         if *class == Class::Linked && position(node) < elsewhere {
             *class = Class::SameLineage;

@@ -40,8 +40,8 @@ const LONGEST: usize = 16;
 impl Stream {
     /// Finds it from what the nodes tell and have told. It goes on where most of those are that follow the master: in one of
     /// their streams, or in the master's. Where none of them has ever been linked, those count that were linked to a master of before,
-    /// and have not been told of the switch. Those that have never been linked are asked last: first who has an id that the master had,
-    /// since another one may have gone on by itself.
+    /// and have not been told of the switch. Those that have never been linked may all have gone on by themselves: where all of them
+    /// come from what the master had last, that is the stream. Otherwise they are asked last: first who has an id that the master had.
     pub(crate) fn of<'a>(
         nodes: impl Iterator<Item = &'a Node>,
         master: NodeId,
@@ -75,8 +75,15 @@ impl Stream {
             })
         };
         let all = || present.union(former).copied().collect();
-        let head = best(present, true).or_else(|| best(former, true)).or_else(|| best(&all(), false));
-        stream.parts = head.map(|(_, parts)| parts).unwrap_or_default();
+        let linked = best(present, true).or_else(|| best(former, true)).map(|(_, parts)| parts);
+        let parts = linked.or_else(|| {
+            // All have gone on by themselves: they compare where they left what the master had last.
+            let newest = stream.back_from(lineage.newest_of_master().filter(|id| Some(*id) != empty)?, u64::MAX);
+            let has_left = |node: &&Node| stream.position_in(&newest, &node.info).is_some();
+            nodes.iter().filter(|node| !node.info.has_no_offset()).all(has_left).then_some(newest)
+        });
+        let parts = parts.or_else(|| best(&all(), false).map(|(_, parts)| parts));
+        stream.parts = parts.unwrap_or_default();
         stream
     }
 
