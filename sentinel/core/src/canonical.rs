@@ -122,7 +122,7 @@ impl<H: Hasher> Hasher for Canonical<H> {
 }
 
 /// What is kept only to be faster, or for the eyes of readers: no decision depends on it, so it is no part of the state.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Remembered<T>(pub(crate) T);
 
 impl<T> Hash for Remembered<T> {

@@ -103,7 +103,7 @@ pub enum Input {
         /// Its address, or why it has none. Of several addresses, the one that is used.
         outcome: Result<IpAddr, String>,
     },
-    /// What was found when it was looked at the configuration. Nothing is applied.
+    /// What was found when it was looked at the configuration, and at the files that it names. Nothing is applied.
     Configuration(Looked),
     /// The state is on disk up to here.
     Persisted(Seq),
@@ -123,6 +123,8 @@ pub enum Looked {
     Changed(Result<Box<Configured>, String>),
     /// Somebody else's lines were overwritten with the state, and are kept where the text says.
     Overwritten(String),
+    /// For how long the certificate of this Sentinel is valid: what is wrong with that, if anything is.
+    Certificate(Option<String>),
 }
 
 /// Why a link is down.

@@ -115,6 +115,10 @@ impl Engine {
                 self.ctx.configuration.overwritten = Some(one_line(&text).into());
                 self.ctx.process_unexamined.0 = true;
             }
+            Looked::Certificate(wrong) => {
+                self.ctx.configuration.certificate = wrong.map(|text| one_line(&text).into());
+                self.ctx.process_unexamined.0 = true;
+            }
             Looked::Changed(Err(why)) => {
                 self.note_configuration(Some(format!("it cannot be taken: {}", one_line(&why))));
             }
@@ -233,4 +237,6 @@ pub(crate) struct Noted {
     pub(crate) differs: Option<Arc<str>>,
     /// Lines of somebody else's that were overwritten, and where they are kept.
     pub(crate) overwritten: Option<Arc<str>>,
+    /// What is wrong with the time for which the certificate is valid.
+    pub(crate) certificate: Option<Arc<str>>,
 }

@@ -7,7 +7,7 @@ use sentinel_resp::Reply;
 use crate::{
     events::Event,
     failover::{CandidateLost, Failover},
-    monitor::InfoReport,
+    monitor::{Condition, InfoReport},
     notice::Topic,
     output::Message,
     planted::{Bug, planted},
@@ -100,6 +100,8 @@ impl Watch<'_> {
             report.remember_beginning(&node.info);
         }
         let news = report.news_since(&node.info);
+        let before = node.info_at.map(|at| (&node.info, now.since(at)));
+        node.condition.0 = Condition::of(&report, before, self.ctx.now.wall, self.master.settings.down_after);
         node.info = report;
         if is_master && role == Role::Master {
             node.familiar.keys_as_master = Some(node.info.holdings.keys());

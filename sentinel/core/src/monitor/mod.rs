@@ -1,6 +1,7 @@
 //! What is sent periodically, and what the answers say.
 
 mod access;
+mod condition;
 mod consent;
 mod hello;
 mod identity;
@@ -16,6 +17,7 @@ mod report;
 mod signature;
 
 pub(crate) use access::sign_in_refusal;
+pub(crate) use condition::Condition;
 pub(crate) use hello::Hello;
 pub(crate) use lately::{Read, Written};
 pub(crate) use link::{node_target, peer_target};

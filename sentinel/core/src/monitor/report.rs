@@ -1,4 +1,6 @@
+use super::condition::Told;
 use crate::{
+    canonical::Remembered,
     guard::{History, Holdings},
     state::Names,
     types::{Host, HostPort, RunId},
@@ -29,6 +31,8 @@ pub(crate) struct InfoReport {
     pub(crate) handover: HandoverState,
     /// Moves while a synchronisation makes progress.
     pub(crate) sync_progress: u64,
+    /// What only problems are made of.
+    pub(crate) told: Remembered<Told>,
     /// The replicas that a master lists.
     pub(crate) replicas: Vec<HostPort>,
 }
@@ -76,6 +80,7 @@ impl Default for InfoReport {
             holdings: Holdings::default(),
             handover: HandoverState::default(),
             sync_progress: 0,
+            told: Remembered(Told::default()),
             replicas: Vec::new(),
         }
     }
@@ -97,6 +102,7 @@ impl InfoReport {
             };
             let (field, value) = (&line[..colon], &line[colon + 1..]);
             report.holdings.read(field, value);
+            report.told.read(field, value);
             match field {
                 // Of a replica that reads its master's data without a file only the latter moves.
                 "master_sync_read_bytes"

@@ -77,6 +77,10 @@ table! {
     ReplicaDown "replica-down" Warning 0 "start it; SENTINEL FORGET-REPLICA {master} {host} {port} if it is gone for good",
     /// A replica has no link to its master.
     ReplicaLinkDown "replica-link-down" Warning 5 "its log says why: most often `masterauth` and `masteruser` there, or a way that is closed",
+    /// A master refuses every write, since no replica counts for what it wants.
+    MinReplicasUnsatisfiable "min-replicas-unsatisfiable" Critical 5 "bring a replica back; or CONFIG SET min-replicas-to-write 0 there, which gives up what it protects from",
+    /// A master keeps too little for replicas that were away.
+    BacklogTooSmall "backlog-too-small" Info 25 "CONFIG SET repl-backlog-size there, to more than is written in down-after",
     /// A node holds data of another history.
     ForeignHistory "foreign-history" Warning 5 "see whose data these are; REPLICAOF there throws them away, SENTINEL FORGET-REPLICA {master} {host} {port} leaves them alone",
     /// A node or Sentinel refuses a login or a command.
@@ -93,12 +97,18 @@ table! {
     PeersDisagree "peers-disagree" Warning 10 "SENTINEL CONSENSUS {master} says who believes what",
     /// Another process uses the id of this Sentinel.
     DuplicateId "duplicate-id" Critical 0 "stop one of the two, remove `sentinel myid` from its files, start it again",
+    /// The clock of a node and that of this host differ.
+    ClockSkew "clock-skew" Warning 15 "time synchronisation (NTP, chrony) on both hosts",
+    /// A script of a master fails.
+    ScriptFailing "script-failing" Warning 0 "call it by hand with the user and the arguments that this process has; `journalctl` or the log shows what it printed",
     /// This process stood still, and does not trust its eyes.
     Tilt "tilt" Warning 0 "nothing if it ends by itself; else give this process more time of the processor",
     /// The state cannot be written.
     StateNotSaved "state-not-saved" Critical 0 "make room or give rights where the state is kept; nothing that must be durable leaves this Sentinel meanwhile",
     /// The configuration says what is not in force.
     ConfigurationNotTaken "configuration-not-taken" Warning 5 "SENTINEL RELOAD (or SIGHUP) says what it applies, and what is left to do",
+    /// The certificate of this Sentinel is not valid for long any more, or not at all.
+    CertificateExpires "certificate-expires" Warning 0 "renew the certificate; the files are read again by themselves, or at SIGHUP",
     /// Writing the state takes long.
     SlowDisk "slow-disk" Warning 0 "a faster disk for the state: votes wait for it",
     /// A host name has no address.

@@ -8,7 +8,8 @@ use crate::{
     detect::DownCause,
     failover::Failover,
     guard::Vacancy,
-    monitor::TOLD_FOR,
+    monitor::{Condition, TOLD_FOR},
+    scripts::Failing,
     select::Refusal,
     state::{Identity, Link, Node, Peer, PeerLink, PeerLinks},
     time::Instant,
@@ -123,6 +124,12 @@ impl Watch<'_> {
             let text = format!("an operator has paused failovers{reason}");
             found.push(Found::new(Code::Paused, self.master_scope(), text));
         }
+        let settings = &self.master.settings;
+        let failing = self.master.failing_scripts.iter().filter(|(kind, it)| kind.of(settings) == Some(&*it.path));
+        let failing: Vec<String> = failing.map(|(_, Failing { path, how })| format!("{path}: {how}")).collect();
+        if !failing.is_empty() {
+            found.push(Found::new(Code::ScriptFailing, self.master_scope(), failing.join("; ")));
+        }
         if matches!(self.master.vacancy, Vacancy::Told { .. }) {
             let text = "no node is a master; the configured one says that it is a replica".to_owned();
             found.push(Found::new(Code::NoMaster, self.master_scope(), text).urgent(true));
@@ -209,6 +216,9 @@ impl Watch<'_> {
         if let Some(text) = lost_name(self.ctx, &node.link) {
             found.push(Found::new(Code::NameNotResolved, scope(), text));
         }
+        if node.is_reachable() {
+            self.of_condition(node, found);
+        }
         if is_master {
             return;
         }
@@ -232,6 +242,29 @@ impl Watch<'_> {
         let master_is_well = self.master.node().is_reachable() && self.master.node().role == Role::Master;
         if node.info.role == Some(Role::Replica) && !node.info.link_up && master_is_well {
             found.push(self.lost_link(node));
+        }
+    }
+
+    /// What its INFO tells that no decision depends on.
+    fn of_condition(&self, node: &Node, found: &mut Vec<Found>) {
+        let Condition { refuses_writes, clock_is_off, short_backlog } = *node.condition;
+        if clock_is_off {
+            let text = "its clock and that of this Sentinel's host differ by more than 10 s".to_owned();
+            found.push(Found::new(Code::ClockSkew, self.node_scope(node), text));
+        }
+        if node.id != self.master.current {
+            return;
+        }
+        if refuses_writes {
+            let text = "it refuses every write: no replica counts for its min-replicas-to-write".to_owned();
+            found.push(Found::new(Code::MinReplicasUnsatisfiable, self.node_scope(node), text));
+        }
+        if let Some(bytes) = short_backlog {
+            let text = format!(
+                "its backlog of {bytes} bytes holds less than is written in down-after: a replica that is away as long must \
+                 copy everything"
+            );
+            found.push(Found::new(Code::BacklogTooSmall, self.node_scope(node), text));
         }
     }
 
@@ -293,6 +326,9 @@ pub(super) fn of_process(ctx: &Context, peers: &PeerLinks) -> Vec<Found> {
     let configuration: Vec<&str> = configuration.into_iter().flatten().map(|text| &**text).collect();
     if !configuration.is_empty() {
         add(Code::ConfigurationNotTaken, format!("the configuration: {}", configuration.join("; ")), None);
+    }
+    if let Some(text) = &ctx.configuration.certificate {
+        add(Code::CertificateExpires, text.to_string(), None);
     }
     if let Some((addr, _)) = ctx.own_id.elsewhere().filter(|(_, at)| now.since(*at) < TOLD_FOR) {
         add(Code::DuplicateId, format!("another process uses the id of this Sentinel, at {addr}"), None);

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    JobId, ScriptEnd, ScriptFault,
-    job::{Call, Kind, Lane},
+    Failing, JobId, Kind, ScriptEnd, ScriptFault,
+    job::{Call, Lane},
     queue::GivenUp,
 };
 use crate::{
@@ -59,6 +59,14 @@ impl Engine {
         let Some(pid) = self.ctx.scripts.pid(job) else { return };
         let (signal, status) = end.signal_and_status();
         self.ctx.notice(Topic::ScriptChild, None, format!("-script-child {pid} {status} {signal}"));
+        if let Some(call) = self.ctx.scripts.call(job).cloned() {
+            let how = match end {
+                ScriptEnd::Exited(0) => None,
+                ScriptEnd::Exited(status) => Some(format!("it ended with status {status}")),
+                ScriptEnd::Killed(signal) => Some(format!("it was ended by signal {signal}")),
+            };
+            self.script_turned_out(&call, how);
+        }
         let (now, delay) = (self.ctx.mono(), self.ctx.timing.script_retry_delay);
         if let Some(given_up) = self.ctx.scripts.ended(job, end, now, delay) {
             self.ctx.tell_given_up(&given_up);
@@ -71,12 +79,29 @@ impl Engine {
         let Some(call) = self.ctx.scripts.not_started(job, fault, now) else { return };
         let text = format!("{} was not called: {fault}", call.path);
         self.ctx.notice(Topic::ScriptNotCalled, Some(&call.lane.master), text);
+        if matches!(fault, ScriptFault::NotExecutable(_)) {
+            self.script_turned_out(&call, Some(fault.to_string()));
+        }
         // The reference's numbers for either.
         let (signal, status) = match fault {
             ScriptFault::NotExecutable(_) => (0, 2),
             ScriptFault::NoProcess(_) => (99, 0),
         };
         self.ctx.event(Event::ScriptError { path: call.path, signal, status });
+    }
+
+    /// Remembers for the master what is wrong with one of its scripts. None: nothing, as its last call showed.
+    fn script_turned_out(&mut self, call: &Call, how: Option<String>) {
+        let Lane { master, kind } = &call.lane;
+        let Some(master) = self.names.get(master).and_then(|key| self.masters.get_mut(key)) else { return };
+        let was = match how {
+            Some(how) => master.failing_scripts.insert(*kind, Failing { path: Arc::clone(&call.path), how }).is_some(),
+            None => master.failing_scripts.remove(kind).is_some(),
+        };
+        // A script that goes on being well is nothing to look at.
+        if was || !master.failing_scripts.is_empty() {
+            self.ctx.unexamined.insert(master.key);
+        }
     }
 
     /// Starts what may begin and ends what runs for too long.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::MAX_STARTS;
 use crate::{
+    settings::MasterSettings,
     time::Instant,
     types::MasterName,
     view::{ScriptState, ScriptView},
@@ -64,6 +65,23 @@ pub(crate) enum Kind {
     Notification,
     /// `client-reconfig-script`
     ClientReconfig,
+}
+
+/// What is wrong with a script, as its last call showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failing {
+    pub(crate) path: Arc<str>,
+    pub(crate) how: String,
+}
+
+impl Kind {
+    /// The script of this kind that a master has now.
+    pub(crate) fn of(self, settings: &MasterSettings) -> Option<&str> {
+        match self {
+            Kind::Notification => settings.notification_script.as_deref(),
+            Kind::ClientReconfig => settings.client_reconfig_script.as_deref(),
+        }
+    }
 }
 
 /// Calls that begin in order: those of one kind for one master.

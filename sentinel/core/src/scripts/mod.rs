@@ -15,6 +15,7 @@ mod queue;
 use std::time::Duration;
 
 pub(crate) use call::Role;
+pub(crate) use job::{Failing, Kind};
 pub use job::{JobId, ScriptEnd, ScriptFault};
 pub(crate) use queue::Queue;
 

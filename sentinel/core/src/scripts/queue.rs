@@ -117,6 +117,11 @@ impl Queue {
         true
     }
 
+    /// What a call is.
+    pub(crate) fn call(&self, id: JobId) -> Option<&Call> {
+        self.jobs.iter().find(|job| job.id == id).map(|job| &job.call)
+    }
+
     /// The process of a script, if it has one.
     pub(crate) fn pid(&self, id: JobId) -> Option<u32> {
         self.jobs.iter().find(|job| job.id == id).and_then(|job| match job.phase {

@@ -9,6 +9,7 @@ use crate::{
     failover::{Failover, Promotion, Witness},
     guard::{Lineage, Vacancy},
     problems::Book,
+    scripts,
     settings::MasterSettings,
     snapshot::MasterSnapshot,
     state::{MasterKey, Names, Node, NodeId, Nodes, Peer},
@@ -68,6 +69,8 @@ pub(crate) struct Master {
     pub(crate) promotion: Option<Promotion>,
     /// What is wrong, as far as it was looked for.
     pub(crate) problems: Remembered<Book>,
+    /// Its scripts whose last call failed. At most one of each kind.
+    pub(crate) failing_scripts: Remembered<BTreeMap<scripts::Kind, scripts::Failing>>,
     /// Since when it is watched.
     pub(crate) watched_since: Remembered<Instant>,
     /// The durable form, until something in it changes.

@@ -1,8 +1,9 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    canonical::Remembered,
     guard::Restart,
-    monitor::{InfoReport, PingPeriod},
+    monitor::{Condition, InfoReport, PingPeriod},
     output::Target,
     state::{Link, NodeId},
     time::Instant,
@@ -50,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) stranger: bool,
     /// What shows that it belongs to this deployment.
     pub(crate) familiar: Familiar,
+    /// What its last INFO shows that is wrong with it, and decides nothing.
+    pub(crate) condition: Remembered<Condition>,
     /// When INFO showed that it had been started anew. What others said of it before is about what it was.
     pub(crate) restart_seen_at: Option<Instant>,
     /// It rebooted then, and has not answered PONG since.
@@ -131,6 +134,7 @@ impl Node {
             restart: None,
             stranger: false,
             familiar: Familiar::default(),
+            condition: Remembered(Condition::default()),
             restart_seen_at: None,
             rebooted_at: None,
             script_kill_sent: false,

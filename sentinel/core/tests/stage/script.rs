@@ -10,7 +10,7 @@
 //! | `node PORT denies`, `loses its name` | connections close, new ones fail for want of a password, or of an address |
 //! | `node PORT finds no room` | connections close, and this process has no descriptors for new ones |
 //! | `node PORT closes` | connections close, new ones are accepted |
-//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync loaded run-id replid replid2 second failover version keys dirty loading lists` |
+//! | `node PORT is FIELD=VALUE...` | what its INFO says: `of announce offset priority link down-for sync loaded run-id replid replid2 second failover version keys dirty loading lists`, and `info=field:value` |
 //! | `node PORT joins FIELD=VALUE...` | a new replica of 6379 |
 //! | `node PORT disobeys`, `obeys`, `syncs slowly`, `syncs at once` | what becomes of SLAVEOF |
 //! | `node PORT keeps INFO`, `gives INFO`, `keeps PING`, `gives PING` | answers to these are kept back |
@@ -348,6 +348,10 @@ impl Stage {
                 ("run-id", "none") => node.run_id = Some(String::new()),
                 ("run-id", value) => node.run_id = Some(value.repeat(40)),
                 ("lists", value) => node.lists.push(address(value)),
+                ("info", line) => {
+                    let (field, value) = line.split_once(':').unwrap();
+                    node.further.insert(field.to_owned(), value.to_owned());
+                }
                 (other, _) => panic!("a node's INFO has no {other:?}"),
             }
         }

@@ -68,6 +68,8 @@ struct Seen {
     /// Whether a version of somebody else's was there that was not applied since.
     foreign: bool,
     log_level: LogLevel,
+    /// What was told last about the certificate.
+    ends_soon: Option<String>,
 }
 
 /// What a file says now.
@@ -88,7 +90,8 @@ impl Reloader {
         tls: Arc<Tls>,
     ) -> Arc<Self> {
         let path = source.directory.join(&source.path);
-        let seen = Seen { version: version(path.clone()), foreign: false, log_level: start.server.log.level };
+        let seen =
+            Seen { version: version(path.clone()), foreign: false, log_level: start.server.log.level, ends_soon: None };
         let own = (start.keep == path).then_some(own);
         Arc::new(Reloader {
             source,
@@ -114,6 +117,10 @@ impl Reloader {
     }
 
     fn look(&self) {
+        let ends_soon = self.tls.ends_soon();
+        if ends_soon != std::mem::replace(&mut self.seen().ends_soon, ends_soon.clone()) {
+            self.handle.configuration(Looked::Certificate(ends_soon));
+        }
         let now = version(self.source.directory.join(&self.source.path));
         let ours = self.own.as_ref().is_some_and(|own| own.is(now));
         {

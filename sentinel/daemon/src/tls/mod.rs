@@ -38,7 +38,10 @@ use tokio_rustls::rustls::{
     server::NoServerSessionStorage,
     sign::{CertifiedKey, SingleCertAndKey},
 };
-use x509_cert::{Certificate, der::Decode};
+use x509_cert::{
+    Certificate,
+    der::{DateTime, Decode},
+};
 
 pub(crate) use self::{
     asking::Asking,
@@ -112,6 +115,19 @@ impl Tls {
     /// Until when the certificate of this Sentinel is valid, in seconds since 1970.
     pub fn valid_until(&self) -> Option<u64> {
         Some(self.valid_until.load(Relaxed)).filter(|seconds| *seconds > 0)
+    }
+
+    /// What is wrong with the time for which the certificate of this Sentinel is valid, if anything is.
+    pub fn ends_soon(&self) -> Option<String> {
+        let seconds = self.valid_until()?;
+        let until = DateTime::from_unix_duration(Duration::from_secs(seconds)).ok()?;
+        let now = SystemTime::now();
+        let how = match until.to_system_time() {
+            at if now > at => "expired",
+            at if now + SOON > at => "expires",
+            _ => return None,
+        };
+        Some(format!("the certificate of this Sentinel (tls-cert-file) {how} at {until}"))
     }
 
     /// Whether there is anything that [`reload`](Self::reload) could read again.

@@ -320,4 +320,14 @@ fn certificates_that_end_soon_are_told() {
         matches!(&warnings[..], [one] if one.contains("old.crt: this certificate expired at 2020-01-01")),
         "{warnings:?}"
     );
+    let told = load(&issuer.settings("old")).ends_soon();
+    assert_eq!(
+        told.as_deref(),
+        Some("the certificate of this Sentinel (tls-cert-file) expired at 2020-01-01T00:00:00Z")
+    );
+    // Renewed, nothing is wrong any more.
+    let tls = load(&issuer.settings("old"));
+    issuer.issue("old", |_| {});
+    tls.reload().unwrap();
+    assert_eq!(tls.ends_soon(), None);
 }
