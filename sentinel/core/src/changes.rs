@@ -48,10 +48,26 @@ impl Engine {
                 self.hello_received(&payload);
                 Answered::Now(Reply::Integer(1))
             }
-            Change::Failover { name } => Answered::Now(self.forced_failover(&name)),
-            Change::FailoverTo { name, to, coordinated, force, dry_run } => {
-                let order = Order { to: to.as_ref(), lossless_only: coordinated, force, dry_run };
-                Answered::Now(self.in_master(&name, |watch| watch.failover_to(&order)))
+            Change::Failover { name } => {
+                let change = Change::FailoverTo {
+                    name,
+                    to: None,
+                    coordinated: false,
+                    force: false,
+                    dry_run: false,
+                    reason: None,
+                };
+                return self.change(client, change);
+            }
+            // A dry run is answered when the nodes have.
+            Change::FailoverTo { name, to, coordinated, force, dry_run, reason } => {
+                let reason = reason.as_deref();
+                let order = Order { to: to.as_ref(), lossless_only: coordinated, force, dry_run, reason };
+                match self.key(&name).and_then(|key| self.with_master(key, |watch| watch.failover_to(client, &order))) {
+                    None => Answered::Now(errors::no_such_master()),
+                    Some(Some(reply)) => Answered::Now(reply),
+                    Some(None) => return,
+                }
             }
             Change::Candidates { name } => Answered::Now(self.in_master(&name, |watch| watch.list_candidates())),
             Change::Explain { name } => Answered::Now(self.in_master(&name, |watch| watch.explain())),
@@ -116,12 +132,6 @@ impl Engine {
             Some(Some(refusal)) => Answered::Now(refusal),
             None => Answered::Now(errors::no_such_master()),
         }
-    }
-
-    fn forced_failover(&mut self, name: &str) -> Reply {
-        self.in_master(name, |watch| {
-            watch.failover_to(&Order { to: None, lossless_only: false, force: false, dry_run: false })
-        })
     }
 
     /// None: the host is a name that nobody has looked up yet.

@@ -13,7 +13,7 @@ use crate::{
     command::{NewMaster, SimulatedFailures, errors},
     complaint::Complaint,
     events::Event,
-    guard::Spread,
+    guard::{Rehearsal, Spread},
     history::Chronicle,
     input::{ClientId, LinkId, RequestId},
     monitor::{FirstDials, Hello, OwnId, Read, Written, in_company},
@@ -84,6 +84,8 @@ pub(crate) struct Context {
     pub(crate) unresolved_masters: Vec<(ClientId, NewMaster)>,
     /// Operators who wait until other Sentinels have answered.
     pub(crate) spreads: Vec<Spread>,
+    /// Operators who wait to hear what the nodes would permit.
+    pub(crate) rehearsals: Vec<Rehearsal>,
     /// Events that no notification script was called for yet.
     pub(crate) unheard: Vec<Event>,
     /// Requests for votes, and answers to them, that were refused for want of the right signature.
@@ -190,6 +192,7 @@ impl Context {
             parked: BTreeMap::new(),
             unresolved_masters: Vec::new(),
             spreads: Vec::new(),
+            rehearsals: Vec::new(),
             unheard: Vec::new(),
             refused_requests: Remembered(0),
             unexamined: Remembered::default(),

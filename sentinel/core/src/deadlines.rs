@@ -73,6 +73,7 @@ impl Engine {
                 self.with_master(key, |watch| watch.advance_reconfiguration());
             }
             Timer::Spread => self.spreads_timed_out(),
+            Timer::Rehearsal => self.rehearsals_timed_out(),
             Timer::TiltEnd => self.leave_tilt(),
             // They are looked at after whatever happened.
             Timer::Scripts | Timer::FirstDials => {}

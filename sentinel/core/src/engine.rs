@@ -274,6 +274,7 @@ impl Engine {
             promotion: None,
             lineage: Lineage::default(),
             problems: Remembered::default(),
+            failing_scripts: Remembered(BTreeMap::new()),
             watched_since: Remembered(now),
             snapshot: Remembered(None),
         };
@@ -494,6 +495,7 @@ impl Engine {
             | Asked::Acknowledge
             | Asked::Promote { .. }
             | Asked::Replicate { .. }
+            | Asked::MayI
             | Asked::ScriptKill
             | Asked::SignIn => {}
         }

@@ -51,7 +51,7 @@ pub use canonical::Canonical;
 pub use detect::DownCause;
 pub use engine::{Boot, Engine};
 pub use failover::{CandidateLost, NotLossless, Promotion};
-pub use guard::{Emptied, NoMaster, Pause, Withheld};
+pub use guard::{Emptied, NoMaster, Part, Pause, Withheld, parts};
 pub use input::{ClientId, Input, LinkFault, LinkId, Looked, RequestId};
 pub use notice::{Notice, Topic};
 pub use output::{Message, Output, Target, TargetKind};

@@ -175,6 +175,14 @@ pub enum Message {
         /// What is asked for; none ends it.
         pause: Option<Pause>,
     },
+    /// `ACL DRYRUN <user> <command>` for each of [`parts`](crate::parts): would you do this, if we told you? Answered with an array
+    /// of all answers.
+    MayI {
+        /// Who we are there. None: the default user.
+        user: Option<String>,
+        /// Also about handing over.
+        hand_over: bool,
+    },
     /// `SCRIPT KILL`
     ScriptKill,
     /// `AUTH [<user>] <password>`: once more, over a link that is used without the login.

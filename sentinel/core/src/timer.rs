@@ -57,6 +57,8 @@ pub(crate) enum Timer {
     FirstDials,
     /// Who has not answered to a pause is not waited for any more.
     Spread,
+    /// An operator has waited for the nodes for long enough.
+    Rehearsal,
     /// TILT ends.
     TiltEnd,
     /// A script may begin, or has run for too long.

@@ -142,6 +142,7 @@ impl Watch<'_> {
             Asked::HandOver => self.handover_answered(reply),
             Asked::Acknowledge => self.acknowledgement_answered(id, reply),
             Asked::CallOff => self.call_off_answered(id),
+            Asked::MayI => self.permissions_told(id, reply),
             Asked::Hello => self.hello_answered(id),
             Asked::Pause
             | Asked::Identity { .. }

@@ -44,6 +44,7 @@ impl Deployment {
             }
             Message::Hello { .. } => Reply::Integer(1),
             Message::Pause { .. }
+            | Message::MayI { .. }
             | Message::ScriptKill
             | Message::SignIn { .. }
             | Message::HandOver { .. }

@@ -99,6 +99,58 @@ fn a_wrong_password_and_a_missing_permission_are_said_with_their_remedy() {
 }
 
 #[test]
+fn a_dry_run_asks_the_nodes_what_they_permit() {
+    if only_true_of_ours("it has no dry run") {
+        return;
+    }
+    // Given a Sentinel whose user may ask what it may do
+    let deployment = Deployment::of_ours(1)
+        .replicas(2)
+        .quorum(1)
+        .data_line(ON_DATA_NODES)
+        .sentinel_line("sentinel auth-user mymaster watcher")
+        .sentinel_line("sentinel auth-pass mymaster secret")
+        .start();
+    let (sentinel, group) = (&deployment.sentinels()[0], deployment.only_group());
+    let [one, other] = group.replicas() else { panic!("there are two") };
+    let nodes = || [group.master(), one, other].into_iter();
+    let dry_run = |words: &[&str]| -> Result<String, String> {
+        let words = [&["SENTINEL", "FAILOVER", "mymaster", "DRYRUN"], words].concat();
+        sentinel.command(&words).map_err(|error| error.to_string())
+    };
+    let to = |node: &DataNode| ["TO".to_owned(), "127.0.0.1".to_owned(), node.port().to_string()];
+
+    // When it may not ask, then that is said of each node, and is no refusal
+    let [word, host, port] = to(one);
+    let words = [word.as_str(), &host, &port];
+    let told = dry_run(&words).expect("nothing is known against it");
+    assert!(told.starts_with(&format!("OK {} would be promoted; ", one.address())), "{told}");
+    assert_eq!(told.matches("could not be asked for its permissions: NOPERM").count(), 3, "{told}");
+
+    // When it may, then what is missing is named: the documented rules are enough for all but a handover
+    nodes().for_each(|node| change_user(node, &["+acl|dryrun"]));
+    let told = dry_run(&words).expect("it would be done");
+    let master = group.master().address();
+    let missing = ["FAILOVER (+failover)", "CLIENT PAUSE 1 WRITE (+client|pause)"];
+    let missing = missing.map(|what| format!("; {master} does not permit {what}")).concat();
+    assert_eq!(told, format!("OK {} would be promoted{missing}", one.address()));
+    nodes().for_each(|node| change_user(node, &["+failover", "+client|pause"]));
+    assert_eq!(dry_run(&words), Ok(format!("OK {} would be promoted", one.address())));
+
+    // When the chosen one does not permit what promotes it, then it would fail; another one would not
+    change_user(one, &["-slaveof"]);
+    let told = dry_run(&words).expect_err("it would end at its timeout");
+    assert!(told.contains(&format!("{} does not permit SLAVEOF NO ONE (+slaveof)", one.address())), "{told}");
+    let [word, host, port] = to(other);
+    let told = dry_run(&[&word, &host, &port]).expect("this one permits it");
+    assert!(told.ends_with(&format!("; {} does not permit SLAVEOF NO ONE (+slaveof)", one.address())), "{told}");
+
+    // And nothing was done
+    assert_eq!(sentinel.current_epoch(), 0);
+    assert_eq!((one.follows(group.master()), other.follows(group.master())), (Ok(()), Ok(())));
+}
+
+#[test]
 fn a_peer_that_wants_another_password_is_said() {
     if only_true_of_ours("it says that the peer is down") {
         return;

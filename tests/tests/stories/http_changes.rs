@@ -81,9 +81,16 @@ fn each_call_does_what_its_command_does() {
     refused(&post(&http, &of("failover"), &json!({ "to": "127.0.0.1:1" })), 404);
     let why = refused(&post(&http, &of("failover"), &json!({ "to": to, "force": true })), 409);
     assert!(why.contains("NOTDOWN"), "{why}");
-    done(&post(&http, &of("failover"), &json!({ "to": to, "reason": "it is \"faster\"\n" })));
+    refused(&post(&http, &of("failover"), &json!({ "to": to, "reason": "two\nlines" })), 400);
+    done(&post(&http, &of("failover"), &json!({ "to": to, "reason": "it is \"faster\"" })));
     let new = deployment.wait_for_switch("mymaster", group.master().port());
     assert_eq!(new.address(), to);
+    eventually("the reason stands in the history", SOON, || {
+        let history = http.json("/v1/masters/mymaster/history");
+        let id = history[0]["id"].as_u64().ok_or_else(|| history.to_string())?;
+        let told = http.json(&format!("/v1/masters/mymaster/history/{id}")).to_string();
+        if told.contains(r#"The operator's reason: it is \"faster\""#) { Ok(()) } else { Err(told) }
+    });
 
     // A replica and Sentinels that are gone
     let gone = group.replicas()[0].address();

@@ -7,7 +7,7 @@ use sentinel_resp::Reply;
 
 use super::errors;
 pub(super) use crate::settings::row::integer;
-use crate::types::HostPort;
+use crate::{guard::LONGEST_REASON, types::HostPort};
 
 /// An integer of at least `least` that fits the type asked for.
 pub(super) fn at_least<T: TryFrom<i64>>(least: i64, word: &[u8]) -> Option<T> {
@@ -24,6 +24,15 @@ pub(super) fn without_control<'a>(
         Some(at) => Err(errors::control_character(command, first + at)),
         None => Ok(()),
     }
+}
+
+/// Why an operator wants something. None: nothing was said.
+pub(super) fn reason(word: &Bytes) -> Result<Option<String>, Reply> {
+    let reason = Some(text(word).into_owned()).filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
+        return Err(Reply::err(format!("the reason is longer than {LONGEST_REASON} bytes")));
+    }
+    Ok(reason)
 }
 
 /// A text. Bytes that are no UTF-8 are kept in it, see [`sentinel_resp::text`].

@@ -46,6 +46,8 @@ pub enum Change {
         force: bool,
         /// Only say what would be done.
         dry_run: bool,
+        /// Why, in the operator's words.
+        reason: Option<String>,
     },
     /// `SENTINEL CANDIDATES name`
     Candidates {

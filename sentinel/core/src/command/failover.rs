@@ -18,6 +18,7 @@ pub(super) const ROW: Subcommand = Subcommand {
         block("target", &[string("ip"), integer("port"), word("force", "FORCE").optional()]).behind("TO").optional(),
         word("coordinated", "COORDINATED").optional(),
         word("dryrun", "DRYRUN").optional(),
+        string("reason").behind("REASON").optional(),
     ],
     help: &[
         "FAILOVER <master-name>",
@@ -26,9 +27,11 @@ pub(super) const ROW: Subcommand = Subcommand {
     ],
     further_help: &[
         "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
+        "         [REASON <text>]",
         "    Promote this replica; with COORDINATED without losing a write, or not at",
         "    all; with FORCE whatever it holds, when the master is down; with DRYRUN",
-        "    only tell which one it would be, and what may be lost.",
+        "    only tell which one it would be, what may be lost, and what the nodes do",
+        "    not permit. The reason stands in the log and in the history.",
     ],
     ..Subcommand::admin("sentinel|failover", -3, Does::Change(read))
 };
@@ -41,15 +44,16 @@ fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
     }
 }
 
-/// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`, in any order. None: not understood, which is an error of arity as in the
+/// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`, in any order. None: not understood, which is an error of arity as in the
 /// reference. FORCE is for a replica that is named, and for a master that cannot hand over.
 fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
+    argument::without_control("SENTINEL FAILOVER", 3, words)?;
     let name = argument::known_name(name);
-    let (mut to, mut coordinated, mut force, mut dry_run) = (None, false, false, false);
+    let (mut to, mut coordinated, mut force, mut dry_run, mut reason) = (None, false, false, false, None);
     loop {
         match words {
             [] if force && (to.is_none() || coordinated) => return Ok(None),
-            [] => return Ok(Some(Change::FailoverTo { name, to, coordinated, force, dry_run })),
+            [] => return Ok(Some(Change::FailoverTo { name, to, coordinated, force, dry_run, reason })),
             [word, rest @ ..] if word.eq_ignore_ascii_case(b"FORCE") => {
                 force = true;
                 words = rest;
@@ -60,6 +64,10 @@ fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
             }
             [word, rest @ ..] if word.eq_ignore_ascii_case(b"COORDINATED") => {
                 coordinated = true;
+                words = rest;
+            }
+            [word, text, rest @ ..] if word.eq_ignore_ascii_case(b"REASON") => {
+                reason = argument::reason(text)?;
                 words = rest;
             }
             [word, host, port, rest @ ..] if word.eq_ignore_ascii_case(b"TO") => {
@@ -94,7 +102,19 @@ mod tests {
         assert_eq!(parsed("dryrun"), Ok(Some((None, false, true))));
         assert_eq!(parsed("coordinated"), Ok(Some((None, true, false))));
         assert_eq!(parsed("TO 10.0.0.1 7 DRYRUN Coordinated"), Ok(Some((to(), true, true))));
-        for line in ["TO 10.0.0.1", "x", "DRYRUN x", "TO", "FORCE", "DRYRUN FORCE", "TO 10.0.0.1 7 FORCE COORDINATED"] {
+        let why = parse(&Bytes::from_static(b"m"), &words("coordinated reason 'a new kernel'"));
+        assert!(matches!(why, Ok(Some(Change::FailoverTo { reason: Some(why), .. })) if why == "a new kernel"));
+        for line in [
+            "TO 10.0.0.1",
+            "x",
+            "REASON",
+            "reason a b",
+            "DRYRUN x",
+            "TO",
+            "FORCE",
+            "DRYRUN FORCE",
+            "TO 10.0.0.1 7 FORCE COORDINATED",
+        ] {
             assert_eq!(parsed(line), Ok(None), "{line}");
         }
         assert!(parsed("TO 10.0.0.1 70000").is_err());

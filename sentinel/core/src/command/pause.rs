@@ -10,7 +10,7 @@ use super::{
     syntax::string,
     table::{Does, Subcommand},
 };
-use crate::guard::{LONGEST_REASON, Pause};
+use crate::guard::Pause;
 
 pub(super) const ROW: Subcommand = Subcommand {
     summary: "Has no Sentinel nominate itself, for a time.",
@@ -42,10 +42,7 @@ fn parse(name: &Bytes, words: &[Bytes]) -> Result<Option<Change>, Reply> {
         Some(word) => time(&argument::text(word)).ok_or_else(bad_time)?,
         None => Duration::ZERO,
     };
-    let reason = reason.map(|word| argument::text(word).into_owned()).filter(|reason| !reason.is_empty());
-    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
-        return Err(Reply::err(format!("the reason is longer than {LONGEST_REASON} bytes")));
-    }
+    let reason = reason.map_or(Ok(None), argument::reason)?;
     let pause = Some(Pause { ttl: Some(ttl).filter(|ttl| !ttl.is_zero()), reason });
     Ok(Some(Change::Pause { name: argument::known_name(name), pause, local }))
 }
@@ -76,6 +73,7 @@ fn time(word: &str) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::command::sample::words;
+    use crate::guard::LONGEST_REASON;
 
     fn parsed(line: &str) -> Result<Option<Change>, Reply> {
         parse(&Bytes::from_static(b"m"), &words(line))

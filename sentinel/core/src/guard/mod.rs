@@ -5,6 +5,7 @@ mod flapping;
 mod history;
 mod operator;
 mod pause;
+mod rehearsal;
 mod sync;
 mod vacancy;
 
@@ -15,5 +16,7 @@ pub(crate) use history::{History, Lineage};
 pub(crate) use operator::Order;
 pub use pause::Pause;
 pub(crate) use pause::{LONGEST_REASON, Spread, ends};
+pub(crate) use rehearsal::Rehearsal;
+pub use rehearsal::{Part, parts};
 pub use vacancy::NoMaster;
 pub(crate) use vacancy::Vacancy;

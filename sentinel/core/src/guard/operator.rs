@@ -6,6 +6,7 @@ use crate::{
     command::errors,
     events::Event,
     failover::Cause,
+    input::ClientId,
     notice::Topic,
     select::{Place, Refusal},
     state::{Node, NodeId},
@@ -25,6 +26,8 @@ pub(crate) struct Order<'a> {
     pub(crate) force: bool,
     /// It is only said what would be done (`DRYRUN`).
     pub(crate) dry_run: bool,
+    /// Why, in the operator's words (`REASON`).
+    pub(crate) reason: Option<&'a str>,
 }
 
 impl Watch<'_> {
@@ -33,14 +36,39 @@ impl Watch<'_> {
         Reply::Array(self.candidates().into_iter().map(|(node, place)| candidate(node, place)).collect())
     }
 
-    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN]`
-    pub(crate) fn failover_to(&mut self, order: &Order<'_>) -> Reply {
-        let Order { to, lossless_only, force, dry_run } = *order;
+    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`. None: answered when the nodes have.
+    pub(crate) fn failover_to(&mut self, client: ClientId, order: &Order<'_>) -> Option<Reply> {
+        let (chosen, wanted, risk) = match self.choose_for(order) {
+            Ok(chosen) => chosen,
+            Err(refusal) => return Some(refusal),
+        };
+        if order.dry_run {
+            let addr = self.master.nodes.get(chosen).map(|node| node.addr.to_string()).unwrap_or_default();
+            let risk = risk.map(|risk| format!(": {risk}")).unwrap_or_default();
+            self.rehearse(client, chosen, order.lossless_only, format!("OK {addr} would be promoted{risk}"));
+            return None;
+        }
+        let name = self.master.name.clone();
+        let text = format!("Executing user requested FAILOVER of '{name}'");
+        self.ctx.notice(Topic::Ordered, Some(&name), text);
+        if let Some(reason) = order.reason {
+            self.ctx.notice(Topic::Ordered, Some(&name), format!("The operator's reason: {reason}"));
+        }
+        if let Some(risk) = &risk {
+            self.ctx.notice(Topic::Ordered, Some(&name), format!("By order: {risk}"));
+        }
+        self.start_failover(Cause::Operator { wanted, lossless_only: order.lossless_only, any: order.force });
+        Some(risk.map_or_else(Reply::ok, |risk| Reply::status(format!("OK {risk}"))))
+    }
+
+    /// Who would be promoted; whether that is whom the operator has named; and what may be lost with that one. Or why nobody is.
+    fn choose_for(&self, order: &Order<'_>) -> Result<(NodeId, Option<NodeId>, Option<String>), Reply> {
+        let Order { to, lossless_only, force, .. } = *order;
         if self.master.failover.is_some() {
-            return errors::failover_in_progress();
+            return Err(errors::failover_in_progress());
         }
         if force && self.master_is_well() {
-            return errors::master_is_well();
+            return Err(errors::master_is_well());
         }
         let (mut wanted, mut risk) = (None, None);
         if let Some(addr) = to {
@@ -48,38 +76,22 @@ impl Watch<'_> {
             let place =
                 |id| self.candidates_for(true).into_iter().find(|(node, _)| node.id == id).map(|(_, place)| place);
             match id.and_then(|id| Some((id, place(id)?))) {
-                None => return errors::no_such_replica(),
+                None => return Err(errors::no_such_replica()),
                 Some((id, Err(why))) if force && !why.is_absolute() => {
                     wanted = Some(id);
                     risk = Some(self.risk_of(id, &why));
                 }
-                Some((_, Err(why))) => return errors::no_good_target(addr, &why),
+                Some((_, Err(why))) => return Err(errors::no_good_target(addr, &why)),
                 Some((id, Ok(_))) => wanted = Some(id),
             }
         }
         let best =
             |it: &Self| it.candidates_for(true).first().filter(|(_, place)| place.is_ok()).map(|(node, _)| node.id);
-        let Some(chosen) = wanted.or_else(|| best(self)) else { return errors::no_good_replica() };
+        let Some(chosen) = wanted.or_else(|| best(self)) else { return Err(errors::no_good_replica()) };
         if let Some(why) = self.handover_obstacle().filter(|_| lossless_only) {
-            return errors::not_lossless(&why);
+            return Err(errors::not_lossless(&why));
         }
-        if dry_run {
-            return self.would_promote(chosen, risk.as_deref());
-        }
-        let name = self.master.name.clone();
-        let text = format!("Executing user requested FAILOVER of '{name}'");
-        self.ctx.notice(Topic::Ordered, Some(&name), text);
-        if let Some(risk) = &risk {
-            self.ctx.notice(Topic::Ordered, Some(&name), format!("By order: {risk}"));
-        }
-        self.start_failover(Cause::Operator { wanted, lossless_only, any: force });
-        risk.map_or_else(Reply::ok, |risk| Reply::status(format!("OK {risk}")))
-    }
-
-    fn would_promote(&self, id: NodeId, risk: Option<&str>) -> Reply {
-        let addr = self.master.nodes.get(id).map(|node| node.addr.to_string()).unwrap_or_default();
-        let risk = risk.map(|risk| format!(": {risk}")).unwrap_or_default();
-        Reply::status(format!("OK {addr} would be promoted{risk}"))
+        Ok((chosen, wanted, risk))
     }
 
     /// Whether there is a master to fail over from without any loss.

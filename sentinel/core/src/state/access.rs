@@ -71,6 +71,11 @@ impl Denials {
         }
     }
 
+    /// Whether a command is.
+    pub(crate) fn refuses(&self, command: &str) -> bool {
+        self.errors.contains_key(command)
+    }
+
     /// Whether the login is refused: what is asked is asked as the user that needs none.
     pub(crate) fn refuse_login(&self) -> bool {
         self.errors.contains_key(SIGN_IN)
@@ -158,6 +163,7 @@ impl Asked {
             Asked::CallOff => Some("failover"),
             // Several; each is looked at for itself.
             Asked::Pause
+            | Asked::MayI
             | Asked::Identity { .. }
             | Asked::HandOver
             | Asked::Acknowledge

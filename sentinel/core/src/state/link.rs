@@ -112,6 +112,8 @@ pub(crate) enum Asked {
         omitted: Omitted,
     },
     ScriptKill,
+    /// What it would permit.
+    MayI,
     /// To nominate nobody, or to do so again.
     Pause,
     /// To log in after all, over a link that is used without.

@@ -8,6 +8,7 @@ use std::{
 use sentinel_core::{
     Message, Omitted, Step,
     authentication::{self, Answer},
+    parts,
     types::{Epoch, Nonce, RunId, Secret, SentinelId, Signed},
 };
 use sentinel_resp::Reply;
@@ -90,6 +91,8 @@ pub(super) struct Node {
     pub(super) loaded_bytes: u64,
     /// `second_repl_offset`
     pub(super) second_offset: Option<u64>,
+    /// Further lines of its INFO.
+    pub(super) further: BTreeMap<String, String>,
     /// Its answer to PING.
     pub(super) ping: Reply,
     pub(super) flaws: BTreeSet<Flaw>,
@@ -125,6 +128,7 @@ impl Node {
             sync_bytes: 0,
             loaded_bytes: 0,
             second_offset: None,
+            further: BTreeMap::new(),
             ping: Reply::Status(std::borrow::Cow::Borrowed("PONG")),
             flaws: BTreeSet::new(),
             run_id: None,
@@ -301,6 +305,17 @@ impl Cast {
                 let myid = Reply::error("ERR unknown command 'SENTINEL', with args beginning with: 'MYID' ");
                 Some(Reply::Array(vec![myid, Reply::text(self.info(addr))]))
             }
+            Message::MayI { hand_over, .. } => {
+                let refuses = &self.node(addr).refuses;
+                let may = |words: &[&str]| match (refuses.get("ACL"), refuses.get(words[0])) {
+                    (Some(error), _) => Reply::error(error.clone()),
+                    (None, Some(_)) => {
+                        Reply::text(format!("This user has no permissions to run the '{}' command", words[0]))
+                    }
+                    (None, None) => Reply::ok(),
+                };
+                Some(Reply::Array(parts(*hand_over).iter().map(|part| may(part.words)).collect()))
+            }
             Message::IsMasterDown { .. } | Message::Pause { .. } => {
                 Some(Reply::error("ERR unknown command 'SENTINEL'"))
             }
@@ -473,6 +488,9 @@ impl Cast {
         write!(text, "master_repl_offset:{}\r\n", node.offset).unwrap();
         if let Some(offset) = node.second_offset {
             write!(text, "second_repl_offset:{offset}\r\n").unwrap();
+        }
+        for (field, value) in &node.further {
+            write!(text, "{field}:{value}\r\n").unwrap();
         }
         if let Some(keys) = node.keys {
             text.push_str("# Keyspace\r\n");

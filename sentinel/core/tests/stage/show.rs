@@ -169,7 +169,7 @@ const fn kind(message: &Message) -> &'static str {
         Message::Ping | Message::Identify { .. } => "ping",
         Message::Info | Message::Acknowledge => "info",
         Message::Hello { .. } => "hello",
-        Message::IsMasterDown { candidate: None, .. } => "ask",
+        Message::IsMasterDown { candidate: None, .. } | Message::MayI { .. } => "ask",
         Message::IsMasterDown { candidate: Some(_), .. } => "vote",
         Message::HandOver { .. }
         | Message::CallOff { .. }
@@ -211,6 +211,10 @@ fn wire(message: &Message) -> String {
         Message::Pause { name, pause: Some(pause) } => {
             let ttl = pause.ttl.map_or(0, |ttl| ttl.as_secs());
             format!("SENTINEL PAUSE {name} {ttl} '{}' LOCAL", pause.reason.as_deref().unwrap_or_default())
+        }
+        Message::MayI { user, hand_over } => {
+            let also = if *hand_over { ", also hand over" } else { "" };
+            format!("ACL DRYRUN {}{also}", user.as_deref().unwrap_or("default"))
         }
         Message::ScriptKill => "SCRIPT KILL".to_owned(),
         Message::SignIn { user, .. } => format!("AUTH {}", user.as_deref().unwrap_or("default")),

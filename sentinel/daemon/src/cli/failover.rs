@@ -58,9 +58,13 @@ struct Order {
     #[arg(long, requires = "to")]
     force: bool,
 
-    /// Only tell which replica it would be, and what may be lost
+    /// Only tell which replica it would be, what may be lost, and what the nodes do not permit
     #[arg(long)]
     dry_run: bool,
+
+    /// Why: it stands in the log and in the history
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Runs it; `lossless` as `--coordinated`.
@@ -94,6 +98,7 @@ fn attempt(options: &Options, lossless: bool) -> Result<Exit, Exit> {
     words.extend(order.force.then_some("force"));
     words.extend(lossless.then_some("coordinated"));
     words.extend(order.dry_run.then_some("dryrun"));
+    words.extend(order.reason.iter().flat_map(|reason| ["reason", reason.as_str()]));
     let answer = reply::text(&target.ask(&words)?).unwrap_or_default();
     let answer = answer.strip_prefix("OK").unwrap_or(&answer).trim();
     if order.dry_run {

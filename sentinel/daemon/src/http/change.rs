@@ -85,9 +85,9 @@ pub(super) struct Failover {
     coordinated: bool,
     /// That replica is promoted whatever it holds, in place of a master that is down.
     force: bool,
-    /// Only say which one it would be, and what may be lost.
+    /// Only say which one it would be, what may be lost, and what the nodes do not permit.
     dry_run: bool,
-    /// Why; it is written to the log.
+    /// Why; it stands in the log and in the history.
     reason: Option<String>,
 }
 
@@ -151,10 +151,11 @@ pub(super) async fn failover(State(shared): Known, Path(name): Path<String>, req
         }
         let options = [(force, "FORCE"), (coordinated, "COORDINATED"), (dry_run, "DRYRUN")];
         words.extend(options.into_iter().filter(|(wanted, _)| *wanted).map(|(_, word)| word.to_owned()));
-        Ok((words, reason))
+        words.extend(reason.into_iter().flat_map(|reason| ["REASON".to_owned(), reason]));
+        Ok(words)
     };
     match words.await {
-        Ok((words, reason)) => ordered(&shared, words, reason.as_deref()).await,
+        Ok(words) => ordered(&shared, words).await,
         Err(refused) => refused,
     }
 }
@@ -178,7 +179,7 @@ pub(super) async fn pause(State(shared): Known, Path(name): Path<String>, reques
         Ok(["PAUSE".to_owned(), name, ttl].into_iter().chain(reason).collect())
     };
     match words.await {
-        Ok(words) => ordered(&shared, words, None).await,
+        Ok(words) => ordered(&shared, words).await,
         Err(refused) => refused,
     }
 }
@@ -194,7 +195,7 @@ pub(super) async fn pause(State(shared): Known, Path(name): Path<String>, reques
 )]
 pub(super) async fn resume(State(shared): Known, Path(name): Path<String>, request: Request) -> Response {
     match body(request).await {
-        Ok(Nothing {}) => ordered(&shared, vec!["RESUME".to_owned(), name], None).await,
+        Ok(Nothing {}) => ordered(&shared, vec!["RESUME".to_owned(), name]).await,
         Err(refused) => refused,
     }
 }
@@ -222,7 +223,7 @@ pub(super) async fn forget(State(shared): Known, Path(name): Path<String>, reque
         Ok([command.to_owned(), name].into_iter().chain(rest).collect())
     };
     match words.await {
-        Ok(words) => ordered(&shared, words, None).await,
+        Ok(words) => ordered(&shared, words).await,
         Err(refused) => refused,
     }
 }
@@ -261,7 +262,7 @@ pub(super) async fn settings(State(shared): Known, Path(name): Path<String>, req
         Ok(words)
     };
     match words.await {
-        Ok(words) => ordered(&shared, words, None).await,
+        Ok(words) => ordered(&shared, words).await,
         Err(refused) => refused,
     }
 }
@@ -282,7 +283,7 @@ pub(super) async fn monitor(State(shared): Known, Path(name): Path<String>, requ
         Ok(vec!["MONITOR".to_owned(), name, host, port, quorum.to_string()])
     };
     match words.await {
-        Ok(words) => ordered(&shared, words, None).await,
+        Ok(words) => ordered(&shared, words).await,
         Err(refused) => refused,
     }
 }
@@ -294,7 +295,7 @@ pub(super) async fn monitor(State(shared): Known, Path(name): Path<String>, requ
 )]
 pub(super) async fn remove(State(shared): Known, Path(name): Path<String>, request: Request) -> Response {
     match body(request).await {
-        Ok(Nothing {}) => ordered(&shared, vec!["REMOVE".to_owned(), name], None).await,
+        Ok(Nothing {}) => ordered(&shared, vec!["REMOVE".to_owned(), name]).await,
         Err(refused) => refused,
     }
 }
@@ -306,20 +307,16 @@ pub(super) async fn remove(State(shared): Known, Path(name): Path<String>, reque
 )]
 pub(super) async fn reload(State(shared): Known, request: Request) -> Response {
     match body(request).await {
-        Ok(Nothing {}) => ordered(&shared, vec!["RELOAD".to_owned()], None).await,
+        Ok(Nothing {}) => ordered(&shared, vec!["RELOAD".to_owned()]).await,
         Err(refused) => refused,
     }
 }
 
 /// Has a command executed that an administrator has sent, and writes to the log who it was about.
-async fn ordered(shared: &Shared, words: Vec<String>, reason: Option<&str>) -> Response {
+async fn ordered(shared: &Shared, words: Vec<String>) -> Response {
     // The values of settings may be secrets.
     let shown = words.iter().take(2).cloned().collect::<Vec<_>>().join(" ");
-    if let Some(reason) = reason {
-        tracing::info!("HTTP: SENTINEL {shown:?} is asked for: {reason:?}");
-    } else {
-        tracing::info!("HTTP: SENTINEL {shown:?} is asked for");
-    }
+    tracing::info!("HTTP: SENTINEL {shown:?} is asked for");
     let words: Vec<Bytes> = words.into_iter().map(|word| text::into_bytes(word).into()).collect();
     match shared.order(&words).await {
         Some(reply) => answered(&reply),

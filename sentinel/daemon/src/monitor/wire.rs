@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
 use sentinel_core::{
-    Message, Omitted, Step,
+    Message, Omitted, Step, parts,
     types::{HostPort, Secret, Signed},
 };
 use sentinel_resp::text;
@@ -103,6 +103,18 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
             let seconds = pause.ttl.map_or(0, |ttl| ttl.as_secs().max(1)).to_string();
             let reason = pause.reason.as_deref().unwrap_or_default();
             one(command("SENTINEL").args(["PAUSE", name.as_str(), &seconds, reason, "LOCAL"]))
+        }
+        Message::MayI { user, hand_over } => {
+            let user = user.as_deref().unwrap_or("default");
+            let asked = parts(*hand_over).iter().map(|part| {
+                let mut words = part.words.iter().copied();
+                // It is known under its own name, which may be another one.
+                let name = words.next().unwrap_or_default();
+                let name = renames.get(name).map_or(name, String::as_str);
+                words.fold(command("ACL").args(["DRYRUN", user, name]), Command::arg).packed()
+            });
+            let asked: Vec<_> = asked.collect();
+            Encoded { answers: Answers::Several(asked.len()), bytes: asked.concat().into() }
         }
         Message::ScriptKill => one(command("SCRIPT").arg("KILL")),
         Message::Hello { payload } => one(command("PUBLISH").args([HELLO_CHANNEL, payload])),
@@ -300,6 +312,26 @@ mod tests {
         let encoded = encode(&ask, &Renames::new());
         let expected = format!("SENTINEL REQUEST-VOTE m 1 127.0.0.1 6379 7 * {nonce} {signature}");
         assert_eq!((words(&encoded.bytes), encoded.answers), (vec![expected], Answers::One));
+    }
+
+    #[test]
+    fn what_a_node_permits_is_asked_without_doing_it() {
+        let renames = Renames::from([("CONFIG".to_owned(), "GUESS".to_owned())]);
+        let ask = Message::MayI { user: Some("s".to_owned()), hand_over: false };
+        let encoded = encode(&ask, &renames);
+        let expected = [
+            "ACL DRYRUN s SLAVEOF NO ONE",
+            "ACL DRYRUN s MULTI",
+            "ACL DRYRUN s EXEC",
+            "ACL DRYRUN s GUESS REWRITE",
+            "ACL DRYRUN s CLIENT KILL TYPE normal",
+        ];
+        assert_eq!(
+            (words(&encoded.bytes), encoded.answers),
+            (expected.map(str::to_owned).to_vec(), Answers::Several(5))
+        );
+        let encoded = encode(&Message::MayI { user: None, hand_over: true }, &renames);
+        assert!(words(&encoded.bytes).contains(&"ACL DRYRUN default FAILOVER".to_owned()));
     }
 
     #[test]

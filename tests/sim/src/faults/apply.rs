@@ -265,7 +265,14 @@ impl World {
                     let (name, to) = (group_name(*group), Some(self.physics.address(replica)));
                     self.command(
                         *sentinel,
-                        Change::FailoverTo { name, to, coordinated: *coordinated, force: false, dry_run: false },
+                        Change::FailoverTo {
+                            name,
+                            to,
+                            coordinated: *coordinated,
+                            force: false,
+                            dry_run: false,
+                            reason: None,
+                        },
                     );
                 }
             }

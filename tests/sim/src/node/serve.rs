@@ -1,7 +1,7 @@
 //! Commands from Sentinels and applications.
 
 use bytes::Bytes;
-use sentinel_core::{Message, Omitted, RequestId, types::HostPort};
+use sentinel_core::{Message, Omitted, RequestId, parts, types::HostPort};
 use sentinel_resp::Reply;
 
 use super::disk::MIN_REPLICAS_MAX_LAG;
@@ -55,6 +55,10 @@ impl Node {
                 answer(physics, conn, request, if refused { Reply::error(WRONGPASS) } else { Reply::ok() });
             }
             Message::Pause { .. } => answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'")),
+            Message::MayI { hand_over, .. } => {
+                let replies = parts(hand_over).iter().map(|_| Reply::ok()).collect();
+                answer(physics, conn, request, Reply::Array(replies));
+            }
             Message::ScriptKill => {
                 answer(physics, conn, request, Reply::error("NOTBUSY No scripts in execution right now."));
             }
