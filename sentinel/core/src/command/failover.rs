@@ -26,8 +26,7 @@ pub(super) const ROW: Subcommand = Subcommand {
         "    the votes of other Sentinels.",
     ],
     further_help: &[
-        "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN]",
-        "         [REASON <text>]",
+        "FAILOVER <master-name> [TO <host> <port> [FORCE]] [COORDINATED] [DRYRUN] [REASON <text>]",
         "    Promote this replica; with COORDINATED without losing a write, or not at",
         "    all; with FORCE whatever it holds, when the master is down; with DRYRUN",
         "    only tell which one it would be, what may be lost, and what the nodes do",

@@ -85,14 +85,16 @@ mod tests {
 
     #[test]
     fn a_backlog_is_short_where_more_is_written_in_down_after() {
-        let then = "run_id:a role:master master_repl_offset:1000 repl_backlog_size:3000";
-        let later = |offset: u64| format!("run_id:a role:master master_repl_offset:{offset} repl_backlog_size:3000");
+        let a = format!("run_id:{}", "a".repeat(40));
+        let then = &format!("{a} role:master master_repl_offset:1000 repl_backlog_size:3000");
+        let later = |offset: u64| format!("{a} role:master master_repl_offset:{offset} repl_backlog_size:3000");
         assert_eq!(found(then, &later(2_000), 10), Condition::default(), "3,000 bytes in 30 s, which it has");
         assert_eq!(found(then, &later(2_001), 10).short_backlog, Some(3_000));
         assert_eq!(found(then, &later(9_000), 0), Condition::default(), "too close to say");
         assert_eq!(found("role:slave", &later(9_000), 10), Condition::default(), "it was a replica");
-        let other = format!("{then} run_id:b");
-        assert_eq!(found(&other, &later(9_000).replace("run_id:a", "run_id:c"), 10), Condition::default());
+        let other = then.replace(&"a".repeat(40), &"b".repeat(40));
+        assert_eq!(found(&other, &later(9_000), 10), Condition::default(), "it was another process");
+        assert_eq!(found(then, &later(9_000), 10).short_backlog, Some(3_000));
     }
 
     #[test]

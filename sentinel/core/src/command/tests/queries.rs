@@ -101,7 +101,7 @@ fn small_answers() {
     let Reply::Array(help) = ask(&view, "help") else {
         panic!("not an array");
     };
-    assert_eq!(help.len(), 85);
+    assert_eq!(help.len(), 86);
     assert!(help.iter().all(|line| matches!(line, Reply::Status(_))));
 }
 
