@@ -47,6 +47,9 @@ const EVENTS_AT_ONCE: usize = 1024;
 /// answer may lie there unread; in a second of work that piles up, PINGs have to go out all the same.
 const LONGEST_BEHIND: Duration = Duration::from_millis(50);
 
+/// How long the end of the process waits for a promotion that is under way.
+const PROMOTES_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a log that is not written may hold up a simulated crash.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 
@@ -176,6 +179,7 @@ pub(super) fn build<D: Disk + 'static>(
         meters,
         clients: HashMap::new(),
         last_client: 0,
+        leaves_by: None,
     };
     Ok((handle, monitor, happened))
 }
@@ -197,6 +201,8 @@ pub(super) struct Monitor {
     meters: Arc<Meters>,
     clients: HashMap<ClientId, oneshot::Sender<Reply>>,
     last_client: u64,
+    /// Set when it was told to stop: when it does so at the latest.
+    leaves_by: Option<std::time::Instant>,
 }
 
 /// What ended a wait.
@@ -217,7 +223,7 @@ impl Monitor {
             let woken = self.wait().await;
             let now = self.clock.now();
             match woken {
-                Woken::Told(Fact::Stop) | Woken::Abandoned => break,
+                Woken::Abandoned => break,
                 Woken::Told(fact) => self.take(now, fact),
                 Woken::Greeted(hello) => self.greet(now, hello),
                 Woken::Asked(ask) => self.ask(now, ask),
@@ -225,11 +231,8 @@ impl Monitor {
             }
             // Some of each kind, so that none of them can keep the others waiting.
             for _ in 0..FACTS_AT_ONCE {
-                match self.inbox.facts.try_recv() {
-                    Ok(Fact::Stop) => return self.finish(),
-                    Ok(fact) => self.take(now, fact),
-                    Err(_) => break,
-                }
+                let Ok(fact) = self.inbox.facts.try_recv() else { break };
+                self.take(now, fact);
             }
             if let Some(input) = self.writer.tell() {
                 self.engine.handle(now, input);
@@ -256,6 +259,9 @@ impl Monitor {
             }
             self.carry_out();
             self.beat();
+            if self.may_leave() {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         self.finish();
@@ -266,7 +272,7 @@ impl Monitor {
         let due = self.engine.next_timeout().into_iter().chain(view_due).min();
         let beat = self.heartbeat.as_ref().map(Heartbeat::due);
         let due = due.and_then(|due| self.clock.deadline(due));
-        let deadline = due.into_iter().chain(self.writer.next_look()).chain(beat).min();
+        let deadline = due.into_iter().chain(self.writer.next_look()).chain(beat).chain(self.leaves_by).min();
         let more = self.writer.has_more();
         tokio::select! {
             biased;
@@ -295,7 +301,10 @@ impl Monitor {
                 self.writer.written(outcome, &mut |input| self.engine.handle(now, input));
                 None
             }
-            Fact::Stop => None,
+            Fact::Stop => {
+                self.leaves_by = Some(std::time::Instant::now() + PROMOTES_WITHIN);
+                None
+            }
         };
         if let Some(input) = input {
             self.engine.handle(now, input);
@@ -319,6 +328,22 @@ impl Monitor {
         let client = ClientId(self.last_client);
         self.clients.insert(client, reply);
         self.engine.handle(now, Input::Change { client, change });
+    }
+
+    /// Whether it was told to stop and nothing keeps it. A replica that was told to be the master is known as such to no other
+    /// Sentinel before it has confirmed it and that is on disk: nobody else could go on, and would have to begin anew.
+    fn may_leave(&mut self) -> bool {
+        let Some(latest) = self.leaves_by else { return false };
+        self.publish();
+        let view = self.view.load();
+        let promoting = view.masters.values().find(|master| master.failover_state == Some("wait_promotion"));
+        if let Some(master) = promoting
+            && std::time::Instant::now() >= latest
+        {
+            tracing::warn!("stopped in the middle of a promotion for {}: no answer of the replica", master.name);
+            return true;
+        }
+        promoting.is_none()
     }
 
     fn finish(mut self) {
