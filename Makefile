@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,12 @@ test-mixed: ## quorums mixed with each reference of SENTINELS="/path/a-sentinel 
 
 test-differential: ## ours and each reference of SENTINELS="/path/a-sentinel /path/b-sentinel" side by side, answer by answer: a table
 	@scripts/test-differential $(ARGS)
+
+deb: ## a Debian package in target/debian (PROFILE=dev for a quick one)
+	@scripts/deb $(ARGS)
+
+test-package: ## that package in a throw-away copy of this machine: install, upgrade, remove, purge; lintian (ARGS=file.deb)
+	@scripts/test-package $(ARGS)
 
 test-page: ## what people see of the page in a real Chromium, on real servers, and what axe finds wrong with it (PAGE_FROM_SOURCE=1: files as they are in the tree, without a build)
 	@scripts/install-redis server

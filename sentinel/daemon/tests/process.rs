@@ -5,7 +5,6 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
@@ -407,36 +406,6 @@ fn the_name_of_the_reference_makes_every_word_a_file() {
     assert!(text(&output.stdout).contains("can't open config file 'masters'"), "{output:?}");
     let version = Command::new(&link).arg("-v").output().unwrap();
     assert!(version.status.success() && text(&version.stdout).starts_with("Redis server v="), "{version:?}");
-}
-
-#[test]
-fn the_units_that_users_copy_hear_when_it_is_ready() {
-    for unit in ["sentinel.service", "redis-sentinel.override.conf"] {
-        // Given the options of the unit, and somebody who listens as systemd does
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(unit);
-        let unit = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/")).expect("it says what to start");
-        let options: Vec<&str> = start.split(' ').skip(2).collect();
-        let (folder, config, _) = configured("daemonize yes");
-        let socket = folder.path().join("notify");
-        let systemd = UnixDatagram::bind(&socket).expect("a socket can be made there");
-        systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-
-        // When it is started so
-        let mut command = Command::new(PROGRAM);
-        let mut process = command.arg(&config).args(&options).env("NOTIFY_SOCKET", &socket).spawn().expect("it starts");
-
-        // Then it says that it is ready, without leaving for the background
-        let mut heard = [0; 64];
-        let length = systemd.recv(&mut heard);
-        let ended = process.try_wait().expect("a child can be asked");
-        let _ = process.kill();
-        let _ = process.wait();
-        let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        let length = length.unwrap_or_else(|error| panic!("{options:?}: nothing is heard: {error}\n{}", log()));
-        assert_eq!(&heard[..length], b"READY=1\n", "{options:?}");
-        assert!(ended.is_none(), "{options:?}: {ended:?}\n{}", log());
-    }
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::{
     fs,
     net::Ipv4Addr,
-    os::unix::net::UnixDatagram,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -17,7 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A Sentinel in a temporary folder. Killed when dropped.
 struct Running {
     process: Child,
-    port: u16,
     config: PathBuf,
     folder: tempfile::TempDir,
     connection: redis::Connection,
@@ -47,7 +45,7 @@ impl Running {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        Running { process, port, config, folder, connection }
+        Running { process, config, folder, connection }
     }
 
     fn edit(&self, from: &str, to: &str) {
@@ -230,25 +228,4 @@ fn lines_that_are_overwritten_before_they_were_taken_are_kept_and_told() {
     assert!(kept.contains("127.0.0.1 1 3"), "{kept}");
     assert_eq!(running.reload(), ["nothing differs"]);
     running.wait_for("the end of the problem", |it| it.problem().is_none().then_some(()));
-}
-
-#[test]
-fn systemd_hears_when_it_begins_and_when_it_is_over() {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let socket = folder.path().join("notify");
-    let systemd = UnixDatagram::bind(&socket).expect("a socket can be made there");
-    systemd.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let hear = || {
-        let mut heard = [0; 128];
-        let length = systemd.recv(&mut heard).expect("something is heard");
-        String::from_utf8_lossy(&heard[..length]).into_owned()
-    };
-    let text = format!("{CLASSIC}supervised systemd\n");
-    let running = Running::start("s.conf", &text, &[("NOTIFY_SOCKET", socket)]);
-    assert_eq!(hear(), "READY=1\n");
-    running.signal(Signal::HUP);
-    let reloading = hear();
-    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading:?}");
-    assert_eq!(hear(), "READY=1\n");
-    assert_ne!(running.port, 0);
 }

@@ -1,8 +1,10 @@
 //! A Sentinel dies and comes back.
 
+use std::time::Duration;
+
 use sentinel_tests::{Deployment, eventually};
 
-use crate::given::SOON;
+use crate::given::{SOON, only_true_of_ours};
 
 const FIRST_CANDIDATE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const SECOND_CANDIDATE: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -143,4 +145,32 @@ fn a_restarted_sentinel_takes_part_in_the_next_failover() {
     // Then all three agree on the next one
     deployment.wait_for_switch("mymaster", old.port());
     deployment.wait_for_one_config_epoch("mymaster");
+}
+
+#[test]
+fn a_leader_that_is_stopped_finishes_the_promotion_that_it_has_ordered() {
+    if only_true_of_ours("redis-sentinel leaves at once") {
+        return;
+    }
+    // Given a healthy master, whose replica answers nobody for a moment
+    let deployment = Deployment::of_ours(3).replicas(1).down_after(Duration::from_secs(20)).start();
+    let group = deployment.only_group();
+    let (old, replica, leader) = (group.master(), &group.replicas()[0], &deployment.sentinels()[0]);
+    leader.command::<String>(&["SENTINEL", "SET", "mymaster", "lossless-failover", "no"]).expect("it is a setting");
+    let events = leader.record();
+    replica.command::<String>(&["CLIENT", "PAUSE", "1500", "ALL"]).expect("it pauses");
+
+    // When it is told to be the master, and who told it is stopped before it can have heard of it
+    leader.failover("mymaster");
+    events.wait_for_any("+failover-state-wait-promotion", SOON);
+    leader.terminate();
+
+    // Then the two others know of the switch, in the epoch of that leader, and nobody had to begin anew
+    let new = deployment.wait_for_switch("mymaster", old.port());
+    assert_eq!(new.port(), replica.port());
+    assert_eq!(deployment.wait_for_one_config_epoch("mymaster"), 1);
+    for other in &deployment.sentinels()[1..] {
+        assert_eq!(other.current_epoch(), 1, "{}", other.label());
+    }
+    assert_eq!(replica.role().as_deref(), Some("master"));
 }

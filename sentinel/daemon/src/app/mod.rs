@@ -444,6 +444,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         store,
         meters: Arc::clone(&meters),
         witness,
+        heartbeat: process::heartbeat(config.server.supervised),
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;
     let tls = Arc::new(tls);

@@ -7,7 +7,7 @@ use std::{
 
 use sd_notify::NotifyState;
 
-use crate::config::Supervised;
+use crate::{config::Supervised, monitor::Heartbeat};
 
 /// Set in the process that goes on in the background. Not for programs that it starts.
 pub(crate) const BACKGROUND: &str = "SENTINEL_IN_BACKGROUND";
@@ -76,4 +76,12 @@ pub(super) fn tell_supervisor(configured: Supervised, state: State) {
         }
         _ => {}
     }
+}
+
+/// What the monitor tells systemd with, if that supervises.
+pub(super) fn heartbeat(configured: Supervised) -> Option<Heartbeat> {
+    let socket = env::var_os("NOTIFY_SOCKET").filter(|_| supervisor(configured) == Supervised::Systemd)?;
+    Heartbeat::new(&socket, sd_notify::watchdog_enabled())
+        .inspect_err(|error| tracing::warn!("systemd cannot be told that the monitor is alive: {error}"))
+        .ok()
 }

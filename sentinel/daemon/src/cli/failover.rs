@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value as Json, json};
 
 use super::{
-    Exit, reply,
+    Exit, complete, reply,
     target::{self, Format, Target},
     verbs,
 };
@@ -22,6 +22,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Args, Clone, Debug)]
 pub(super) struct Options {
     /// The master's name
+    #[arg(add = complete::masters())]
     pub(super) name: String,
 
     #[command(flatten)]
@@ -47,7 +48,7 @@ pub(super) struct Options {
 #[derive(Args, Clone, Debug)]
 struct Order {
     /// Promote this replica, and no other one
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", add = complete::replicas())]
     to: Option<String>,
 
     /// Without losing a write, or not at all

@@ -1,6 +1,7 @@
 //! The command line: one definition from which parsing, help, the man page and completions are made.
 
 mod check;
+mod complete;
 mod conversation;
 mod convert;
 mod doctor;
@@ -90,7 +91,7 @@ struct Cli {
     version: Option<bool>,
 
     /// The configuration file, then directives that are read after it; `--log-format json` gives JSON lines
-    #[arg(value_name = "CONFIG", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "CONFIG", num_args = 0.., trailing_var_arg = true, allow_hyphen_values = true, value_hint = clap::ValueHint::AnyPath)]
     words: Vec<OsString>,
 }
 
@@ -115,6 +116,7 @@ enum Command {
     /// Print the current address of a master
     GetMasterAddrByName {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -127,6 +129,7 @@ enum Command {
     /// List the replicas of a master
     Replicas {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -134,6 +137,7 @@ enum Command {
     /// List the other Sentinels of a master
     Sentinels {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -141,6 +145,7 @@ enum Command {
     /// Rank the replicas as a failover would now, or say why one is refused
     Candidates {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -148,6 +153,7 @@ enum Command {
     /// Show what each Sentinel believes of a master
     Consensus {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -155,6 +161,7 @@ enum Command {
     /// Say why the master is what it is, what keeps a failover from taking place, and what would happen if it died now
     Explain {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -162,6 +169,7 @@ enum Command {
     /// List outages and failovers, the newest first; with an id all that was told in one
     History {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         /// One of the list
         id: Option<u64>,
@@ -173,6 +181,7 @@ enum Command {
     /// Exit status: 0 nothing is wrong, 1 something is.
     Problems {
         /// Of this master only
+        #[arg(add = complete::masters())]
         name: Option<String>,
         #[command(flatten)]
         target: Target,
@@ -185,6 +194,7 @@ enum Command {
     /// Tell whether enough Sentinels can be reached to declare a master down and to replace it
     Ckquorum {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         target: Target,
@@ -196,7 +206,7 @@ enum Command {
     /// Have no Sentinel replace a master until the time is over
     Pause {
         /// The master's name; left out with --all
-        #[arg(required_unless_present = "all")]
+        #[arg(required_unless_present = "all", add = complete::masters())]
         name: Option<String>,
         /// For how long: seconds, or 30m, 2h; 0, or nothing, is without end
         time: Option<String>,
@@ -219,6 +229,7 @@ enum Command {
     /// Change settings of a master
     Set {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         /// `quorum 2 down-after-milliseconds 5000`
         #[arg(required = true, num_args = 2.., value_names = ["OPTION", "VALUE"])]
@@ -229,6 +240,7 @@ enum Command {
     /// Forget a Sentinel or a replica that is gone for good
     Forget {
         /// The master's name
+        #[arg(add = complete::masters())]
         name: String,
         #[command(flatten)]
         whom: verbs::Whom,
@@ -274,7 +286,10 @@ enum Command {
     Demo(demo::Options),
     /// Print the manual
     Man,
-    /// Print completions for a shell
+    /// Print what has a shell complete commands, options and the names of masters
+    ///
+    /// Names are asked of the Sentinel that the words typed so far name, or `SENTINEL_ADDRS`: bash: source <(sentinel completions
+    /// bash).
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -289,6 +304,9 @@ pub fn definition() -> clap::Command {
 /// Does what the command line says. The first word is the name under which the program was called.
 pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let given: Vec<OsString> = words.into_iter().collect();
+    if complete::answered(&given) {
+        return Exit::Success.into();
+    }
     let words: Vec<String> = given.iter().map(|word| text_of(word)).collect();
     if is_drop_in(words.first().map_or("", String::as_str)) && !asks_for_help(&words) {
         return app::run(&Launch::new(words.into_iter().skip(1)));
@@ -347,13 +365,16 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             convert::run(&file, output.as_deref(), state_file.as_deref()).into()
         }
         Some(Command::Demo(options)) => demo::run(&options),
-        Some(Command::Completions { shell }) => {
-            // Into memory: what generates them panics where it cannot write.
-            let mut text = Vec::new();
-            clap_complete::generate(shell, &mut definition(), "sentinel", &mut text);
-            say!("{}", String::from_utf8_lossy(&text).trim_end());
-            Exit::Success.into()
-        }
+        Some(Command::Completions { shell }) => match complete::script(shell) {
+            Ok(text) => {
+                say!("{}", String::from_utf8_lossy(&text).trim());
+                Exit::Success.into()
+            }
+            Err(error) => {
+                complain!("{shell}: {error}");
+                Exit::Failure.into()
+            }
+        },
     }
 }
 

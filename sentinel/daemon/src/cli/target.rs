@@ -5,7 +5,7 @@ use std::{
     io::{self, ErrorKind},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
@@ -161,13 +161,18 @@ impl Target {
 
     /// How to speak to them. What is wrong was told on standard error.
     pub(super) fn line(&self) -> Result<Line, Exit> {
-        let wrong = |text: String| {
-            self.complain(Exit::Usage, &text);
-            Exit::Usage
-        };
+        self.try_line().map_err(|(exit, text)| {
+            self.complain(exit, &text);
+            exit
+        })
+    }
+
+    fn try_line(&self) -> Result<Line, (Exit, String)> {
+        let wrong = |text| (Exit::Usage, text);
         let places = self.places().map_err(wrong)?;
         let uri = self.uri.as_deref().map(parse_uri).transpose().map_err(wrong)?.unwrap_or_default();
-        let tls = (self.tls.wanted || uri.tls).then(|| self.tls_config()).transpose()?;
+        let tls = (self.tls.wanted || uri.tls).then(|| self.tls.config()).transpose();
+        let tls = tls.map_err(|error| (Exit::Failure, error.to_string()))?;
         let user = self.user.clone().or(uri.user);
         let password = self.password.clone().or(uri.password).or_else(|| env::var("REDISCLI_AUTH").ok());
         let login = password.map(|password| {
@@ -176,6 +181,18 @@ impl Target {
             login
         });
         Ok(Line { places, tls, login, patience: Duration::from_millis(self.timeout.max(1)) })
+    }
+
+    /// Sends one `SENTINEL` command to the first Sentinel that answers, all within `patience`, and tells nobody of a failure.
+    pub(super) fn ask_quietly(&self, words: &[&str], patience: Duration) -> Option<Value> {
+        let (line, deadline) = (self.try_line().ok()?, Instant::now() + patience);
+        let mut command = redis::cmd("SENTINEL");
+        command.arg(words);
+        let commands: Vec<Cmd> = line.login.iter().cloned().chain([command]).collect();
+        line.places.iter().find_map(|place| {
+            let left = deadline.saturating_duration_since(Instant::now()).min(line.patience);
+            conversation::query(line.tls.clone(), place, &commands, left).ok()
+        })
     }
 
     /// What the options of TLS say. What is wrong was told on standard error.

@@ -16,6 +16,7 @@ use crate::terminal::say;
 #[group(required = true, multiple = false)]
 pub(super) struct Which {
     /// The master's name
+    #[arg(add = super::complete::masters())]
     name: Option<String>,
     /// All masters
     #[arg(long)]
@@ -40,7 +41,7 @@ pub(super) struct Whom {
     #[arg(long)]
     unverified: bool,
     /// A replica that cannot be reached any more
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", add = super::complete::replicas())]
     replica: Option<String>,
 }
 

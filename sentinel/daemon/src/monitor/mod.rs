@@ -4,6 +4,7 @@ mod clock;
 mod connection;
 mod dial;
 mod handshake;
+mod heartbeat;
 mod inbox;
 mod link;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod writer;
 
 pub use clock::Clock;
 pub use dial::Dialer;
+pub use heartbeat::Heartbeat;
 pub(crate) use resolve::Resolver;
 pub use resolve::before_start;
 pub use run::{Handle, Happened, Running, Setup, start};

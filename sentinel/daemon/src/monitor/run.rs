@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     clock::Clock,
     dial::Dialer,
+    heartbeat::Heartbeat,
     inbox::{ASKS_AT_ONCE, FACTS_AT_ONCE, Fact, HELLOS_AT_ONCE, Hello, Inbox, Outbox, inbox},
     links::Links,
     writer::Writer,
@@ -46,6 +47,9 @@ const EVENTS_AT_ONCE: usize = 1024;
 /// answer may lie there unread; in a second of work that piles up, PINGs have to go out all the same.
 const LONGEST_BEHIND: Duration = Duration::from_millis(50);
 
+/// How long the end of the process waits for a promotion that is under way.
+const PROMOTES_WITHIN: Duration = Duration::from_secs(10);
+
 /// How long a log that is not written may hold up a simulated crash.
 const FLUSH_LIMIT: Duration = Duration::from_millis(500);
 
@@ -64,6 +68,8 @@ pub struct Setup<D = RealDisk> {
     pub meters: Arc<Meters>,
     /// Who is told of every event besides those who serve clients.
     pub witness: Option<mpsc::UnboundedSender<Happened>>,
+    /// How systemd hears that the loop turns, if it supervises.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 /// An event, and when it happened.
@@ -119,7 +125,29 @@ impl Running {
 
 /// Starts the engine and everything it works with. The last of the three brings every event, in order.
 pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running, mpsc::UnboundedReceiver<Event>)> {
-    let Setup { boot, clock, dialer, store, meters, witness } = setup;
+    let (handle, monitor, events) = build(setup)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // These threads only wait for the resolver, at most one for each name.
+        .max_blocking_threads(64)
+        .thread_name("resolve")
+        .build()?;
+    let (alive, ended) = watch::channel(());
+    let thread = std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
+        let _alive = alive;
+        // It yields of its own accord, after it has read every socket once.
+        runtime.block_on(tokio::task::unconstrained(monitor.run()));
+        // A lookup that hangs must not hold up the end of the process.
+        runtime.shutdown_background();
+    })?;
+    Ok((handle, Running { thread, ended }, events))
+}
+
+/// Everything that [`start`] starts, but for the thread.
+pub(super) fn build<D: Disk + 'static>(
+    setup: Setup<D>,
+) -> io::Result<(Handle, Monitor, mpsc::UnboundedReceiver<Event>)> {
+    let Setup { boot, clock, dialer, store, meters, witness, heartbeat } = setup;
     let (outbox, inbox) = inbox();
     let mut engine = Engine::new(boot, clock.now());
     let (history, known) = History::open(store.path())?;
@@ -131,44 +159,36 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
     let (events, happened) = mpsc::unbounded_channel();
     let handle = Handle { view: Arc::clone(&view), asks, outbox: outbox.clone() };
     let writer = Writer::start(store, outbox.clone())?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        // These threads only wait for the resolver, at most one for each name.
-        .max_blocking_threads(64)
-        .thread_name("resolve")
-        .build()?;
-    let (alive, ended) = watch::channel(());
-    let thread = std::thread::Builder::new().name("monitor".to_owned()).spawn(move || {
-        let _alive = alive;
-        let monitor = Monitor {
-            engine,
-            clock,
-            links: Links::new(dialer, outbox.clone()),
-            writer,
-            scripts: Runner::new(Arc::new(move |input| {
-                // A script may outlive the loop.
-                outbox.tell(Fact::Script(input));
-            })),
-            history,
-            view,
-            view_at: clock.mono(),
-            events,
-            witness,
-            meters,
-            clients: HashMap::new(),
-            last_client: 0,
-        };
-        // It yields of its own accord, after it has read every socket once.
-        runtime.block_on(tokio::task::unconstrained(monitor.run(inbox, asked)));
-        // A lookup that hangs must not hold up the end of the process.
-        runtime.shutdown_background();
-    })?;
-    Ok((handle, Running { thread, ended }, happened))
+    let monitor = Monitor {
+        engine,
+        clock,
+        inbox,
+        asks: asked,
+        links: Links::new(dialer, outbox.clone()),
+        writer,
+        scripts: Runner::new(Arc::new(move |input| {
+            // A script may outlive the loop.
+            outbox.tell(Fact::Script(input));
+        })),
+        history,
+        view,
+        view_at: clock.mono(),
+        events,
+        witness,
+        heartbeat,
+        meters,
+        clients: HashMap::new(),
+        last_client: 0,
+        leaves_by: None,
+    };
+    Ok((handle, monitor, happened))
 }
 
-struct Monitor {
+pub(super) struct Monitor {
     engine: Engine,
     clock: Clock,
+    inbox: Inbox,
+    asks: mpsc::Receiver<Ask>,
     links: Links,
     writer: Writer,
     history: History,
@@ -177,9 +197,12 @@ struct Monitor {
     view_at: Instant,
     events: mpsc::UnboundedSender<Event>,
     witness: Option<mpsc::UnboundedSender<Happened>>,
+    heartbeat: Option<Heartbeat>,
     meters: Arc<Meters>,
     clients: HashMap<ClientId, oneshot::Sender<Reply>>,
     last_client: u64,
+    /// Set when it was told to stop: when it does so at the latest.
+    leaves_by: Option<std::time::Instant>,
 }
 
 /// What ended a wait.
@@ -193,14 +216,14 @@ enum Woken {
 }
 
 impl Monitor {
-    async fn run(mut self, mut inbox: Inbox, mut asks: mpsc::Receiver<Ask>) {
+    pub(super) async fn run(mut self) {
         self.carry_out();
         let mut behind_since = None;
         loop {
-            let woken = self.wait(&mut inbox, &mut asks).await;
+            let woken = self.wait().await;
             let now = self.clock.now();
             match woken {
-                Woken::Told(Fact::Stop) | Woken::Abandoned => break,
+                Woken::Abandoned => break,
                 Woken::Told(fact) => self.take(now, fact),
                 Woken::Greeted(hello) => self.greet(now, hello),
                 Woken::Asked(ask) => self.ask(now, ask),
@@ -208,25 +231,24 @@ impl Monitor {
             }
             // Some of each kind, so that none of them can keep the others waiting.
             for _ in 0..FACTS_AT_ONCE {
-                match inbox.facts.try_recv() {
-                    Ok(Fact::Stop) => return self.finish(),
-                    Ok(fact) => self.take(now, fact),
-                    Err(_) => break,
-                }
+                let Ok(fact) = self.inbox.facts.try_recv() else { break };
+                self.take(now, fact);
             }
             if let Some(input) = self.writer.tell() {
                 self.engine.handle(now, input);
             }
             let read = self.links.read(|input| self.engine.handle(now, input));
-            for ask in std::iter::from_fn(|| asks.try_recv().ok()).take(ASKS_AT_ONCE) {
+            for _ in 0..ASKS_AT_ONCE {
+                let Ok(ask) = self.asks.try_recv() else { break };
                 self.ask(now, ask);
             }
-            for hello in std::iter::from_fn(|| inbox.hellos.try_recv().ok()).take(HELLOS_AT_ONCE) {
+            for _ in 0..HELLOS_AT_ONCE {
+                let Ok(hello) = self.inbox.hellos.try_recv() else { break };
                 self.greet(now, hello);
             }
             let now = self.clock.now();
             // An answer that has come must not be missed: silence is judged when all is read.
-            let behind = read >= EVENTS_AT_ONCE || !inbox.facts.is_empty();
+            let behind = read >= EVENTS_AT_ONCE || !self.inbox.facts.is_empty();
             behind_since = behind.then(|| behind_since.unwrap_or(now.mono));
             if behind_since.is_none_or(|since| now.mono.since(since) >= LONGEST_BEHIND) {
                 behind_since = None;
@@ -236,23 +258,29 @@ impl Monitor {
                 }
             }
             self.carry_out();
+            self.beat();
+            if self.may_leave() {
+                break;
+            }
             tokio::task::yield_now().await;
         }
         self.finish();
     }
 
-    async fn wait(&self, inbox: &mut Inbox, asks: &mut mpsc::Receiver<Ask>) -> Woken {
+    async fn wait(&mut self) -> Woken {
         let view_due = self.engine.view_has_changed().then(|| self.view_at + self.view_period());
         let due = self.engine.next_timeout().into_iter().chain(view_due).min();
-        let deadline = due.and_then(|due| self.clock.deadline(due)).into_iter().chain(self.writer.next_look()).min();
+        let beat = self.heartbeat.as_ref().map(Heartbeat::due);
+        let due = due.and_then(|due| self.clock.deadline(due));
+        let deadline = due.into_iter().chain(self.writer.next_look()).chain(beat).chain(self.leaves_by).min();
         let more = self.writer.has_more();
         tokio::select! {
             biased;
-            fact = inbox.facts.recv() => fact.map_or(Woken::Abandoned, Woken::Told),
+            fact = self.inbox.facts.recv() => fact.map_or(Woken::Abandoned, Woken::Told),
             () = std::future::ready(()), if more => Woken::Ready,
             () = self.links.any_ready() => Woken::Ready,
-            Some(ask) = asks.recv() => Woken::Asked(ask),
-            Some(hello) = inbox.hellos.recv() => Woken::Greeted(hello),
+            Some(ask) = self.asks.recv() => Woken::Asked(ask),
+            Some(hello) = self.inbox.hellos.recv() => Woken::Greeted(hello),
             () = sleep_until(deadline) => Woken::Due,
         }
     }
@@ -273,7 +301,10 @@ impl Monitor {
                 self.writer.written(outcome, &mut |input| self.engine.handle(now, input));
                 None
             }
-            Fact::Stop => None,
+            Fact::Stop => {
+                self.leaves_by = Some(std::time::Instant::now() + PROMOTES_WITHIN);
+                None
+            }
         };
         if let Some(input) = input {
             self.engine.handle(now, input);
@@ -297,6 +328,22 @@ impl Monitor {
         let client = ClientId(self.last_client);
         self.clients.insert(client, reply);
         self.engine.handle(now, Input::Change { client, change });
+    }
+
+    /// Whether it was told to stop and nothing keeps it. A replica that was told to be the master is known as such to no other
+    /// Sentinel before it has confirmed it and that is on disk: nobody else could go on, and would have to begin anew.
+    fn may_leave(&mut self) -> bool {
+        let Some(latest) = self.leaves_by else { return false };
+        self.publish();
+        let view = self.view.load();
+        let promoting = view.masters.values().find(|master| master.failover_state == Some("wait_promotion"));
+        if let Some(master) = promoting
+            && std::time::Instant::now() >= latest
+        {
+            tracing::warn!("stopped in the middle of a promotion for {}: no answer of the replica", master.name);
+            return true;
+        }
+        promoting.is_none()
     }
 
     fn finish(mut self) {
@@ -357,6 +404,13 @@ impl Monitor {
             let _ = witness.send(Happened { at: self.clock.now(), event: event.clone() });
         }
         let _ = self.events.send(event);
+    }
+
+    /// Lets systemd know that the loop has turned.
+    fn beat(&mut self) {
+        if let Some(heartbeat) = &mut self.heartbeat {
+            heartbeat.beat(&self.view.load());
+        }
     }
 
     fn view_period(&self) -> Duration {

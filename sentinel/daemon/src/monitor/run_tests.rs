@@ -14,7 +14,7 @@ use sentinel_core::{Boot, ClientId, command::Change, settings::Timing, types::Se
 use sentinel_resp::Reply;
 use tokio::sync::oneshot;
 
-use super::{Clock, Dialer, Handle, Running, Setup, start, testing::PATIENCE};
+use super::{Clock, Dialer, Handle, Heartbeat, Running, Setup, run::build, start, testing::PATIENCE};
 use crate::{
     config::{self, Loaded, Source},
     persist::{Disk, RealDisk, Store},
@@ -25,11 +25,15 @@ fn given<D: Disk + 'static>(
     folder: &Path,
     disk: D,
 ) -> (Handle, Running, tokio::sync::mpsc::UnboundedReceiver<sentinel_core::events::Event>) {
+    start(setup(folder, disk)).unwrap()
+}
+
+fn setup<D: Disk + 'static>(folder: &Path, disk: D) -> Setup<D> {
     let path = folder.join("s.conf");
     std::fs::write(&path, "port 1\n").unwrap();
     let Loaded { config, keep, .. } = config::load(&Source::file(&path)).unwrap();
     let id = SentinelId::new(&"a".repeat(40)).unwrap();
-    start(Setup {
+    Setup {
         boot: Boot {
             snapshot: config.snapshot(id),
             timing: Timing::default(),
@@ -42,8 +46,8 @@ fn given<D: Disk + 'static>(
         store: Store::on(disk, keep),
         meters: Arc::default(),
         witness: None,
-    })
-    .unwrap()
+        heartbeat: None,
+    }
 }
 
 fn monitor(name: &str) -> Change {
@@ -119,4 +123,42 @@ async fn stopped_it_answers_nobody_and_ends() {
     tokio::time::timeout(PATIENCE, running.ended()).await.expect("it ends");
     assert_eq!(ask(&handle, Change::FlushConfig).await, None);
     assert!(running.join());
+}
+
+/// What systemd hears next.
+async fn heard(systemd: &tokio::net::UnixDatagram) -> String {
+    let mut message = [0; 512];
+    let length = tokio::time::timeout(PATIENCE, systemd.recv(&mut message)).await.expect("a message in time").unwrap();
+    String::from_utf8_lossy(&message[..length]).into_owned()
+}
+
+#[tokio::test]
+async fn who_turns_the_loop_and_nobody_else_tells_systemd_that_it_turns() {
+    // Given a loop that this test turns, and a systemd that bears a silence of 40 ms
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let systemd = tokio::net::UnixDatagram::bind(&socket).unwrap();
+    let heartbeat = Heartbeat::new(socket.as_os_str(), Some(Duration::from_millis(40))).unwrap();
+    let setup = Setup { heartbeat: Some(heartbeat), ..setup(folder.path(), RealDisk) };
+    let (handle, monitor, _events) = build(setup).unwrap();
+    let mut turning = Box::pin(monitor.run());
+    for _ in 0..3 {
+        tokio::select! {
+            () = &mut turning => panic!("it ended"),
+            message = heard(&systemd) => assert!(message.starts_with("WATCHDOG=1\n"), "{message}"),
+        }
+    }
+
+    // When it hangs, while timers and other threads run on
+    while systemd.try_recv(&mut [0; 512]).is_ok() {}
+    let silence = tokio::time::timeout(Duration::from_millis(200), systemd.recv(&mut [0; 512])).await;
+
+    // Then nothing is heard, until it turns again
+    assert!(silence.is_err(), "something else sent it");
+    tokio::select! {
+        () = &mut turning => panic!("it ended"),
+        message = heard(&systemd) => assert_eq!(message, "WATCHDOG=1\n"),
+    }
+    handle.stop();
+    tokio::time::timeout(PATIENCE, turning).await.expect("it ends");
 }
