@@ -75,6 +75,12 @@ pub use listener::{ListenError, Listeners, SocketFile};
 pub(crate) use listener::{bind_all, prepare};
 pub(crate) use order::{order, without_interface};
 
+/// How long the end of serving waits for the answers that clients wait for.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether there are any.
+const LAST_ANSWERS_LOOKED_FOR: Duration = Duration::from_millis(5);
+
 /// A command that the monitor's thread executes.
 #[derive(Debug)]
 pub struct Ask {
@@ -147,6 +153,8 @@ pub(crate) struct Server {
     hub: Hub,
     stats: Stats,
     shutdown: Notify,
+    /// Held once more by everybody who waits for an answer of the monitor.
+    waiting: Rc<()>,
     /// Where sessions read to, one after the other. Empty while one of them executes what it has read.
     room: RefCell<BytesMut>,
     /// Where answers are put, lent in the same way until they are sent.
@@ -159,6 +167,15 @@ impl Server {
     /// A client as the log may describe it.
     fn logged(&self, client: &Client) -> String {
         client.described(self.settings.hide_user_data == Some(true))
+    }
+
+    /// Waits until nobody waits for an answer of the monitor, and what was answered is sent.
+    async fn all_are_answered(&self) {
+        while Rc::strong_count(&self.waiting) > 1 {
+            tokio::time::sleep(LAST_ANSWERS_LOOKED_FOR).await;
+            // With nobody left this turn is that in which the last session sends.
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Says that a browser was led to talk to this port; as often as the reference does, since everybody can cause it.
@@ -212,6 +229,7 @@ pub async fn run(
         hub: Hub::new(meters),
         stats: Stats::start(),
         shutdown: Notify::new(),
+        waiting: Rc::default(),
         room: RefCell::default(),
         answers: RefCell::default(),
         attack_told: Cell::default(),
@@ -247,7 +265,17 @@ pub async fn run(
             ];
             // This future is polled whenever any session is; these are polled only when they themselves are woken.
             let mut ends = FuturesUnordered::from_iter(ends);
-            ends.next().await.unwrap_or(Ok(Stopped::ByProcess))
+            let stopped = ends.next().await.unwrap_or(Ok(Stopped::ByProcess));
+            if stopped.is_ok() {
+                // Nobody else is let in; who waits for an answer, of the disk for example, gets it.
+                accepting.abort_all();
+                let answered = tokio::time::timeout(LAST_ANSWERS, server.all_are_answered());
+                tokio::select! {
+                    _ = answered => {}
+                    _ = ends.next() => {}
+                }
+            }
+            stopped
         })
         .await
 }

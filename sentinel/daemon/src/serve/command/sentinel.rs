@@ -1,5 +1,7 @@
 //! SENTINEL, ROLE and PUBLISH: what the core answers, at once from its view or later from its engine.
 
+use std::rc::Rc;
+
 use sentinel_core::{
     ClientId,
     command::{self, Change, Command, Subcommand},
@@ -81,5 +83,10 @@ pub(super) fn publish(request: &Request<'_>) -> Answer {
 fn ask(request: &Request<'_>, change: Change) -> Answer {
     let server = request.server;
     let denied = server.view.load().globals.deny_scripts_reconfig;
-    Answer::Later(Box::pin(order(server.changes.clone(), denied, ClientId(request.client.id), change)))
+    let answer = order(server.changes.clone(), denied, ClientId(request.client.id), change);
+    let waiting = Rc::clone(&server.waiting);
+    Answer::Later(Box::pin(async move {
+        let _waiting = waiting;
+        answer.await
+    }))
 }

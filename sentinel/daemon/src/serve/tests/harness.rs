@@ -79,6 +79,11 @@ impl Port {
         Peer::connect(self.address)
     }
 
+    /// Tells it to stop.
+    pub(super) fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
     /// Waits until serving ended by itself.
     pub(super) fn ended(mut self) -> Stopped {
         let serving = self.serving.take().expect("serving since the test began");
@@ -105,7 +110,7 @@ impl Port {
 
 impl Drop for Port {
     fn drop(&mut self) {
-        drop(self.stop.take());
+        self.stop();
         if let Some(serving) = self.serving.take() {
             let ended = serving.join();
             assert!(ended.is_ok() || std::thread::panicking(), "a panic while serving");

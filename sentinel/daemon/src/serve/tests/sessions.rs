@@ -1,9 +1,14 @@
 //! What one client can say, and what comes back.
 
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
 use sentinel_core::command::Change;
 use sentinel_resp::Reply;
 
-use super::harness::Port;
+use super::harness::{PATIENCE, Port};
 use crate::serve::Stopped;
 
 #[test]
@@ -198,4 +203,35 @@ fn shutdown_ends_serving_without_an_answer() {
     client.ask("SHUTDOWN ABORT").expect("-ERR No shutdown in progress.\r\n");
     client.ask("SHUTDOWN NOSAVE").closed();
     assert_eq!(port.ended(), Stopped::ByClient);
+}
+
+#[test]
+fn who_waits_for_an_answer_gets_it_before_serving_ends_and_nobody_else_is_let_in() {
+    let mut port = Port::open();
+    let (mut client, mut idle) = (port.connect(), port.connect());
+    idle.ask("PING").expect("+PONG\r\n");
+    client.ask("SENTINEL FLUSHCONFIG");
+    let ask = port.asked();
+    port.stop();
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(port.address).is_ok() {
+        assert!(Instant::now() < deadline, "clients are let in still");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    ask.reply.send(Reply::ok()).expect("a client that waits");
+    client.expect("+OK\r\n");
+    assert_eq!(port.ended(), Stopped::ByProcess);
+}
+
+#[test]
+fn an_answer_that_never_comes_holds_up_the_end_for_a_second() {
+    let mut port = Port::open();
+    let mut client = port.connect();
+    client.ask("SENTINEL FLUSHCONFIG");
+    let ask = port.asked();
+    let began = Instant::now();
+    port.stop();
+    assert_eq!(port.ended(), Stopped::ByProcess);
+    assert!(began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    drop(ask);
 }
