@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use sentinel_core::LinkFault;
+
 /// Everything that is counted across threads.
 #[derive(Debug, Default)]
 pub struct Meters {
@@ -20,6 +22,86 @@ pub struct Meters {
     pub save_time: Histogram,
     /// How much later than due the monitor's loop acted.
     pub loop_lag: Histogram,
+    /// Links to masters and replicas.
+    pub data_nodes: Links,
+    /// Links to other Sentinels.
+    pub sentinels: Links,
+    /// What became of calls of scripts.
+    pub scripts: Scripts,
+    /// What clients of the Redis port asked for.
+    pub commands: Commands,
+}
+
+/// What is counted of links to one kind of instances.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// From a PING to its answer, whatever that was.
+    pub ping_time: Histogram,
+    failures: [Counter; CAUSES.len()],
+}
+
+/// Why links fail: the values of a label.
+const CAUSES: [&str; 7] = ["refused", "not-resolved", "denied", "not-trusted", "closed", "exhausted", "failed"];
+
+impl Links {
+    /// Counts a link that could not be opened, or has ended.
+    pub fn failed(&self, fault: &LinkFault) {
+        let cause = match fault {
+            LinkFault::Refused => 0,
+            LinkFault::Unresolved(_) => 1,
+            LinkFault::Denied(_) => 2,
+            LinkFault::Untrusted(_) => 3,
+            LinkFault::Closed => 4,
+            LinkFault::Exhausted(_) => 5,
+            LinkFault::Failed(_) => 6,
+        };
+        self.failures[cause].count();
+    }
+
+    /// How many have failed, by the cause.
+    pub fn failures(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        CAUSES.into_iter().zip(self.failures.iter().map(Counter::get))
+    }
+}
+
+/// Calls of scripts that have ended.
+#[derive(Debug, Default)]
+pub struct Scripts {
+    /// With status 0.
+    pub ok: Counter,
+    /// With another status.
+    pub failed: Counter,
+    /// By a signal.
+    pub killed: Counter,
+    /// Before they began.
+    pub not_started: Counter,
+}
+
+/// Commands by their places in the table of them, and by whether the answer was an error.
+#[derive(Debug)]
+pub struct Commands {
+    places: Box<[[Counter; 2]]>,
+    /// Requests that were refused before a command was begun.
+    pub refused: Counter,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Commands { places: (0..=u8::MAX).map(|_| Default::default()).collect(), refused: Counter::default() }
+    }
+}
+
+impl Commands {
+    /// Counts one that was answered.
+    pub fn answered(&self, place: u8, with_error: bool) {
+        self.places[usize::from(place)][usize::from(with_error)].count();
+    }
+
+    /// How many were answered, and how many with an error.
+    pub fn get(&self, place: u8) -> (u64, u64) {
+        let [ok, failed] = &self.places[usize::from(place)];
+        (ok.get(), failed.get())
+    }
 }
 
 /// A number that only grows.

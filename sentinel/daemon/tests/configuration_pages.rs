@@ -126,6 +126,18 @@ fn metrics() -> String {
         "# Metrics\n\nWhat `/metrics` of the HTTP endpoint ([http.md](http.md)) tells. This file is made out of the table that\n\
          the program writes them with (`UPDATE_DOCS=1 cargo test -p sentineld --test configuration_pages`). Those that begin\n\
          with `redis_sentinel_` have the names, labels and values of redis_exporter.\n\n\
+         ## Rules and a board\n\n\
+         [configs/prometheus](../configs/prometheus) has rules for Prometheus with their tests.\n\
+         [configs/grafana/sentinel.json](../configs/grafana/sentinel.json) is a board for Grafana 10 or later: import the file\n\
+         (Dashboards, New, Import), and choose at the top the Prometheus that scrapes the Sentinels, its job, masters and\n\
+         Sentinels. It has an overview, a part for one master, and one for the processes; each panel says what it shows.\n\
+         Every Sentinel tells what it sees itself, so the panels of masters show the worst of what they see.\n\n\
+         `make test-extended` tries all of it on real servers: Debian's Prometheus scrapes three Sentinels, a failover is seen,\n\
+         every query of the board is asked, the alert of a master that stays down fires and is resolved; promtool checks\n\
+         and tests the rules and lints `/metrics`; redis_exporter, pointed at the Redis port, tells the same value for\n\
+         every series that it has. The lint finds one thing, which stays: `…_down_after_milliseconds` is not in seconds, as the\n\
+         name is redis_exporter's.\n\n\
+         ## All of them\n\n\
          | metric | kind | labels | |\n|---|---|---|---|\n",
     );
     for metric in http::TABLE {

@@ -141,6 +141,15 @@ pub(crate) fn address() -> &'static Command {
     &ADDRESS
 }
 
+/// The names of commands by their places; of several spellings of one, the first.
+pub(crate) fn names_by_place() -> BTreeMap<u8, &'static str> {
+    let mut names = BTreeMap::new();
+    for command in commands().iter().flat_map(|command| std::iter::once(command).chain(&command.subcommands)) {
+        names.entry(command.permit).or_insert(command.name);
+    }
+    names
+}
+
 /// The command of that name in any case; `client|id` finds the subcommand.
 pub(crate) fn by_name(name: &[u8]) -> Option<&'static Command> {
     let container = name.split(|&byte| byte == b'|').next()?;

@@ -18,7 +18,10 @@ use super::{
     pubsub,
     traffic::{Said, Traffic},
 };
-use crate::bell::{Bell, Ready};
+use crate::{
+    bell::{Bell, Ready},
+    meters::{self, Meters},
+};
 
 /// How many of those that were up are remembered. More come only from instances that move all the time.
 const MAX_CONNECTED: usize = 100_000;
@@ -30,6 +33,7 @@ const MAX_CONNECTED: usize = 100_000;
 pub(super) struct Links {
     dialer: Dialer,
     outbox: Outbox,
+    meters: Arc<Meters>,
     open: HashMap<LinkId, Open, BuildHasherDefault<OwnNames>>,
     lives: u64,
     /// Where a link was up. Their dials may take the last descriptors.
@@ -71,11 +75,12 @@ impl Drop for Open {
 }
 
 impl Links {
-    pub(super) fn new(dialer: Dialer, outbox: Outbox) -> Self {
+    pub(super) fn new(dialer: Dialer, outbox: Outbox, meters: Arc<Meters>) -> Self {
         dialer.tell_names(outbox.clone());
         Links {
             dialer,
             outbox,
+            meters,
             open: HashMap::default(),
             lives: 0,
             connected: BTreeSet::new(),
@@ -141,7 +146,7 @@ impl Links {
         let turn = self.ready.take(std::mem::take(&mut self.turn));
         for link in &turn {
             if let Some(fault) = self.read_one(*link, &mut tell) {
-                self.open.remove(link);
+                self.failed(*link, &fault);
                 tell(Input::LinkDown { link: *link, fault });
             }
         }
@@ -159,6 +164,7 @@ impl Links {
             return Some(fault);
         }
         let (life, outbox) = (open.life, &self.outbox);
+        let meters = of_kind(&self.meters, open.target.kind);
         let (mut flooded, mut refused) = (false, false);
         let polled = up.traffic.poll(&mut Context::from_waker(&up.waker), |said| match said {
             Said::Answer(request, reply) => tell(Input::Reply { link, request, reply }),
@@ -167,6 +173,7 @@ impl Links {
                 refused |= refusal.is_some();
                 tell(Input::Subscription { link, refusal });
             }
+            Said::Pong(after) => meters.ping_time.observe(after),
             Said::Flooded => flooded = true,
         });
         match polled {
@@ -206,7 +213,7 @@ impl Links {
                 return None;
             }
             News::Down(fault) => {
-                self.open.remove(&link);
+                self.failed(link, &fault);
                 Input::LinkDown { link, fault }
             }
         })
@@ -215,6 +222,13 @@ impl Links {
     /// What a hello is to the engine. None: as for [`Links::input`].
     pub(super) fn hello(&self, Hello { link, life, payload }: Hello) -> Option<Input> {
         self.lives(link, life).then_some(Input::Hello { link, payload })
+    }
+
+    /// Forgets a link that has failed, and counts it.
+    fn failed(&mut self, link: LinkId, fault: &LinkFault) {
+        if let Some(open) = self.open.remove(&link) {
+            of_kind(&self.meters, open.target.kind).failed(fault);
+        }
     }
 
     fn opened(&mut self, link: LinkId, Opened { connection, protocol, .. }: Opened) {
@@ -246,6 +260,13 @@ impl Links {
 
     fn lives(&self, link: LinkId, life: u64) -> bool {
         self.open.get(&link).is_some_and(|open| open.life == life)
+    }
+}
+
+fn of_kind(meters: &Meters, kind: TargetKind) -> &meters::Links {
+    match kind {
+        TargetKind::DataNode => &meters.data_nodes,
+        TargetKind::Peer => &meters.sentinels,
     }
 }
 

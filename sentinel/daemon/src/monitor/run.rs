@@ -4,7 +4,7 @@ use std::{collections::HashMap, io, sync::Arc, thread::JoinHandle, time::Duratio
 
 use arc_swap::ArcSwap;
 use sentinel_core::{
-    Boot, ClientId, Engine, Input, Looked, Output, View,
+    Boot, ClientId, Engine, Input, Looked, Output, ScriptEnd, View,
     events::Event,
     time::{Instant, Now},
 };
@@ -164,7 +164,7 @@ pub(super) fn build<D: Disk + 'static>(
         clock,
         inbox,
         asks: asked,
-        links: Links::new(dialer, outbox.clone()),
+        links: Links::new(dialer, outbox.clone(), Arc::clone(&meters)),
         writer,
         scripts: Runner::new(Arc::new(move |input| {
             // A script may outlive the loop.
@@ -294,7 +294,11 @@ impl Monitor {
     fn take(&mut self, now: Now, fact: Fact) {
         let input = match fact {
             Fact::Link { link, life, news } => self.links.input(link, life, news),
-            Fact::Resolved(input) | Fact::Script(input) => Some(input),
+            Fact::Resolved(input) => Some(input),
+            Fact::Script(input) => {
+                self.count_script(&input);
+                Some(input)
+            }
             Fact::Configuration(looked) => Some(Input::Configuration(looked)),
             Fact::Written(outcome) => {
                 self.count_save(&outcome);
@@ -308,6 +312,17 @@ impl Monitor {
         };
         if let Some(input) = input {
             self.engine.handle(now, input);
+        }
+    }
+
+    fn count_script(&self, input: &Input) {
+        let scripts = &self.meters.scripts;
+        match input {
+            Input::ScriptEnded { end: ScriptEnd::Exited(0), .. } => scripts.ok.count(),
+            Input::ScriptEnded { end: ScriptEnd::Exited(_), .. } => scripts.failed.count(),
+            Input::ScriptEnded { end: ScriptEnd::Killed(_), .. } => scripts.killed.count(),
+            Input::ScriptFailedToStart { .. } => scripts.not_started.count(),
+            _ => {}
         }
     }
 

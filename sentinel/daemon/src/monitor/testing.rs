@@ -125,7 +125,7 @@ pub(super) struct Bench {
 impl Bench {
     pub(super) fn new() -> Self {
         let (outbox, inbox) = inbox();
-        Bench { links: Links::new(Dialer::default(), outbox), inbox, seen: Vec::new(), requests: 0 }
+        Bench { links: Links::new(Dialer::default(), outbox, Arc::default()), inbox, seen: Vec::new(), requests: 0 }
     }
 
     pub(super) fn connect(&mut self, link: u64, target: Target) {

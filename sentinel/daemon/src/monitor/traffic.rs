@@ -36,6 +36,8 @@ pub(super) enum Said {
     Hello(Bytes),
     /// The answer to the subscription; its error if it is refused.
     Subscription(Option<String>),
+    /// A PING was answered, so long after it was put behind what waits to be written. Its answer follows.
+    Pong(Duration),
     /// Messages keep answers waiting: they were asked not to come on this connection any more.
     Flooded,
 }
@@ -91,6 +93,8 @@ pub(super) struct Traffic {
     target: Arc<Target>,
     connection: Connection,
     unanswered: VecDeque<Unanswered>,
+    /// The oldest PING without an answer, and when it was sent.
+    ping: Option<(RequestId, Instant)>,
     /// None: messages come elsewhere, or not at all.
     subscription: Option<Subscription>,
 }
@@ -99,7 +103,7 @@ impl Traffic {
     /// Takes over a connection that is set up; with `subscribed`, hellos come over it, too.
     pub(super) fn new(target: Arc<Target>, connection: Connection, subscribed: bool) -> Self {
         let subscription = subscribed.then(Subscription::new);
-        let mut traffic = Traffic { target, connection, unanswered: VecDeque::new(), subscription };
+        let mut traffic = Traffic { target, connection, unanswered: VecDeque::new(), ping: None, subscription };
         // Before the first request, so that the answer to a first hello is never without its own echo.
         traffic.subscribe();
         traffic
@@ -109,6 +113,9 @@ impl Traffic {
     pub(super) fn send(&mut self, request: RequestId, message: &Message) {
         let encoded = wire::encode(message, &self.target.rename_commands);
         self.connection.queue(&encoded.bytes);
+        if matches!(message, Message::Ping) {
+            self.ping.get_or_insert_with(|| (request, Instant::now()));
+        }
         self.unanswered.push_back(match encoded.answers {
             Answers::One => Unanswered::One(request),
             Answers::Several(missing) => Unanswered::Several { request, missing, answers: Vec::with_capacity(missing) },
@@ -180,7 +187,12 @@ impl Traffic {
 
     fn answered(&mut self, reply: Reply, tell: &mut impl FnMut(Said)) -> Result<(), LinkFault> {
         match self.unanswered.pop_front() {
-            Some(Unanswered::One(request)) => tell(Said::Answer(request, reply)),
+            Some(Unanswered::One(request)) => {
+                if let Some((_, sent)) = self.ping.take_if(|(ping, _)| *ping == request) {
+                    tell(Said::Pong(sent.elapsed()));
+                }
+                tell(Said::Answer(request, reply));
+            }
             Some(Unanswered::Several { request, missing, mut answers }) => {
                 answers.push(reply);
                 if missing > 1 {

@@ -137,6 +137,7 @@ pub enum Stopped {
 /// What all sessions share.
 pub(crate) struct Server {
     settings: config::Server,
+    meters: Arc<Meters>,
     port: u16,
     /// What is listened on, each as INFO tells it.
     listening: Vec<(u8, String)>,
@@ -226,7 +227,8 @@ pub async fn run(
         users: Users::new(access),
         names,
         clients: Rc::new(Registry::new(Arc::clone(&meters))),
-        hub: Hub::new(meters),
+        hub: Hub::new(Arc::clone(&meters)),
+        meters,
         stats: Stats::start(),
         shutdown: Notify::new(),
         waiting: Rc::default(),

@@ -24,7 +24,7 @@ use super::{
     sample,
 };
 use crate::{
-    commands::{self, Client as ClientVerb, Verb},
+    commands::{self, Client as ClientVerb, Command, Verb},
     config::system_text,
 };
 
@@ -158,6 +158,9 @@ impl Session<'_> {
         let reply = ready!(answer.as_mut().poll(cx));
         let wanted = *wanted;
         self.waiting = None;
+        if let Some(command) = self.client.read(|state| state.last_command) {
+            self.count(command, reply.is_error());
+        }
         self.reply(&reply, wanted, now);
         self.note_activity(now);
         Poll::Ready(())
@@ -303,6 +306,7 @@ impl Session<'_> {
         });
         let Some(unknown) = unknown else { return false };
         server.stats.commands.add(1, now);
+        self.count(commands::address(), false);
         client.update(|state| {
             state.last_command = Some(commands::address());
             state.traffic[2] += 1;
@@ -328,9 +332,15 @@ impl Session<'_> {
                 client.update(|state| state.last_command = Some(command));
                 let answer = command::execute(command, &Request { server, client, words });
                 client.update(|state| state.traffic[2] += 1);
+                if let Some(failed) = answer.has_failed() {
+                    self.count(command, failed);
+                }
                 (answer, command.does)
             }
-            Err(refusal) => (refusal.into(), Verb::Container),
+            Err(refusal) => {
+                server.meters.commands.refused.count();
+                (refusal.into(), Verb::Container)
+            }
         };
         let off = client.read(|state| state.answers == Answers::Off);
         let skipped = before == Answers::SkipNext && !matches!(verb, Verb::Client(ClientVerb::Reply));
@@ -351,6 +361,10 @@ impl Session<'_> {
                 server.shutdown.notify_one();
             }
         }
+    }
+
+    fn count(&self, command: &Command, with_error: bool) {
+        self.server.meters.commands.answered(command.permit, with_error);
     }
 
     fn reply(&mut self, reply: &Reply, wanted: bool, now: Instant) {

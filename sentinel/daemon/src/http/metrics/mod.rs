@@ -26,6 +26,8 @@ use self::page::Page;
 use table::*;
 pub use table::{Kind, Metric, TABLE};
 
+use crate::{commands::names_by_place, meters};
+
 use super::{Shared, answers, lag, model, problem};
 
 /// What the `OpenMetrics` format is called.
@@ -119,7 +121,13 @@ impl Scrape {
         page.gauge(RUNNING_SCRIPTS, [([], number(running))])?;
         page.gauge(QUEUED_SCRIPTS, [([], number(view.scripts.len()))])?;
         page.gauge(SIMULATED, [([], f64::from(view.simulated.bits()))])?;
-        page.gauge(STATUS, masters.iter().map(|it| ([it.name, &it.address, answers::status_of(it.view)], 1.0)))?;
+        page.gauge(
+            STATUS,
+            masters.iter().map(|it| {
+                let status = answers::status_of(it.view);
+                ([it.name, &it.address, status], f64::from(u8::from(status == "ok")))
+            }),
+        )?;
         let mut each = |metric, value: fn(&MasterView) -> f64| {
             page.gauge(metric, masters.iter().map(|it| ([it.name, it.address.as_str()], value(it.view))))
         };
@@ -258,13 +266,41 @@ impl Scrape {
             page.counter(VOTES, [([], tally.votes)])?;
             page.counter(EVENTS, tally.events.iter().map(|(event, count)| ([*event], *count)))?;
             page.counter(TILTS, [([], tally.tilts)])?;
+            let nodes = meters.data_nodes.failures().map(|(cause, count)| (["data-node", cause], count));
+            let sentinels = meters.sentinels.failures().map(|(cause, count)| (["sentinel", cause], count));
+            page.counter(LINK_FAILURES, nodes.chain(sentinels))?;
+            let scripts = &meters.scripts;
+            page.counter(
+                SCRIPTS,
+                [
+                    (["ok"], scripts.ok.get()),
+                    (["failed"], scripts.failed.get()),
+                    (["killed"], scripts.killed.get()),
+                    (["not-started"], scripts.not_started.get()),
+                ],
+            )?;
+            page.counter(COMMANDS, commands_of(&meters.commands))?;
             page.counter(SAVES, [(["ok"], meters.saves.get()), (["failed"], meters.failed_saves.get())])?;
             page.histogram(FAILOVER_PHASE, tally.phases.iter().map(|(phase, times)| ([*phase], times.distribution())))?;
             page.histogram(OUTAGE, [([], tally.outages.distribution())])?;
+            let pings = [("data-node", &meters.data_nodes), ("sentinel", &meters.sentinels)];
+            page.histogram(PING_TIME, pings.map(|(role, links)| ([role], links.ping_time.distribution())))?;
             page.histogram(SAVE_TIME, [([], meters.save_time.distribution())])?;
             page.histogram(LOOP_LAG, [([], meters.loop_lag.distribution())])
         })
     }
+}
+
+/// Lines of the commands that clients have sent so far, and one of what was refused.
+fn commands_of(counts: &meters::Commands) -> Vec<([&'static str; 2], u64)> {
+    let mut lines = vec![(["", "refused"], counts.refused.get())];
+    for (place, name) in names_by_place() {
+        let (ok, failed) = counts.get(place);
+        if ok + failed > 0 {
+            lines.extend([([name, "ok"], ok), ([name, "error"], failed)]);
+        }
+    }
+    lines
 }
 
 /// How many connections there are, of masters, replicas and Sentinels.

@@ -55,7 +55,7 @@ table! {
     RUNNING_SCRIPTS: Gauge "redis_sentinel_running_scripts" [] "Number of scripts in execution right now";
     QUEUED_SCRIPTS: Gauge "redis_sentinel_scripts_queue_length" [] "Queue of user scripts to execute";
     SIMULATED: Gauge "redis_sentinel_simulate_failure_flags" [] "Failures simulations";
-    STATUS: Gauge "redis_sentinel_master_status" ["master_name", "master_address", "master_status"] "Master status on Sentinel";
+    STATUS: Gauge "redis_sentinel_master_status" ["master_name", "master_address", "master_status"] "Master status on Sentinel: 1 for ok, otherwise 0";
     REPLICAS: Gauge "redis_sentinel_master_slaves" ["master_name", "master_address"] "The number of slaves of the master";
     OK_REPLICAS: Gauge "redis_sentinel_master_ok_slaves" ["master_name", "master_address"] "The number of okay slaves of the master";
     SENTINELS: Gauge "redis_sentinel_master_sentinels" ["master_name", "master_address"] "The number of sentinels monitoring this master";
@@ -81,6 +81,9 @@ table! {
     LAST_FAILOVER: Gauge "sentinel_last_failover_timestamp_seconds" ["master"] "When the master was switched last since the start of this process";
     REPLICA_LINK_UP: Gauge "sentinel_replica_link_up" ["master", "replica"] "Whether the replica's link to its master is up";
     REPLICA_LAG: Gauge "sentinel_replica_lag_bytes" ["master", "replica"] "Bytes of the replication stream that the replica had not acknowledged at the last INFO of its master";
+    LINK_FAILURES: Counter "sentinel_link_failures_total" ["role", "cause"] "Links to data nodes (data-node) and to other Sentinels (sentinel) that could not be opened or have ended, by the cause";
+    SCRIPTS: Counter "sentinel_scripts_total" ["result"] "Calls of scripts that have ended: with status 0 (ok), with another (failed), by a signal (killed), or before they began (not-started)";
+    COMMANDS: Counter "sentinel_commands_total" ["command", "result"] "Commands of clients of the Redis port, by whether the answer was an error (ok, error); refused are requests that were no command, had the wrong number of words, or were not permitted";
     CERTIFICATE_EXPIRY: Gauge "sentinel_certificate_expiry_timestamp_seconds" [] "When the certificate of this Sentinel ends to be valid";
     FAILOVERS: Counter "sentinel_failovers_total" ["master", "trigger", "result", "reason"] "Failovers that have ended, by what began them (down, operator, or other-sentinel for those that another one led), how they ended (switched, aborted), and why they were aborted";
     ELECTIONS: Counter "sentinel_elections_total" ["result"] "Elections in which this Sentinel was a candidate";
@@ -90,6 +93,7 @@ table! {
     SAVES: Counter "sentinel_state_saves_total" ["result"] "Writes of the state";
     FAILOVER_PHASE: Histogram "sentinel_failover_phase_seconds" ["phase"] "How long the phases of failovers took that this Sentinel led";
     OUTAGE: Histogram "sentinel_outage_seconds" [] "From the moment in which this Sentinel held a master for down to the switch to another";
+    PING_TIME: Histogram "sentinel_ping_seconds" ["role"] "From a PING to its answer, of data nodes (data-node) and of other Sentinels (sentinel)";
     SAVE_TIME: Histogram "sentinel_state_save_seconds" [] "How long writes of the state took";
     LOOP_LAG: Histogram "sentinel_loop_lag_seconds" [] "How much later than due the monitor's loop has acted on time";
 }

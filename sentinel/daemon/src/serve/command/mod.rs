@@ -45,6 +45,18 @@ pub(crate) enum Answer {
     Shutdown,
 }
 
+impl Answer {
+    /// Whether it is an error. None: that is not known yet.
+    pub(super) fn has_failed(&self) -> Option<bool> {
+        match self {
+            Self::Now(reply) | Self::Last(reply) => Some(reply.is_error()),
+            Self::Each(replies) => Some(replies.iter().any(Reply::is_error)),
+            Self::Address(_) | Self::Shutdown => Some(false),
+            Self::Later(_) => None,
+        }
+    }
+}
+
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
         Self::Now(reply)
