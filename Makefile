@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,10 @@ test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK throu
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
+
+test-extended: ## our metrics beside Prometheus, promtool and redis_exporter, which it installs, on real servers (ARGS=promtool: some of the tests)
+	@scripts/install-redis server
+	@scripts/test-extended $(ARGS)
 
 test-nodes: ## the failover stories with each data node of NODES="/path/a-server /path/b-server", or with all that Debian has: a table
 	@scripts/test-nodes $(ARGS)

@@ -113,8 +113,30 @@ pub fn exchange(mut stream: impl Read + Write, request: &str) -> std::io::Result
     stream.write_all(request.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let mut answer = read_head(&mut reader)?;
-    reader.read_to_string(&mut answer.body)?;
+    if answer.headers.get("transfer-encoding").is_some_and(|it| it == "chunked") {
+        let mut body = Vec::new();
+        while let chunk = read_chunk(&mut reader)?
+            && !chunk.is_empty()
+        {
+            body.extend(chunk);
+        }
+        answer.body = String::from_utf8_lossy(&body).into_owned();
+    } else {
+        reader.read_to_string(&mut answer.body)?;
+    }
     Ok(answer)
+}
+
+/// The next chunk of a body; the last one is empty.
+fn read_chunk(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut size = String::new();
+    reader.read_line(&mut size)?;
+    let size = usize::from_str_radix(size.trim(), 16)
+        .map_err(|_| std::io::Error::other(format!("{size:?} is no size of a chunk: the answer has ended")))?;
+    let mut chunk = vec![0; size + 2];
+    reader.read_exact(&mut chunk)?;
+    chunk.truncate(size);
+    Ok(chunk)
 }
 
 fn read_head(reader: &mut impl BufRead) -> std::io::Result<Answer> {
@@ -192,12 +214,9 @@ impl Events {
     }
 
     fn read_chunk(&mut self) {
-        let mut size = String::new();
-        self.reader.read_line(&mut size).expect("a chunk in time");
-        let size = usize::from_str_radix(size.trim(), 16).unwrap_or_else(|_| panic!("the events have ended: {size:?}"));
-        let mut chunk = vec![0; size + 2];
-        self.reader.read_exact(&mut chunk).expect("a whole chunk");
-        self.buffer.push_str(std::str::from_utf8(&chunk[..size]).expect("text"));
+        let chunk = read_chunk(&mut self.reader).expect("a whole chunk in time");
+        assert!(!chunk.is_empty(), "the events have ended");
+        self.buffer.push_str(std::str::from_utf8(&chunk).expect("text"));
     }
 }
 
