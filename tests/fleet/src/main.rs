@@ -25,6 +25,8 @@ mod plan;
 mod report;
 #[path = "bench/scale.rs"]
 mod scale;
+#[path = "bench/scrape.rs"]
+mod scrape;
 #[path = "bench/stats.rs"]
 mod stats;
 #[path = "bench/subject.rs"]

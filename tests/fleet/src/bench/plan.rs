@@ -10,6 +10,7 @@ use crate::{
     clients, disk, hang,
     report::{Report, Target},
     scale::{Failure, Stage, Steady},
+    scrape,
     stats::Times,
     subject,
 };
@@ -36,6 +37,10 @@ const BUSY_CLIENTS: usize = 2_000;
 
 /// Masters that hang one after the other.
 const HANGS: usize = 20;
+
+/// Masters whose metrics are scraped, and how often.
+const SCRAPED: usize = 1_000;
+const SCRAPES: usize = 20;
 
 /// What is to be measured.
 #[derive(Debug, Args)]
@@ -69,6 +74,8 @@ enum Part {
     Clients,
     /// Masters that hang.
     Hang,
+    /// Scrapes of the metrics.
+    Scrape,
     /// Size of the programs.
     Size,
 }
@@ -98,6 +105,9 @@ pub(crate) fn run(options: &Options, report: &mut Report) -> io::Result<()> {
         let (median, worst) = (pick(0.5), pick(1.0));
         report.add(format!("{what}, median of {HANGS}"), "ms", median.0, median.1, Some(Target::AtMost(1_150.0)));
         report.add(format!("{what}, worst"), "ms", worst.0, worst.1, Some(Target::AtMost(1_300.0)));
+    }
+    if wanted(Part::Scrape) {
+        scrapes(&program, report)?;
     }
     drop(awake);
     if wanted(Part::Clients) {
@@ -305,6 +315,22 @@ fn middle(mut rounds: Vec<Failure>) -> Option<Failure> {
     rounds.sort_by(|one, other| known(one).total_cmp(&known(other)));
     let at = rounds.len() / 2;
     rounds.into_iter().nth(at)
+}
+
+fn scrapes(program: &Path, report: &mut Report) -> io::Result<()> {
+    eprintln!("scrapes of the metrics");
+    let measured = scrape::measure(program, SCRAPED, SCRAPES)?;
+    let what = |what: &str| format!("{SCRAPED} masters: a scrape of `/metrics`, {what}");
+    let median = measured.times.quantile(0.5);
+    report.add(what(&format!("median of {SCRAPES}")), "ms", median, None, Some(Target::AtMost(50.0)));
+    report.add(what("worst"), "ms", measured.times.worst(), None, None);
+    report.add(what("its size"), "kB", Some(measured.size), None, None);
+    report.note(format!(
+        "{SCRAPED} masters: a scrape has {} series; scraped twice a second, the Sentinel used {:.1} % of a core with all that it \
+         did else.",
+        measured.series, measured.cpu
+    ));
+    Ok(())
 }
 
 fn flood(options: &Options, program: &Path, report: &mut Report) -> io::Result<()> {

@@ -55,7 +55,22 @@ impl Usage {
 impl Subject {
     /// Starts a Sentinel that watches the groups of a fleet.
     pub(crate) fn start(kind: Kind, fleet: &Fleet, groups: usize, quorum: usize, lines: &[&str]) -> io::Result<Self> {
+        Self::start_with(kind, fleet, groups, quorum, lines, &[])
+    }
+
+    /// The same with further lines of its configuration, which are not of a master.
+    pub(crate) fn start_with(
+        kind: Kind,
+        fleet: &Fleet,
+        groups: usize,
+        quorum: usize,
+        lines: &[&str],
+        own: &[String],
+    ) -> io::Result<Self> {
         let mut config = String::new();
+        for line in own {
+            let _ = writeln!(config, "{line}");
+        }
         for group in 0..groups {
             let addr = fleet.addr(fleet.node(group, 0));
             let _ = writeln!(config, "sentinel monitor m{group} {} {} {quorum}", addr.ip(), addr.port());
