@@ -451,6 +451,8 @@ fn a_save_that_hangs_is_told_and_the_process_can_be_stopped() {
     let mut answer = [0; 7];
     other.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"+PONG\r\n");
+    // Every two seconds it is looked whether the file was edited: that look hangs, too.
+    std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(running.stop(Signal::TERM).code(), Some(0), "{}", running.log());
     assert!(running.log().contains("could not be saved within"), "{}", running.log());
 }

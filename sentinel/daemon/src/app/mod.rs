@@ -505,6 +505,8 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         };
         serve::run(listeners, config.server.clone(), access, identity, seam, stop).await
     });
+    // A look at a configuration that hangs must not hold up the end of the process.
+    runtime.shutdown_background();
     process::tell_supervisor(config.server.supervised, process::State::Stopping);
     match &served {
         Ok(_) if !defect => tracing::warn!("User requested shutdown..."),

@@ -86,7 +86,8 @@ fn ask(request: &Request<'_>, change: Change) -> Answer {
     let answer = order(server.changes.clone(), denied, ClientId(request.client.id), change);
     let waiting = Rc::clone(&server.waiting);
     Answer::Later(Box::pin(async move {
-        let _waiting = waiting;
-        answer.await
+        let reply = answer.await;
+        drop(waiting);
+        reply
     }))
 }
