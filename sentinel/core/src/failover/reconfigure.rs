@@ -6,7 +6,7 @@ use crate::{
     events::Event,
     failover::Failover,
     notice::Topic,
-    state::{NodeId, Reconf},
+    state::{Node, NodeId, Reconf},
     time::Instant,
     timer::Timer,
     watch::Watch,
@@ -36,7 +36,8 @@ impl Watch<'_> {
         let places = self.master.settings.parallel_syncs.max(1) as usize;
         let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
         for id in self.master.replica_ids() {
-            let ready = self.master.nodes.get(id).is_some_and(|n| n.reconf == Reconf::Waiting && n.is_reachable());
+            let waits = |node: &Node| node.reconf == Reconf::Waiting && node.is_reachable() && !node.is_unread();
+            let ready = self.master.nodes.get(id).is_some_and(waits);
             if taken < places && ready && self.order_to_follow(id) {
                 self.node_event(id, Event::ReconfSent);
                 self.set_reconf(id, Reconf::Sent { at: now });
@@ -81,6 +82,7 @@ impl Watch<'_> {
         let texts = late.map(|node| {
             let how = match node.reconf {
                 Reconf::Waiting if !node.is_reachable() => "it cannot be reached",
+                Reconf::Waiting if node.is_unread() => "it has not told yet what it is",
                 Reconf::Waiting => "it has not been told to yet: others take the places of parallel-syncs",
                 Reconf::Sent { .. } => "it was told to, and does not name it as its master",
                 Reconf::InProgress { .. } => "it is synchronising, or its link is down",

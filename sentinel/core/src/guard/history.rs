@@ -161,7 +161,11 @@ impl Watch<'_> {
         }
         let has_data = node.info.offset > 1 && (node.role == Role::Replica || node.info.history.has_backlog);
         let excluded = self.master.lineage.excludes(&node.info.history) && !planted(Bug::AcceptStrangers);
-        let is = has_data && !ours && excluded;
+        let was_found = node.found_strange.is_some() && node.found_strange == node.info.run_id;
+        let is = excluded && (was_found || has_data && !ours);
+        if is {
+            node.found_strange.clone_from(&node.info.run_id);
+        }
         let changed = std::mem::replace(&mut node.stranger, is) != is;
         if changed && is {
             self.node_event(id, Event::ReplidMismatch);

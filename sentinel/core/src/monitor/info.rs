@@ -162,6 +162,8 @@ impl Watch<'_> {
         }
         if !self.ctx.in_tilt() {
             self.act_on_role(id, role, is_master, rebooted);
+            // It may be its turn to be told whom to follow.
+            self.advance_reconfiguration();
             if is_master {
                 self.freeing_master_said();
             }

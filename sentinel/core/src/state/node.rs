@@ -49,6 +49,9 @@ pub(crate) struct Node {
     pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
     pub(crate) stranger: bool,
+    /// The process that was found to be a stranger. It stays one until its data are known to be ours: whom it was told to follow
+    /// meanwhile says nothing of what it holds.
+    pub(crate) found_strange: Option<RunId>,
     /// What shows that it belongs to this deployment.
     pub(crate) familiar: Familiar,
     /// What its last INFO shows that is wrong with it, and decides nothing.
@@ -133,6 +136,7 @@ impl Node {
             was_master: None,
             restart: None,
             stranger: false,
+            found_strange: None,
             familiar: Familiar::default(),
             condition: Remembered(Condition::default()),
             restart_seen_at: None,
@@ -149,8 +153,14 @@ impl Node {
 
     /// Whether it keeps back what is published, or may: it is handing over, or has not told yet over a new connection that it is not.
     pub(crate) fn keeps_hellos(&self) -> bool {
-        let untold = self.link.up_since().is_some_and(|since| self.info_at.is_none_or(|at| at < since));
-        self.info.handover.is_under_way() || self.link.behind_hello && untold
+        self.info.handover.is_under_way() || self.link.behind_hello && self.is_unread()
+    }
+
+    /// Whether it has not told over its present connection what it is: another process may have taken its place. One that does not
+    /// permit INFO never tells.
+    pub(crate) fn is_unread(&self) -> bool {
+        let unread = self.link.up_since().is_some_and(|since| self.info_at.is_none_or(|at| at < since));
+        unread && !self.link.denials.refuses("info")
     }
 
     /// Whether it may be one that has nothing to do with this deployment: it refuses the login, and nothing shows that
