@@ -194,7 +194,11 @@ fn a_peer_that_wants_another_password_is_said() {
 
 /// Nothing of these kinds is told for three times down-after.
 fn nothing_is_told(events: &[EventRecorder], kinds: &[&str]) {
-    never(&format!("none of {kinds:?} is told"), 3 * DOWN_AFTER, || {
+    nothing_is_told_for(3 * DOWN_AFTER, events, kinds);
+}
+
+fn nothing_is_told_for(time: Duration, events: &[EventRecorder], kinds: &[&str]) {
+    never(&format!("none of {kinds:?} is told"), time, || {
         let told = events.iter().flat_map(|it| kinds.iter().filter(|kind| it.count(kind) > 0));
         Ok::<_, String>(told.map(ToString::to_string).next())
     });
@@ -223,8 +227,9 @@ fn a_healthy_master_that_does_not_know_the_user_is_not_failed_over() {
         }
     }
 
-    // Then the master, which is open to all, is watched on
-    nothing_is_told(&events, &["+sdown", "+try-failover"]);
+    // Then the master, which is open to all, is watched on, also after the login was tried again, 10 s later: Redis 8.0 does not
+    // answer a refused AUTH that comes behind another command
+    nothing_is_told_for(Duration::from_secs(13), &events, &["+sdown", "+try-failover"]);
 
     // When it does die, then it is replaced; and when it returns it follows, logged in or not
     old.kill();

@@ -256,7 +256,11 @@ impl Context {
     /// Sends a PING and counts the silence from it, if none was pending.
     pub(crate) fn send_ping(&mut self, link: &mut Link, endpoint: &Endpoint) {
         let now: Instant = self.mono();
-        if link.awaits(&Asked::Ping) || !self.send(link, Asked::Ping, Message::Ping) {
+        if link.awaits(&Asked::Ping) {
+            return;
+        }
+        self.sign_in_again(link);
+        if !self.send(link, Asked::Ping, Message::Ping) {
             return;
         }
         link.ping_sent_at = Some(now);
@@ -264,12 +268,17 @@ impl Context {
             link.silent_since = Some(now);
             link.vitals.set_ping_sent(Some(now));
         }
-        self.sign_in_again(link);
         self.check_silence(link, endpoint);
     }
 
     /// Tries the login again that was refused, now and then.
+    ///
+    /// Redis 8.0 does not answer a refused AUTH that it has read together with commands before it: every later answer would be
+    /// taken for that to another question. So nothing is under way, and it goes first.
     fn sign_in_again(&mut self, link: &mut Link) {
+        if link.in_flight.len() > 0 {
+            return;
+        }
         let now = self.mono();
         let tried = link.login_tried_at.filter(|_| link.denials.refuse_login());
         let due = tried.is_some_and(|at| now.since(at) >= LOGIN_AGAIN_AFTER);

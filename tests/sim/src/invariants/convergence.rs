@@ -28,14 +28,17 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
         let at = world.physics.host_at(&master);
         let present = world.nodes.iter().find(|node| Some(node.host) == at);
         // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data are not
-        // replaced; `-replid-mismatch` leaves it to the operator.
-        let apart = |node: &Node| {
-            node.group == group && node.is_master() && present.is_some_and(|master| !node.shares_an_id_with(master))
+        // replaced; `-replid-mismatch` leaves it to the operator. Nor are those of two that an operator made follow each other.
+        let nameless =
+            |node: &Node| node.group == group && present.is_some_and(|master| !node.shares_an_id_with(master));
+        let nameless: Vec<_> = world.nodes.iter().filter(|node| nameless(node)).map(|node| node.host).collect();
+        let source = |node: &Node| node.follows().and_then(|(of, _)| world.physics.host_at(of));
+        let apart = |node: &&Node| {
+            nameless.contains(&node.host)
+                && (node.is_master() || source(node).is_some_and(|host| nameless.contains(&host)))
         };
-        let apart: Vec<_> = world.nodes.iter().filter(|node| apart(node)).map(|node| node.host).collect();
-        let follows_one_apart = |node: &Node| {
-            node.follows().and_then(|(of, _)| world.physics.host_at(of)).is_some_and(|host| apart.contains(&host))
-        };
+        let apart: Vec<_> = world.nodes.iter().filter(apart).map(|node| node.host).collect();
+        let follows_one_apart = |node: &Node| source(node).is_some_and(|host| apart.contains(&host));
         let of_group = || world.nodes.iter().filter(|node| node.group == group);
         let lacking = of_group().filter(|node| apart.contains(&node.host) || follows_one_apart(node)).count();
         for node in of_group() {
