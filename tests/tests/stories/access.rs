@@ -137,10 +137,15 @@ fn a_dry_run_asks_the_nodes_what_they_permit() {
     nodes().for_each(|node| change_user(node, &["+failover", "+client|pause"]));
     assert_eq!(dry_run(&words), Ok(format!("OK {} would be promoted", one.address())));
 
-    // When the chosen one does not permit what promotes it, then it would fail; another one would not
+    // When the chosen one does not permit what promotes it, then the master can hand over still; if that is not permitted,
+    // either, then it would fail. Another one would not
     change_user(one, &["-slaveof"]);
+    let missing = format!("{} does not permit SLAVEOF NO ONE (+slaveof)", one.address());
+    assert_eq!(dry_run(&words), Ok(format!("OK {} would be promoted; {missing}", one.address())));
+    change_user(group.master(), &["-failover"]);
     let told = dry_run(&words).expect_err("it would end at its timeout");
-    assert!(told.contains(&format!("{} does not permit SLAVEOF NO ONE (+slaveof)", one.address())), "{told}");
+    assert!(told.contains("WOULDFAIL") && told.contains(&missing), "{told}");
+    change_user(group.master(), &["+failover"]);
     let [word, host, port] = to(other);
     let told = dry_run(&[&word, &host, &port]).expect("this one permits it");
     assert!(told.ends_with(&format!("; {} does not permit SLAVEOF NO ONE (+slaveof)", one.address())), "{told}");

@@ -89,7 +89,7 @@ fn each_call_does_what_its_command_does() {
         let history = http.json("/v1/masters/mymaster/history");
         let id = history[0]["id"].as_u64().ok_or_else(|| history.to_string())?;
         let told = http.json(&format!("/v1/masters/mymaster/history/{id}")).to_string();
-        if told.contains(r#"The operator's reason: it is \"faster\""#) { Ok(()) } else { Err(told) }
+        if told.contains(r#"FAILOVER of 'mymaster': it is \"faster\""#) { Ok(()) } else { Err(told) }
     });
 
     // A replica and Sentinels that are gone

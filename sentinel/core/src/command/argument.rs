@@ -28,6 +28,14 @@ pub(super) fn without_control<'a>(
 
 /// Why an operator wants something. None: nothing was said.
 pub(super) fn reason(word: &Bytes) -> Result<Option<String>, Reply> {
+    // Some characters change how a line is shown: directions of writing, ends of lines and paragraphs.
+    let disguised = |shown: char| {
+        shown.is_control()
+            || matches!(shown, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text(word).chars().any(disguised) {
+        return Err(Reply::err("the reason has control characters, or such as change the direction of writing"));
+    }
     let reason = Some(text(word).into_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
         return Err(Reply::err(format!("the reason is longer than {LONGEST_REASON} bytes")));

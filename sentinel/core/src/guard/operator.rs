@@ -49,11 +49,9 @@ impl Watch<'_> {
             return None;
         }
         let name = self.master.name.clone();
-        let text = format!("Executing user requested FAILOVER of '{name}'");
+        let reason = order.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        let text = format!("Executing user requested FAILOVER of '{name}'{reason}");
         self.ctx.notice(Topic::Ordered, Some(&name), text);
-        if let Some(reason) = order.reason {
-            self.ctx.notice(Topic::Ordered, Some(&name), format!("The operator's reason: {reason}"));
-        }
         if let Some(risk) = &risk {
             self.ctx.notice(Topic::Ordered, Some(&name), format!("By order: {risk}"));
         }

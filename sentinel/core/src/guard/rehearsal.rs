@@ -38,6 +38,9 @@ pub struct Part {
     essential: bool,
 }
 
+/// The rule of the command that has a master hand over.
+const HANDOVER: &str = "failover";
+
 const fn part(rule: &'static str, words: &'static [&'static str], essential: bool) -> Part {
     Part { rule, words, essential }
 }
@@ -58,7 +61,7 @@ const WITH_HANDOVER: &[Part] = &[
     ROLE_CHANGE[2],
     ROLE_CHANGE[3],
     ROLE_CHANGE[4],
-    part("failover", &["FAILOVER"], false),
+    part(HANDOVER, &["FAILOVER"], false),
     part("client|pause", &["CLIENT", "PAUSE", "1", "WRITE"], false),
 ];
 
@@ -77,9 +80,13 @@ pub(crate) struct Rehearsal {
     chosen: NodeId,
     /// The master must hand over.
     lossless_only: bool,
+    /// Nothing is known that keeps the master from handing over. Then the chosen one is a master before it is told anything.
+    hands_over: bool,
     waiting: BTreeSet<NodeId>,
-    /// Why it would fail.
-    fatal: Vec<String>,
+    /// Why the chosen one could not be told to be a master.
+    of_chosen: Vec<String>,
+    /// Why the master could not hand over.
+    of_master: Vec<String>,
     /// What would go less well.
     less: Vec<String>,
     until: Instant,
@@ -89,13 +96,15 @@ pub(crate) struct Rehearsal {
 enum Verdict {
     Permitted,
     Refused,
+    /// It has no command of that name.
+    NotFound,
     /// It cannot be asked, and why.
     Unknown(String),
 }
 
 fn verdict(reply: &Reply) -> Verdict {
     match reply {
-        Reply::Error(text) if text.contains("ot found") && !text.contains("User") => Verdict::Refused,
+        Reply::Error(text) if text.contains("ot found") && !text.contains("User") => Verdict::NotFound,
         Reply::Error(text) => Verdict::Unknown(text.clone()),
         reply => match reply.as_text() {
             None | Some("OK") => Verdict::Permitted,
@@ -118,19 +127,59 @@ impl Rehearsal {
                     return self.less.push(format!("{addr} could not be asked for its permissions: {why}"));
                 }
                 Verdict::Refused => format!("{addr} does not permit {} (+{})", part.words.join(" "), part.rule),
+                Verdict::NotFound => {
+                    format!(
+                        "{addr} has no command {} (was it renamed there? SENTINEL SET rename-command)",
+                        part.words[0]
+                    )
+                }
             };
-            let hands_over = matches!(part.rule, "failover");
-            let fatal = part.essential && id == self.chosen || hands_over && self.lossless_only;
-            if fatal { self.fatal.push(missing) } else { self.less.push(missing) }
+            self.note(id, is_master, part, missing);
+        }
+    }
+
+    fn note(&mut self, id: NodeId, is_master: bool, part: &Part, missing: String) {
+        if part.essential && id == self.chosen {
+            self.of_chosen.push(missing);
+        } else if is_master && part.rule == HANDOVER {
+            self.of_master.push(missing);
+        } else {
+            self.less.push(missing);
+        }
+    }
+
+    /// A node has not answered in time.
+    fn silent(&mut self, id: NodeId, current: Option<NodeId>, addr: &str) {
+        let text = format!("{addr} has not answered within {} ms", ANSWERED_WITHIN.as_millis());
+        if id == self.chosen {
+            // It is not handed over to, either.
+            self.hands_over = false;
+            self.of_chosen.push(text.clone());
+            self.of_master.push(text);
+        } else if Some(id) == current {
+            self.of_master.push(text);
+        } else {
+            self.less.push(text);
         }
     }
 
     fn answer(self) -> Reply {
-        if !self.fatal.is_empty() {
-            return Reply::error(format!("NOTPERMITTED {}", self.fatal.join("; ")));
+        let Rehearsal { would, lossless_only, hands_over, mut of_chosen, mut of_master, mut less, .. } = self;
+        let hands_over = hands_over && of_master.is_empty();
+        let fatal = match (lossless_only, hands_over) {
+            (true, _) => std::mem::take(&mut of_master),
+            (false, false) => std::mem::take(&mut of_chosen),
+            (false, true) => Vec::new(),
+        };
+        less.splice(0..0, of_chosen.into_iter().chain(of_master));
+        less.retain(|text| !fatal.contains(text));
+        let parts = |first: &str, texts: Vec<String>| {
+            std::iter::once(first.to_owned()).filter(|it| !it.is_empty()).chain(texts).collect::<Vec<_>>().join("; ")
+        };
+        if fatal.is_empty() {
+            return Reply::status(parts(&would, less));
         }
-        let less = if self.less.is_empty() { String::new() } else { format!("; {}", self.less.join("; ")) };
-        Reply::status(format!("{}{less}", self.would))
+        Reply::error(format!("WOULDFAIL {}", parts(&fatal.join("; "), less)))
     }
 }
 
@@ -144,8 +193,10 @@ impl Watch<'_> {
             would,
             chosen,
             lossless_only,
+            hands_over: self.handover_obstacle().is_none(),
             waiting: BTreeSet::new(),
-            fatal: Vec::new(),
+            of_chosen: Vec::new(),
+            of_master: Vec::new(),
             less: Vec::new(),
             until,
         };
@@ -157,7 +208,7 @@ impl Watch<'_> {
             let is_master = id == current;
             for part in parts(is_master) {
                 if node.link.denials.refuses(part.rule) && part.essential && id == chosen {
-                    rehearsal.fatal.push(format!("{} has refused {} before", node.addr, part.words.join(" ")));
+                    rehearsal.of_chosen.push(format!("{} has refused {} before", node.addr, part.words.join(" ")));
                 }
             }
             let user = node.link.target.user.clone().filter(|_| !node.link.denials.refuse_login());
@@ -193,10 +244,11 @@ impl Engine {
     pub(crate) fn rehearsals_timed_out(&mut self) {
         let now = self.ctx.mono();
         for rehearsal in self.ctx.rehearsals.iter_mut().filter(|it| it.until <= now) {
-            let nodes = self.masters.get(&rehearsal.master).map(|master| &master.nodes);
+            let master = self.masters.get(&rehearsal.master);
             for id in std::mem::take(&mut rehearsal.waiting) {
-                let addr = nodes.and_then(|nodes| nodes.get(id)).map(|node| node.addr.to_string());
-                rehearsal.less.push(format!("{} has not answered", addr.unwrap_or_else(|| "a node".to_owned())));
+                let addr = master.and_then(|master| master.nodes.get(id)).map(|node| node.addr.to_string());
+                let current = master.map(|master| master.current);
+                rehearsal.silent(id, current, &addr.unwrap_or_else(|| "a node that is gone".to_owned()));
             }
         }
         self.ctx.end_rehearsals();
@@ -227,7 +279,7 @@ mod tests {
         assert!(matches!(verdict(&Reply::ok()), Verdict::Permitted));
         assert!(refused("This user has no permissions to run the 'slaveof' command"), "7.0");
         assert!(refused("User sentinel has no permissions to run the 'slaveof' command"), "7.2 and later");
-        assert!(matches!(verdict(&Reply::error("ERR Command 'GUESS' not found")), Verdict::Refused));
+        assert!(matches!(verdict(&Reply::error("ERR Command 'GUESS' not found")), Verdict::NotFound));
         for unknown in [
             "ERR unknown subcommand 'DRYRUN'. Try ACL HELP.",
             "ERR unknown command `ACL`, with args beginning with: `DRYRUN`",

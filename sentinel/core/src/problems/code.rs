@@ -78,7 +78,7 @@ table! {
     /// A replica has no link to its master.
     ReplicaLinkDown "replica-link-down" Warning 5 "its log says why: most often `masterauth` and `masteruser` there, or a way that is closed",
     /// A master refuses every write, since no replica counts for what it wants.
-    MinReplicasUnsatisfiable "min-replicas-unsatisfiable" Critical 5 "bring a replica back; or CONFIG SET min-replicas-to-write 0 there, which gives up what it protects from",
+    MinReplicasUnsatisfiable "min-replicas-unsatisfiable" Critical 15 "bring a replica back; or CONFIG SET min-replicas-to-write 0 there, which gives up what it protects from",
     /// A master keeps too little for replicas that were away.
     BacklogTooSmall "backlog-too-small" Info 25 "CONFIG SET repl-backlog-size there, to more than is written in down-after",
     /// A node holds data of another history.
@@ -108,7 +108,7 @@ table! {
     /// The configuration says what is not in force.
     ConfigurationNotTaken "configuration-not-taken" Warning 5 "SENTINEL RELOAD (or SIGHUP) says what it applies, and what is left to do",
     /// The certificate of this Sentinel is not valid for long any more, or not at all.
-    CertificateExpires "certificate-expires" Warning 0 "renew the certificate; the files are read again by themselves, or at SIGHUP",
+    CertificateExpires "certificate-expires" Warning 0 "renew the certificate, and have it read: SIGHUP, or `tls-auto-reload-interval`",
     /// Writing the state takes long.
     SlowDisk "slow-disk" Warning 0 "a faster disk for the state: votes wait for it",
     /// A host name has no address.

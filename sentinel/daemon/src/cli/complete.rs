@@ -70,5 +70,13 @@ fn asked(command: impl FnOnce(Option<&str>) -> Option<Vec<String>>, field: &str)
         return Vec::new();
     };
     let tables = reply::tables(&answer);
-    tables.iter().filter_map(|table| table[field].as_str()).map(CompletionCandidate::new).collect()
+    let bash = std::env::var_os(VARIABLE).is_some_and(|shell| shell == *"bash");
+    let shown = |value: &str| if bash { escaped(value) } else { value.to_owned() };
+    tables.iter().filter_map(|table| table[field].as_str()).map(shown).map(CompletionCandidate::new).collect()
+}
+
+/// A word as it is typed in bash, which inserts what it is told as it stands. Other shells do this themselves.
+fn escaped(word: &str) -> String {
+    let plain = |letter: char| !letter.is_ascii() || letter.is_ascii_alphanumeric() || "_./:@%+=,-".contains(letter);
+    word.chars().flat_map(|letter| (!plain(letter)).then_some('\\').into_iter().chain([letter])).collect()
 }
