@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sentinel_core::events::{Event, Subject};
 
@@ -12,6 +12,9 @@ pub(super) struct Emptying {
     told: Told,
     /// Who has told so, of which group, since the last switch.
     noticed: BTreeSet<(HostId, usize)>,
+    /// The histories that the nodes of a group had shown when that was told. The master may begin more than one without being heard:
+    /// a replica of one of those does not hold the data of before.
+    before: BTreeMap<(HostId, usize), BTreeSet<u64>>,
 }
 
 impl Emptying {
@@ -51,7 +54,11 @@ impl Emptying {
             Observation::Event { sentinel, event } => match event {
                 Event::EmptyMaster { subject, .. } => {
                     let group = setting.group_named(subject.master().as_str());
-                    self.noticed.extend(group.map(|group| (*sentinel, group)));
+                    if let Some(group) = group {
+                        let shown = self.told.infos(setting, *sentinel, group).map(|(_, (_, info))| info.replid);
+                        self.before.insert((*sentinel, group), shown.collect());
+                        self.noticed.insert((*sentinel, group));
+                    }
                 }
                 Event::SwitchMaster { name, .. } => {
                     self.noticed.retain(|it| Some(*it) != setting.group_named(name.as_str()).map(|it| (*sentinel, it)));
@@ -83,9 +90,16 @@ impl KeepTheData {
         if self.emptying.has_lost(setting, sentinel, node) != Some(true) {
             return Ok(());
         }
+        let before = self.emptying.before.get(&(sentinel, group));
+        let of_before = |id: u64| before.is_some_and(|before| before.contains(&id));
         let holder = told.infos(setting, sentinel, group).find(|(other, (at, theirs))| {
-            let holds =
-                theirs.replica && theirs.keys > 0 && theirs.replid != master.replid && !theirs.foreign && !theirs.stray;
+            let old = of_before(theirs.replid) || theirs.former.is_some_and(|(id, _)| of_before(id));
+            let holds = theirs.replica
+                && old
+                && theirs.keys > 0
+                && theirs.replid != master.replid
+                && !theirs.foreign
+                && !theirs.stray;
             *other != node && holds && at >= since && !told.is_down(sentinel, *other)
         });
         match holder {
