@@ -175,8 +175,8 @@ pub enum Message {
         /// What is asked for; none ends it.
         pause: Option<Pause>,
     },
-    /// `ACL DRYRUN <user> <command>` for each of [`parts`](crate::parts): would you do this, if we told you? Answered with an array
-    /// of all answers.
+    /// `ACL DRYRUN <user> <command>` for each of [`parts`](crate::parts): would you do this, if we told you? Answered
+    /// with an array of all answers.
     MayI {
         /// Who we are there. None: the default user.
         user: Option<String>,

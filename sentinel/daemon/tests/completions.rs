@@ -12,7 +12,7 @@ use sentinel_tests::free_port;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A Sentinel of two masters in a temporary folder. Killed when dropped.
+/// A Sentinel of three masters in a temporary folder. Killed when dropped.
 struct Running {
     process: Child,
     port: u16,
@@ -23,7 +23,8 @@ impl Running {
     fn start() -> Self {
         let (folder, port) = (tempfile::tempdir().expect("a temporary folder can be made"), free_port());
         let path = folder.path().join("s.conf");
-        let masters = "sentinel monitor shop 127.0.0.1 1 1\nsentinel monitor search 127.0.0.1 2 1\n";
+        let masters = "sentinel monitor shop 127.0.0.1 1 1\nsentinel monitor search 127.0.0.1 2 1\n\
+                       sentinel monitor \"my $old's\" 127.0.0.1 4 1\n";
         let text = format!(
             "port {port}\nbind 127.0.0.1\ndir {}\nlogfile log\n{masters}sentinel known-replica shop 127.0.0.1 3\n",
             folder.path().display()
@@ -87,6 +88,8 @@ fn bash_completes_the_masters_of_a_running_sentinel() {
     // The Sentinel that the words name
     assert_eq!(completed(&["sentinel", "ckquorum", "-p", &port, "se"], &[]), ["search"]);
     assert_eq!(completed(&["sentinel", "failover", "shop", "--to", ""], &there), ["127.0.0.1:3"]);
+    // A name that bash would take for two words, or for something else, is offered as it has to be typed
+    assert_eq!(completed(&["sentinel", "failover", "m"], &there), [r"my\ \$old\'s"]);
 }
 
 #[test]

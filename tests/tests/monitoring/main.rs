@@ -154,8 +154,8 @@ fn every_name_of_redis_exporter_has_the_value_that_it_tells_of_us() {
     compare("no quorum", &theirs, &sentinels[0], &["redis_sentinel_master_ckquorum_status", " 0"]);
 }
 
-/// Waits until `redis_exporter` tells a line with all these parts, and everything that it tells of us with the same value as we do.
-/// The two look at different moments, so they may differ for a while.
+/// Waits until `redis_exporter` tells a line with all these parts, and everything that it tells of us with the same
+/// value as we do. The two look at different moments, so they may differ for a while.
 fn compare(what: &str, theirs: &Http, sentinel: &SentinelProcess, wanted: &[&str]) {
     let shared = eventually(what, SOON, || {
         let (theirs, ours) = (series(theirs), series(&sentinel.http()));

@@ -25,6 +25,7 @@ mod hostile_hellos;
 mod hostnames;
 mod http_changes;
 mod http_endpoint;
+mod http_metrics;
 mod lineage;
 mod load_balancer;
 mod lossless_switchover;

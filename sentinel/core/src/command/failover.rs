@@ -43,10 +43,9 @@ fn read(words: &[Bytes]) -> Result<Option<Change>, Reply> {
     }
 }
 
-/// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`, in any order. None: not understood, which is an error of arity as in the
-/// reference. FORCE is for a replica that is named, and for a master that cannot hand over.
+/// `name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`, in any order. None: not understood, which is an
+/// error of arity as in the reference. FORCE is for a replica that is named, and for a master that cannot hand over.
 fn parse(name: &Bytes, mut words: &[Bytes]) -> Result<Option<Change>, Reply> {
-    argument::without_control("SENTINEL FAILOVER", 3, words)?;
     let name = argument::known_name(name);
     let (mut to, mut coordinated, mut force, mut dry_run, mut reason) = (None, false, false, false, None);
     loop {

@@ -183,9 +183,10 @@ impl Watch<'_> {
         }
     }
 
-    /// Whether anything speaks for a node's data being those of before: an id of the lineage, as many keys as it had when it
-    /// was last in sync, or that it was the master. Whom it follows does not: a process of another deployment at a known
-    /// address that has just been given our master follows it, too, and is no stranger while it shows no offset to judge it by.
+    /// Whether anything speaks for a node's data being those of before: an id of the lineage, as many keys as it had
+    /// when it was last in sync, or that it was the master. Whom it follows does not: a process of another deployment
+    /// at a known address that has just been given our master follows it, too, and is no stranger while it shows no
+    /// offset to judge it by.
     pub(crate) fn has_data_of_before(&self, node: &Node) -> bool {
         let former = node.former_master && node.info.role != Some(Role::Replica);
         former || self.master.lineage.includes(&node.info.history) || node.holds_what_it_did() == Some(true)

@@ -36,7 +36,8 @@ impl Watch<'_> {
         Reply::Array(self.candidates().into_iter().map(|(node, place)| candidate(node, place)).collect())
     }
 
-    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`. None: answered when the nodes have.
+    /// `SENTINEL FAILOVER name [TO host port [FORCE]] [COORDINATED] [DRYRUN] [REASON text]`. None: answered when the
+    /// nodes have.
     pub(crate) fn failover_to(&mut self, client: ClientId, order: &Order<'_>) -> Option<Reply> {
         let (chosen, wanted, risk) = match self.choose_for(order) {
             Ok(chosen) => chosen,
@@ -59,7 +60,8 @@ impl Watch<'_> {
         Some(risk.map_or_else(Reply::ok, |risk| Reply::status(format!("OK {risk}"))))
     }
 
-    /// Who would be promoted; whether that is whom the operator has named; and what may be lost with that one. Or why nobody is.
+    /// Who would be promoted; whether that is whom the operator has named; and what may be lost with that one. Or why
+    /// nobody is.
     fn choose_for(&self, order: &Order<'_>) -> Result<(NodeId, Option<NodeId>, Option<String>), Reply> {
         let Order { to, lossless_only, force, .. } = *order;
         if self.master.failover.is_some() {

@@ -23,12 +23,12 @@ use crate::{
     watch::Watch,
 };
 
-/// How long the answer to an operator waits for the other Sentinels.
-const ANSWERED_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long the answer to an operator waits for others.
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_millis(1_500);
 /// So long a reason may be, in bytes.
 pub(crate) const LONGEST_REASON: usize = 256;
 /// So many operators may wait at the same time.
-const MOST_WAITING: usize = 64;
+pub(super) const MOST_WAITING: usize = 64;
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

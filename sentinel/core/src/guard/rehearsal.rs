@@ -1,73 +1,70 @@
-//! `SENTINEL FAILOVER ... DRYRUN`: the nodes are asked whether they would do what a failover tells them (`ACL DRYRUN`, of Redis 7.0
-//! and later). Nothing is changed anywhere. A departure: the reference has no dry run.
+//! `SENTINEL FAILOVER ... DRYRUN`: the nodes are asked whether they would do what a failover tells them (`ACL DRYRUN`,
+//! of Redis 7.0 and later). Nothing is changed anywhere. A departure: the reference has no dry run.
 //!
-//! What would be chosen is known here; that a user lacks a permission shows only when it is too late otherwise. A node that knows
-//! no `ACL DRYRUN`, or does not permit it, is named as one that could not be asked; what it has refused before counts all the same.
+//! What would be chosen is known here; that a user lacks a permission shows only when it is too late otherwise. A node
+//! that knows no `ACL DRYRUN`, or does not permit it, is named as one that could not be asked; what it has refused
+//! before counts then.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use sentinel_resp::Reply;
 
 use crate::{
     context::Context,
     engine::Engine,
+    guard::pause::{ANSWERED_WITHIN, MOST_WAITING},
     input::ClientId,
     output::Message,
-    state::{Asked, MasterKey, NodeId},
+    role_change::Step,
+    state::{Asked, MasterKey, Node, NodeId, PAUSE, name_of},
     time::Instant,
     timer::Timer,
-    types::HostPort,
     watch::Watch,
 };
 
-/// How long the answer to an operator waits for the nodes.
-const ANSWERED_WITHIN: Duration = Duration::from_millis(1_500);
-/// So many operators may wait at the same time.
-const MOST_WAITING: usize = 64;
-/// So many nodes are asked, the master and the chosen one first.
+/// So many nodes are asked, the chosen one and the master first.
 const MOST_ASKED: usize = 64;
 
 /// A command that is asked about.
-#[derive(Clone, Copy, Debug)]
-pub struct Part {
-    /// The ACL rule that allows it, without its plus.
-    pub(crate) rule: &'static str,
-    /// Its words.
-    pub words: &'static [&'static str],
-    /// Without it the order is not carried out at all.
-    essential: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// One of an order to follow another master, or nobody.
+    Step(Step),
+    /// `FAILOVER`
+    HandOver,
+    /// `CLIENT PAUSE`
+    PauseWriters,
 }
 
-/// The rule of the command that has a master hand over.
-const HANDOVER: &str = "failover";
+impl Part {
+    const ALL: [Part; 7] = [
+        Part::Step(Step::ReplicaOf),
+        Part::Step(Step::Multi),
+        Part::Step(Step::Exec),
+        Part::Step(Step::Rewrite),
+        Part::Step(Step::KillNormal),
+        Part::HandOver,
+        Part::PauseWriters,
+    ];
 
-const fn part(rule: &'static str, words: &'static [&'static str], essential: bool) -> Part {
-    Part { rule, words, essential }
+    /// The ACL rule that allows it.
+    fn rule(self) -> &'static str {
+        match self {
+            Part::Step(step) => step.rule().unwrap_or_default(),
+            Part::HandOver => "failover",
+            Part::PauseWriters => PAUSE,
+        }
+    }
+
+    /// The command as an operator knows it.
+    fn name(self) -> String {
+        name_of(self.rule())
+    }
 }
-
-/// Those of an order to follow another master, or nobody. Without those that are not essential the order is given as well.
-const ROLE_CHANGE: &[Part] = &[
-    part("slaveof", &["SLAVEOF", "NO", "ONE"], true),
-    part("multi", &["MULTI"], false),
-    part("exec", &["EXEC"], false),
-    part("config|rewrite", &["CONFIG", "REWRITE"], false),
-    part("client|kill", &["CLIENT", "KILL", "TYPE", "normal"], false),
-];
-
-/// Those, and what a master is told that hands over.
-const WITH_HANDOVER: &[Part] = &[
-    ROLE_CHANGE[0],
-    ROLE_CHANGE[1],
-    ROLE_CHANGE[2],
-    ROLE_CHANGE[3],
-    ROLE_CHANGE[4],
-    part(HANDOVER, &["FAILOVER"], false),
-    part("client|pause", &["CLIENT", "PAUSE", "1", "WRITE"], false),
-];
 
 /// What [`Message::MayI`] asks about, in the order of the answers.
-pub const fn parts(hand_over: bool) -> &'static [Part] {
-    if hand_over { WITH_HANDOVER } else { ROLE_CHANGE }
+pub fn parts(hand_over: bool) -> impl Iterator<Item = Part> {
+    Part::ALL.into_iter().filter(move |part| hand_over || matches!(part, Part::Step(_)))
 }
 
 /// An operator who waits until the nodes have answered.
@@ -80,7 +77,8 @@ pub(crate) struct Rehearsal {
     chosen: NodeId,
     /// The master must hand over.
     lossless_only: bool,
-    /// Nothing is known that keeps the master from handing over. Then the chosen one is a master before it is told anything.
+    /// Nothing is known that keeps the master from handing over. Then the chosen one is a master before it is told
+    /// anything.
     hands_over: bool,
     waiting: BTreeSet<NodeId>,
     /// Why the chosen one could not be told to be a master.
@@ -115,33 +113,40 @@ fn verdict(reply: &Reply) -> Verdict {
 
 impl Rehearsal {
     /// A node has answered.
-    fn take(&mut self, id: NodeId, addr: &HostPort, is_master: bool, reply: &Reply) {
+    fn take(&mut self, node: &Node, is_master: bool, reply: &Reply) {
+        let addr = &node.addr;
         let Reply::Array(replies) = reply else {
             return self.less.push(format!("{addr} could not be asked"));
         };
-        for (part, reply) in parts(is_master).iter().zip(replies) {
+        for (part, reply) in parts(is_master).zip(replies) {
+            let name = part.name();
             let missing = match verdict(reply) {
                 Verdict::Permitted => continue,
+                Verdict::Refused => format!("{addr} does not permit {name} (+{})", part.rule()),
+                Verdict::NotFound => {
+                    format!("{addr} has no command {name} (was it renamed there? SENTINEL SET rename-command)")
+                }
                 Verdict::Unknown(why) => {
                     let why = why.chars().take(128).collect::<String>();
-                    return self.less.push(format!("{addr} could not be asked for its permissions: {why}"));
-                }
-                Verdict::Refused => format!("{addr} does not permit {} (+{})", part.words.join(" "), part.rule),
-                Verdict::NotFound => {
-                    format!(
-                        "{addr} has no command {} (was it renamed there? SENTINEL SET rename-command)",
-                        part.words[0]
-                    )
+                    self.less.push(format!("{addr} could not be asked for its permissions: {why}"));
+                    return self.remember(node, is_master);
                 }
             };
-            self.note(id, is_master, part, missing);
+            self.note(node.id, is_master, part, missing);
         }
     }
 
-    fn note(&mut self, id: NodeId, is_master: bool, part: &Part, missing: String) {
-        if part.essential && id == self.chosen {
+    /// What a node that cannot be asked has refused when it was last told so.
+    fn remember(&mut self, node: &Node, is_master: bool) {
+        for part in parts(is_master).filter(|part| node.link.denials.refuses(part.rule())) {
+            self.note(node.id, is_master, part, format!("{} has refused {} before", node.addr, part.name()));
+        }
+    }
+
+    fn note(&mut self, id: NodeId, is_master: bool, part: Part, missing: String) {
+        if part == Part::Step(Step::ReplicaOf) && id == self.chosen {
             self.of_chosen.push(missing);
-        } else if is_master && part.rule == HANDOVER {
+        } else if is_master && part == Part::HandOver {
             self.of_master.push(missing);
         } else {
             self.less.push(missing);
@@ -202,15 +207,17 @@ impl Watch<'_> {
         };
         let current = self.master.current;
         let others = self.master.nodes.values().map(|node| node.id).filter(|id| *id != chosen && *id != current);
-        let asked: Vec<NodeId> = [chosen, current].into_iter().chain(others).take(MOST_ASKED).collect();
-        for id in asked {
+        let all: Vec<NodeId> = [chosen, current].into_iter().chain(others).collect();
+        // Nobody is asked whom nobody waits for.
+        let asked = if self.ctx.rehearsals.len() < MOST_WAITING { all.len().min(MOST_ASKED) } else { 0 };
+        if asked < all.len() {
+            rehearsal
+                .less
+                .push(format!("{} nodes are not asked: there are too many, or too many wait", all.len() - asked));
+        }
+        for id in all.into_iter().take(asked) {
             let Some(node) = self.master.nodes.get_mut(id).filter(|node| !node.stranger) else { continue };
             let is_master = id == current;
-            for part in parts(is_master) {
-                if node.link.denials.refuses(part.rule) && part.essential && id == chosen {
-                    rehearsal.of_chosen.push(format!("{} has refused {} before", node.addr, part.words.join(" ")));
-                }
-            }
             let user = node.link.target.user.clone().filter(|_| !node.link.denials.refuse_login());
             let message = Message::MayI { user, hand_over: is_master };
             if node.is_reachable() && self.ctx.send(&mut node.link, Asked::MayI, message) {
@@ -219,7 +226,7 @@ impl Watch<'_> {
                 rehearsal.less.push(format!("{} cannot be reached", node.addr));
             }
         }
-        if rehearsal.waiting.is_empty() || self.ctx.rehearsals.len() >= MOST_WAITING {
+        if rehearsal.waiting.is_empty() {
             return self.ctx.answer(client, rehearsal.answer());
         }
         self.ctx.arm(Timer::Rehearsal, until);
@@ -229,10 +236,10 @@ impl Watch<'_> {
     /// A node says what it permits.
     pub(crate) fn permissions_told(&mut self, id: NodeId, reply: &Reply) {
         let is_master = id == self.master.current;
-        let Some(addr) = self.master.nodes.get(id).map(|node| node.addr.clone()) else { return };
+        let Some(node) = self.master.nodes.get(id) else { return };
         for rehearsal in self.ctx.rehearsals.iter_mut().filter(|it| it.master == self.master.key) {
             if rehearsal.waiting.remove(&id) {
-                rehearsal.take(id, &addr, is_master, reply);
+                rehearsal.take(node, is_master, reply);
             }
         }
         self.ctx.end_rehearsals();
@@ -291,12 +298,11 @@ mod tests {
     }
 
     #[test]
-    fn an_order_to_change_roles_needs_one_command_and_all_are_asked_about_once() {
-        assert_eq!(parts(false).iter().filter(|part| part.essential).count(), 1);
-        let rules: BTreeSet<&str> = parts(true).iter().map(|part| part.rule).collect();
-        assert_eq!(rules.len(), parts(true).len());
+    fn each_command_of_an_order_is_asked_about_once() {
+        let rules: BTreeSet<&str> = parts(true).map(Part::rule).collect();
+        assert!(rules.len() == Part::ALL.len() && parts(false).count() + 2 == parts(true).count());
         let steps = crate::role_change::Omitted::default().steps();
-        for rule in steps.filter_map(crate::role_change::Step::rule).filter(|rule| *rule != "info") {
+        for rule in steps.filter_map(Step::rule).filter(|rule| *rule != "info") {
             assert!(rules.contains(rule), "{rule}");
         }
     }

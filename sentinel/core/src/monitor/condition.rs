@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::InfoReport;
 use crate::{time::WallTime, view::Role};
 
-/// The clock of a node and that of this host may differ by so many milliseconds. Answers that are late by a second or two,
-/// and hosts that are set right once a minute, stay below.
+/// The clock of a node and that of this host may differ by so many milliseconds. Answers that are late by a second or
+/// two, and hosts that are set right once a minute, stay below.
 const CLOCKS_APART: u64 = 10_000;
 /// Two looks that are less apart say little about how much is written.
 const LEAST_SPAN: Duration = Duration::from_secs(1);

@@ -162,7 +162,7 @@ impl Watch<'_> {
         }
         if !self.ctx.in_tilt() {
             self.act_on_role(id, role, is_master, rebooted);
-            // It may be its turn to be told whom to follow.
+            // Its place may be free now, or it may be its turn to be told whom to follow.
             self.advance_reconfiguration();
             if is_master {
                 self.freeing_master_said();
@@ -410,7 +410,6 @@ impl Watch<'_> {
         {
             node.reconf = Reconf::Done;
             self.node_event(id, Event::ReconfDone);
-            self.advance_reconfiguration();
         } else if matches!(node.reconf, Reconf::Sent { .. })
             && matches!(node.link.state, LinkState::Up { since, .. } if node.ordered_at.is_some_and(|at| at < since))
         {

@@ -273,8 +273,8 @@ impl Context {
 
     /// Tries the login again that was refused, now and then.
     ///
-    /// Redis 8.0 does not answer a refused AUTH that it has read together with commands before it: every later answer would be
-    /// taken for that to another question. So nothing is under way, and it goes first.
+    /// Redis 8.0 does not answer a refused AUTH that it has read together with commands before it: every later answer
+    /// would be taken for that to another question. So nothing is under way, and it goes first.
     fn sign_in_again(&mut self, link: &mut Link) {
         if link.in_flight.len() > 0 {
             return;

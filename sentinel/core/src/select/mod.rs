@@ -49,7 +49,8 @@ pub(crate) fn rank_all<'a>(
     let furthest = |fit: &[(&Node, Class)], classes: &[Class]| {
         fit.iter().filter(|(_, class)| classes.contains(class)).filter_map(|(node, _)| position(node)).max()
     };
-    // One whose file is younger than all that the others have is as good as one that was restarted from it as a replica.
+    // One whose file is younger than all that the others have is as good as one that was restarted from it as a
+    // replica.
     let others = furthest(&fit, &[Class::Linked, Class::SameLineage]);
     for (node, class) in &mut fit {
         if *class == Class::Astray && others.is_some() && position(node) > others {

@@ -38,10 +38,11 @@ pub(crate) struct Followers {
 const LONGEST: usize = 16;
 
 impl Stream {
-    /// Finds it from what the nodes tell and have told. It goes on where most of those are that follow the master: in one of
-    /// their streams, or in the master's. Where none of them has ever been linked, those count that were linked to a master of before,
-    /// and have not been told of the switch. Those that have never been linked may all have gone on by themselves: where all of them
-    /// come from what the master had last, that is the stream. Otherwise they are asked last: first who has an id that the master had.
+    /// Finds it from what the nodes tell and have told. It goes on where most of those are that follow the master: in
+    /// one of their streams, or in the master's. Where none of them has ever been linked, those count that were linked
+    /// to a master of before, and have not been told of the switch. Those that have never been linked may all have gone
+    /// on by themselves: where all of them come from what the master had last, that is the stream. Otherwise they are
+    /// asked last: first who has an id that the master had.
     pub(crate) fn of<'a>(
         nodes: impl Iterator<Item = &'a Node>,
         master: NodeId,

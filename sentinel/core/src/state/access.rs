@@ -174,7 +174,7 @@ impl Asked {
 }
 
 /// As an operator knows the command.
-fn name_of(command: &str) -> String {
+pub(crate) fn name_of(command: &str) -> String {
     command.replace('|', " ").to_ascii_uppercase()
 }
 

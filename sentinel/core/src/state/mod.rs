@@ -11,7 +11,8 @@ mod peer;
 
 pub use access::login_refusal;
 pub(crate) use access::{
-    Change, Denials, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, of_role_change, refusal, told_elsewhere,
+    Change, Denials, PAUSE, SIGN_IN, SUBSCRIBE, is_denial, is_lack_of_rights, name_of, of_role_change, refusal,
+    told_elsewhere,
 };
 pub(crate) use identity::{Distrust, Identity, Impostor, Introduction, Named};
 pub(crate) use link::{Asked, Link, LinkState};

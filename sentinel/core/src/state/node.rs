@@ -49,8 +49,8 @@ pub(crate) struct Node {
     pub(crate) restart: Option<Restart>,
     /// Its data are of another history than the master's.
     pub(crate) stranger: bool,
-    /// The process that was found to be a stranger. It stays one until its data are known to be ours: whom it was told to follow
-    /// meanwhile says nothing of what it holds.
+    /// The process that was found to be a stranger. It stays one until its data are known to be ours: whom it was told
+    /// to follow meanwhile says nothing of what it holds.
     pub(crate) found_strange: Option<RunId>,
     /// What shows that it belongs to this deployment.
     pub(crate) familiar: Familiar,
@@ -156,8 +156,8 @@ impl Node {
         self.info.handover.is_under_way() || self.link.behind_hello && self.is_unread()
     }
 
-    /// Whether it has not told over its present connection what it is: another process may have taken its place. One that does not
-    /// permit INFO never tells.
+    /// Whether it has not told over its present connection what it is: another process may have taken its place. One
+    /// that does not permit INFO never tells.
     pub(crate) fn is_unread(&self) -> bool {
         let unread = self.link.up_since().is_some_and(|since| self.info_at.is_none_or(|at| at < since));
         unread && !self.link.denials.refuses("info")

@@ -61,3 +61,19 @@ proptest! {
         prop_assert_eq!(play(steps.clone()), play(steps));
     }
 }
+
+/// Operators who wait for the answers of others are as many as that, and get one when their time is over.
+#[test]
+fn who_waits_for_others_waits_among_few_and_not_for_long() {
+    for line in ["sentinel failover m dryrun", "sentinel pause m 60"] {
+        let words: Vec<_> = line.split(' ').map(|word| bytes::Bytes::copy_from_slice(word.as_bytes())).collect();
+        let mut rig = Rig::settled();
+        for _ in 0..1_000 {
+            rig.command(Command::parse(&words).expect("a command"));
+            rig.persisted(0);
+        }
+        assert_eq!(rig.unanswered(), 64, "{line}");
+        rig.wait(2_000);
+        assert_eq!(rig.unanswered(), 0, "{line}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Plays the surroundings of one engine, with a clock of its own.
 
 mod cast;
+mod peer;
 mod script;
 mod scripts;
 mod show;

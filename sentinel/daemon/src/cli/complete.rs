@@ -1,7 +1,7 @@
 //! What a shell is told while somebody types: commands and options from the definition, names from a running Sentinel.
 //!
-//! The script of a shell calls the program again with the words typed so far ([`VARIABLE`] says for which shell), so that the
-//! completions are always those of the program that is installed.
+//! The script of a shell calls the program again with the words typed so far ([`VARIABLE`] says for which shell), so
+//! that the completions are always those of the program that is installed.
 
 use std::{
     ffi::{OsStr, OsString},

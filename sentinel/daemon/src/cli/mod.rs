@@ -288,8 +288,8 @@ enum Command {
     Man,
     /// Print what has a shell complete commands, options and the names of masters
     ///
-    /// Names are asked of the Sentinel that the words typed so far name, or `SENTINEL_ADDRS`: bash: source <(sentinel completions
-    /// bash).
+    /// Names are asked of the Sentinel that the words typed so far name, or `SENTINEL_ADDRS`: bash: source <(sentinel
+    /// completions bash).
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -183,7 +183,8 @@ impl Target {
         Ok(Line { places, tls, login, patience: Duration::from_millis(self.timeout.max(1)) })
     }
 
-    /// Sends one `SENTINEL` command to the first Sentinel that answers, all within `patience`, and tells nobody of a failure.
+    /// Sends one `SENTINEL` command to the first Sentinel that answers, all within `patience`, and tells nobody of a
+    /// failure.
     pub(super) fn ask_quietly(&self, words: &[&str], patience: Duration) -> Option<Value> {
         let (line, deadline) = (self.try_line().ok()?, Instant::now() + patience);
         let mut command = redis::cmd("SENTINEL");

@@ -33,8 +33,8 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// `systemd` is the value of `NOTIFY_SOCKET`: a path, or `@` and a name. `watchdog` is how long systemd bears silence;
-    /// None where it does not look.
+    /// `systemd` is the value of `NOTIFY_SOCKET`: a path, or `@` and a name. `watchdog` is how long systemd bears
+    /// silence; None where it does not look.
     pub fn new(systemd: &OsStr, watchdog: Option<Duration>) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         // The loop waits for nobody, not for systemd either.

@@ -345,8 +345,9 @@ impl Monitor {
         self.engine.handle(now, Input::Change { client, change });
     }
 
-    /// Whether it was told to stop and nothing keeps it. A replica that was told to be the master is known as such to no other
-    /// Sentinel before it has confirmed it and that is on disk: nobody else could go on, and would have to begin anew.
+    /// Whether it was told to stop and nothing keeps it. A replica that was told to be the master is known as such to
+    /// no other Sentinel before it has confirmed it and that is on disk: nobody else could go on, and would have to
+    /// begin anew.
     fn may_leave(&mut self) -> bool {
         let Some(latest) = self.leaves_by else { return false };
         self.publish();

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, io::Write as _};
 
 use sentinel_core::{
-    Message, Omitted, Step, parts,
+    Message, Omitted, Part, Step, parts,
     types::{HostPort, Secret, Signed},
 };
 use sentinel_resp::text;
@@ -21,6 +21,7 @@ const INFO: &[u8] = b"*1\r\n$4\r\nINFO\r\n";
 pub(super) type Renames = BTreeMap<String, String>;
 
 /// One command: its words, the first one possibly renamed.
+#[derive(Clone)]
 pub(super) struct Command<'a> {
     renames: &'a Renames,
     words: usize,
@@ -49,6 +50,13 @@ impl<'a> Command<'a> {
     /// Appends several words.
     fn args<const N: usize>(self, words: [&str; N]) -> Self {
         words.into_iter().fold(self, Command::arg)
+    }
+
+    /// Appends all words of another one.
+    fn followed_by(mut self, other: &Command<'_>) -> Self {
+        self.words += other.words;
+        self.body.extend_from_slice(&other.body);
+        self
     }
 
     /// The bytes to send.
@@ -106,12 +114,14 @@ pub(super) fn encode(message: &Message, renames: &Renames) -> Encoded {
         }
         Message::MayI { user, hand_over } => {
             let user = user.as_deref().unwrap_or("default");
-            let asked = parts(*hand_over).iter().map(|part| {
-                let mut words = part.words.iter().copied();
-                // It is known under its own name, which may be another one.
-                let name = words.next().unwrap_or_default();
-                let name = renames.get(name).map_or(name, String::as_str);
-                words.fold(command("ACL").args(["DRYRUN", user, name]), Command::arg).packed()
+            let slaveof = command("SLAVEOF").args(["NO", "ONE"]);
+            let asked = parts(*hand_over).map(|part| {
+                let asked = match part {
+                    Part::Step(step) => of_step(step, &slaveof),
+                    Part::HandOver => command("FAILOVER"),
+                    Part::PauseWriters => command("CLIENT").args(["PAUSE", "1", "WRITE"]),
+                };
+                command("ACL").args(["DRYRUN", user]).followed_by(&asked).packed()
             });
             let asked: Vec<_> = asked.collect();
             Encoded { answers: Answers::Several(asked.len()), bytes: asked.concat().into() }
@@ -164,26 +174,26 @@ pub(super) fn sign_in(user: Option<&str>, pass: &Secret, renames: &Renames) -> V
 /// are disconnected so that they ask for the master again. INFO behind EXEC is a departure: the role is confirmed in
 /// the same round trip instead of with the next periodic INFO.
 fn role_change(slaveof: &Command<'_>, omitted: Omitted) -> Encoded {
+    let steps: Vec<Step> = omitted.steps().collect();
+    let bytes: Vec<Vec<u8>> = steps.iter().map(|step| of_step(*step, slaveof).packed()).collect();
+    Encoded { answers: Answers::Several(steps.len()), bytes: bytes.concat().into() }
+}
+
+/// One command of an order.
+fn of_step<'a>(step: Step, slaveof: &Command<'a>) -> Command<'a> {
     let command = |name: &str| Command::new(slaveof.renames, name);
-    let kill = |kind: &str| command("CLIENT").args(["KILL", "TYPE", kind]).packed();
-    let mut bytes = Vec::new();
-    let mut commands = 0;
-    for step in omitted.steps() {
-        commands += 1;
-        bytes.extend(match step {
-            Step::Discard => command("DISCARD").packed(),
-            Step::Multi => command("MULTI").packed(),
-            Step::Abort => command("FAILOVER").arg("ABORT").packed(),
-            Step::ReplicaOf => slaveof.packed(),
-            Step::Rewrite => command("CONFIG").arg("REWRITE").packed(),
-            Step::KillNormal => kill("normal"),
-            Step::KillPubSub => kill("pubsub"),
-            Step::Exec => command("EXEC").packed(),
-            Step::Unpause => command("CLIENT").arg("UNPAUSE").packed(),
-            Step::Info => command("INFO").packed(),
-        });
+    match step {
+        Step::Discard => command("DISCARD"),
+        Step::Multi => command("MULTI"),
+        Step::Abort => command("FAILOVER").arg("ABORT"),
+        Step::ReplicaOf => slaveof.clone(),
+        Step::Rewrite => command("CONFIG").arg("REWRITE"),
+        Step::KillNormal => command("CLIENT").args(["KILL", "TYPE", "normal"]),
+        Step::KillPubSub => command("CLIENT").args(["KILL", "TYPE", "pubsub"]),
+        Step::Exec => command("EXEC"),
+        Step::Unpause => command("CLIENT").arg("UNPAUSE"),
+        Step::Info => command("INFO"),
     }
-    Encoded { answers: Answers::Several(commands), bytes: bytes.into() }
 }
 
 #[cfg(test)]

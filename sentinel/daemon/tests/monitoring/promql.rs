@@ -1,6 +1,8 @@
-//! Which labels a query asks for, and whether they exist: a reader of `PromQL` as far as the board and the rules use it.
+//! Which labels a query asks for, and whether they exist: a reader of `PromQL` as far as the board and the rules use
+//! it.
 //!
-//! It knows nothing of values, and reads only what it understands: anything else is an error, so that no name passes unread.
+//! It knows nothing of values, and reads only what it understands: anything else is an error, so that no name passes
+//! unread.
 
 use std::collections::BTreeSet;
 

@@ -27,8 +27,9 @@ pub fn converged(world: &mut World, since: Time) -> Result<(), Disagreement> {
         let Some(((master, _), _)) = agreed else { return Err("there are no Sentinels".to_owned()) };
         let at = world.physics.host_at(&master);
         let present = world.nodes.iter().find(|node| Some(node.host) == at);
-        // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data are not
-        // replaced; `-replid-mismatch` leaves it to the operator. Nor are those of two that an operator made follow each other.
+        // Its restarts, or a promotion that no Sentinel saw, left it no id that tells it from a stranger. Its data are
+        // not replaced; `-replid-mismatch` leaves it to the operator. Nor are those of two that an operator made follow
+        // each other.
         let nameless =
             |node: &Node| node.group == group && present.is_some_and(|master| !node.shares_an_id_with(master));
         let nameless: Vec<_> = world.nodes.iter().filter(|node| nameless(node)).map(|node| node.host).collect();

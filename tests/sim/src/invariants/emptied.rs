@@ -12,8 +12,8 @@ pub(super) struct Emptying {
     told: Told,
     /// Who has told so, of which group, since the last switch.
     noticed: BTreeSet<(HostId, usize)>,
-    /// The histories that the nodes of a group had shown when that was told. The master may begin more than one without being heard:
-    /// a replica of one of those does not hold the data of before.
+    /// The histories that the nodes of a group had shown when that was told. The master may begin more than one without
+    /// being heard: a replica of one of those does not hold the data of before.
     before: BTreeMap<(HostId, usize), BTreeSet<u64>>,
 }
 

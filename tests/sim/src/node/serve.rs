@@ -56,7 +56,7 @@ impl Node {
             }
             Message::Pause { .. } => answer(physics, conn, request, Reply::error("ERR unknown command 'SENTINEL'")),
             Message::MayI { hand_over, .. } => {
-                let replies = parts(hand_over).iter().map(|_| Reply::ok()).collect();
+                let replies = parts(hand_over).map(|_| Reply::ok()).collect();
                 answer(physics, conn, request, Reply::Array(replies));
             }
             Message::ScriptKill => {
