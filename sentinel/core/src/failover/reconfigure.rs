@@ -82,6 +82,9 @@ impl Watch<'_> {
         let texts = late.map(|node| {
             let how = match node.reconf {
                 Reconf::Waiting if !node.is_reachable() => "it cannot be reached",
+                Reconf::Waiting if self.is_for_a_newer_configuration(node) => {
+                    "it says that it is a master, and a Sentinel that is not believed yet says so in a newer configuration"
+                }
                 Reconf::Waiting if node.is_unread() => "it has not told yet what it is",
                 Reconf::Waiting => "it has not been told to yet: others take the places of parallel-syncs",
                 Reconf::Sent { .. } => "it was told to, and does not name it as its master",

@@ -317,9 +317,12 @@ impl Watch<'_> {
     }
 
     /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced. Nor one
-    /// that refuses the login and is not known to be of this deployment.
+    /// that refuses the login and is not known to be of this deployment, nor one that a newer configuration may rule.
     pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
         let Some(node) = self.master.nodes.get(id).filter(|node| !node.stranger) else { return false };
+        if self.is_for_a_newer_configuration(node) {
+            return false;
+        }
         if node.is_unfamiliar() {
             self.tell_of_closed_door(id);
             return false;
