@@ -6,6 +6,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io,
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -20,6 +21,9 @@ use super::{definition, reply, target::Target};
 
 /// Set by the script of a shell.
 const VARIABLE: &str = "SENTINEL_COMPLETE";
+
+/// Whether the shell that calls is bash.
+static IS_BASH: OnceLock<bool> = OnceLock::new();
 
 /// Somebody waits with a finger on a key.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -40,6 +44,8 @@ pub(super) fn script(shell: Shell) -> io::Result<Vec<u8>> {
 /// Completes the words of a shell, if it is a shell that calls. Standard output is its own then.
 pub(super) fn answered(words: &[OsString]) -> bool {
     let current = std::env::current_dir().ok();
+    // The variable is gone when names are asked for, so that a program which is called then completes nothing.
+    let _ = IS_BASH.set(std::env::var_os(VARIABLE).is_some_and(|shell| shell == *"bash"));
     // What is wrong while somebody types is told by nothing being completed.
     !words.is_empty()
         && CompleteEnv::with_factory(definition)
@@ -70,8 +76,8 @@ fn asked(command: impl FnOnce(Option<&str>) -> Option<Vec<String>>, field: &str)
         return Vec::new();
     };
     let tables = reply::tables(&answer);
-    let bash = std::env::var_os(VARIABLE).is_some_and(|shell| shell == *"bash");
-    let shown = |value: &str| if bash { escaped(value) } else { value.to_owned() };
+    let is_bash = IS_BASH.get().copied().unwrap_or_default();
+    let shown = |value: &str| if is_bash { escaped(value) } else { value.to_owned() };
     tables.iter().filter_map(|table| table[field].as_str()).map(shown).map(CompletionCandidate::new).collect()
 }
 
