@@ -10,6 +10,7 @@ mod configuration;
 mod engine;
 mod files;
 mod hello;
+mod http;
 mod info;
 mod reader;
 mod replies;
@@ -18,6 +19,7 @@ mod requests;
 pub use configuration::{classic, toml};
 pub use engine::engine;
 pub use hello::hello;
+pub use http::http;
 pub use info::info;
 pub use replies::replies;
 pub use requests::requests;
@@ -26,7 +28,7 @@ pub use requests::requests;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("requests", requests),
     ("classic", classic),
     ("toml", toml),
@@ -34,4 +36,5 @@ pub const TARGETS: [Target; 7] = [
     ("hello", hello),
     ("replies", replies),
     ("engine", engine),
+    ("http", http),
 ];

@@ -44,6 +44,11 @@ fn engine() {
     bounded("engine", 1_000);
 }
 
+#[test]
+fn http() {
+    bounded("http", 2_000);
+}
+
 /// Runs so many mutations: some seconds of a slow machine. `FUZZ_RUNS` asks for another number.
 fn bounded(name: &str, usual: usize) {
     let (_, target) = sentinel_fuzz::TARGETS

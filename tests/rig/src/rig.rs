@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sentinel_core::command::{Change, Command, role};
 use sentinel_core::time::{Instant, Now, WallTime};
 use sentinel_core::types::HostPort;
-use sentinel_core::{Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq};
+use sentinel_core::{Engine, Input, LinkFault, LinkId, Message, Output, RequestId, Seq, View};
 use sentinel_resp::Reply;
 
 use crate::deployment::{Deployment, boot, data_node};
@@ -34,6 +34,8 @@ pub struct Rig {
     deployment: Deployment,
     promises: Promises,
     wondered: Vec<Arc<str>>,
+    /// What readers see.
+    shown: Option<Arc<View>>,
     /// What went in and came out, if that is wanted.
     log: Option<Vec<String>>,
 }
@@ -51,6 +53,7 @@ impl Rig {
             requests: Vec::new(),
             deployment: Deployment::new(),
             wondered: Vec::new(),
+            shown: None,
             log: None,
         };
         rig.drain();
@@ -179,14 +182,19 @@ impl Rig {
         self.change(Change::Hello(payload));
     }
 
+    /// What readers see.
+    pub fn view(&self) -> Option<Arc<View>> {
+        self.shown.clone()
+    }
+
     /// A client asks for something.
     pub fn command(&mut self, command: Command) {
         match command {
             Command::Change(change) => self.change(change),
             Command::Reload => self.change(Change::Reload(Err("s.conf:1: there is none".to_owned()))),
             Command::Query(query) => {
-                if let Some(view) = self.engine.poll_view() {
-                    let _ = (query.answer(&view, reading(self.now)), role(&view));
+                if let Some(view) = &self.shown {
+                    let _ = (query.answer(view, reading(self.now)), role(view));
                 }
             }
         }
@@ -301,11 +309,11 @@ impl Rig {
                 | Output::KillScript { .. } => {}
             }
         }
-        if self.engine.view_has_changed()
-            && let Some(view) = self.engine.poll_view()
-            && let Some(log) = &mut self.log
-        {
-            log.push(format!("view {view:?}"));
+        if let Some(view) = self.engine.poll_view() {
+            if let Some(log) = &mut self.log {
+                log.push(format!("view {view:?}"));
+            }
+            self.shown = Some(view);
         }
     }
 

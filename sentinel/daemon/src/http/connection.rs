@@ -144,7 +144,7 @@ async fn connection(
     }
 }
 
-async fn speak<S>(stream: S, router: Router, stopped: watch::Receiver<()>)
+pub(super) async fn speak<S>(stream: S, router: Router, stopped: watch::Receiver<()>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
