@@ -62,7 +62,7 @@ export function fake({ masters: count = 3, calm = false } = {}) {
     const lost = (is) => (is ? { sdown_ms: 184_000, last_ok_ping_ms: 189_000, connected: false } : {});
     const replicas = Array.from({ length: master.replicas }, (_, at) => ({
       ...node(`${host}.${12 + at}:6379`, lost(at >= master.ok_replicas)), link_up: at < master.ok_replicas, link_down_ms: at < master.ok_replicas ? null : 184_000,
-      priority: 100, offset: 81_266_012 - at * 4_096, lag_bytes: at * 4_096, follows: master.address, promoted: false,
+      priority: 100, offset: 81_266_012 - at * 4_096, lag_bytes: at * 4_096, follows: master.address, refusal: null, promoted: false,
     }));
     const sentinels = Array.from({ length: master.sentinels - 1 }, (_, at) => ({
       id: id(at + 1), ...node(`10.9.0.${at + 2}:26379`, lost(at + 1 >= master.ok_sentinels)), master_down: master.status === 'odown', last_hello_ms: 900, voted_for: null, voted_epoch: null,

@@ -162,6 +162,7 @@ impl Context {
         epoch: Epoch,
         seed: u64,
     ) -> Self {
+        let kept = usize::try_from(globals.history_size).unwrap_or(usize::MAX);
         Context {
             now,
             id,
@@ -198,7 +199,7 @@ impl Context {
             unexamined: Remembered::default(),
             process_unexamined: Remembered(false),
             process_looked_at: Remembered(now.mono),
-            chronicle: Remembered::default(),
+            chronicle: Remembered(Chronicle::new(kept)),
             configuration: Remembered::default(),
             problems: Remembered::default(),
             hello_written: Remembered(None),

@@ -274,6 +274,7 @@ impl Engine {
             promotion: None,
             lineage: Lineage::default(),
             problems: Remembered::default(),
+            refused: Remembered::default(),
             failing_scripts: Remembered(BTreeMap::new()),
             watched_since: Remembered(now),
             snapshot: Remembered(None),

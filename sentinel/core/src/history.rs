@@ -16,8 +16,6 @@ use crate::{
     types::MasterName,
 };
 
-/// So many incidents are kept, of all masters together.
-pub const INCIDENTS: usize = 200;
 /// So many lines one has at most, besides its last.
 const LINES: usize = 96;
 /// So long a line is, in bytes.
@@ -54,8 +52,10 @@ pub struct Incident {
 }
 
 /// All incidents.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chronicle {
+    /// So many are kept.
+    size: usize,
     open: BTreeMap<MasterName, Open>,
     closed: VecDeque<Arc<Incident>>,
     list: Arc<[Arc<Incident>]>,
@@ -83,6 +83,11 @@ enum Step {
 }
 
 impl Chronicle {
+    /// None yet.
+    pub(crate) fn new(size: usize) -> Self {
+        Chronicle { size, open: BTreeMap::new(), closed: VecDeque::new(), list: Arc::default() }
+    }
+
     /// The incidents that are over, oldest first.
     pub(crate) fn list(&self) -> Arc<[Arc<Incident>]> {
         Arc::clone(&self.list)
@@ -191,7 +196,7 @@ impl Chronicle {
     }
 
     fn keep(&mut self) {
-        let surplus = self.closed.len().saturating_sub(INCIDENTS);
+        let surplus = self.closed.len().saturating_sub(self.size);
         self.closed.drain(..surplus);
         self.list = self.closed.iter().cloned().collect();
     }
@@ -231,7 +236,7 @@ mod tests {
 
     #[test]
     fn an_incident_lasts_from_the_first_sign_to_the_end() {
-        let mut all = Chronicle::default();
+        let mut all = Chronicle::new(20);
         assert_eq!(all.event(now(0), &Event::SubjectivelyUp(master())), None, "nothing has begun");
         all.event(now(10), &down());
         let text = "b voted for a 1".to_owned();
@@ -250,7 +255,7 @@ mod tests {
 
     #[test]
     fn for_who_does_not_lead_it_is_over_with_the_switch() {
-        let mut all = Chronicle::default();
+        let mut all = Chronicle::new(20);
         all.event(now(10), &down());
         let (name, old) = (MasterName::new("m").unwrap(), "10.0.0.1:6379".parse().unwrap());
         all.event(now(20), &Event::ConfigUpdateFrom(master()));
@@ -262,7 +267,7 @@ mod tests {
 
     #[test]
     fn an_order_that_is_given_up_ends_it_and_an_election_that_is_lost_does_not() {
-        let mut all = Chronicle::default();
+        let mut all = Chronicle::new(20);
         let ordered = Notice { topic: Topic::Ordered, master: MasterName::new("m").ok(), text: "ordered".to_owned() };
         all.notice(now(10), &ordered);
         let incident = all.event(now(20), &Event::AbortReplicaTimeout(master())).expect("it is over");
@@ -273,8 +278,8 @@ mod tests {
 
     #[test]
     fn names_differ_and_everything_is_bounded() {
-        let mut all = Chronicle::default();
-        for _ in 0..INCIDENTS + 10 {
+        let mut all = Chronicle::new(20);
+        for _ in 0..30 {
             all.event(now(10), &down());
             for _ in 0..2 * LINES {
                 all.event(now(11), &Event::ObjectivelyUp(master()));
@@ -282,7 +287,7 @@ mod tests {
             all.event(now(12), &Event::SubjectivelyUp(master()));
         }
         let list = all.list();
-        assert_eq!(list.len(), INCIDENTS);
+        assert_eq!(list.len(), 20);
         assert!(list.windows(2).all(|pair| pair[0].id < pair[1].id));
         assert!(
             list.iter().all(|it| it.lines.len() == LINES + 1 && it.omitted > 0 && it.outcome == "the master was back")

@@ -84,6 +84,7 @@ impl Master {
             priority: info.priority,
             offset: info.offset,
             announced: info.announced,
+            refusal: self.refused.get(&node.id).copied(),
             promoted: self.failover.as_ref().and_then(Failover::candidate) == Some(node.id),
             reconf: self.failover.as_ref().and_then(|_| node.reconf.flag()),
         }

@@ -149,6 +149,8 @@ pub struct ReplicaView {
     pub offset: u64,
     /// Whether it wants to be listed.
     pub announced: bool,
+    /// Why it would not be promoted, in a word. None: it could be. During a failover: what held before.
+    pub refusal: Option<&'static str>,
     /// Whether it was chosen for promotion in the failover in progress.
     pub promoted: bool,
     /// Its flag in the failover in progress: `reconf_sent`, `reconf_inprog` or `reconf_done`.

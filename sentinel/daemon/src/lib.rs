@@ -18,3 +18,4 @@ mod scripts;
 pub mod serve;
 mod terminal;
 pub mod tls;
+mod webhook;

@@ -28,6 +28,8 @@ pub struct Meters {
     pub sentinels: Links,
     /// What became of calls of scripts.
     pub scripts: Scripts,
+    /// What became of events that were to be posted.
+    pub webhooks: Webhooks,
     /// What clients of the Redis port asked for.
     pub commands: Commands,
 }
@@ -75,6 +77,17 @@ pub struct Scripts {
     pub killed: Counter,
     /// Before they began.
     pub not_started: Counter,
+}
+
+/// Events that were to be posted.
+#[derive(Debug, Default)]
+pub struct Webhooks {
+    /// They were taken.
+    pub ok: Counter,
+    /// They were refused, or not taken however often they were tried.
+    pub failed: Counter,
+    /// Too many waited before them.
+    pub dropped: Counter,
 }
 
 /// Commands by their places in the table of them, and by whether the answer was an error.

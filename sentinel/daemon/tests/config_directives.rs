@@ -86,8 +86,14 @@ const BASE: &str = "sentinel monitor m 127.0.0.1 6379 2\n";
 fn source(folder: &Folder, name: &str, text: &str) -> Source {
     Source {
         directory: folder.path().to_owned(),
-        // A token has no blanks.
-        environment: |name| Some(if name == "TOKEN" { "a-token".to_owned() } else { format!("value of {name}") }),
+        environment: |name| {
+            Some(match name {
+                // A token has no blanks, and a URL has a scheme.
+                "TOKEN" => "a-token".to_owned(),
+                "URL" => "https://hooks.example/8".to_owned(),
+                name => format!("value of {name}"),
+            })
+        },
         ..Source::file(folder.file(name, text))
     }
 }
@@ -158,6 +164,8 @@ fn sample(key: &Key) -> String {
         ("tls", "ciphers") => r#""ECDHE-RSA-AES256-GCM-SHA384""#,
         ("master", "notification-script" | "client-reconfig-script") => r#""/bin/true""#,
         ("http", "listen") | ("master", "address") => r#""127.0.0.1:7""#,
+        ("webhook", "url") => r#""https://hooks.example/7""#,
+        ("webhook", "level") => r#""notice""#,
         ("master", "name") => r#""other""#,
         _ => "",
     };
@@ -186,7 +194,7 @@ fn with(key: Option<(&Key, &str, &str)>) -> String {
         _ => String::new(),
     };
     let mut text = line("");
-    for section in ["server", "acl", "tls", "http", "sentinel"] {
+    for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
         let _ = write!(text, "[{section}]\n{}", line(section));
     }
     text += "[[master]]\n";
@@ -204,15 +212,21 @@ fn every_toml_key_has_an_effect_and_a_classic_twin() {
     let before = source(&folder, "base.toml", &with(None));
     let base = config(&before);
     folder.file("secret", "from-a-file\n");
+    folder.file("url", "https://hooks.example/9\n");
     folder.file("users", "alice on >x +ping\n");
     for key in &*KEYS {
         let own = sample(key);
         let mut forms = vec![(key.name.to_owned(), own)];
         if key.is_secret() {
             let file = if key.kind == Kind::Lines { "\"users\"" } else { "\"secret\"" };
+            let file = if (key.section, key.name) == ("webhook", "url") { "\"url\"" } else { file };
             forms.push((format!("{}-file", key.name), file.to_owned()));
             if key.kind == Kind::Secret {
-                let variable = if key.section == "http" { "\"TOKEN\"" } else { "\"SECRET\"" };
+                let variable = match (key.section, key.name) {
+                    ("http", _) => "\"TOKEN\"",
+                    ("webhook", "url") => "\"URL\"",
+                    _ => "\"SECRET\"",
+                };
                 forms.push((format!("{}-env", key.name), variable.to_owned()));
             }
         }

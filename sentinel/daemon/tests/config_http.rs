@@ -76,3 +76,36 @@ fn an_open_endpoint_and_a_token_in_clear_are_warned_of() {
     assert!(warned("http-listen 10.0.0.1:1\nhttp-token t\n")[0].contains("http-tls yes"));
     assert!(warned("http-listen *:1\nhttp-token t\nhttp-tls yes\n").is_empty());
 }
+
+#[test]
+fn where_events_are_posted_is_the_same_in_both_grammars_and_refused_without_being_shown() {
+    let folder = Folder::new();
+    let classic = "webhook-url https://hooks.example/a/b?c\n#@ webhook-secret-file token\nwebhook-level notice\n";
+    let toml = "[webhook]\nurl = 'https://hooks.example/a/b?c'\nsecret-file = 'token'\nlevel = 'notice'\n";
+    for (name, text) in [("s.conf", classic), ("s.toml", toml)] {
+        let webhook = load(&source(&folder, name, text)).expect("it loads").config.server.webhook;
+        let url = webhook.url.expect("there is one");
+        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("hooks.example", 443, "/a/b?c"), "{name}");
+        assert_eq!(webhook.secret.map(|it| it.expose().to_owned()).as_deref(), Some("a-token-from-a-file"), "{name}");
+        assert_eq!(webhook.level, sentinel_core::events::Level::Notice, "{name}");
+    }
+    let found = faults("s.conf", "port 1\nwebhook-url hooks.example/very-secret\n");
+    let text = format!("{} {} {}", found[0].what, found[0].line, found[0].remedy);
+    assert!(found[0].place.to_string().ends_with("s.conf:2") && found[0].remedy.contains("https://HOST"), "{text}");
+    assert!(found[0].directive == "webhook-url" && !text.contains("very-secret"), "{text}");
+    assert_eq!(faults("s.conf", "webhook-level loud\n").len(), 1);
+}
+
+#[test]
+fn events_in_clear_and_a_secret_for_nobody_are_warned_of() {
+    let warned = |text: &str| {
+        let folder = Folder::new();
+        let loaded = load(&source(&folder, "s.conf", text)).expect("it loads");
+        let all = dangers(&loaded, false).into_iter().filter(|it| it.directive.starts_with("webhook-"));
+        all.map(|it| it.text).collect::<Vec<_>>()
+    };
+    assert!(warned("webhook-url https://hooks.example/x\n").is_empty());
+    assert!(warned("webhook-url http://127.0.0.1:1/x\n").is_empty());
+    assert_eq!(warned("webhook-url http://hooks.example/x\n").len(), 1);
+    assert_eq!(warned("webhook-secret x\n").len(), 1);
+}

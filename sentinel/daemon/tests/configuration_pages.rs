@@ -18,6 +18,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("tls", "TLS: [tls]"),
     ("acl", "Access control: [acl]"),
     ("http", "HTTP endpoint: [http]"),
+    ("webhook", "Webhook: [webhook]"),
     ("", "Above all tables"),
 ];
 

@@ -58,6 +58,7 @@ fn prometheus_scrapes_every_sentinel_answers_with_what_they_see_and_tells_when_a
     prometheus.wait_for("min(redis_sentinel_master_ok_slaves)", 2.0);
     prometheus.wait_for("min(redis_sentinel_master_ok_sentinels)", 3.0);
     prometheus.wait_for("count(sentinel_replica_link_up == 1)", 6.0);
+    prometheus.wait_for("count(sentinel_replica_eligible{reason=\"\"} == 1)", 6.0);
     prometheus.wait_for("count(sentinel_replica_lag_bytes < 1e6)", 6.0);
     prometheus.wait_for("count(sentinel_ping_seconds_count{role=\"data-node\"} > 3)", 3.0);
     assert_eq!(prometheus.alerts("SentinelMasterDown"), Vec::<String>::new());

@@ -76,6 +76,34 @@ fn what_links_clients_and_scripts_do_is_counted() {
 }
 
 #[test]
+fn whether_a_replica_could_be_promoted_is_told_with_the_reason() {
+    if only_true_of_ours(WHY) {
+        return;
+    }
+    let deployment = Deployment::of_ours(1).quorum(1).replicas(2).with_http().start();
+    let (sentinel, group) = (&deployment.sentinels()[0], deployment.only_group());
+    let series = |at: usize, reason: &str| {
+        let replica = group.replicas()[at].address();
+        format!("sentinel_replica_eligible{{master=\"mymaster\",replica=\"{replica}\",reason=\"{reason}\"}}")
+    };
+    let wait_for = |series: &str, wanted: f64| {
+        eventually("it is told whether it could be promoted", SOON, || match metric(&page(sentinel), series) {
+            Some(value) if value.total_cmp(&wanted).is_eq() => Ok(()),
+            other => Err(format!("{series}: {other:?}")),
+        });
+    };
+    wait_for(&series(0, ""), 1.0);
+    wait_for(&series(1, ""), 1.0);
+    // When one gets the priority 0, then it is told with the next INFO
+    let _: String = group.replicas()[0].command(&["CONFIG", "SET", "replica-priority", "0"]).expect("it obeys");
+    wait_for(&series(0, "priority-zero"), 0.0);
+    // When the other one dies, then that is told, and the first one is as it was
+    group.replicas()[1].kill();
+    wait_for(&series(1, "subjectively-down"), 0.0);
+    wait_for(&series(0, "priority-zero"), 0.0);
+}
+
+#[test]
 fn the_lag_of_a_replica_is_told_in_bytes() {
     if only_true_of_ours(WHY) {
         return;

@@ -41,4 +41,5 @@ mod sdk_over_tls;
 mod signed_votes;
 mod tls;
 mod two_masters;
+mod webhooks;
 mod wrong_history;

@@ -103,6 +103,7 @@ pub(super) fn replica(at: &str) -> ReplicaView {
         priority: 100,
         offset: 8_544,
         announced: true,
+        refusal: None,
         promoted: false,
         reconf: None,
     }

@@ -10,7 +10,7 @@ use crate::{
     guard::Vacancy,
     monitor::{Condition, TOLD_FOR},
     scripts::Failing,
-    select::Refusal,
+    select::{Place, Refusal},
     state::{Identity, Link, Node, Peer, PeerLink, PeerLinks},
     time::Instant,
     types::{MasterName, SentinelId},
@@ -24,6 +24,9 @@ const ATTEMPTS: u32 = 3;
 const DISCOVERY: u32 = 3;
 /// Names that one sentence lists.
 const LISTED: usize = 16;
+
+/// A replica with its place among the candidates, or why it has none.
+pub(super) type Ranked<'a> = (&'a Node, Result<Place, Refusal>);
 
 /// How many Sentinels can be reached, and how many must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,12 +94,14 @@ impl Watch<'_> {
     }
 
     /// What is wrong with this master and its nodes.
-    pub(super) fn find_problems(&self) -> Vec<Found> {
+    pub(super) fn find_problems(&self, candidates: Option<&[Ranked<'_>]>) -> Vec<Found> {
         let mut found = Vec::new();
         self.of_the_master(&mut found);
         self.of_the_quorum(&mut found);
         self.of_the_peers(&mut found);
-        self.of_the_candidates(&mut found);
+        if let Some(candidates) = candidates {
+            self.of_the_candidates(candidates, &mut found);
+        }
         let nodes = self.master.nodes.values().take(super::book::MOST);
         for node in nodes {
             self.of_node(node, &mut found);
@@ -178,11 +183,7 @@ impl Watch<'_> {
         }
     }
 
-    fn of_the_candidates(&self, found: &mut Vec<Found>) {
-        if self.master.failover.is_some() {
-            return;
-        }
-        let candidates = self.candidates();
+    fn of_the_candidates(&self, candidates: &[Ranked<'_>], found: &mut Vec<Found>) {
         if candidates.iter().any(|(_, place)| place.is_ok()) {
             return;
         }

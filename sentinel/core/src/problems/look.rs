@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Problem, Turn, find};
-use crate::{context::Context, engine::Engine, events::Event, watch::Watch};
+use crate::{context::Context, engine::Engine, events::Event, select::Refusal, state::Node, watch::Watch};
 
 /// For how many masters it is looked at one time: a thousand that change together must not keep this process from PINGs.
 const LOOKS_AT_ONCE: usize = 32;
@@ -26,7 +26,15 @@ impl Engine {
 
 impl Watch<'_> {
     fn look_for_problems(&mut self) {
-        let found = self.find_problems();
+        // During a failover it is decided elsewhere who is promoted.
+        let candidates = self.master.failover.is_none().then(|| self.candidates());
+        let found = self.find_problems(candidates.as_deref());
+        let word = |(node, place): &(&Node, Result<_, Refusal>)| Some((node.id, place.as_ref().err()?.word()));
+        let refused = candidates.map(|all| all.iter().filter_map(word).collect());
+        if let Some(refused) = refused.filter(|refused| *refused != *self.master.refused) {
+            *self.master.refused = refused;
+            self.ctx.stale_views.insert(self.master.key);
+        }
         if found.is_empty() && self.master.problems.is_empty() {
             return;
         }

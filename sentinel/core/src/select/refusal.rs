@@ -130,6 +130,32 @@ impl fmt::Display for Refusal {
 }
 
 impl Refusal {
+    /// The same in a word, one for each reason: a label of metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Refusal::SubjectivelyDown => "subjectively-down",
+            Refusal::Disconnected => "disconnected",
+            Refusal::SilentFor(_) => "silent",
+            Refusal::PriorityZero => "priority-zero",
+            Refusal::InfoTooOld(_) => "info-too-old",
+            Refusal::LinkDownTooLong { .. } => "link-down-too-long",
+            Refusal::NeverSynced => "never-synced",
+            Refusal::WrongRole => "wrong-role",
+            Refusal::Loading => "loading",
+            Refusal::Reloaded { .. } => "reloaded",
+            Refusal::BetterExpected(_) => "better-expected",
+            Refusal::FewerKeys { .. } => "fewer-keys",
+            Refusal::Empty => "empty",
+            Refusal::StartedEmpty => "started-empty",
+            Refusal::WrongHistory => "wrong-history",
+            Refusal::OthersMayHoldMore(_) => "others-may-hold-more",
+            Refusal::LoginRefused => "login-refused",
+            Refusal::Emptied => "emptied",
+            Refusal::LagUnknown => "lag-unknown",
+            Refusal::LagsBehind { .. } => "lags-behind",
+        }
+    }
+
     /// The same without what changes with every look.
     pub(crate) fn without_numbers(&self) -> String {
         match self {

@@ -11,7 +11,7 @@ rows! {
         "Silence after which it is subjectively down.";
     FAILOVER_TIMEOUT: "failover-timeout", "failover-timeout", THEIRS, ByCommand, ms(1), failover_timeout,
         "Bounds each phase of a failover; twice this passes between two.";
-    PARALLEL_SYNCS: "parallel-syncs", "parallel-syncs", THEIRS, ByCommand, Kind::Count { least: 1 }, parallel_syncs,
+    PARALLEL_SYNCS: "parallel-syncs", "parallel-syncs", THEIRS, ByCommand, Kind::Count { least: 1, most: u32::MAX }, parallel_syncs,
         "How many replicas are pointed at a new master at the same time.";
     NOTIFICATION_SCRIPT: "notification-script", "notification-script", THEIRS, ByCommand,
         Kind::Script { called: "Notification script" }, notification_script,
@@ -26,7 +26,7 @@ rows! {
     REBOOT_DOWN_AFTER: "master-reboot-down-after-period" | "primary-reboot-down-after-period", "reboot-down-after", THEIRS, ByCommand,
         ms(0), reboot_down_after,
         "How long a rebooted master may be loading before it is subjectively down. 0: without limit.";
-    DOWN_ON_REFUSED: "down-on-refused", "down-on-refused", OURS, ByCommand, Kind::Count { least: 0 }, down_on_refused,
+    DOWN_ON_REFUSED: "down-on-refused", "down-on-refused", OURS, ByCommand, Kind::Count { least: 0, most: u32::MAX }, down_on_refused,
         "Subjectively down at once after so many refused connections in a row. 0: never.";
     LOSSLESS_FAILOVER: "lossless-failover", "lossless-failover", OURS, ByCommand, Kind::Switch, lossless_failover,
         "Whether SENTINEL FAILOVER of a master that is well makes it hand over without loss, where it can.";

@@ -129,6 +129,8 @@ pub struct GlobalSettings {
     /// Whether, where there is a key, only what is signed with it counts. Default yes. With no a key is brought to Sentinels one after the
     /// other, or changed: each signs, and believes the others as if it had no key.
     pub hello_auth_required: bool,
+    /// How many incidents the history keeps, of all masters together: 1 to 2000, default 200. One is 10 kB as a rule, 31 kB at most.
+    pub history_size: u32,
     /// Whether host names are accepted anywhere. Default no.
     pub resolve_hostnames: bool,
     /// Whether names instead of addresses are told to others. Default no.
@@ -157,6 +159,7 @@ impl Default for GlobalSettings {
             requirepass: None,
             hello_auth_key: None,
             hello_auth_required: true,
+            history_size: 200,
             resolve_hostnames: false,
             announce_hostnames: false,
             deny_scripts_reconfig: true,

@@ -17,10 +17,12 @@ pub enum Kind {
         /// The least that is accepted.
         least: u64,
     },
-    /// A whole number, so many at least, up to 4294967295.
+    /// A whole number.
     Count {
         /// The least that is accepted.
         least: u32,
+        /// The most that is accepted.
+        most: u32,
     },
     /// Bytes, also with a unit such as `64mb`; 0 means none.
     Bytes,
@@ -46,7 +48,7 @@ impl Kind {
     pub const fn range(self) -> Option<(u64, u64)> {
         match self {
             Kind::Milliseconds { least } => Some((least, i64::MAX.unsigned_abs())),
-            Kind::Count { least } => Some((least as u64, u32::MAX as u64)),
+            Kind::Count { least, most } => Some((least as u64, most as u64)),
             Kind::Bytes => Some((0, i64::MAX.unsigned_abs())),
             Kind::Port => Some((0, u16::MAX as u64)),
             Kind::Switch | Kind::Text | Kind::Secret | Kind::Script { .. } | Kind::Host => None,

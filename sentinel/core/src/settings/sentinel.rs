@@ -28,6 +28,8 @@ rows! {
         "Key that hellos and requests for votes are signed with; others are not believed. The same at all Sentinels, none of which is redis-sentinel.";
     HELLO_AUTH_REQUIRED: "hello-auth-required", "hello-auth-required", OURS, InFile, Kind::Switch, hello_auth_required,
         "Believe only what is signed with `hello-auth-key`. false: while a key is brought in or changed, one Sentinel after the other.";
+    HISTORY_SIZE: "history-size", "history-size", OURS, InFile, Kind::Count { least: 1, most: 2_000 }, history_size,
+        "Incidents that the history keeps, of all masters together.";
 }
 
 /// The setting of a name, in any case.

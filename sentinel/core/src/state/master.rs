@@ -69,6 +69,8 @@ pub(crate) struct Master {
     pub(crate) promotion: Option<Promotion>,
     /// What is wrong, as far as it was looked for.
     pub(crate) problems: Remembered<Book>,
+    /// The replicas that would not be promoted, with the reason in a word, as of the last look for problems.
+    pub(crate) refused: Remembered<BTreeMap<NodeId, &'static str>>,
     /// Its scripts whose last call failed. At most one of each kind.
     pub(crate) failing_scripts: Remembered<BTreeMap<scripts::Kind, scripts::Failing>>,
     /// Since when it is watched.

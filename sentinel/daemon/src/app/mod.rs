@@ -30,6 +30,7 @@ use crate::{
     serve::{self, Access, ListenError, Listeners, SocketFile},
     terminal,
     tls::{Tls, Watched},
+    webhook,
 };
 use pid_file::PidFile;
 pub(crate) use process::BACKGROUND;
@@ -84,6 +85,7 @@ struct Prepared {
     unix_socket: Option<SocketFile>,
     /// What HTTP is spoken on; empty without `http-listen`.
     http: Vec<std::net::TcpListener>,
+    webhook: Option<webhook::Setup>,
     pid_file: Option<PidFile>,
     /// What clients are served in.
     runtime: Runtime,
@@ -160,6 +162,8 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
+    let webhook = webhook::Setup::of(&server.webhook)
+        .map_err(|error| StartError::Tls(Box::new(places.fault(error.directive(), error.what(), error.remedy()))))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -196,6 +200,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
         listeners,
         unix_socket,
         http,
+        webhook,
         pid_file,
         runtime,
         signals,
@@ -274,6 +279,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         listeners,
         unix_socket,
         http,
+        webhook,
         pid_file,
         runtime,
         mut signals,
@@ -290,13 +296,19 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         .map_err(system("no random numbers for a run id"))?;
     let (renewal, own) = (store.renewal(), store.own_version());
     let meters = Arc::new(Meters::default());
-    let (witness, happened) = if http.is_empty() {
-        (None, None)
-    } else {
+    let mut witnesses = Vec::new();
+    let mut witness = || {
         let (witness, happened) = tokio::sync::mpsc::unbounded_channel();
-        (Some(witness), Some(happened))
+        witnesses.push(witness);
+        happened
     };
+    let happened = (!http.is_empty()).then(&mut witness);
+    let posted = webhook.map(|webhook| (webhook, witness()));
     let run_id = identity.run_id.clone();
+    if let Some((webhook, happened)) = posted {
+        let (meters, id) = (Arc::clone(&meters), snapshot.id.clone());
+        webhook.start(happened, meters, id, &run_id).map_err(system("cannot start the thread of the webhook"))?;
+    }
     let setup = monitor::Setup {
         boot: Boot {
             names: names::resolved(&snapshot),
@@ -309,7 +321,7 @@ fn serve(prepared: Prepared) -> Result<Exit, StartError> {
         dialer: Dialer::new(config.server.bind_source.clone(), tls.outgoing().cloned()),
         store,
         meters: Arc::clone(&meters),
-        witness,
+        witnesses,
         heartbeat: process::heartbeat(config.server.supervised),
     };
     let (handle, mut monitor, events) = monitor::start(setup).map_err(system("cannot start the monitor"))?;

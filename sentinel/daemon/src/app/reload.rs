@@ -237,7 +237,7 @@ fn needs_restart(start: &Start, now: &Config) -> Vec<String> {
     }
     compare!(start.globals, now.globals;
         "port" port, "requirepass" requirepass, "sentinel hello-auth-key" hello_auth_key,
-        "sentinel hello-auth-required" hello_auth_required,
+        "sentinel hello-auth-required" hello_auth_required, "sentinel history-size" history_size,
     );
     compare!(start.server, now.server;
         "bind" bind, "protected-mode" protected_mode, "unixsocket" unix_socket, "unixsocketperm" unix_socket_mode,
@@ -250,7 +250,8 @@ fn needs_restart(start: &Start, now: &Config) -> Vec<String> {
         "acllog-max-len" acl.log_max_len, "acl-pubsub-default" acl.all_channels_by_default,
         "tls-* (what they name is read again)" tls, "hide-user-data-from-log" hide_user_data,
         "compatible-version" compatible, "rename-command" rename_commands, "http-listen" http.listen,
-        "http-token" http.token,
+        "http-token" http.token, "webhook-url" webhook.url, "webhook-secret" webhook.secret,
+        "webhook-level" webhook.level, "webhook-ca-cert-file" webhook.ca_cert_file,
     );
     // Where commands have changed users, the file holds those.
     if !start.users.as_ref().is_some_and(UserLines::is_changed) {

@@ -12,6 +12,7 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::{HIDDEN, may_be_hidden},
     fault::{Fault, Named, Place, Refusal},
+    keys::{KEYS, Kind},
     lexer,
 };
 
@@ -270,18 +271,11 @@ pub(crate) fn mask(line: &str) -> String {
     let first = words.next().unwrap_or_default().trim_start_matches("--").to_ascii_lowercase();
     let second = words.next().unwrap_or_default().to_ascii_lowercase();
     let keep = match (first.as_str(), second.as_str()) {
-        (
-            "requirepass"
-            | "masterauth"
-            | "primaryauth"
-            | "tls-key-file-pass"
-            | "tls-client-key-file-pass"
-            | "http-token",
-            _,
-        )
-        | ("user", "") => 1,
-        ("sentinel", "sentinel-pass" | "hello-auth-key") | ("user", _) => 2,
-        ("sentinel", "auth-pass") => 3,
+        ("masterauth" | "primaryauth", _) | ("user", "") => 1,
+        ("user", _) => 2,
+        ("sentinel", name) if is_secret(name, &["", "sentinel"]) => 2,
+        ("sentinel", name) if is_secret(name, &["master"]) => 3,
+        (name, _) if is_secret(name, &["server", "acl", "tls", "http", "webhook"]) => 1,
         _ => return line.to_owned(),
     };
     let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -290,6 +284,11 @@ pub(crate) fn mask(line: &str) -> String {
         words.push("******");
     }
     words.join(" ")
+}
+
+/// Whether a directive of one of these sections holds a secret.
+fn is_secret(name: &str, sections: &[&str]) -> bool {
+    KEYS.iter().any(|key| key.kind == Kind::Secret && key.directive == name && sections.contains(&key.section))
 }
 
 #[cfg(test)]

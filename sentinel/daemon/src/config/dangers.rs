@@ -31,6 +31,7 @@ pub fn dangers(loaded: &Loaded, open: bool) -> Vec<Warning> {
     found.announced();
     found.open_port(open);
     found.open_http();
+    found.open_webhook();
     found.readable_secrets();
     found.warnings
 }
@@ -301,6 +302,21 @@ impl Dangers<'_> {
         } else if !server.tls.http {
             let text = format!("the token crosses the network to port {port} in clear. Write http-tls yes");
             self.say(None, "http-listen", text);
+        }
+    }
+
+    /// Events name masters and addresses, and whoever reaches the receiver can post something that looks like one.
+    fn open_webhook(&mut self) {
+        let webhook = &self.loaded.config.server.webhook;
+        let Some(url) = &webhook.url else {
+            if webhook.secret.is_some() {
+                self.say(None, "webhook-secret", "nothing is posted: there is no webhook-url".to_owned());
+            }
+            return;
+        };
+        if !url.tls && !is_local(&url.host) {
+            let text = format!("events cross the network to {} in clear. Write https://", url.authority);
+            self.say(None, "webhook-url", text);
         }
     }
 

@@ -74,6 +74,10 @@ const HEEDED: &[(&str, Support)] = &[
     ("unixsocketgroup", Support::Built),
     ("unixsocketperm", Support::Built),
     ("user", Support::Built),
+    ("webhook-ca-cert-file", Support::Built),
+    ("webhook-level", Support::Built),
+    ("webhook-secret", Support::Built),
+    ("webhook-url", Support::Built),
     ("loadmodule", Support::Unbuilt("modules are never loaded: nothing that the module would add is there")),
 ];
 
@@ -100,7 +104,16 @@ pub(super) fn is_extension(name: &str) -> bool {
 }
 
 /// The same outside of `sentinel`.
-pub(super) const OWN: &[&str] = &["compatible-version", "http-listen", "http-tls", "http-token"];
+pub(super) const OWN: &[&str] = &[
+    "compatible-version",
+    "http-listen",
+    "http-tls",
+    "http-token",
+    "webhook-ca-cert-file",
+    "webhook-level",
+    "webhook-secret",
+    "webhook-url",
+];
 
 /// Begins a line of ours that the reference takes for a comment, so that it loads the file all the same.
 pub(super) const HIDDEN: &str = "#@ ";

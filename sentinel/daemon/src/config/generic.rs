@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sentinel_core::types::Secret;
+use sentinel_core::{events::Level, types::Secret};
 use sentinel_resp::text;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
         UserField,
     },
     path_of, reference, value,
+    webhook::WebhookUrl,
 };
 use crate::{
     commands::Names,
@@ -34,6 +35,10 @@ fn unknown(name: &str, place: &Place) -> String {
     };
     did_you_mean(name, generic_names(), otherwise)
 }
+
+/// From which level on events are posted.
+const WEBHOOK_LEVELS: [(&str, Level); 3] =
+    [("verbose", Level::Verbose), ("notice", Level::Notice), ("warning", Level::Warning)];
 
 /// As many addresses as the reference binds to.
 const MAX_BIND_ADDRESSES: usize = 16;
@@ -168,6 +173,10 @@ impl Builder {
             "http-listen" if word.is_empty() => server.http.listen = None,
             "http-listen" => server.http.listen = Some(HttpAddress::read(word)?),
             "http-token" => server.http.token = token(word)?,
+            "webhook-url" => server.webhook.url = WebhookUrl::read(word)?,
+            "webhook-secret" => server.webhook.secret = secret(word),
+            "webhook-level" => server.webhook.level = value::one_of(word, &WEBHOOK_LEVELS)?,
+            "webhook-ca-cert-file" => server.webhook.ca_cert_file = path(word),
             "http-tls" => server.tls.http = value::yes_no(word)?,
             _ => return Err(bad_directive("remove the line")),
         }

@@ -35,6 +35,7 @@ mod state;
 mod toml_form;
 mod value;
 mod wanted;
+mod webhook;
 
 pub use compared::compared;
 pub use convert::{ConvertError, Converted, convert};
@@ -54,6 +55,7 @@ pub use model::{
 pub use render::Renderer;
 pub use source::SourceAddress;
 pub(crate) use value::{scope_dropped, without_scope};
+pub use webhook::{Webhook, WebhookUrl};
 
 /// The path that a text names, which may hold bytes that are no UTF-8.
 pub(crate) fn path_of(text: &str) -> PathBuf {

@@ -8,7 +8,7 @@ use sentinel_core::{
     types::{Epoch, SentinelId},
 };
 
-use super::{SourceAddress, fault::Refusal};
+use super::{SourceAddress, Webhook, fault::Refusal};
 use crate::{
     compatible::Compatible,
     log::{Format, Timestamp},
@@ -104,6 +104,8 @@ pub struct Server {
     pub tls: Tls,
     /// The HTTP endpoint.
     pub http: Http,
+    /// Where events are posted.
+    pub webhook: Webhook,
     /// Whether the log shows the names of clients and users, and what a client sent that broke the protocol. None: the
     /// names, but not what was sent.
     pub hide_user_data: Option<bool>,
@@ -140,6 +142,7 @@ impl Default for Server {
             acl: Acl::default(),
             tls: Tls::default(),
             http: Http::default(),
+            webhook: Webhook::default(),
             hide_user_data: None,
             compatible: Compatible::default(),
             rename_commands: Vec::new(),

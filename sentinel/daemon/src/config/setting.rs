@@ -44,13 +44,13 @@ impl Builder {
             (Kind::Milliseconds { least: 1.. }, Err(_) | Ok(0)) => {
                 Err(Refusal::new("negative or zero time parameter.", "write milliseconds from 1 up"))
             }
-            (Kind::Count { least }, number) => {
+            (Kind::Count { least, most }, number) => {
                 let number = number.unwrap_or(0);
                 if number < u64::from(least) {
                     let text = format!("with less than {least} no replica would ever be reconfigured: {least} is used");
                     self.warn(directive, text);
                 }
-                read(number.clamp(u64::from(least), u64::from(u32::MAX)))
+                read(number.clamp(u64::from(least), u64::from(most)))
             }
             (Kind::Port, Ok(number)) if u16::try_from(number).is_ok() => read(number),
             (Kind::Port, _) => {

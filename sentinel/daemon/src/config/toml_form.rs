@@ -15,7 +15,7 @@ use super::{
     reference::{self, Elsewhere},
 };
 
-const SECTIONS: [&str; 7] = ["server", "sentinel", "acl", "tls", "http", "master", "state"];
+const SECTIONS: [&str; 8] = ["server", "sentinel", "acl", "tls", "http", "webhook", "master", "state"];
 
 /// Feeds a TOML configuration to the builder, except its `[state]`.
 pub(super) fn take(builder: &mut Builder, source: &Source, bytes: &[u8]) {
@@ -60,7 +60,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn document(&mut self, root: &dyn TableLike) {
         self.keys("", root, None);
-        for section in ["server", "acl", "tls", "http", "sentinel"] {
+        for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
             if let Some((key, item)) = root.get_key_value(section) {
                 match item.as_table_like() {
                     Some(table) => self.keys(section, table, None),

@@ -191,6 +191,7 @@ impl Replica {
             offset: replica.offset,
             lag_bytes,
             follows: replica.master_addr.as_ref().map(|(host, port)| format!("{host}:{port}")),
+            refusal: replica.refusal,
             promoted: replica.promoted,
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use sentinel_core::events::Event;
+use sentinel_core::{events::Event, types::SentinelId};
 use tokio::sync::watch;
 
 use super::model;
@@ -15,6 +15,39 @@ use crate::monitor::Happened;
 const KEPT: usize = 2_048;
 /// So many are given at once.
 const AT_ONCE: usize = 64;
+
+/// Names the events of one run of the process, numbered from 1.
+pub(crate) struct Numbered {
+    run: String,
+    last: u64,
+}
+
+impl Numbered {
+    /// None yet.
+    pub(crate) fn new(run_id: &str) -> Self {
+        Numbered { run: run_of(run_id), last: 0 }
+    }
+
+    /// The name of the next event.
+    pub(crate) fn next(&mut self) -> String {
+        self.last += 1;
+        name(&self.run, self.last)
+    }
+}
+
+fn run_of(run_id: &str) -> String {
+    run_id.get(..8).unwrap_or(run_id).to_owned()
+}
+
+fn name(run: &str, number: u64) -> String {
+    format!("{run}-{number}")
+}
+
+/// An event as it is posted: as `/v1/events` sends it, and who tells it.
+pub(crate) fn event_as_json(id: &str, happened: &Happened, sentinel: &SentinelId) -> String {
+    let told = model::Told { event: shown(id.to_owned(), happened), sentinel: sentinel.to_string() };
+    serde_json::to_string(&told).unwrap_or_default()
+}
 
 /// The events, numbered from 1.
 pub(super) struct Journal {
@@ -54,8 +87,7 @@ pub(super) struct Batch {
 impl Journal {
     /// Without events.
     pub(super) fn new(run_id: &str) -> Self {
-        let run = run_id.get(..8).unwrap_or(run_id).to_owned();
-        Journal { run, kept: Mutex::default(), newest: watch::Sender::new(0) }
+        Journal { run: run_of(run_id), kept: Mutex::default(), newest: watch::Sender::new(0) }
     }
 
     /// Keeps an event, and wakes who waits for it.
@@ -80,7 +112,7 @@ impl Journal {
 
     /// The name of an event for those who resume.
     pub(super) fn id(&self, number: u64) -> String {
-        format!("{}-{number}", self.run)
+        name(&self.run, number)
     }
 
     /// Where to go on behind the event of this name; with the next event if there is none.

@@ -19,6 +19,7 @@ mod page;
 mod probe;
 mod stream;
 mod token;
+mod trial;
 
 use std::{
     future::{Ready, ready},
@@ -58,7 +59,9 @@ use crate::{
     tls::Tls,
 };
 
+pub(crate) use journal::{Numbered, event_as_json};
 pub use metrics::{Kind, Metric, TABLE};
+pub use trial::Trial;
 
 /// How long the engine may take for an answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);

@@ -134,6 +134,8 @@ pub(super) struct Replica {
     pub(super) lag_bytes: Option<u64>,
     /// Whom it replicates from, as it says.
     pub(super) follows: Option<String>,
+    /// Why it would not be promoted, in a word; null: it could be. During a failover as it was before.
+    pub(super) refusal: Option<&'static str>,
     /// Whether it is the one to be promoted.
     pub(super) promoted: bool,
 }
@@ -240,6 +242,15 @@ pub(super) struct Line {
     /// Since it began.
     pub(super) at_ms: u64,
     pub(super) text: String,
+}
+
+/// An event as it is posted to a webhook.
+#[derive(Debug, Serialize)]
+pub(super) struct Told {
+    #[serde(flatten)]
+    pub(super) event: Event,
+    /// The id of the Sentinel that tells it.
+    pub(super) sentinel: String,
 }
 
 /// An event as `/v1/events` sends it.

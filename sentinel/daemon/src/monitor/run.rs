@@ -66,8 +66,8 @@ pub struct Setup<D = RealDisk> {
     pub store: Store<D>,
     /// What is counted.
     pub meters: Arc<Meters>,
-    /// Who is told of every event besides those who serve clients.
-    pub witness: Option<mpsc::UnboundedSender<Happened>>,
+    /// Who are told of every event besides those who serve clients.
+    pub witnesses: Vec<mpsc::UnboundedSender<Happened>>,
     /// How systemd hears that the loop turns, if it supervises.
     pub heartbeat: Option<Heartbeat>,
 }
@@ -147,10 +147,11 @@ pub fn start<D: Disk + 'static>(setup: Setup<D>) -> io::Result<(Handle, Running,
 pub(super) fn build<D: Disk + 'static>(
     setup: Setup<D>,
 ) -> io::Result<(Handle, Monitor, mpsc::UnboundedReceiver<Event>)> {
-    let Setup { boot, clock, dialer, store, meters, witness, heartbeat } = setup;
+    let Setup { boot, clock, dialer, store, meters, witnesses, heartbeat } = setup;
     let (outbox, inbox) = inbox();
+    let kept = usize::try_from(boot.snapshot.globals.history_size).unwrap_or(usize::MAX);
     let mut engine = Engine::new(boot, clock.now());
-    let (history, known) = History::open(store.path())?;
+    let (history, known) = History::open(store.path(), kept)?;
     engine.restore_history(known);
     let view = engine.poll_view().ok_or_else(|| io::Error::other("the engine has nothing to show"))?;
     let view = Arc::new(ArcSwap::new(view));
@@ -174,7 +175,7 @@ pub(super) fn build<D: Disk + 'static>(
         view,
         view_at: clock.mono(),
         events,
-        witness,
+        witnesses,
         heartbeat,
         meters,
         clients: HashMap::new(),
@@ -196,7 +197,7 @@ pub(super) struct Monitor {
     view: Arc<ArcSwap<View>>,
     view_at: Instant,
     events: mpsc::UnboundedSender<Event>,
-    witness: Option<mpsc::UnboundedSender<Happened>>,
+    witnesses: Vec<mpsc::UnboundedSender<Happened>>,
     heartbeat: Option<Heartbeat>,
     meters: Arc<Meters>,
     clients: HashMap<ClientId, oneshot::Sender<Reply>>,
@@ -416,7 +417,7 @@ impl Monitor {
 
     /// Tells an event to who wants to hear it. Nobody listens any more when the process stops.
     fn tell(&self, event: Event) {
-        if let Some(witness) = &self.witness {
+        for witness in &self.witnesses {
             let _ = witness.send(Happened { at: self.clock.now(), event: event.clone() });
         }
         let _ = self.events.send(event);

@@ -45,7 +45,7 @@ fn setup<D: Disk + 'static>(folder: &Path, disk: D) -> Setup<D> {
         dialer: Dialer::default(),
         store: Store::on(disk, keep),
         meters: Arc::default(),
-        witness: None,
+        witnesses: Vec::new(),
         heartbeat: None,
     }
 }

@@ -13,23 +13,21 @@ use std::{
     thread,
 };
 
-use sentinel_core::history::{INCIDENTS, Incident, Line};
+use sentinel_core::history::{Incident, Line};
 use serde_json::{Value, json};
 
-/// So much of a file is read at most, from its end.
-const MOST: u64 = 16 << 20;
-/// So many lines it has before it is written anew with the newest.
-const LINES: usize = 2 * INCIDENTS;
+/// So many bytes of a file are read at most, from its end, for each incident that is kept.
+const MOST: u64 = 80 << 10;
 
 /// The thread that keeps incidents.
 #[derive(Debug)]
 pub(crate) struct History(Sender<Arc<Incident>>);
 
 impl History {
-    /// Reads what is kept, and starts the thread that keeps more. `state` is the file of the state.
-    pub(crate) fn open(state: &Path) -> io::Result<(Self, Vec<Incident>)> {
+    /// Reads what is kept, and starts the thread that keeps more. `state` is the file of the state, `size` how many are kept.
+    pub(crate) fn open(state: &Path, size: usize) -> io::Result<(Self, Vec<Incident>)> {
         let path = beside(state);
-        let (known, lines) = match read(&path) {
+        let (known, lines) = match read(&path, size) {
             Ok(known) => known,
             Err(error) => {
                 tracing::warn!("{} cannot be read, what happened before is not shown: {error}", path.display());
@@ -38,7 +36,7 @@ impl History {
         };
         let (incidents, inbox) = mpsc::channel();
         let kept = known.clone();
-        thread::Builder::new().name("history".into()).spawn(move || keep(&path, &inbox, kept, lines))?;
+        thread::Builder::new().name("history".into()).spawn(move || keep(&path, size, &inbox, kept, lines))?;
         Ok((History(incidents), known))
     }
 
@@ -55,16 +53,18 @@ fn beside(state: &Path) -> PathBuf {
     name.into()
 }
 
-fn keep(path: &Path, inbox: &Receiver<Arc<Incident>>, mut known: Vec<Incident>, mut lines: usize) {
+/// The file has up to twice as many lines as incidents are kept before it is written anew with the newest.
+fn keep(path: &Path, size: usize, inbox: &Receiver<Arc<Incident>>, mut known: Vec<Incident>, mut lines: usize) {
+    let full = 2 * size;
     let mut told = false;
     while let Ok(incident) = inbox.recv() {
         known.push((*incident).clone());
-        let surplus = known.len().saturating_sub(INCIDENTS);
+        let surplus = known.len().saturating_sub(size);
         known.drain(..surplus);
-        let outcome = if lines >= LINES { rewrite(path, &known) } else { append(path, &incident) };
+        let outcome = if lines >= full { rewrite(path, &known) } else { append(path, &incident) };
         match outcome {
             Ok(()) => {
-                lines = if lines >= LINES { known.len() } else { lines + 1 };
+                lines = if lines >= full { known.len() } else { lines + 1 };
                 told = false;
             }
             // It is said once: the next incident is tried again.
@@ -106,19 +106,20 @@ fn rewrite(path: &Path, known: &[Incident]) -> io::Result<()> {
 }
 
 /// The newest incidents, and how many lines the file has. Lines that say nothing are passed over.
-fn read(path: &Path) -> io::Result<(Vec<Incident>, usize)> {
+fn read(path: &Path, size: usize) -> io::Result<(Vec<Incident>, usize)> {
+    let most = MOST * u64::try_from(size).unwrap_or(u64::MAX);
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         Err(error) => return Err(error),
     };
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
     let mut bytes = Vec::new();
-    file.take(MOST).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
     let mut known: Vec<Incident> = text.lines().filter_map(parsed).collect();
-    let surplus = known.len().saturating_sub(INCIDENTS);
+    let surplus = known.len().saturating_sub(size);
     known.drain(..surplus);
     Ok((known, text.lines().count()))
 }
@@ -167,12 +168,13 @@ mod tests {
     fn incidents_come_back_and_a_line_that_was_cut_off_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = beside(&folder.path().join("sentinel.conf"));
-        assert_eq!(read(&path).unwrap(), (Vec::new(), 0));
+        assert_eq!(read(&path, 9).unwrap(), (Vec::new(), 0));
         append(&path, &incident(1)).unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"{\"master\":\"m\",\"id\":").unwrap();
         append(&path, &incident(2)).unwrap();
-        assert_eq!(read(&path).unwrap(), (vec![incident(1), incident(2)], 3));
+        assert_eq!(read(&path, 9).unwrap(), (vec![incident(1), incident(2)], 3));
+        assert_eq!(read(&path, 1).unwrap(), (vec![incident(2)], 3));
     }
 
     #[test]
@@ -180,14 +182,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("sentinel.conf");
         let (incidents, inbox) = mpsc::channel();
-        let all = 3 * u64::try_from(INCIDENTS).unwrap();
-        for id in 0..all {
+        for id in 0..60 {
             incidents.send(Arc::new(incident(id))).unwrap();
         }
         drop(incidents);
-        keep(&beside(&state), &inbox, Vec::new(), 0);
-        let (known, lines) = read(&beside(&state)).unwrap();
-        assert_eq!((known.len(), known.last().map(|it| it.id)), (INCIDENTS, Some(all - 1)));
-        assert!(lines <= LINES, "{lines}");
+        keep(&beside(&state), 20, &inbox, Vec::new(), 0);
+        let (known, lines) = read(&beside(&state), 20).unwrap();
+        assert_eq!((known.len(), known.last().map(|it| it.id)), (20, Some(59)));
+        assert!(lines <= 40, "{lines}");
     }
 }

@@ -1,6 +1,9 @@
-//! TLS of the command line, which asks one Sentinel one thing.
+//! TLS of the command line, which asks one Sentinel one thing, and of the webhook.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio_rustls::rustls::{ClientConfig, crypto::ring};
 
@@ -62,15 +65,36 @@ impl Asking {
         if file.is_some() || folder.is_some() {
             return Authorities::load(file, folder);
         }
-        let given = std::env::var_os("SSL_CERT_FILE").map(|path| Named::new("SSL_CERT_FILE", path.as_ref()));
-        let system = SYSTEM.iter().map(|path| Named::new("the authorities of the system in", path.as_ref()));
-        match given.into_iter().chain(system).find(|file| file.path.exists()) {
-            Some(file) => Authorities::load(Some(file), None),
-            None => Err(TlsError::Missing {
-                needs: "--tls",
-                directive: "--cacert",
-                remedy: "name the authority that issued the Sentinel's certificate, since the system has no list of any",
-            }),
-        }
+        of_system().unwrap_or(Err(TlsError::Missing {
+            needs: "--tls",
+            directive: "--cacert",
+            remedy: "name the authority that issued the Sentinel's certificate, since the system has no list of any",
+        }))
     }
+}
+
+/// The authorities of the system. None: it has no list of any.
+fn of_system() -> Option<Result<Authorities, TlsError>> {
+    let given = std::env::var_os("SSL_CERT_FILE").map(|path| Named::new("SSL_CERT_FILE", path.as_ref()));
+    let system = SYSTEM.iter().map(|path| Named::new("the authorities of the system in", path.as_ref()));
+    let file = given.into_iter().chain(system).find(|file| file.path.exists())?;
+    Some(Authorities::load(Some(file), None))
+}
+
+/// What `webhook-url` is reached with: the authorities in this file, or those of the system. Unlike between Sentinels and data nodes the
+/// certificate must be for the name in the URL.
+pub(crate) fn of_webhook(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let authorities = match authorities {
+        Some(path) => Authorities::load(Some(Named::new("webhook-ca-cert-file", path)), None)?,
+        None => of_system().unwrap_or(Err(TlsError::Missing {
+            needs: "webhook-url",
+            directive: "webhook-ca-cert-file",
+            remedy: "name the authority that issued the certificate there, since the system has no list of any",
+        }))?,
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| super::no_common_ground(&error, &[]))?;
+    Ok(Arc::new(builder.with_root_certificates(authorities.into_roots()).with_no_client_auth()))
 }

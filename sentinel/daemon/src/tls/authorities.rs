@@ -83,6 +83,11 @@ impl Authorities {
         Ok(authorities)
     }
 
+    /// Those that may issue others.
+    pub(super) fn into_roots(self) -> Arc<RootCertStore> {
+        self.roots
+    }
+
     fn add(&mut self, roots: &mut RootCertStore, certificate: CertificateDer<'static>) -> Result<(), String> {
         let read = Certificate::from_der(&certificate).map_err(|error| error.to_string())?;
         // One that may not issue others is trusted itself only: whoever has its key is no authority.

@@ -44,7 +44,7 @@ use x509_cert::{
 };
 
 pub(crate) use self::{
-    asking::Asking,
+    asking::{Asking, of_webhook},
     explain::{Failure, Side},
     stream::Stream,
     watched::Watched,

@@ -21,7 +21,7 @@ pub(super) fn read(text: &str) -> Listing {
     reader.table("", document.as_table(), None);
     for (name, item) in document.iter() {
         match name {
-            "server" | "sentinel" | "acl" | "tls" | "http" => {
+            "server" | "sentinel" | "acl" | "tls" | "http" | "webhook" => {
                 if let Some(table) = item.as_table_like() {
                     reader.header(document.key(name).map(toml_edit::Key::leaf_decor), item);
                     reader.table(name, table, None);

@@ -66,7 +66,7 @@ pub(super) fn write(listing: &Listing) -> (String, Vec<String>) {
         put_gap(&mut out);
     }
     tables.top.write(&mut out);
-    for section in ["server", "acl", "tls", "http", "sentinel"] {
+    for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
         if let Some(table) = tables.sections.get(section) {
             table.write_under(&mut out, &format!("[{section}]"));
         }

@@ -227,6 +227,13 @@ impl Scrape {
                 .iter()
                 .map(|(it, replica, addr)| ([it.name, addr.as_str()], f64::from(u8::from(replica.master_link_up)))),
         )?;
+        page.gauge(
+            REPLICA_ELIGIBLE,
+            replicas.iter().map(|(it, replica, addr)| {
+                let eligible = f64::from(u8::from(replica.refusal.is_none()));
+                ([it.name, addr.as_str(), replica.refusal.unwrap_or_default()], eligible)
+            }),
+        )?;
         let lags: Vec<_> = masters
             .iter()
             .flat_map(|it| lag::all(it.view).map(move |(addr, lag)| (it.name, addr.to_string(), lag)))
@@ -278,6 +285,11 @@ impl Scrape {
                     (["killed"], scripts.killed.get()),
                     (["not-started"], scripts.not_started.get()),
                 ],
+            )?;
+            let posts = &meters.webhooks;
+            page.counter(
+                WEBHOOKS,
+                [(["ok"], posts.ok.get()), (["failed"], posts.failed.get()), (["dropped"], posts.dropped.get())],
             )?;
             page.counter(COMMANDS, commands_of(&meters.commands))?;
             page.counter(SAVES, [(["ok"], meters.saves.get()), (["failed"], meters.failed_saves.get())])?;

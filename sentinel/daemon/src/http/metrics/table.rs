@@ -80,9 +80,11 @@ table! {
     PAUSED: Gauge "sentinel_paused" ["master"] "Whether an operator has paused failovers";
     LAST_FAILOVER: Gauge "sentinel_last_failover_timestamp_seconds" ["master"] "When the master was switched last since the start of this process";
     REPLICA_LINK_UP: Gauge "sentinel_replica_link_up" ["master", "replica"] "Whether the replica's link to its master is up";
+    REPLICA_ELIGIBLE: Gauge "sentinel_replica_eligible" ["master", "replica", "reason"] "Whether the replica could be promoted; if not, why, in a word; during a failover as it was before";
     REPLICA_LAG: Gauge "sentinel_replica_lag_bytes" ["master", "replica"] "Bytes of the replication stream that the replica had not acknowledged at the last INFO of its master";
     LINK_FAILURES: Counter "sentinel_link_failures_total" ["role", "cause"] "Links to data nodes (data-node) and to other Sentinels (sentinel) that could not be opened or have ended, by the cause";
     SCRIPTS: Counter "sentinel_scripts_total" ["result"] "Calls of scripts that have ended: with status 0 (ok), with another (failed), by a signal (killed), or before they began (not-started)";
+    WEBHOOKS: Counter "sentinel_webhooks_total" ["result"] "Events for webhook-url: taken there (ok), refused or not taken however often they were tried (failed), or given up since too many waited (dropped)";
     COMMANDS: Counter "sentinel_commands_total" ["command", "result"] "Commands of clients of the Redis port, by whether the answer was an error (ok, error); refused are requests that were no command, had the wrong number of words, or were not permitted";
     CERTIFICATE_EXPIRY: Gauge "sentinel_certificate_expiry_timestamp_seconds" [] "When the certificate of this Sentinel ends to be valid";
     FAILOVERS: Counter "sentinel_failovers_total" ["master", "trigger", "result", "reason"] "Failovers that have ended, by what began them (down, operator, or other-sentinel for those that another one led), how they ended (switched, aborted), and why they were aborted";
