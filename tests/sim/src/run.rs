@@ -127,7 +127,7 @@ fn live(scenario: &Scenario, detail: Detail) -> Outcome {
         let rule = "with all replicas in min-replicas-to-write, a failover loses what was acknowledged last";
         violation = Some(Violation { at: world.physics.now(), rule, what });
     }
-    let overruled = if violation.is_none() { count_overruled(&world) } else { Overruled::default() };
+    let overruled = if violation.is_none() { count_overruled(&mut world) } else { Overruled::default() };
     if violation.is_none() && overruled.unreported > 0 {
         let rule = "no write of an overruled master comes back unreported";
         let what = format!("{} of {} that were acknowledged", overruled.unreported, overruled.acknowledged);

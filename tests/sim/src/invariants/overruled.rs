@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::world::World;
+use crate::{node::Node, world::World};
 
 /// What became of such writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,11 +15,21 @@ pub struct Overruled {
     pub unreported: u64,
 }
 
-/// Looks for them on the masters.
-pub fn count_overruled(world: &World) -> Overruled {
+/// Looks for them on the masters that the Sentinels name. Another one that is left beside it keeps what it has taken, and nobody is
+/// sent there.
+pub fn count_overruled(world: &mut World) -> Overruled {
+    let groups = world.physics.checks.setting().groups.clone();
+    let named: Vec<_> = groups
+        .iter()
+        .map(|name| {
+            let (addr, _) = world.sentinels.iter_mut().find_map(|sentinel| sentinel.master_of(name))?;
+            world.physics.host_at(&addr)
+        })
+        .collect();
     let mut found = Overruled::default();
     for app in &world.apps {
-        let Some(master) = world.nodes.iter().find(|node| node.group == app.group && node.is_master()) else {
+        let is_it = |node: &&Node| node.group == app.group && Some(node.host) == named[app.group];
+        let Some(master) = world.nodes.iter().find(is_it).filter(|node| node.is_master()) else {
             continue;
         };
         let kept: BTreeSet<u32> = master.data.iter().copied().collect();
