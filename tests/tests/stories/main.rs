@@ -40,6 +40,7 @@ mod scripts;
 mod sdk_over_tls;
 mod signed_votes;
 mod tls;
+mod top;
 mod two_masters;
 mod webhooks;
 mod wrong_history;

@@ -11,6 +11,7 @@ mod launch;
 mod reply;
 mod status;
 mod target;
+mod top;
 mod verbs;
 mod watch;
 
@@ -102,6 +103,13 @@ enum Command {
         /// Show it again each second
         #[arg(short, long)]
         watch: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show a live screen of all masters, trouble first, and all of one
+    ///
+    /// Keys: Enter opens a master, / filters, s changes the order, e shows events, ? tells all keys, q leaves.
+    Top {
         #[command(flatten)]
         target: Target,
     },
@@ -332,6 +340,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
             None => app::run(&Launch::new(cli.words.iter().map(|word| text_of(word)))),
         },
         Some(Command::Status { watch, target }) => status::run(&target, watch).into(),
+        Some(Command::Top { target }) => top::run(&target).into(),
         Some(Command::Watch { events, target }) => watch::run(&target, &events).into(),
         Some(Command::GetMasterAddrByName { name, target }) => verbs::address(&target, &name).into(),
         Some(Command::Masters { target }) => verbs::masters(&target).into(),

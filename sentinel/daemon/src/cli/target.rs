@@ -135,6 +135,7 @@ struct Uri {
 }
 
 /// How to speak to the Sentinels of a command line.
+#[derive(Clone)]
 pub(super) struct Line {
     pub(super) places: Vec<Place>,
     pub(super) tls: Option<Arc<ClientConfig>>,
