@@ -82,6 +82,17 @@ impl Terminal {
     }
 }
 
+impl Terminal {
+    #[track_caller]
+    fn wait_until_restored(&self) {
+        eventually("the terminal is as it was", SOON, || {
+            let screen = self.screen.lock().expect("no writer panics");
+            let restored = !screen.screen().alternate_screen() && !screen.screen().hide_cursor();
+            if restored { Ok(()) } else { Err(screen.screen().contents()) }
+        });
+    }
+}
+
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -119,11 +130,7 @@ fn a_failover_is_seen_as_it_happens() {
     terminal.press("q");
     let status = terminal.child.wait().expect("it ends");
     assert!(status.success(), "{status}");
-    eventually("the terminal is as it was", SOON, || {
-        let screen = terminal.screen.lock().expect("no writer panics");
-        let restored = !screen.screen().alternate_screen() && !screen.screen().hide_cursor();
-        if restored { Ok(()) } else { Err(screen.screen().contents()) }
-    });
+    terminal.wait_until_restored();
 }
 
 #[test]
@@ -141,4 +148,11 @@ fn without_a_terminal_or_a_sentinel_it_is_said() {
     // Ctrl-C ends it, too
     terminal.press("\u{3}");
     assert!(terminal.child.wait().expect("it ends").success());
+    // And a signal, after which the terminal is as it was
+    let mut terminal = Terminal::start(&["top", "-p", &port]);
+    terminal.wait_for(&["NO ANSWER"]);
+    let process = rustix::process::Pid::from_child(&terminal.child);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+    assert!(terminal.child.wait().expect("it ends").success());
+    terminal.wait_until_restored();
 }

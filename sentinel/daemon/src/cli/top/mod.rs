@@ -9,11 +9,16 @@ mod screen;
 
 use std::{
     io::{self, IsTerminal as _},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use super::{
     Exit,
@@ -37,20 +42,35 @@ pub(super) fn run(target: &Target) -> Exit {
         Ok(line) => line,
         Err(exit) => return exit,
     };
+    // Who is told to end by a signal leaves the terminal as it was, too.
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&ended)) {
+            target.complain(Exit::Failure, &format!("signals: {error}"));
+            return Exit::Failure;
+        }
+    }
     let (news, heard) = mpsc::channel();
     let wanted = ask::start(line, news);
     let outcome = ratatui::try_init().and_then(|mut terminal| {
         let mut screen = Screen::default();
         let colourful = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         loop {
+            if ended.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             while let Ok(it) = heard.try_recv() {
                 screen.hear(it);
             }
             if screen.is_to_be_drawn() {
                 terminal.draw(|frame| draw::draw(frame, &mut screen, colourful))?;
             }
-            if !event::poll(KEYS_EVERY)? {
-                continue;
+            match event::poll(KEYS_EVERY) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                // By a signal, which was looked for above.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
             }
             let step = match event::read()? {
                 Event::Key(key) if key.kind == KeyEventKind::Release => continue,
