@@ -144,8 +144,13 @@ impl Watch<'_> {
         let ours = self.master.nodes.values().filter(|node| !node.stranger);
         let told = |node: &Node| {
             let info = &node.info;
-            let is_replica = info.role == Some(Role::Replica) && !node.former_master;
-            let own = info.history.id.clone().filter(|_| is_replica).map(|id| (id, info.offset));
+            let goes_on = match info.role {
+                Some(Role::Replica) => true,
+                // Another leader may have promoted it a moment ago: whoever follows it lacks what it has taken since.
+                Some(Role::Master) => node.id != self.master.current && node.was_replica_before(),
+                None => false,
+            };
+            let own = info.history.id.clone().filter(|_| goes_on && !node.former_master).map(|id| (id, info.offset));
             Some(select::Told { at: node.info_at?, position: stream.position(info)?, own })
         };
         ours.filter_map(told).collect()

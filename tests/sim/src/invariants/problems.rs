@@ -62,10 +62,10 @@ impl Seen {
         // What is silent is noticed after down-after, which may have been changed, counted from the next PING.
         let long = 2 * world.scenario().down_after + 15 * SEC;
         let gone = |host: &HostId| self.gone.get(host).is_some_and(|(_, since)| now >= since + long);
-        // RESET begins everything anew.
-        let reset = |kind: &Kind| matches!(kind, Kind::Forget { .. });
+        // RESET begins everything anew, and so does MONITOR behind REMOVE, both perhaps between two looks.
+        let reset = |kind: &Kind| matches!(kind, Kind::Forget { .. } | Kind::Remove { .. });
         let resets = world.scenario().faults.iter().filter(|fault| reset(&fault.kind));
-        let is_reset = resets.into_iter().any(|fault| (fault.at..fault.at + long).contains(&now));
+        let is_reset = resets.into_iter().any(|fault| (fault.at..fault.until + long).contains(&now));
         let all: Vec<HostId> = world.sentinels.iter().map(|sentinel| sentinel.host).collect();
         let alive = all.len() - all.iter().filter(|host| gone(host)).count();
         let leaves_some = alive <= all.len() / 2 && !forgets(world);
