@@ -14,7 +14,7 @@ use crate::{
     persist::{Store, Way},
     serve::Access,
     terminal::{complain, say},
-    tls,
+    tls, webhook,
 };
 
 const COLUMNS: &[Column] = &[
@@ -189,6 +189,10 @@ fn check(file: &Path) -> Result<Meaning, Vec<Said>> {
         Err(error) => {
             faults.push(Said::of_fault(file, &loaded.places.fault(error.directive(), error.what(), error.remedy())));
         }
+    }
+
+    if let Err(error) = webhook::check(&loaded.config.server.webhook, &folder) {
+        faults.push(Said::of_fault(file, &loaded.places.fault(error.directive(), error.what(), error.remedy())));
     }
 
     let line = loaded.places.state_file();

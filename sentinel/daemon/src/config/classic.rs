@@ -12,7 +12,7 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::{HIDDEN, may_be_hidden},
     fault::{Fault, Named, Place, Refusal},
-    keys::{KEYS, Kind},
+    keys::{self, KEYS, Kind},
     lexer,
 };
 
@@ -276,6 +276,9 @@ pub(crate) fn mask(line: &str) -> String {
         ("sentinel", name) if is_secret(name, &["", "sentinel"]) => 2,
         ("sentinel", name) if is_secret(name, &["master"]) => 3,
         (name, _) if is_secret(name, &["server", "acl", "tls", "http", "webhook"]) => 1,
+        // A misspelt one.
+        ("sentinel", name) if keys::is_secret(name, |key| key.directive) => 2,
+        (name, _) if name != "sentinel" && keys::is_secret(name, |key| key.directive) => 1,
         _ => return line.to_owned(),
     };
     let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -311,6 +314,12 @@ mod tests {
         assert_eq!(mask("sentinel sentinel-pass x"), "sentinel sentinel-pass ******");
         assert_eq!(mask("requirepass \"a"), "requirepass ******");
         assert_eq!(mask("user alice on >secret"), "user alice ******");
+        assert_eq!(mask("webhook-url https://h/x"), "webhook-url ******");
         assert_eq!(mask("port  1"), "port  1");
+        // Nor what stands behind a misspelt name.
+        assert_eq!(mask("webhok-url https://h/x"), "webhok-url ******");
+        assert_eq!(mask("sentinel auth-pas m x"), "sentinel auth-pas ******");
+        assert_eq!(mask("webhook-url-file /run/x"), "webhook-url-file /run/x");
+        assert_eq!(mask("sentinel auth-user m x"), "sentinel auth-user m x");
     }
 }

@@ -11,7 +11,7 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::did_you_mean,
     fault::{Place, Refusal},
-    keys::{Key, Kind, of_section},
+    keys::{self, Key, Kind, of_section},
     reference::{self, Elsewhere},
 };
 
@@ -269,11 +269,15 @@ fn called(key: &Key) -> String {
 /// A line as it may be shown: one that may hold a password ends at its `=`.
 pub(super) fn mask(line: &str) -> String {
     let lower = line.to_ascii_lowercase();
-    let named =
-        lower.split('=').next().is_some_and(|key| key.trim().ends_with("-file") || key.trim().ends_with("-env"));
-    let secret = !named && lower.contains("pass")
-        || lower.trim_start().starts_with("users")
-        || lower.trim_start().starts_with("token")
+    // Behind dots and braces stand names as well: `webhook = { url = "..." }`.
+    let names = lower
+        .split('=')
+        .map(|part| part.rsplit(['.', '{', ',', ' ', '"', '\'']).find(|it| !it.is_empty()).unwrap_or_default());
+    let mut names = names.map(str::trim).filter(|name| !name.is_empty());
+    let elsewhere =
+        lower.split('=').next().map(str::trim).is_some_and(|key| key.ends_with("-file") || key.ends_with("-env"));
+    let secret = !elsewhere
+        && (lower.contains("pass") || line.contains("://") || names.any(|name| keys::is_secret(name, |key| key.name)))
         || line.contains('>');
     match line.split_once('=') {
         Some((name, _)) if secret => format!("{name}= ******"),
@@ -365,4 +369,30 @@ fn list(item: &Item) -> Result<Vec<String>, Refusal> {
     let refusal = || Refusal::new("a list of texts is expected", "write [\"one\", \"another\"]");
     let array = item.as_array().ok_or_else(refusal)?;
     array.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(refusal)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_may_hold_a_secret_end_at_the_equals_sign() {
+        for hidden in [
+            "requirepass = \"x\"",
+            "url = \"https://h/x\"",
+            "urll = \"h/x\"",
+            "secret=[\"x\"]",
+            "hello-auth-key = 'x'",
+            "webhook = { url = \"h/x\" }",
+            "webhook.secret = \"x\"",
+            "  token = \"x",
+            "announce = \"https://h/x\"",
+        ] {
+            assert!(mask(hidden).ends_with("= ******") && !mask(hidden).contains('x'), "{hidden}: {}", mask(hidden));
+        }
+        for shown in ["url-file = \"/run/x\"", "port = 1", "listen = \"127.0.0.1:1\"", "[webhook]", "level = \"loud\""]
+        {
+            assert_eq!(mask(shown), shown);
+        }
+    }
 }

@@ -50,6 +50,9 @@ impl WebhookUrl {
         let refused = |why: &str| {
             Refusal::new(format!("the URL {why}"), "write http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH")
         };
+        if !word.is_ascii() {
+            return Err(refused("holds letters that are not ASCII, which a URL writes as %XX"));
+        }
         let uri: Uri = word.parse().map_err(|_| refused("cannot be read"))?;
         let tls = match uri.scheme_str() {
             Some("https") => true,
@@ -120,6 +123,7 @@ mod tests {
             ("https://hooks.example:0/secret", "port"),
             ("https://hooks.example:99999/secret", "port"),
             ("https://hooks.example/a secret", "cannot be read"),
+            ("https://hooks.example/secreté", "ASCII"),
         ] {
             let refusal = format!("{:?}", WebhookUrl::read(wrong).expect_err(wrong));
             assert!(refusal.contains(why) && !refusal.contains("/secret"), "{wrong}: {refusal}");

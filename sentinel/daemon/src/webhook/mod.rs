@@ -5,7 +5,14 @@
 
 mod post;
 
-use std::{collections::VecDeque, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sentinel_core::{
     Severity,
@@ -33,6 +40,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Between two lines of the log that say that events cannot be posted.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
 
 /// What is needed to post events.
 pub(crate) struct Setup {
@@ -65,6 +75,12 @@ impl Setup {
         })?;
         Ok(())
     }
+}
+
+/// Whether that could be started, without starting anything. Relative paths lie below `folder`.
+pub(crate) fn check(settings: &config::Webhook, folder: &Path) -> Result<(), TlsError> {
+    let ca_cert_file = settings.ca_cert_file.as_ref().map(|path| folder.join(path));
+    Target::of(&config::Webhook { ca_cert_file, ..settings.clone() }).map(|_| ())
 }
 
 /// One event as it is posted.
@@ -140,10 +156,12 @@ async fn run(target: Target, mut queue: Queue, mut happened: mpsc::UnboundedRece
     }
 }
 
-/// What was said about a webhook that takes nothing: once, and once when it takes events again.
+/// What was said about a webhook that takes nothing: once, and once when it takes events again; of one that fails now and then not more
+/// often than [`TOLD_EVERY`].
 #[derive(Default)]
 struct Trouble {
     told: bool,
+    told_at: Option<Instant>,
     given_up: u64,
 }
 
@@ -176,7 +194,9 @@ async fn deliver(target: &Target, post: &Post, trouble: &mut Trouble) -> bool {
 
 impl Trouble {
     fn tell(&mut self, target: &Target, why: &str) {
-        if !std::mem::replace(&mut self.told, true) {
+        let rests = self.told_at.is_some_and(|at| at.elapsed() < TOLD_EVERY);
+        if !self.told && !rests {
+            (self.told, self.told_at) = (true, Some(Instant::now()));
             tracing::warn!("Cannot post events to {}: {why}", target.url());
         }
     }

@@ -1,6 +1,7 @@
 //! One attempt to post one event.
 
 use std::{
+    error::Error as _,
     fmt::Write as _,
     io,
     pin::pin,
@@ -28,7 +29,7 @@ use tokio_rustls::{
 
 use crate::{
     config::{self, WebhookUrl},
-    tls::{self, TlsError},
+    tls::{self, Failure, Side, TlsError},
 };
 
 /// Who takes events.
@@ -88,13 +89,14 @@ impl Target {
         let ended = tokio::select! {
             biased;
             // What it says besides the status is not read.
-            answer = &mut answer => return answer.map(|it| it.status()).map_err(io::Error::other),
+            answer = &mut answer => return answer.map(|it| it.status()).map_err(|error| explained(&error)),
             ended = connection => ended,
         };
         // The answer may have come with the end.
         match (answer.await, ended) {
             (Ok(answer), _) => Ok(answer.status()),
-            (Err(_), Err(error)) => Err(io::Error::other(error)),
+            (Err(error), _) if !error.is_canceled() => Err(explained(&error)),
+            (Err(_), Err(error)) => Err(explained(&error)),
             (Err(_), Ok(())) => Err(io::Error::other("the connection was closed without an answer")),
         }
     }
@@ -103,7 +105,11 @@ impl Target {
         let stream = TcpStream::connect((self.url.host.as_str(), self.url.port)).await?;
         let Some(config) = &self.tls else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from(self.url.host.clone()).map_err(io::Error::other)?;
-        Ok(Box::new(TlsConnector::from(Arc::clone(config)).connect(name, stream).await?))
+        let connected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+        Ok(Box::new(connected.map_err(|error| match Failure::of_handshake(&error, Side::Asking) {
+            Failure::Refused(why) => io::Error::other(format!("TLS: {why}")),
+            Failure::Broken(_) => error,
+        })?))
     }
 
     fn request(&self, id: &str, body: &str, now: SystemTime) -> axum::http::Result<Request<Body>> {
@@ -118,6 +124,20 @@ impl Target {
             request = request.header("sentinel-signature", signature(secret, seconds, body));
         }
         request.body(Body::from(body.to_owned()))
+    }
+}
+
+/// What was wrong with an answer, with its cause.
+fn explained(error: &hyper::Error) -> io::Error {
+    if error.is_parse() {
+        return io::Error::other(format!("what answers there speaks no HTTP: {error}"));
+    }
+    if error.is_incomplete_message() {
+        return io::Error::other("the connection was closed without an answer");
+    }
+    match error.source() {
+        Some(cause) => io::Error::other(format!("{error}: {cause}")),
+        None => io::Error::other(error.to_string()),
     }
 }
 

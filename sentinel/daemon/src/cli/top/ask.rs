@@ -126,13 +126,12 @@ fn reason(why: &Unanswered, patience: Duration) -> String {
 
 fn look(conversation: &mut Conversation, patience: Duration, wanted: Option<&str>) -> Result<Look, String> {
     // What it does not know, or does not permit, is left out; a connection that is lost ends the look.
+    let masters = conversation.say(&[redis::cmd("SENTINEL").arg("MASTERS").clone()], patience);
+    let masters = masters.map_err(|why| reason(&why, patience))?;
     let mut say = |words: &[&str]| match conversation.say(&[redis::cmd("SENTINEL").arg(words).clone()], patience) {
         Ok(answer) => Ok(Some(answer)),
         Err(Unanswered::Refused(_)) => Ok(None),
         Err(why) => Err(reason(&why, patience)),
-    };
-    let Some(masters) = say(&["MASTERS"])? else {
-        return Err("the Sentinel does not permit SENTINEL MASTERS, or is none".to_owned());
     };
     let problems = say(&["PROBLEMS"])?;
     let detail = match wanted {

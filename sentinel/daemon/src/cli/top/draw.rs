@@ -4,7 +4,7 @@ use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
     style::{Color, Modifier, Style},
-    text::{Line, Span, Text},
+    text::{Line, Span},
     widgets::{Block, Borders, Cell, Paragraph, Row, Table, Wrap},
 };
 use serde_json::Value as Json;
@@ -17,6 +17,8 @@ use super::{
 
 /// So many events stand below the masters.
 const EVENTS: u16 = 7;
+/// With fewer columns some of the list are left out.
+const NARROW: u16 = 120;
 /// So many incidents of a master are shown.
 const INCIDENTS: usize = 5;
 
@@ -70,7 +72,7 @@ const HEADING: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(super) fn draw(frame: &mut Frame<'_>, screen: &mut Screen, colourful: bool) {
     let look = Look { colourful };
     let [head, body, foot] =
-        Layout::vertical([Constraint::Length(2), Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
+        Layout::vertical([Constraint::Length(3), Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
     frame.render_widget(summary(screen, look), head);
     frame.render_widget(footer(screen, look), foot);
     match screen.looking.clone() {
@@ -102,14 +104,15 @@ fn titled(title: &str) -> Block<'static> {
     Block::new().borders(Borders::TOP).border_style(DIM).title(Span::styled(title.to_owned(), HEADING))
 }
 
-fn summary(screen: &Screen, look: Look) -> Text<'static> {
+fn summary(screen: &Screen, look: Look) -> Paragraph<'static> {
     let (grade, text) = screen.summary();
-    let first = match (&screen.lost, screen.from.is_empty()) {
+    let line = match (&screen.lost, screen.from.is_empty()) {
         (None, true) => Line::from("asking ..."),
         (None, false) => Line::styled(text, look.of(grade).add_modifier(Modifier::BOLD)),
-        (Some(why), _) => Line::styled(format!("NO ANSWER, what is shown is old: {why}"), look.of(Grade::Critical)),
+        (Some(why), true) => Line::styled(format!("NO ANSWER: {why}"), look.of(Grade::Critical)),
+        (Some(why), false) => Line::styled(format!("NO ANSWER, what is shown is old: {why}"), look.of(Grade::Critical)),
     };
-    Text::from(vec![first, Line::default()])
+    Paragraph::new(line).wrap(Wrap { trim: true })
 }
 
 fn footer(screen: &Screen, look: Look) -> Line<'static> {
@@ -135,6 +138,7 @@ fn footer(screen: &Screen, look: Look) -> Line<'static> {
 
 fn masters(frame: &mut Frame<'_>, screen: &mut Screen, look: Look, area: Rect) {
     let height = usize::from(area.height.saturating_sub(1));
+    let narrow = area.width < NARROW;
     screen.page = height;
     let (all, place) = {
         let shown = screen.shown();
@@ -145,33 +149,39 @@ fn masters(frame: &mut Frame<'_>, screen: &mut Screen, look: Look, area: Rect) {
     let shown = screen.shown();
     let rows = shown.iter().enumerate().skip(screen.top).take(height).map(|(at, row)| {
         let state = if row.flags.is_empty() { row.grade.word().to_owned() } else { row.flags.clone() };
-        let cells = [
+        let mut cells = vec![
             Cell::from(row.name.clone()),
             Cell::from(row.address.clone()),
             Cell::from(Span::styled(state, look.of(row.grade))),
             Cell::from(row.replicas.clone()),
             Cell::from(row.sentinels.clone()),
-            Cell::from(row.quorum.clone()),
-            Cell::from(row.epoch.clone()),
-            Cell::from(Span::styled(row.trouble.clone(), look.of(row.grade))),
         ];
+        if !narrow {
+            cells.extend([Cell::from(row.quorum.clone()), Cell::from(row.epoch.clone())]);
+        }
+        cells.push(Cell::from(Span::styled(row.trouble.clone(), look.of(row.grade))));
         Row::new(cells).style(if at == place { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() })
     });
-    let width = |text: fn(&screen::Row) -> &str, least: usize| {
+    let width = |text: fn(&screen::Row) -> &str, least: u16, most: u16| {
         let longest = shown.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
-        Constraint::Length(u16::try_from(longest.clamp(least, 40)).unwrap_or(40))
+        Constraint::Length(u16::try_from(longest).unwrap_or(most).clamp(least, most))
     };
-    let widths = [
-        width(|row| &row.name, 6),
-        width(|row| &row.address, 7),
-        width(|row| &row.flags, 8),
-        Constraint::Length(8),
-        Constraint::Length(9),
-        Constraint::Length(6),
-        Constraint::Length(6),
-        Constraint::Min(10),
+    let (of_name, of_address) = if narrow { (16, 21) } else { (40, 40) };
+    let mut widths = vec![
+        width(|row| &row.name, 6, of_name),
+        width(|row| &row.address, 7, of_address),
+        width(|row| &row.flags, 8, if narrow { 14 } else { 40 }),
     ];
-    let headings = ["MASTER", "ADDRESS", "STATE", "REPLICAS", "SENTINELS", "QUORUM", "EPOCH", "TROUBLE"];
+    let mut headings = vec!["MASTER", "ADDRESS", "STATE"];
+    if narrow {
+        headings.extend(["REPL", "SENT"]);
+        widths.extend([Constraint::Length(4); 2]);
+    } else {
+        headings.extend(["REPLICAS", "SENTINELS", "QUORUM", "EPOCH"]);
+        widths.extend([8, 9, 6, 6].map(Constraint::Length));
+    }
+    headings.push("TROUBLE");
+    widths.push(Constraint::Fill(1));
     let table = Table::new(rows, widths).header(Row::new(headings).style(HEADING)).column_spacing(2);
     frame.render_widget(table, area);
 }
@@ -277,6 +287,9 @@ fn of_detail(detail: &Detail) -> Vec<Line<'static>> {
         })
         .collect();
     let mut lines = Vec::new();
+    if detail.explanation.is_empty() && detail.candidates.is_empty() {
+        lines.push(Line::styled("This Sentinel tells no more: it is a redis-sentinel, or does not permit it.", DIM));
+    }
     part(&mut lines, "Why", detail.explanation.iter().map(|line| Line::from(line.clone())).collect());
     part(&mut lines, "Replicas", table(REPLICAS, &replicas));
     let sentinels = if detail.consensus.is_empty() {
@@ -365,12 +378,25 @@ mod tests {
         assert!(drawn(&mut screen, 100, 30).contains("m4999"));
         screen.press(Key::PageUp);
         let text = drawn(&mut screen, 100, 30);
-        assert!(text.contains("m4979") || text.contains("m4980"), "{text}");
+        assert!(text.contains("m4981"), "{text}");
         for letter in "/m0007".chars() {
             screen.press(Key::Letter(letter));
         }
         let text = drawn(&mut screen, 100, 30);
         assert!(text.contains("m0007") && !text.contains("m4999"), "{text}");
+    }
+
+    #[test]
+    fn eighty_columns_show_whole_addresses_beside_a_long_name() {
+        let long = "x".repeat(300);
+        let master = json!({ "name": long, "ip": "192.168.100.100", "port": 26_379, "flags": "s_down,o_down,master" });
+        let mut screen = Screen::default();
+        let masters = look().masters.into_iter().chain([master]).collect();
+        screen.hear(News::Look(Box::new(super::super::ask::Look { masters, ..look() })));
+        let text = drawn(&mut screen, 80, 20);
+        for part in ["192.168.100.100:26379", "10.0.0.1:6379", "s_down,o_down", "users", "TROUBLE"] {
+            assert!(text.contains(part), "{part}:\n{text}");
+        }
     }
 
     #[test]

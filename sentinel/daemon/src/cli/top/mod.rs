@@ -18,7 +18,7 @@ use std::{
 };
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use signal_hook::consts::{SIGHUP, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::{
     Exit,
@@ -44,7 +44,7 @@ pub(super) fn run(target: &Target) -> Exit {
     };
     // Who is told to end by a signal leaves the terminal as it was, too.
     let ended = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP] {
+    for signal in [SIGTERM, SIGHUP, SIGINT] {
         if let Err(error) = signal_hook::flag::register(signal, Arc::clone(&ended)) {
             target.complain(Exit::Failure, &format!("signals: {error}"));
             return Exit::Failure;

@@ -192,6 +192,19 @@ const RENAME_COMMAND: Key = key(
     "Commands that the data nodes know under another name, such as { CONFIG = \"x7\" }.",
 );
 
+/// Whether a line that begins with this name may hold a secret, in the grammar whose names `of` gives: it is the name of one, or nearly.
+pub(super) fn is_secret(name: &str, of: fn(&Key) -> &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    if KEYS.iter().any(|key| of(key) == name && !key.is_secret()) {
+        return false;
+    }
+    let is_near = |secret: &str| {
+        let letters = if secret.len() > 5 { 2 } else { 1 };
+        strsim::damerau_levenshtein(secret, &name) <= letters
+    };
+    KEYS.iter().any(|key| key.is_secret() && is_near(of(key)))
+}
+
 /// The keys of one section.
 pub(super) fn of_section(section: &str) -> impl Iterator<Item = &'static Key> + '_ {
     KEYS.iter().filter(move |key| key.section == section)
