@@ -121,6 +121,9 @@ impl Watch<'_> {
         self.clear_failover();
         let from = self.master.addr().clone();
         self.install_master(new);
+        // What it told before is the master's history from now on, though it was another deployment's to us: it may have died since,
+        // and tell it no more.
+        self.judge_history(new);
         let to = self.master.addr().clone();
         self.call_client_reconfig(scripts::Role::Observer, &from, &to);
         self.persist();
