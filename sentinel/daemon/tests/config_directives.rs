@@ -8,7 +8,7 @@ use config_support::Folder;
 use sentinel_core::settings::{master::MASTER, row as setting};
 use sentineld::config::{
     Config, Source, convert,
-    keys::{KEYS, Key, Kind},
+    keys::{KEYS, Key, Kind, TABLES},
     load,
 };
 
@@ -194,7 +194,7 @@ fn with(key: Option<(&Key, &str, &str)>) -> String {
         _ => String::new(),
     };
     let mut text = line("");
-    for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
+    for section in TABLES {
         let _ = write!(text, "[{section}]\n{}", line(section));
     }
     text += "[[master]]\n";

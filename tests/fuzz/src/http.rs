@@ -18,8 +18,8 @@ thread_local! {
 
 /// The first byte says whether a token is set; the rest is what a client sends.
 ///
-/// Each answer is one of HTTP or none; nothing is told without the token; and what a client sends is never this program's own fault
-/// (500).
+/// Each answer is one of HTTP or none; nothing is told without the token; and what a client sends is never this program's
+/// own fault (500).
 pub fn http(data: &[u8]) {
     let Some((how, bytes)) = data.split_first() else { return };
     let with_token = how & 1 == 1;

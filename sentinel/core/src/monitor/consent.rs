@@ -155,8 +155,8 @@ impl Watch<'_> {
         self.master.peers.values().any(|peer| peer.unconfirmed.as_ref().is_some_and(names_it))
     }
 
-    /// Whether an order to this node is for a newer configuration to give: ours ends in a moment, when the newer one is on disk; or the
-    /// node says that it is a master, and may be that of a newer one.
+    /// Whether an order to this node is for a newer configuration to give: ours ends in a moment, when the newer one is
+    /// on disk; or the node says that it is a master, and may be that of a newer one.
     pub(crate) fn is_for_a_newer_configuration(&self, node: &Node) -> bool {
         let says_master = node.info.role == Some(Role::Master) && !node.former_master;
         self.master.adopting.is_some() || says_master && self.may_be_newer_master(node)

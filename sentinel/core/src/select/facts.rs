@@ -56,8 +56,9 @@ pub(crate) struct TakenOver {
 pub(crate) struct Told {
     pub(crate) at: Instant,
     pub(crate) position: u64,
-    /// Of a replica, and of one that has become a master without a restart: the id of its stream, and its offset there. The master may have been started anew from an old file since: then its
-    /// stream begins before what the replicas hold.
+    /// Of a replica, and of one that has become a master without a restart: the id of its stream, and its offset there.
+    /// The master may have been started anew from an old file since: then its stream begins before what the replicas
+    /// hold.
     pub(crate) own: Option<(RunId, u64)>,
 }
 

@@ -129,7 +129,7 @@ pub struct GlobalSettings {
     /// Whether, where there is a key, only what is signed with it counts. Default yes. With no a key is brought to Sentinels one after the
     /// other, or changed: each signs, and believes the others as if it had no key.
     pub hello_auth_required: bool,
-    /// How many incidents the history keeps, of all masters together: 1 to 2000, default 200. One is 10 kB as a rule, 31 kB at most.
+    /// How many incidents the history keeps, of all masters together: 1 to 2000, default 200. One has 31 kB at most.
     pub history_size: u32,
     /// Whether host names are accepted anywhere. Default no.
     pub resolve_hostnames: bool,

@@ -58,6 +58,14 @@ pub(super) fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// The channel of a message of PSUBSCRIBE, and what was published. None: it is no such message.
+pub(super) fn published(message: &Value) -> Option<(String, String)> {
+    let Value::Array(parts) = message else { return None };
+    let words: Vec<String> = parts.iter().filter_map(text).collect();
+    let [kind, _, channel, payload] = <[String; 4]>::try_from(words).ok()?;
+    (kind == "pmessage").then_some((channel, payload))
+}
+
 /// A heading, and the field below it.
 pub(super) type Column = (&'static str, &'static str);
 

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::{
     Exit,
-    conversation::{self, Unanswered},
+    conversation::{self, Conversation, Unanswered},
 };
 use crate::{config::system_text, terminal::complain};
 
@@ -144,6 +144,43 @@ pub(super) struct Line {
     pub(super) patience: Duration,
 }
 
+/// The first Sentinel that answered.
+pub(super) struct First<'a> {
+    pub(super) place: &'a Place,
+    /// The connection to it, for more.
+    pub(super) conversation: Conversation,
+    /// The answer to the last command.
+    pub(super) answer: Value,
+}
+
+/// Why none answered.
+pub(super) enum Unserved {
+    /// The first one that did answered with an error.
+    Refused(RedisError),
+    /// What is wrong with each.
+    Unreached(String),
+}
+
+impl Line {
+    /// Logs in at the first Sentinel that can be reached and says commands to it. One that refuses them has answered.
+    pub(super) fn say_to_first(&self, commands: &[Cmd]) -> Result<First<'_>, Unserved> {
+        let commands: Vec<Cmd> = self.login.iter().chain(commands).cloned().collect();
+        let mut troubles = Vec::new();
+        for place in &self.places {
+            let answered = Conversation::begin(self.tls.clone(), place, self.patience).and_then(|mut conversation| {
+                let answer = conversation.say(&commands, self.patience)?;
+                Ok(First { place, conversation, answer })
+            });
+            match answered {
+                Ok(first) => return Ok(first),
+                Err(Unanswered::Refused(error)) => return Err(Unserved::Refused(error)),
+                Err(why) => troubles.push(trouble(place, &reason(&why, self.patience))),
+            }
+        }
+        Err(Unserved::Unreached(troubles.join("; ")))
+    }
+}
+
 impl Target {
     /// How the answer is to be printed.
     pub(super) fn format(&self) -> Format {
@@ -216,21 +253,16 @@ impl Target {
 
     /// The same, with an error that the Sentinel answers as a value.
     pub(super) fn try_ask(&self, words: &[&str]) -> Result<Result<Value, RedisError>, Exit> {
-        let line = self.line()?;
         let mut command = redis::cmd("SENTINEL");
         command.arg(words);
-        let commands: Vec<Cmd> = line.login.iter().cloned().chain([command]).collect();
-        let mut troubles = Vec::new();
-        for place in &line.places {
-            match conversation::query(line.tls.clone(), place, &commands, line.patience) {
-                Ok(answer) => return Ok(Ok(answer)),
-                Err(Unanswered::Refused(error)) => return Ok(Err(error)),
-                Err(Unanswered::Garbled(error)) => troubles.push(trouble(place, &error.to_string())),
-                Err(Unanswered::Lost(error)) => troubles.push(trouble(place, &lost(&error, line.patience))),
+        match self.line()?.say_to_first(&[command]) {
+            Ok(first) => Ok(Ok(first.answer)),
+            Err(Unserved::Refused(error)) => Ok(Err(error)),
+            Err(Unserved::Unreached(text)) => {
+                self.complain(Exit::Unreachable, &text);
+                Err(Exit::Unreachable)
             }
         }
-        self.complain(Exit::Unreachable, &troubles.join("; "));
-        Err(Exit::Unreachable)
     }
 
     /// Tells what is wrong, in the form that was asked for.
@@ -257,11 +289,21 @@ impl Target {
 }
 
 /// What kept one Sentinel from answering.
-pub(super) fn trouble((host, port): &Place, why: &str) -> String {
-    if host.contains(':') {
-        format!("the Sentinel at [{host}]:{port}: {why}")
-    } else {
-        format!("the Sentinel at {host}:{port}: {why}")
+pub(super) fn trouble(place: &Place, why: &str) -> String {
+    format!("the Sentinel at {}: {why}", shown(place))
+}
+
+/// An address as it is written.
+pub(super) fn shown((host, port): &Place) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Why a Sentinel did not answer, or what it answered instead.
+pub(super) fn reason(why: &Unanswered, patience: Duration) -> String {
+    match why {
+        Unanswered::Refused(error) => refused(error).1,
+        Unanswered::Garbled(error) => error.to_string(),
+        Unanswered::Lost(error) => lost(error, patience),
     }
 }
 

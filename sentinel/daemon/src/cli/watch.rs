@@ -1,14 +1,13 @@
 //! `sentinel watch`: events as they happen.
 
 use jiff::Zoned;
-use redis::{Cmd, Value};
 use serde_json::json;
 
 use super::{
     Exit,
-    conversation::{Conversation, Unanswered},
+    conversation::Conversation,
     reply,
-    target::{self, Format, Target},
+    target::{self, Format, Target, Unserved},
 };
 use crate::terminal::say;
 
@@ -24,26 +23,19 @@ pub(super) fn run(target: &Target, patterns: &[String]) -> Exit {
     } else {
         subscribe.arg(patterns);
     }
-    let commands: Vec<Cmd> = line.login.iter().cloned().chain([subscribe]).collect();
-    let mut troubles = Vec::new();
-    for place in &line.places {
-        let begun = Conversation::begin(line.tls.clone(), place, line.patience)
-            .and_then(|mut it| it.say(&commands, line.patience).map(|_| it));
-        match begun {
-            Ok(conversation) => return follow(target, conversation),
-            Err(Unanswered::Refused(error)) => {
-                let (exit, text) = target::refused(&error);
-                target.complain(exit, &text);
-                return exit;
-            }
-            Err(Unanswered::Garbled(error)) => troubles.push(target::trouble(place, &error.to_string())),
-            Err(Unanswered::Lost(error)) => {
-                troubles.push(target::trouble(place, &target::lost(&error, line.patience)));
-            }
+    let outcome = line.say_to_first(&[subscribe]).map(|first| first.conversation);
+    match outcome {
+        Ok(conversation) => follow(target, conversation),
+        Err(Unserved::Refused(error)) => {
+            let (exit, text) = target::refused(&error);
+            target.complain(exit, &text);
+            exit
+        }
+        Err(Unserved::Unreached(text)) => {
+            target.complain(Exit::Unreachable, &text);
+            Exit::Unreachable
         }
     }
-    target.complain(Exit::Unreachable, &troubles.join("; "));
-    Exit::Unreachable
 }
 
 fn follow(target: &Target, mut conversation: Conversation) -> Exit {
@@ -52,12 +44,7 @@ fn follow(target: &Target, mut conversation: Conversation) -> Exit {
             target.complain(Exit::Unreachable, "the Sentinel has closed the connection");
             return Exit::Unreachable;
         };
-        let Value::Array(parts) = message else { continue };
-        let words: Vec<String> = parts.iter().filter_map(reply::text).collect();
-        let [kind, _, event, payload] = words.as_slice() else { continue };
-        if kind != "pmessage" {
-            continue;
-        }
+        let Some((event, payload)) = reply::published(&message) else { continue };
         let now = Zoned::now();
         match target.format() {
             Format::Json => {

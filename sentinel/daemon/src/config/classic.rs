@@ -12,7 +12,7 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::{HIDDEN, may_be_hidden},
     fault::{Fault, Named, Place, Refusal},
-    keys::{self, KEYS, Kind},
+    keys::secret_called,
     lexer,
 };
 
@@ -270,15 +270,17 @@ pub(crate) fn mask(line: &str) -> String {
     let mut words = line.split_whitespace();
     let first = words.next().unwrap_or_default().trim_start_matches("--").to_ascii_lowercase();
     let second = words.next().unwrap_or_default().to_ascii_lowercase();
+    let secret = |name: &str| secret_called(name, |key| key.directive);
     let keep = match (first.as_str(), second.as_str()) {
         ("masterauth" | "primaryauth", _) | ("user", "") => 1,
         ("user", _) => 2,
-        ("sentinel", name) if is_secret(name, &["", "sentinel"]) => 2,
-        ("sentinel", name) if is_secret(name, &["master"]) => 3,
-        (name, _) if is_secret(name, &["server", "acl", "tls", "http", "webhook"]) => 1,
-        // A misspelt one.
-        ("sentinel", name) if keys::is_secret(name, |key| key.directive) => 2,
-        (name, _) if name != "sentinel" && keys::is_secret(name, |key| key.directive) => 1,
+        ("sentinel", name) => match secret(name) {
+            // The name of a master stands before it.
+            Some(key) if key.section == "master" => 3,
+            Some(_) => 2,
+            None => return line.to_owned(),
+        },
+        (name, _) if secret(name).is_some() => 1,
         _ => return line.to_owned(),
     };
     let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -287,11 +289,6 @@ pub(crate) fn mask(line: &str) -> String {
         words.push("******");
     }
     words.join(" ")
-}
-
-/// Whether a directive of one of these sections holds a secret.
-fn is_secret(name: &str, sections: &[&str]) -> bool {
-    KEYS.iter().any(|key| key.kind == Kind::Secret && key.directive == name && sections.contains(&key.section))
 }
 
 #[cfg(test)]
@@ -318,7 +315,7 @@ mod tests {
         assert_eq!(mask("port  1"), "port  1");
         // Nor what stands behind a misspelt name.
         assert_eq!(mask("webhok-url https://h/x"), "webhok-url ******");
-        assert_eq!(mask("sentinel auth-pas m x"), "sentinel auth-pas ******");
+        assert_eq!(mask("sentinel auth-pas m x"), "sentinel auth-pas m ******");
         assert_eq!(mask("webhook-url-file /run/x"), "webhook-url-file /run/x");
         assert_eq!(mask("sentinel auth-user m x"), "sentinel auth-user m x");
     }

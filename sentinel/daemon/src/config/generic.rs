@@ -37,8 +37,11 @@ fn unknown(name: &str, place: &Place) -> String {
 }
 
 /// From which level on events are posted.
-const WEBHOOK_LEVELS: [(&str, Level); 3] =
-    [("verbose", Level::Verbose), ("notice", Level::Notice), ("warning", Level::Warning)];
+const WEBHOOK_LEVELS: [(&str, Level); 3] = [
+    (Level::Verbose.as_str(), Level::Verbose),
+    (Level::Notice.as_str(), Level::Notice),
+    (Level::Warning.as_str(), Level::Warning),
+];
 
 /// As many addresses as the reference binds to.
 const MAX_BIND_ADDRESSES: usize = 16;

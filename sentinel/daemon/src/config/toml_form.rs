@@ -11,11 +11,14 @@ use super::{
     build::{Builder, Directive, Origin},
     directives::did_you_mean,
     fault::{Place, Refusal},
-    keys::{self, Key, Kind, of_section},
+    keys::{Key, Kind, TABLES, of_section, secret_called},
     reference::{self, Elsewhere},
 };
 
-const SECTIONS: [&str; 8] = ["server", "sentinel", "acl", "tls", "http", "webhook", "master", "state"];
+/// What may stand above all tables besides keys.
+fn sections() -> impl Iterator<Item = &'static str> {
+    TABLES.into_iter().chain(["master", "state"])
+}
 
 /// Feeds a TOML configuration to the builder, except its `[state]`.
 pub(super) fn take(builder: &mut Builder, source: &Source, bytes: &[u8]) {
@@ -60,7 +63,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn document(&mut self, root: &dyn TableLike) {
         self.keys("", root, None);
-        for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
+        for section in TABLES {
             if let Some((key, item)) = root.get_key_value(section) {
                 match item.as_table_like() {
                     Some(table) => self.keys(section, table, None),
@@ -178,11 +181,9 @@ impl Reader<'_> {
         for (name, _) in table.iter() {
             let stem = name.strip_suffix("-file").or_else(|| name.strip_suffix("-env"));
             let known = of_section(section).any(|key| key.name == name || key.is_secret() && Some(key.name) == stem)
-                || section.is_empty() && SECTIONS.contains(&name);
+                || section.is_empty() && sections().any(|it| it == name);
             if !known {
-                let names = of_section(section)
-                    .map(|key| key.name)
-                    .chain(if section.is_empty() { &SECTIONS[..] } else { &[] }.iter().copied());
+                let names = of_section(section).map(|key| key.name).chain(sections().filter(|_| section.is_empty()));
                 let remedy = did_you_mean(name, names, "remove the key");
                 let at = table.key(name).map_or(0, at_key);
                 let called = if section.is_empty() { name.to_owned() } else { format!("{section}.{name}") };
@@ -277,7 +278,9 @@ pub(super) fn mask(line: &str) -> String {
     let elsewhere =
         lower.split('=').next().map(str::trim).is_some_and(|key| key.ends_with("-file") || key.ends_with("-env"));
     let secret = !elsewhere
-        && (lower.contains("pass") || line.contains("://") || names.any(|name| keys::is_secret(name, |key| key.name)))
+        && (lower.contains("pass")
+            || line.contains("://")
+            || names.any(|name| secret_called(name, |key| key.name).is_some()))
         || line.contains('>');
     match line.split_once('=') {
         Some((name, _)) if secret => format!("{name}= ******"),

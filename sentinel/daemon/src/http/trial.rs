@@ -57,8 +57,8 @@ impl Trial {
         Ok(Trial { runtime, router: router(Arc::new(shared), token), stopped, _stop: stop })
     }
 
-    /// What a client gets that sends these bytes and nothing more: at most so many bytes, and what comes within this time. An endpoint
-    /// that waits for the rest of a request, or sends events, does not close.
+    /// What a client gets that sends these bytes and nothing more: at most so many bytes, and what comes within this time.
+    /// An endpoint that waits for the rest of a request, or sends events, does not close.
     pub fn answer(&self, bytes: &[u8], most: u64, within: Duration) -> Vec<u8> {
         self.runtime.block_on(async {
             let (mut client, server) = tokio::io::duplex(bytes.len().max(1));

@@ -1,7 +1,8 @@
 //! Posts events to a URL: as JSON, in their order, signed, and again and again until they are taken.
 //!
-//! It has a thread and a runtime of its own, and nothing waits for it. While nobody takes events, so many wait and the oldest are
-//! dropped; those that wait when the process ends are lost. Who needs all of them reads `/v1/events`, which can be resumed.
+//! It has a thread and a runtime of its own, and nothing waits for it. While nobody takes events, so many wait and the
+//! oldest are dropped; those that wait when the process ends are lost. Who needs all of them reads `/v1/events`, which can
+//! be resumed.
 
 mod post;
 
@@ -156,8 +157,8 @@ async fn run(target: Target, mut queue: Queue, mut happened: mpsc::UnboundedRece
     }
 }
 
-/// What was said about a webhook that takes nothing: once, and once when it takes events again; of one that fails now and then not more
-/// often than [`TOLD_EVERY`].
+/// What was said about a webhook that takes nothing: once, and once when it takes events again; of one that fails now and
+/// then not more often than [`TOLD_EVERY`].
 #[derive(Default)]
 struct Trouble {
     told: bool,

@@ -141,7 +141,8 @@ fn explained(error: &hyper::Error) -> io::Error {
     }
 }
 
-/// `t=<seconds since 1970>,v1=<HMAC-SHA256 in hex of "<seconds>.<body>">`: with the time in it an old one cannot be told for new.
+/// `t=<seconds since 1970>,v1=<HMAC-SHA256 in hex of "<seconds>.<body>">`: with the time in it an old one cannot be told
+/// for new.
 fn signature(secret: &Secret, seconds: u64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret.bytes()).expect("a key of any length is one");
     mac.update(format!("{seconds}.").as_bytes());

@@ -15,8 +15,8 @@ pub struct Overruled {
     pub unreported: u64,
 }
 
-/// Looks for them on the masters that the Sentinels name. Another one that is left beside it keeps what it has taken, and nobody is
-/// sent there.
+/// Looks for them on the masters that the Sentinels name. Another one that is left beside it keeps what it has taken, and
+/// nobody is sent there.
 pub fn count_overruled(world: &mut World) -> Overruled {
     let groups = world.physics.checks.setting().groups.clone();
     let named: Vec<_> = groups

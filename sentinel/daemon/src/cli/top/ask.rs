@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use super::super::{
     conversation::{Conversation, Unanswered},
     reply,
-    target::{self, Line, Place},
+    target::{self, Line, Unserved},
 };
 
 /// How often it is asked.
@@ -63,7 +63,8 @@ pub(super) struct Happened {
     pub(super) payload: String,
 }
 
-/// Begins to ask and to listen. What is sent to the channel says of which master all is wanted. The threads end with the program.
+/// Begins to ask and to listen. What is sent to the channel says of which master all is wanted. The threads end with the
+/// program.
 pub(super) fn start(line: Line, news: Sender<News>) -> Sender<Option<String>> {
     let (wanted, asked) = mpsc::channel();
     let (listening, told) = (line.clone(), news.clone());
@@ -97,41 +98,23 @@ fn ask(line: &Line, asked: &Receiver<Option<String>>, news: &Sender<News>) {
     }
 }
 
-/// Connects to the first Sentinel that answers, and says the last of these commands to it.
+/// The first Sentinel that answers, and its address.
 fn begin(line: &Line, commands: &[Cmd]) -> Result<(Conversation, String), String> {
-    let mut troubles = Vec::new();
-    for place in &line.places {
-        let all: Vec<Cmd> = line.login.iter().chain(commands).cloned().collect();
-        let begun = Conversation::begin(line.tls.clone(), place, line.patience)
-            .and_then(|mut it| it.say(&all, line.patience).map(|_| it));
-        match begun {
-            Ok(conversation) => return Ok((conversation, shown(place))),
-            Err(why) => troubles.push(target::trouble(place, &reason(&why, line.patience))),
-        }
-    }
-    Err(troubles.join("; "))
-}
-
-fn shown((host, port): &Place) -> String {
-    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
-}
-
-fn reason(why: &Unanswered, patience: Duration) -> String {
-    match why {
-        Unanswered::Refused(error) => target::refused(error).1,
-        Unanswered::Garbled(error) => error.to_string(),
-        Unanswered::Lost(error) => target::lost(error, patience),
+    match line.say_to_first(commands) {
+        Ok(first) => Ok((first.conversation, target::shown(first.place))),
+        Err(Unserved::Refused(error)) => Err(target::refused(&error).1),
+        Err(Unserved::Unreached(text)) => Err(text),
     }
 }
 
 fn look(conversation: &mut Conversation, patience: Duration, wanted: Option<&str>) -> Result<Look, String> {
     // What it does not know, or does not permit, is left out; a connection that is lost ends the look.
     let masters = conversation.say(&[redis::cmd("SENTINEL").arg("MASTERS").clone()], patience);
-    let masters = masters.map_err(|why| reason(&why, patience))?;
+    let masters = masters.map_err(|why| target::reason(&why, patience))?;
     let mut say = |words: &[&str]| match conversation.say(&[redis::cmd("SENTINEL").arg(words).clone()], patience) {
         Ok(answer) => Ok(Some(answer)),
         Err(Unanswered::Refused(_)) => Ok(None),
-        Err(why) => Err(reason(&why, patience)),
+        Err(why) => Err(target::reason(&why, patience)),
     };
     let problems = say(&["PROBLEMS"])?;
     let detail = match wanted {
@@ -166,13 +149,6 @@ fn listen(line: &Line, news: &Sender<News>) {
 }
 
 fn happened(message: &Value) -> Option<Happened> {
-    let Value::Array(parts) = message else { return None };
-    let words: Vec<String> = parts.iter().filter_map(reply::text).collect();
-    match words.as_slice() {
-        [kind, _, event, payload] if kind == "pmessage" => {
-            let time = Zoned::now().strftime("%H:%M:%S%.3f").to_string();
-            Some(Happened { time, event: event.clone(), payload: payload.clone() })
-        }
-        _ => None,
-    }
+    let (event, payload) = reply::published(message)?;
+    Some(Happened { time: Zoned::now().strftime("%H:%M:%S%.3f").to_string(), event, payload })
 }

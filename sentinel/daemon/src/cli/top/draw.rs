@@ -12,7 +12,8 @@ use serde_json::Value as Json;
 use super::{
     super::reply::{Column, aligned, cell},
     ask::{Detail, Happened},
-    screen::{self, Grade, Looking, Screen, Trouble},
+    rows::{self, Grade, Trouble},
+    screen::{Looking, Screen},
 };
 
 /// So many events stand below the masters.
@@ -162,7 +163,7 @@ fn masters(frame: &mut Frame<'_>, screen: &mut Screen, look: Look, area: Rect) {
         cells.push(Cell::from(Span::styled(row.trouble.clone(), look.of(row.grade))));
         Row::new(cells).style(if at == place { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() })
     });
-    let width = |text: fn(&screen::Row) -> &str, least: u16, most: u16| {
+    let width = |text: fn(&rows::Row) -> &str, least: u16, most: u16| {
         let longest = shown.iter().map(|row| text(row).chars().count()).max().unwrap_or(0);
         Constraint::Length(u16::try_from(longest).unwrap_or(most).clamp(least, most))
     };

@@ -1,10 +1,11 @@
 //! `sentinel top`: a live screen of all masters, trouble first.
 //!
-//! A thread asks the Sentinel each second, another one listens to its events; what they bring goes into a [`Screen`], which keys
-//! change, too, and which is drawn when it has changed. Nothing here changes anything at a Sentinel.
+//! A thread asks the Sentinel each second, another one listens to its events; what they bring goes into a [`Screen`],
+//! which keys change, too, and which is drawn when it has changed. Nothing here changes anything at a Sentinel.
 
 mod ask;
 mod draw;
+mod rows;
 mod screen;
 
 use std::{

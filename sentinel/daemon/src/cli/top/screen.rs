@@ -1,12 +1,10 @@
 //! What the screen shows, and what keys do to it. It knows neither a terminal nor a Sentinel.
 
-use std::{cmp::Reverse, collections::VecDeque};
-
-use serde_json::Value as Json;
+use std::collections::VecDeque;
 
 use super::{
-    super::reply,
     ask::{Detail, Happened, Look, News},
+    rows::{Grade, Order, Row, Trouble, worst},
 };
 
 /// So many events are remembered.
@@ -52,88 +50,6 @@ pub(super) enum Looking {
     AtEvents,
     /// At the keys.
     AtKeys,
-}
-
-/// In which order masters stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Order {
-    /// The worst first.
-    #[default]
-    Trouble,
-    Name,
-    Address,
-}
-
-impl Order {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Order::Trouble => "trouble first",
-            Order::Name => "by name",
-            Order::Address => "by address",
-        }
-    }
-
-    const fn next(self) -> Self {
-        match self {
-            Order::Trouble => Order::Name,
-            Order::Name => Order::Address,
-            Order::Address => Order::Trouble,
-        }
-    }
-}
-
-/// How grave something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Grade {
-    Well,
-    Info,
-    Warning,
-    Critical,
-}
-
-impl Grade {
-    fn of(severity: &str) -> Self {
-        match severity {
-            "critical" => Grade::Critical,
-            "warning" => Grade::Warning,
-            _ => Grade::Info,
-        }
-    }
-
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Grade::Well => "ok",
-            Grade::Info => "info",
-            Grade::Warning => "warning",
-            Grade::Critical => "CRITICAL",
-        }
-    }
-}
-
-/// One master.
-#[derive(Clone, Debug)]
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) address: String,
-    /// Its flags without `master`.
-    pub(super) flags: String,
-    pub(super) replicas: String,
-    pub(super) sentinels: String,
-    pub(super) quorum: String,
-    pub(super) epoch: String,
-    pub(super) grade: Grade,
-    /// The worst that is wrong with it.
-    pub(super) trouble: String,
-}
-
-/// One problem.
-#[derive(Clone, Debug)]
-pub(super) struct Trouble {
-    pub(super) grade: Grade,
-    pub(super) code: String,
-    pub(super) master: String,
-    pub(super) text: String,
-    pub(super) remedy: String,
 }
 
 /// Everything that is shown.
@@ -193,9 +109,9 @@ impl Screen {
     fn see(&mut self, look: Look) {
         let Look { from, masters, problems, detail } = look;
         (self.from, self.lost) = (from, None);
-        self.troubles = problems.map(|all| all.iter().map(trouble).collect());
+        self.troubles = problems.map(|all| all.iter().map(Trouble::of).collect());
         let troubles = self.troubles.as_deref().unwrap_or_default();
-        self.rows = masters.iter().map(|master| row(master, troubles)).collect();
+        self.rows = masters.iter().map(|master| Row::of(master, troubles)).collect();
         let wanted = match &self.looking {
             Looking::At(name) => Some(name),
             _ => None,
@@ -207,11 +123,7 @@ impl Screen {
     }
 
     fn sort(&mut self) {
-        match self.order {
-            Order::Trouble => self.rows.sort_by(|a, b| (Reverse(a.grade), &a.name).cmp(&(Reverse(b.grade), &b.name))),
-            Order::Name => self.rows.sort_by(|a, b| a.name.cmp(&b.name)),
-            Order::Address => self.rows.sort_by(|a, b| (&a.address, &a.name).cmp(&(&b.address, &b.name))),
-        }
+        self.order.sort(&mut self.rows);
     }
 
     /// The masters that the filter leaves.
@@ -341,45 +253,6 @@ impl Screen {
         let last = shown.len().saturating_sub(1);
         let to = self.place(&shown).saturating_add_signed(by).min(last);
         self.marked = shown.get(to).map(|row| row.name.clone());
-    }
-}
-
-/// The worst; of several that are as grave the one that the Sentinel lists first.
-fn worst<'a>(troubles: impl Iterator<Item = &'a Trouble>) -> Option<&'a Trouble> {
-    troubles.min_by_key(|it| Reverse(it.grade))
-}
-
-fn trouble(problem: &Json) -> Trouble {
-    Trouble {
-        grade: Grade::of(&reply::cell(problem, "severity")),
-        code: reply::cell(problem, "code"),
-        master: reply::cell(problem, "master"),
-        text: reply::cell(problem, "problem"),
-        remedy: reply::cell(problem, "remedy"),
-    }
-}
-
-fn row(master: &Json, troubles: &[Trouble]) -> Row {
-    let cell = |field: &str| reply::cell(master, field);
-    let name = cell("name");
-    let flags: Vec<_> = cell("flags").split(',').filter(|flag| *flag != "master").map(str::to_owned).collect();
-    let worst = worst(troubles.iter().filter(|it| it.master == name));
-    let sick = flags.iter().any(|flag| flag.ends_with("_down"));
-    let grade = worst.map_or(Grade::Well, |it| it.grade).max(if sick { Grade::Critical } else { Grade::Well });
-    let host = cell("ip");
-    let address =
-        if host.contains(':') { format!("[{host}]:{}", cell("port")) } else { format!("{host}:{}", cell("port")) };
-    let others = master["num-other-sentinels"].as_u64().unwrap_or_default();
-    Row {
-        address,
-        flags: flags.join(","),
-        replicas: cell("num-slaves"),
-        sentinels: (others + 1).to_string(),
-        quorum: cell("quorum"),
-        epoch: cell("config-epoch"),
-        grade,
-        trouble: worst.map(|it| format!("{}: {}", it.code, it.text)).unwrap_or_default(),
-        name,
     }
 }
 

@@ -5,7 +5,7 @@ use toml_edit::{Array, Decor, DocumentMut, Item, RawString, TableLike, Value};
 
 use super::{
     super::{
-        keys::{Key, Kind, of_section},
+        keys::{Key, Kind, TABLES, of_section},
         reference,
         toml_form::arguments,
         words,
@@ -21,7 +21,7 @@ pub(super) fn read(text: &str) -> Listing {
     reader.table("", document.as_table(), None);
     for (name, item) in document.iter() {
         match name {
-            "server" | "sentinel" | "acl" | "tls" | "http" | "webhook" => {
+            table if TABLES.contains(&table) => {
                 if let Some(table) = item.as_table_like() {
                     reader.header(document.key(name).map(toml_edit::Key::leaf_decor), item);
                     reader.table(name, table, None);

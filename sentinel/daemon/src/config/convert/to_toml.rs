@@ -7,7 +7,7 @@ use sentinel_core::types::HostPort;
 use super::{
     super::{
         directives::{Support, support},
-        keys::{KEYS, Key, Kind},
+        keys::{KEYS, Key, Kind, TABLES},
         lexer, reference, settings, toml_key, toml_text, value,
     },
     listing::{Entry, Listing, WITHOUT_EFFECT, put_comments, put_gap},
@@ -66,7 +66,7 @@ pub(super) fn write(listing: &Listing) -> (String, Vec<String>) {
         put_gap(&mut out);
     }
     tables.top.write(&mut out);
-    for section in ["server", "acl", "tls", "http", "webhook", "sentinel"] {
+    for section in TABLES {
         if let Some(table) = tables.sections.get(section) {
             table.write_under(&mut out, &format!("[{section}]"));
         }

@@ -84,6 +84,9 @@ impl Kind {
     }
 }
 
+/// The tables of the process, besides what stands above all of them, in the order in which they take effect and are written.
+pub const TABLES: [&str; 6] = ["server", "acl", "tls", "http", "webhook", "sentinel"];
+
 /// One key.
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -192,17 +195,17 @@ const RENAME_COMMAND: Key = key(
     "Commands that the data nodes know under another name, such as { CONFIG = \"x7\" }.",
 );
 
-/// Whether a line that begins with this name may hold a secret, in the grammar whose names `of` gives: it is the name of one, or nearly.
-pub(super) fn is_secret(name: &str, of: fn(&Key) -> &str) -> bool {
+/// The secret that a name means in the grammar whose names `of` gives, also where it is misspelt. None: it means none.
+pub(super) fn secret_called(name: &str, of: fn(&Key) -> &str) -> Option<&'static Key> {
     let name = name.to_ascii_lowercase();
-    if KEYS.iter().any(|key| of(key) == name && !key.is_secret()) {
-        return false;
+    if let Some(known) = KEYS.iter().find(|key| of(key) == name) {
+        return Some(known).filter(|key| key.is_secret());
     }
     let is_near = |secret: &str| {
         let letters = if secret.len() > 5 { 2 } else { 1 };
         strsim::damerau_levenshtein(secret, &name) <= letters
     };
-    KEYS.iter().any(|key| key.is_secret() && is_near(of(key)))
+    KEYS.iter().find(|key| key.is_secret() && is_near(of(key)))
 }
 
 /// The keys of one section.
