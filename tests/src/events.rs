@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use redis::RedisResult;
 
 use crate::node::connect_with;
+use crate::wait::Limit;
 
 /// How soon the thread notices that it is no longer wanted.
 const LOOK_UP: Duration = Duration::from_millis(100);
@@ -101,14 +102,14 @@ impl EventRecorder {
     /// When none came `within` that time; the message lists what came instead.
     #[track_caller]
     pub fn wait_for(&self, channel: &str, fits: impl Fn(&str) -> bool, within: Duration) -> Event {
-        let deadline = Instant::now() + within;
+        let limit = Limit::from_now(within);
         let mut events = self.shared.events();
         loop {
             let found = events.iter().find(|event| event.channel == channel && fits(&event.payload));
             if let Some(event) = found {
                 return event.clone();
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = limit.left();
             if left.is_zero() {
                 drop(events);
                 panic!("no {channel} as expected within {within:?}; events were:\n{}", self.list());
