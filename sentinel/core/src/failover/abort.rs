@@ -6,6 +6,7 @@ use crate::{
     notice::Topic,
     state::Reconf,
     timer::Timer,
+    types::Epoch,
     watch::Watch,
 };
 
@@ -66,6 +67,12 @@ impl Watch<'_> {
         if failover.is_electing() {
             return self.count_votes();
         }
+        self.give_up_failover_for(newest);
+    }
+
+    /// One of this epoch has come, or is said to.
+    pub(crate) fn give_up_failover_for(&mut self, newest: Epoch) {
+        let Some(failover) = &self.master.failover else { return };
         let told = failover.has_told();
         let name = self.master.name.clone();
         let text = format!(

@@ -291,6 +291,9 @@ impl Watch<'_> {
     /// node's configuration file, and disconnects clients so that they ask for the master.
     pub(crate) fn handed_over(&mut self, replica: NodeId) {
         self.ctx.timers.disarm(&Timer::Handover(self.master.key));
+        if let Some(failover) = &mut self.master.failover {
+            failover.handed_over = true;
+        }
         self.node_event(replica, Event::HandedOver);
         self.promote(replica);
     }

@@ -16,6 +16,8 @@ pub(crate) struct Failover {
     pub(crate) started_at: Instant,
     /// The node whose writers wait for our sake.
     pub(crate) paused: Option<NodeId>,
+    /// Whether the master has handed over: it takes no writes any more, and follows the new one.
+    pub(crate) handed_over: bool,
     pub(crate) phase: Phase,
 }
 

@@ -95,8 +95,14 @@ impl Watch<'_> {
         self.master.not_before = now + 2 * timeout + self.ctx.rng.up_to(Duration::from_secs(1));
         self.master.delay_told = false;
         let epoch = self.stand();
-        self.master.failover =
-            Some(Failover { epoch, cause, started_at: now, paused: None, phase: Phase::Registering });
+        self.master.failover = Some(Failover {
+            epoch,
+            cause,
+            started_at: now,
+            paused: None,
+            handed_over: false,
+            phase: Phase::Registering,
+        });
         self.changed_urgently();
     }
 

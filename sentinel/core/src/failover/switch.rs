@@ -30,6 +30,9 @@ impl Watch<'_> {
             // too: what is made of ours now would be made of a master that is none any more.
             return self.end_outdated_failover();
         }
+        if let Some(newer) = self.epoch_that_keeps_the_master(epoch) {
+            return self.give_up_failover_for(newer);
+        }
         self.node_event(replica, Event::PromotedReplica);
         if let Some(promotion) = self.promotion_of(replica) {
             self.master.promotion = Some(promotion.clone());
@@ -137,6 +140,18 @@ impl Watch<'_> {
     pub(crate) fn newest_configuration(&self) -> Epoch {
         let adopted = self.master.adopting.as_ref().map(|adoption| adoption.epoch);
         adopted.map_or(self.master.config_epoch, |epoch| epoch.max(self.master.config_epoch))
+    }
+
+    /// The master is well, and somebody announces it in a configuration that is newer than this one. Whoever does may be just heard of,
+    /// so the configuration is not followed yet; but ours would make that master a replica. Our epoch has been raised to that one by
+    /// the same hello, so that a later failover of ours is newer.
+    fn epoch_that_keeps_the_master(&self, ours: Epoch) -> Option<Epoch> {
+        let master = self.master.node();
+        let newer = self.newest_unconfirmed(master)?;
+        // One that has handed over has nothing to lose.
+        let handed_over = self.master.failover.as_ref().is_some_and(|failover| failover.handed_over);
+        let is_well = master.is_reachable() && master.role == Role::Master && !handed_over;
+        (is_well && newer > ours && newer <= self.ctx.current_epoch).then_some(newer)
     }
 
     /// Whether this Sentinel's own configuration, newer than that one, is being written.

@@ -149,10 +149,13 @@ impl Watch<'_> {
     /// Whether a Sentinel that could not be reached yet names this node in a configuration that is newer than the one in force here. It
     /// is not followed for that; but what such a master has acknowledged would be lost if it were made a replica.
     pub(crate) fn may_be_newer_master(&self, node: &Node) -> bool {
-        let newer = self.master.config_epoch;
-        let names_it =
-            |hello: &Hello| hello.config_epoch > newer && self.ctx.names.same(&hello.master_addr, &node.addr);
-        self.master.peers.values().any(|peer| peer.unconfirmed.as_ref().is_some_and(names_it))
+        self.newest_unconfirmed(node) > Some(self.master.config_epoch)
+    }
+
+    /// The epoch of the newest configuration that names this node as the master and is not followed, or not yet.
+    pub(crate) fn newest_unconfirmed(&self, node: &Node) -> Option<Epoch> {
+        let hellos = self.master.peers.values().filter_map(|peer| peer.unconfirmed.as_ref());
+        hellos.filter(|it| self.ctx.names.same(&it.master_addr, &node.addr)).map(|it| it.config_epoch).max()
     }
 
     /// Whether an order to this node is for a newer configuration to give: ours ends in a moment, when the newer one is
