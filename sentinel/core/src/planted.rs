@@ -63,6 +63,8 @@ pub enum Bug {
     LeaveNoMaster,
     /// For how long the link of a candidate has been down does not matter, as if nobody were the master.
     PromoteTheLost,
+    /// The age of its link that a replica tells by its wall clock is believed, whatever was seen of the link.
+    BelieveTheClock,
     /// A replica that an empty master has emptied is a candidate.
     PromoteTheEmptied,
     /// A data node that does not let us in is silent.

@@ -38,6 +38,8 @@ pub struct InfoFacts {
     pub synced: bool,
     /// For how long its link to its master had been down.
     pub link_down: u64,
+    /// The same by its wall clock, as it tells it.
+    pub link_down_told: u64,
     /// Whether its data are of another history than its group's: a stranger on an address that was used before.
     pub foreign: bool,
     /// Whether its data went a way of their own: it was restarted as a master from an old file, and has not copied since.

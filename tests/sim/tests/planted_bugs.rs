@@ -77,6 +77,7 @@ bugs! {
     an_empty_master_that_is_followed: FollowTheEmpty within 20 by "acted on at once";
     nobody_is_the_master: LeaveNoMaster within 50 by "acted on at once";
     a_candidate_that_lost_its_master: PromoteTheLost within 250 by "is down";
+    a_clock_that_is_believed: BelieveTheClock within 300 by "in time", "within bounded time";
     a_refused_login_that_is_death: DenialIsSilence within 20 by "refuses the login";
     an_unsigned_hello: BelieveTheUnsigned within 20 by "forged";
     an_unsigned_request_for_a_vote: VoteForTheUnsigned within 20 by "forged";

@@ -25,4 +25,4 @@ pub(crate) use own_id::{OwnId, TOLD_FOR};
 pub(crate) use period::{PingPeriod, in_company, is_crowd};
 pub(crate) use ping::PingAnswer;
 pub(crate) use queue::FirstDials;
-pub(crate) use report::{HandoverState, InfoReport};
+pub(crate) use report::{HandoverState, InfoReport, NEVER_LINKED};

@@ -7,6 +7,9 @@ use crate::{
     view::Role,
 };
 
+/// What [`InfoReport::link_down_ms`] is for a process that was never linked: it tells -1 s.
+pub(crate) const NEVER_LINKED: i64 = -1_000;
+
 /// What one INFO of a data node says, as far as decisions need it.
 ///
 /// Fields that belong to a replica are read only when `role:slave` came before them, as the reference does.
@@ -19,7 +22,7 @@ pub(crate) struct InfoReport {
     /// Whom it replicates from, as it says.
     pub(crate) source: Option<(String, u16)>,
     pub(crate) link_up: bool,
-    /// 0 while the link is up, -1000 if it never was.
+    /// 0 while the link is up, [`NEVER_LINKED`] if it never was. See [`crate::state::Node::doubt_link_age`].
     pub(crate) link_down_ms: i64,
     pub(crate) priority: u32,
     /// Of a replica its `slave_repl_offset`, of a master its `master_repl_offset`.

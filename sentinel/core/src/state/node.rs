@@ -3,13 +3,17 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     canonical::Remembered,
     guard::Restart,
-    monitor::{Condition, InfoReport, PingPeriod},
+    monitor::{Condition, InfoReport, NEVER_LINKED, PingPeriod},
     output::Target,
+    planted::{Bug, planted},
     state::{Link, NodeId},
     time::Instant,
     types::{HostPort, RunId},
     view::Role,
 };
+
+/// What INFO tells in whole seconds, and late, differs by less from what was seen.
+const CLOCK_LEAP: Duration = Duration::from_secs(3);
 
 /// A Redis or Valkey process: the master or one of its replicas.
 #[derive(Clone, Debug, Hash)]
@@ -30,6 +34,8 @@ pub(crate) struct Node {
     pub(crate) role_since: Instant,
     /// When the address it replicates from last changed.
     pub(crate) source_changed_at: Instant,
+    /// When its link to its master was last up, at the latest: seen so, or told by the process that runs now.
+    pub(crate) linked_until: Option<Instant>,
     /// Its part in the failover in progress.
     pub(crate) reconf: Reconf,
     /// When it was last told to follow the master, because it did not.
@@ -127,6 +133,7 @@ impl Node {
             role,
             role_since: now,
             source_changed_at: now,
+            linked_until: None,
             reconf: Reconf::Waiting,
             ordered_at: None,
             former_master: false,
@@ -191,6 +198,27 @@ impl Node {
     pub(crate) fn holds_what_it_did(&self) -> Option<bool> {
         let (before, now) = (self.in_sync.as_ref()?.keys?, self.info.holdings.keys_told()?);
         Some(now > 0 && now >= before - before / 10)
+    }
+
+    /// A process tells by its wall clock for how long its link has been down. Where it tells more than is possible, or less than
+    /// nothing, that clock was set meanwhile (its machine was suspended, say), and what was seen of the link counts.
+    pub(crate) fn doubt_link_age(&mut self, report: &mut InfoReport, same_process: bool, now: Instant) {
+        let seen = self.linked_until.take().filter(|_| same_process);
+        if report.role != Some(Role::Replica) || !report.link_up && report.link_down_ms == NEVER_LINKED {
+            return;
+        }
+        if report.link_up {
+            self.linked_until = Some(now);
+            return;
+        }
+        let told = u64::try_from(report.link_down_ms).ok().map(|ms| now.before(Duration::from_millis(ms)));
+        let leapt = seen
+            .filter(|_| !planted(Bug::BelieveTheClock))
+            .filter(|seen| told.is_none_or(|told| told + CLOCK_LEAP < *seen));
+        if let Some(seen) = leapt {
+            report.link_down_ms = i64::try_from(now.since(seen).as_millis()).unwrap_or(i64::MAX);
+        }
+        self.linked_until = seen.max(told);
     }
 
     /// Takes time that nobody observed out of what is awaited from this node.

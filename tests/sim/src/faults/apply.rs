@@ -256,6 +256,12 @@ impl World {
                 self.sentinels[*sentinel].set_disk(&mut self.physics, DiskState::Full(MS));
             }
             Kind::WallJump { sentinel, millis } => self.sentinels[*sentinel].jump_wall(*millis),
+            Kind::NodeClocks { nodes, millis } => {
+                for node in nodes {
+                    let at = self.node_index(*node);
+                    self.nodes[at].jump_clock(*millis);
+                }
+            }
             Kind::Failover { sentinel, group } => {
                 self.command(*sentinel, Change::Failover { name: group_name(*group) });
             }
@@ -392,6 +398,7 @@ impl World {
             | Kind::Lag { .. }
             | Kind::Reset { .. }
             | Kind::WallJump { .. }
+            | Kind::NodeClocks { .. }
             | Kind::Failover { .. }
             | Kind::FailoverTo { .. }
             | Kind::Typed { .. }

@@ -96,6 +96,8 @@ pub enum Kind {
     FullDisk { sentinel: HostId },
     /// A Sentinel's wall clock jumps.
     WallJump { sentinel: HostId, millis: i64 },
+    /// The wall clocks of data nodes jump: their machine was suspended, or its time was set.
+    NodeClocks { nodes: Vec<HostId>, millis: i64 },
     /// SENTINEL FAILOVER
     Failover { sentinel: HostId, group: usize },
     /// SENTINEL FAILOVER TO a replica, counted from the first, also `COORDINATED`.

@@ -25,7 +25,33 @@ pub fn plan(scenario: &Scenario) -> Vec<Fault> {
     faults.extend(for_identities(scenario));
     let over = faults.iter().map(|fault| fault.until).max().unwrap_or(FIRST);
     faults.extend(for_files(scenario, over));
+    faults.extend(for_clocks(scenario, &faults));
     faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+/// Wall clocks of data nodes that jump: one, or all of them, and mostly when something has just happened to a master. Drawn by
+/// itself: all else is as it would be without.
+fn for_clocks(scenario: &Scenario, others: &[Fault]) -> Vec<Fault> {
+    let mut rng = Rng::new(scenario.seed, "faults for clocks");
+    if !rng.permille(250) {
+        return Vec::new();
+    }
+    let kills = |kind: &Kind| matches!(kind, Kind::KillMaster { .. } | Kind::HangMaster { .. } | Kind::KillAllMasters);
+    let deaths: Vec<Time> = others.iter().filter(|fault| kills(&fault.kind)).map(|fault| fault.at).collect();
+    let mut faults = Vec::new();
+    for _ in 0..rng.between(1, 4) {
+        let at = if deaths.is_empty() || rng.permille(300) {
+            rng.between(FIRST, LAST)
+        } else {
+            rng.pick(&deaths) + rng.below(2 * scenario.down_after + SEC)
+        };
+        let one = node(scenario, &mut rng);
+        let nodes = if rng.permille(500) { scenario.node_hosts().iter().map(|it| it.0).collect() } else { vec![one] };
+        let further = i64::try_from(rng.between(5_000, 300_000)).unwrap_or(0);
+        let millis = if rng.permille(700) { further } else { -further };
+        faults.push(Fault { at, until: at, kind: Kind::NodeClocks { nodes, millis } });
+    }
     faults
 }
 

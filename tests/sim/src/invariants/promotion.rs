@@ -124,7 +124,8 @@ impl FitReplica {
         let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
         let down_after = self.down_after.get(&(sentinel, group)).copied().unwrap_or(setting.down_after);
         let longest = 10 * down_after + fresh_from.map_or(0, |down| now - down) + SEC;
-        if info.replica && info.link_down > longest && !any_will_do {
+        // A clock that was set back hides for how long a link has been down.
+        if info.replica && info.link_down.min(info.link_down_told) > longest && !any_will_do {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
         // An operator may prefer a staler one, unless the master has died since.
@@ -149,7 +150,7 @@ impl FitReplica {
                 && theirs.priority != 0
                 // It is no candidate unless its history is known.
                 && !self.denied.contains(&(sentinel, *other))
-                && theirs.link_down < 9 * setting.down_after
+                && theirs.link_down.max(theirs.link_down_told) < 9 * setting.down_after
                 && it.ponged_at.is_some_and(|at| now - at < 4 * SEC)
                 && now - at < 4 * SEC
                 && fresh_from.is_some_and(|down| *at >= down);

@@ -34,6 +34,7 @@ impl Node {
             offset: self.offset,
             synced: self.synced,
             link_down: 0,
+            link_down_told: 0,
             foreign: self.foreign,
             stray: self.stray,
             loading: self.is_loading(),
@@ -67,9 +68,13 @@ impl Node {
                 u8::from(matches!(up.sync, Sync::Receiving { .. } | Sync::Loading { .. })),
             );
             if !streaming {
-                let down = up.down_since.map(|since| now - since);
-                facts.link_down = down.unwrap_or(0);
-                let _ = write!(text, "master_link_down_since_seconds:{}\r\n", down.map_or(-1, seconds));
+                facts.link_down = up.down_since.map_or(0, |lost| now - lost.at);
+                let told = up.down_since.map_or(-1, |lost| {
+                    let shown = i64::try_from(now - lost.at).unwrap_or(i64::MAX) + self.clock_ahead - lost.ahead;
+                    shown.div_euclid(i64::try_from(SEC).unwrap_or(i64::MAX))
+                });
+                facts.link_down_told = u64::try_from(told).map_or(0, |told| told * SEC);
+                let _ = write!(text, "master_link_down_since_seconds:{told}\r\n");
             }
             let _ =
                 write!(text, "slave_priority:{}\r\nslave_read_only:1\r\nreplica_announced:1\r\n", self.config.priority);

@@ -116,12 +116,20 @@ impl Sync {
     }
 }
 
+/// When a link was lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lost {
+    pub(crate) at: Time,
+    /// How far the wall clock was ahead then.
+    pub(crate) ahead: i64,
+}
+
 /// The replica's side of replication.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) of: HostPort,
     pub(crate) sync: Sync,
-    pub(crate) down_since: Option<Time>,
+    pub(crate) down_since: Option<Lost>,
     pub(crate) heard_at: Time,
 }
 
@@ -199,6 +207,8 @@ pub struct Node {
     /// What waits while writes are paused.
     pub(crate) postponed: Vec<(ConnId, Packet)>,
     ticks: u64,
+    /// How far its wall clock is ahead, in microseconds.
+    clock_ahead: i64,
     disk: disk::Disk,
     rng: Rng,
 }
@@ -236,6 +246,7 @@ impl Node {
             paused_until: 0,
             postponed: Vec::new(),
             ticks: 0,
+            clock_ahead: 0,
             disk: disk::Disk::default(),
             rng: Rng::new(seed, &format!("node {host}")),
         }

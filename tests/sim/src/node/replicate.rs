@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sentinel_core::types::HostPort;
 
 use crate::{
-    node::{Downstream, Entry, Item, Node, Sync, Upstream},
+    node::{Downstream, Entry, Item, Lost, Node, Sync, Upstream},
     packet::{Packet, Purpose},
     physics::{ConnId, DIALER, Event, LISTENER, Physics},
     say,
@@ -43,7 +43,7 @@ impl Node {
             match up.sync {
                 Sync::Streaming(conn) => {
                     self.cached = true;
-                    down_since = Some(now);
+                    down_since = Some(Lost { at: now, ahead: self.clock_ahead });
                     physics.close(conn, DIALER);
                 }
                 Sync::Asking(conn) | Sync::Receiving { conn, .. } | Sync::Loading { conn, .. } => {
@@ -99,7 +99,7 @@ impl Node {
         match std::mem::replace(&mut up.sync, Sync::Idle) {
             Sync::Streaming(_) => {
                 self.cached = true;
-                up.down_since = Some(now);
+                up.down_since = Some(Lost { at: now, ahead: self.clock_ahead });
                 // At once, and then every second.
                 self.dial_master(physics);
             }
@@ -215,7 +215,7 @@ impl Node {
             }
         } else {
             if let Some(up) = &mut self.upstream {
-                up.down_since = Some(physics.now());
+                up.down_since = Some(Lost { at: physics.now(), ahead: self.clock_ahead });
             }
             self.dial_master(physics);
         }

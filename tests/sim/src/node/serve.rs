@@ -10,7 +10,7 @@ use crate::{
     packet::Packet,
     physics::{ConnId, LISTENER, Physics},
     say,
-    time::SEC,
+    time::{MS, SEC},
 };
 
 /// How long an application's WAIT lasts.
@@ -155,6 +155,11 @@ impl Node {
             None => self.become_master(physics),
             Some(of) => self.become_replica(physics, of),
         }
+    }
+
+    /// Its wall clock jumps, by milliseconds.
+    pub fn jump_clock(&mut self, millis: i64) {
+        self.clock_ahead += millis * i64::try_from(MS).unwrap_or(1);
     }
 
     /// Somebody types REPLICAOF.
