@@ -61,8 +61,8 @@ impl Limit {
     }
 }
 
-/// Tries until `attempt` succeeds, and gives its value. A leap of the wall clock makes the wait longer: see
-/// [`AFTER_A_LEAP`].
+/// Tries until `attempt` succeeds, and gives its value. A leap of the wall clock, which holds
+/// redis-sentinel still, makes the wait a minute longer.
 ///
 /// # Panics
 /// When it has not succeeded `within` that time; the message names `what` was waited for and the last error, which
