@@ -13,6 +13,7 @@ pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
 pub(crate) fn hex(digits: usize) -> io::Result<String> {
     let mut bytes = vec![0; digits.div_ceil(2)];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    Ok(nibbles.take(digits).map(|nibble| char::from_digit(nibble.into(), 16).unwrap_or('0')).collect())
+    let mut text = hex::encode(bytes);
+    text.truncate(digits);
+    Ok(text)
 }

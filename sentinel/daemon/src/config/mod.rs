@@ -102,17 +102,6 @@ fn words(line: &[u8]) -> Result<Vec<String>, lexer::Unbalanced> {
     Ok(lexer::split(line)?.into_iter().map(sentinel_resp::text::of_vec).collect())
 }
 
-/// Bytes as hex digits.
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Whether a password stands in the text of a configuration.
 fn holds_secrets(path: &std::path::Path, bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);

@@ -99,7 +99,7 @@ fn without_stub(bytes: &[u8]) -> &[u8] {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    super::hex(&Sha256::digest(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The page for people: files that are part of the program. They hold no data, so they are served without a token; what the
 //! page shows it asks for as every other client does.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::sync::LazyLock;
 
 use axum::{
     Router,
@@ -64,11 +64,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| FILES.iter().map(tag).collect());
 
 fn tag(file: &File) -> HeaderValue {
-    let mut text = String::from("\"");
-    for byte in Sha256::digest(file.bytes).iter().take(16) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text.push('"');
+    let text = format!("\"{}\"", hex::encode(&Sha256::digest(file.bytes)[..16]));
     HeaderValue::try_from(text).expect("hexadecimal digits")
 }
 

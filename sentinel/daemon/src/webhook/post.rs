@@ -2,7 +2,6 @@
 
 use std::{
     error::Error as _,
-    fmt::Write as _,
     io,
     pin::pin,
     sync::Arc,
@@ -147,11 +146,7 @@ fn signature(secret: &Secret, seconds: u64, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret.bytes()).expect("a key of any length is one");
     mac.update(format!("{seconds}.").as_bytes());
     mac.update(body.as_bytes());
-    let mut text = format!("t={seconds},v1=");
-    for byte in mac.finalize().into_bytes() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("t={seconds},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 #[cfg(test)]

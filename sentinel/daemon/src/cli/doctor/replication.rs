@@ -1,6 +1,5 @@
 //! Whether the replicas follow the master, could take its place, and would lose nothing that they need not.
 
-use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
@@ -96,11 +95,7 @@ pub(super) fn link_down(of: &Deployment<'_>) -> Vec<Hit> {
 
 /// Whether a login is one that a node takes; nothing where that may not be known.
 fn is_taken(head: &Inside, user: &str, password: &str) -> Option<bool> {
-    let mut digest = String::from("#");
-    for byte in Sha256::digest(password) {
-        // Writing to a string does not fail.
-        let _ = write!(digest, "{byte:02x}");
-    }
+    let digest = format!("#{}", hex::encode(Sha256::digest(password)));
     let rules = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         (words.get(1) == Some(&user))

@@ -136,7 +136,7 @@ fn verify(bytes: &[u8]) -> Result<(), String> {
         };
     };
     let said = bytes[at + checksum.len()..].trim_ascii_end();
-    if said == b"none" || said == super::hex(&Sha256::digest(&bytes[..at])).as_bytes() {
+    if said == b"none" || said == hex::encode(Sha256::digest(&bytes[..at])).as_bytes() {
         return Ok(());
     }
     Err(format!(
@@ -146,7 +146,7 @@ fn verify(bytes: &[u8]) -> Result<(), String> {
 
 /// A state file with the last line that tells whether it is whole.
 fn sealed(text: &str) -> String {
-    format!("{text}{CHECKSUM}{}\n", super::hex(&Sha256::digest(text.as_bytes())))
+    format!("{text}{CHECKSUM}{}\n", hex::encode(Sha256::digest(text)))
 }
 
 /// What tells the configured users from others. They may hold passwords, so that only a digest of them is kept.
@@ -162,13 +162,13 @@ pub(super) fn users_print(builder: &Builder) -> String {
         }
         digest.update(b"\n");
     }
-    format!("sha256:{}", super::hex(&digest.finalize()))
+    format!("sha256:{}", hex::encode(digest.finalize()))
 }
 
 /// A configured value as it is remembered: a password that stands elsewhere only by its fingerprint.
 fn told(setting: &Setting) -> String {
     if setting.secret && !setting.value.is_empty() {
-        return format!("sha256:{}", super::hex(&Sha256::digest(setting.value.as_bytes())));
+        return format!("sha256:{}", hex::encode(Sha256::digest(&setting.value)));
     }
     setting.value.clone()
 }

@@ -16,18 +16,11 @@ impl Hash {
 
     /// The digest that 64 lower case hex digits spell; none for anything else.
     pub(crate) fn from_hex(digits: &[u8]) -> Option<Self> {
-        let nibble = |digit: u8| match digit {
-            b'0'..=b'9' => Some(digit - b'0'),
-            b'a'..=b'f' => Some(digit - b'a' + 10),
-            _ => None,
-        };
-        let mut bytes = [0; 32];
-        if digits.len() != 2 * bytes.len() {
+        if digits.iter().any(u8::is_ascii_uppercase) {
             return None;
         }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
         Some(Self(bytes))
     }
 }
@@ -45,7 +38,7 @@ impl Eq for Hash {}
 /// 64 lower case hex digits, as `#` rules and ACL GETUSER have them.
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
