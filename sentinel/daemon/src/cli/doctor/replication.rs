@@ -1,6 +1,5 @@
 //! Whether the replicas follow the master, could take its place, and would lose nothing that they need not.
 
-
 use sha2::{Digest as _, Sha256};
 
 use super::{
