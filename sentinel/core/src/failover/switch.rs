@@ -26,8 +26,8 @@ impl Watch<'_> {
         let promoted = self.master.nodes.get(replica).filter(|_| current == epoch);
         let Some(to) = promoted.map(|node| node.addr.clone()) else { return };
         if epoch <= self.newest_configuration() {
-            // A newer configuration has come in the meantime: epochs never go back. One that is still being written counts,
-            // too: what is made of ours now would be made of a master that is none any more.
+            // A newer configuration has come in the meantime: epochs never go back. One that is still being written
+            // counts, too: what is made of ours now would be made of a master that is none any more.
             return self.end_outdated_failover();
         }
         if let Some(newer) = self.epoch_that_keeps_the_master(epoch) {
@@ -54,13 +54,14 @@ impl Watch<'_> {
         let keeps_all_back = self.master.node().sdown_since.is_some() && self.master.node().link.awaits(&Asked::Hello);
         let nobody_was_master = self.master.node().info.role == Some(Role::Replica);
         let former = self.install_master(replica);
-        // Where no Sentinel knew the master's history, since all were started while nobody was the master, this is it: whose data
-        // are of another one is told before it gets an order.
+        // Where no Sentinel knew the master's history, since all were started while nobody was the master, this is
+        // it: whose data are of another one is told before it gets an order.
         self.judge_history(replica);
         self.arm_phase(deadline);
         self.persist();
-        // The order comes before the hello: writes to that node are paused, what is published there waits until they are not, and
-        // all that comes behind it on the connection. Should this Sentinel die meanwhile, nobody would give the order.
+        // The order comes before the hello: writes to that node are paused, what is published there waits until they
+        // are not, and all that comes behind it on the connection. Should this Sentinel die meanwhile, nobody would
+        // give the order.
         if still_a_master {
             // A forced failover, or a master that hangs: it is demoted in this instant. The reference leaves it
             // accepting writes, soon to be lost, for some 10 s.
@@ -71,8 +72,8 @@ impl Watch<'_> {
             self.order_to_follow(former);
         }
         if keeps_all_back {
-            // It hangs, and finds the order when it goes on. Or it is handing over to another node, and keeps the order back with what was
-            // published: over a new connection it takes one.
+            // It hangs, and finds the order when it goes on. Or it is handing over to another node, and keeps the
+            // order back with what was published: over a new connection it takes one.
             self.renew_link_of(former);
         }
         self.say_hello();
@@ -124,8 +125,8 @@ impl Watch<'_> {
         self.clear_failover();
         let from = self.master.addr().clone();
         self.install_master(new);
-        // What it told before is the master's history from now on, though it was another deployment's to us: it may have died since,
-        // and tell it no more.
+        // What it told before is the master's history from now on, though it was another deployment's to us: it may
+        // have died since, and tell it no more.
         self.judge_history(new);
         let to = self.master.addr().clone();
         self.call_client_reconfig(scripts::Role::Observer, &from, &to);
@@ -136,15 +137,16 @@ impl Watch<'_> {
         }
     }
 
-    /// The epoch of the newest configuration: the one in force, or one that a peer has announced and that is being written.
+    /// The epoch of the newest configuration: the one in force, or one that a peer has announced and that is being
+    /// written.
     pub(crate) fn newest_configuration(&self) -> Epoch {
         let adopted = self.master.adopting.as_ref().map(|adoption| adoption.epoch);
         adopted.map_or(self.master.config_epoch, |epoch| epoch.max(self.master.config_epoch))
     }
 
-    /// The master is well, and somebody announces it in a configuration that is newer than this one. Whoever does may be just heard of,
-    /// so the configuration is not followed yet; but ours would make that master a replica. Our epoch has been raised to that one by
-    /// the same hello, so that a later failover of ours is newer.
+    /// The master is well, and somebody announces it in a configuration that is newer than this one. Whoever does may
+    /// be just heard of, so the configuration is not followed yet; but ours would make that master a replica. Our
+    /// epoch has been raised to that one by the same hello, so that a later failover of ours is newer.
     fn epoch_that_keeps_the_master(&self, ours: Epoch) -> Option<Epoch> {
         let master = self.master.node();
         let newer = self.newest_unconfirmed(master)?;
@@ -160,8 +162,8 @@ impl Watch<'_> {
         self.master.failover.as_ref().is_some_and(|failover| phase(&failover.phase) && failover.epoch > other)
     }
 
-    /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten. Orders to
-    /// nodes do not follow from it, since it may not be on disk yet.
+    /// A switch that is being written may be on disk already: it is not taken back, whatever else is forgotten.
+    /// Orders to nodes do not follow from it, since it may not be on disk yet.
     pub(crate) fn finish_recording(&mut self) {
         self.adopt_switch();
         if let Some(Failover { phase: Phase::Recording { replica }, epoch, .. }) = self.master.failover
@@ -224,8 +226,8 @@ impl Watch<'_> {
             }
         }
         if let Some(node) = self.master.nodes.get_mut(new) {
-            // What it should be. If it says anything else, that is a change, and told as one; until it has spoken nobody
-            // is put in his place for its sake.
+            // What it should be. If it says anything else, that is a change, and told as one; until it has spoken
+            // nobody is put in his place for its sake.
             node.role = Role::Master;
         }
         if let Some(node) = self.master.nodes.get_mut(former) {

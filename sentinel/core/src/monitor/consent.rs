@@ -81,8 +81,8 @@ impl Watch<'_> {
         }
     }
 
-    /// A peer that has said who it is, has been known for long, and announces the configuration that is in force here, belongs
-    /// to us.
+    /// A peer that has said who it is, has been known for long, and announces the configuration that is in force
+    /// here, belongs to us.
     fn consider_trust(&mut self, id: &SentinelId) {
         let now = self.ctx.mono();
         let addr = self.master.addr().clone();
@@ -102,10 +102,10 @@ impl Watch<'_> {
     /// Whether a newer configuration is more than the word of one that nobody knows. A departure: in the reference any
     /// hello moves the master.
     ///
-    /// What a Sentinel says that stood in our file counts. What another one says, for however long it has been known, needs a
-    /// second voice: our vote for it in that epoch, a Sentinel that is trusted, a majority, or the node itself, if it is one of
-    /// ours and says that it is a master. Where none that is trusted can be reached there is nobody to contradict it: a
-    /// Sentinel that begins without a file learns so.
+    /// What a Sentinel says that stood in our file counts. What another one says, for however long it has been known,
+    /// needs a second voice: our vote for it in that epoch, a Sentinel that is trusted, a majority, or the node
+    /// itself, if it is one of ours and says that it is a master. Where none that is trusted can be reached there is
+    /// nobody to contradict it: a Sentinel that begins without a file learns so.
     fn has_consent(&self, hello: &Hello) -> bool {
         let names = &self.ctx.names;
         let (epoch, addr) = (hello.config_epoch, &hello.master_addr);
@@ -129,9 +129,9 @@ impl Watch<'_> {
             || !others().any(|peer| reached(&peer))
     }
 
-    /// Whether what a Sentinel announces that cannot be reached is seen to be so: it had our vote for that epoch, and a process that was
-    /// a replica here says that it is a master. One that came back as a master by itself proves nothing: anybody can ask for a vote and
-    /// name it.
+    /// Whether what a Sentinel announces that cannot be reached is seen to be so: it had our vote for that epoch, and
+    /// a process that was a replica here says that it is a master. One that came back as a master by itself proves
+    /// nothing: anybody can ask for a vote and name it.
     fn bears_out(&self, hello: &Hello) -> bool {
         let node = self.master.node_at(&hello.master_addr, &self.ctx.names).and_then(|id| self.master.nodes.get(id));
         let was_made = |node: &Node| {
@@ -146,22 +146,29 @@ impl Watch<'_> {
         vote.epoch == hello.config_epoch && vote.leader.as_ref() == Some(&hello.id)
     }
 
-    /// Whether a Sentinel that could not be reached yet names this node in a configuration that is newer than the one in force here. It
-    /// is not followed for that; but what such a master has acknowledged would be lost if it were made a replica.
+    /// Whether a Sentinel that could not be reached yet names this node in a configuration that is newer than the one
+    /// in force here. It is not followed for that; but what such a master has acknowledged would be lost if it were
+    /// made a replica.
     pub(crate) fn may_be_newer_master(&self, node: &Node) -> bool {
         self.newest_unconfirmed(node) > Some(self.master.config_epoch)
     }
 
     /// The epoch of the newest configuration that names this node as the master and is not followed, or not yet.
+    ///
+    /// Of one that was the master here before, only a Sentinel just heard of counts, for as long as the reference
+    /// lets any node say that it is a master: otherwise whoever can publish a hello could keep an old master beside
+    /// the new one.
     pub(crate) fn newest_unconfirmed(&self, node: &Node) -> Option<Epoch> {
-        let hellos = self.master.peers.values().filter_map(|peer| peer.unconfirmed.as_ref());
+        let (now, calm) = (self.ctx.mono(), 4 * self.ctx.timing.publish_period);
+        let counts = |peer: &&Peer| !node.former_master || !peer.confirmed && now.since(peer.known_since) <= calm;
+        let hellos = self.master.peers.values().filter(counts).filter_map(|peer| peer.unconfirmed.as_ref());
         hellos.filter(|it| self.ctx.names.same(&it.master_addr, &node.addr)).map(|it| it.config_epoch).max()
     }
 
     /// Whether an order to this node is for a newer configuration to give: ours ends in a moment, when the newer one is
     /// on disk; or the node says that it is a master, and may be that of a newer one.
     pub(crate) fn is_for_a_newer_configuration(&self, node: &Node) -> bool {
-        let says_master = node.info.role == Some(Role::Master) && !node.former_master;
+        let says_master = node.info.role == Some(Role::Master);
         self.master.adopting.is_some() || says_master && self.may_be_newer_master(node)
     }
 
@@ -172,8 +179,8 @@ impl Watch<'_> {
         source.and_then(|id| self.master.nodes.get(id)).is_some_and(|node| self.may_be_newer_master(node))
     }
 
-    /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration; or just half
-    /// of them, when all have been heard and the other address is the lower one: somebody has to give way.
+    /// Whether a majority of all Sentinels announces another master in the very epoch of our configuration; or just
+    /// half of them, when all have been heard and the other address is the lower one: somebody has to give way.
     ///
     /// Elections give each epoch to one leader; a forced failover whose Sentinel is cut off from the others takes one
     /// that may be granted elsewhere. A departure: in the reference both sides keep what they heard first, for ever.

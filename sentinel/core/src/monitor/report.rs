@@ -164,8 +164,9 @@ impl InfoReport {
         self.link_up || self.link_down_ms >= 0
     }
 
-    /// Whether this is a replica that does not know how far it has come: it has never had a copy, or has read its data from
-    /// an append-only file, or was interrupted while it received them. One restarted from an RDB file knows its offset.
+    /// Whether this is a replica that does not know how far it has come: it has never had a copy, or has read its
+    /// data from an append-only file, or was interrupted while it received them. One restarted from an RDB file knows
+    /// its offset.
     ///
     /// Redis shows 1 for an offset that is not known. 0 is one where nothing has been written yet.
     pub(crate) fn has_no_offset(&self) -> bool {
@@ -173,14 +174,14 @@ impl InfoReport {
         self.role == Some(Role::Replica) && !self.link_up && unknown
     }
 
-    /// Whether this is a master that began without data, and that nobody has followed since: what keys it has, if any, are
-    /// none of its group's. Only proof counts.
+    /// Whether this is a master that began without data, and that nobody has followed since: what keys it has, if
+    /// any, are none of its group's. Only proof counts.
     pub(crate) fn is_empty_master(&self) -> bool {
         self.is_unfollowed_master() && self.holdings.began_empty() == Some(true)
     }
 
-    /// Takes over what an earlier report of the same process proved. With an append-only file later ones do not: what was
-    /// written might as well have been loaded.
+    /// Takes over what an earlier report of the same process proved. With an append-only file later ones do not: what
+    /// was written might as well have been loaded.
     pub(crate) fn remember_beginning(&mut self, before: &Self) {
         if self.is_unfollowed_master() && before.is_empty_master() {
             self.holdings.was_seen_empty();
@@ -250,8 +251,8 @@ fn version(text: &str) -> Option<(u16, u16)> {
 
 /// Reads `ip=127.0.0.1,port=6380,state=online,...` or the old `127.0.0.1,6380,online`.
 ///
-/// With dual channel replication a replica that is being synchronised is listed twice: its second connection, which brings the
-/// data set, is `type=rdb-channel`, ends with it, and is no replica.
+/// With dual channel replication a replica that is being synchronised is listed twice: its second connection, which
+/// brings the data set, is `type=rdb-channel`, ends with it, and is no replica.
 fn listed_replica(value: &str) -> Option<HostPort> {
     let mut words = value.split(',');
     if value.contains("ip=") {

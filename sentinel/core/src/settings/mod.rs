@@ -1,7 +1,8 @@
 //! What an operator sets: for one master, for the whole Sentinel, and the timing constants.
 //!
-//! Each setting is a field here, with its default, and one row in the table of its kind ([`master::MASTER`], [`sentinel::SENTINEL`]).
-//! Commands, both forms of the configuration, its rewrite, the kept state and the manual are derived from the rows.
+//! Each setting is a field here, with its default, and one row in the table of its kind ([`master::MASTER`],
+//! [`sentinel::SENTINEL`]). Commands, both forms of the configuration, its rewrite, the kept state and the manual are
+//! derived from the rows.
 
 pub mod master;
 pub mod row;
@@ -49,25 +50,26 @@ pub struct MasterSettings {
     pub down_on_refused: Option<NonZeroU32>,
     /// Whether SENTINEL FAILOVER of a master that is well tries to hand over without loss first. Default yes.
     pub lossless_failover: bool,
-    /// For how long a replica may catch up, while the master goes on taking writes, before the master is asked to hand over to it. At least 1 ms;
-    /// default 5 s.
+    /// For how long a replica may catch up, while the master goes on taking writes, before the master is asked to
+    /// hand over to it. At least 1 ms; default 5 s.
     pub catch_up: Duration,
     /// Whether a master that was restarted without its data, while replicas hold them, is replaced at once. Default no:
     /// the reference goes on with it, and the replicas throw their data away.
     pub empty_master_failover: bool,
-    /// Whether, when the configured master is a replica and no node is a master, one is promoted at once, also one whose
-    /// link has been down for long. Default no: it is only told, and the reference's slower rule applies.
+    /// Whether, when the configured master is a replica and no node is a master, one is promoted at once, also one
+    /// whose link has been down for long. Default no: it is only told, and the reference's slower rule applies.
     pub promote_best_effort: bool,
-    /// Bytes of the replication stream that a candidate may lack. None: any number. A former master that has not followed
-    /// the present one is no candidate then: what it lacks cannot be told.
+    /// Bytes of the replication stream that a candidate may lack. None: any number. A former master that has not
+    /// followed the present one is no candidate then: what it lacks cannot be told.
     pub max_lag: Option<NonZeroU64>,
     /// After a switch no automatic failover starts for this long. Zero: at once.
     pub failover_pause: Duration,
-    /// How long a replica waits for a better candidate that was restarted from a file which tells no offset (an append-only
-    /// file), counted from the moment in which the master is objectively down. Default 10 s; zero: not at all.
+    /// How long a replica waits for a better candidate that was restarted from a file which tells no offset (an
+    /// append-only file), counted from the moment in which the master is objectively down. Default 10 s; zero: not at
+    /// all.
     pub reload_grace: Duration,
-    /// Whether a replica that holds nothing may be promoted although others are known to have held data. Default no; where
-    /// nobody is known to have held any, it may be, as in the reference.
+    /// Whether a replica that holds nothing may be promoted although others are known to have held data. Default no;
+    /// where nobody is known to have held any, it may be, as in the reference.
     pub promote_empty: bool,
     /// Since 1970: nobody is nominated before this time (`SENTINEL PAUSE`). Zero: not paused.
     pub paused_until: Duration,
@@ -124,10 +126,11 @@ pub struct GlobalSettings {
     pub sentinel_pass: Option<Secret>,
     /// This Sentinel's own password, also tried at other Sentinels.
     pub requirepass: Option<Secret>,
-    /// The key that hellos and requests for votes are signed with, and that those of others must be signed with. Default none.
+    /// The key that hellos and requests for votes are signed with, and that those of others must be signed with.
+    /// Default none.
     pub hello_auth_key: Option<Secret>,
-    /// Whether, where there is a key, only what is signed with it counts. Default yes. With no a key is brought to Sentinels one after the
-    /// other, or changed: each signs, and believes the others as if it had no key.
+    /// Whether, where there is a key, only what is signed with it counts. Default yes. With no a key is brought to
+    /// Sentinels one after the other, or changed: each signs, and believes the others as if it had no key.
     pub hello_auth_required: bool,
     /// How many incidents the history keeps, of all masters together: 1 to 2000, default 200. One has 31 kB at most.
     pub history_size: u32,
@@ -200,8 +203,8 @@ pub struct Timing {
     pub script_max_runtime: Duration,
     /// First pause before a failed script is started again. 30 s.
     pub script_retry_delay: Duration,
-    /// Self-nomination waits a random time up to this, or up to three writes to the disk where they take longer, but at most
-    /// three times this. 15 ms.
+    /// Self-nomination waits a random time up to this, or up to three writes to the disk where they take longer, but
+    /// at most three times this. 15 ms.
     pub nomination_delay: Duration,
     /// First pause after a lost election; a random time from this to twice this, doubled with each loss. 200 ms.
     pub lost_election_delay: Duration,

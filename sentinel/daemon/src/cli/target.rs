@@ -295,6 +295,11 @@ pub(super) fn trouble(place: &Place, why: &str) -> String {
 
 /// An address as it is written.
 pub(super) fn shown((host, port): &Place) -> String {
+    address(host, port)
+}
+
+/// The same of a port that is a text, too.
+pub(super) fn address(host: &str, port: impl std::fmt::Display) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde_json::Value as Json;
 
-use super::super::reply;
+use super::super::{reply, target::address};
 
 /// In which order masters stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,12 +105,9 @@ impl Row {
         let worst = worst(troubles.iter().filter(|it| it.master == name));
         let sick = flags.iter().any(|flag| flag.ends_with("_down"));
         let grade = worst.map_or(Grade::Well, |it| it.grade).max(if sick { Grade::Critical } else { Grade::Well });
-        let host = cell("ip");
-        let address =
-            if host.contains(':') { format!("[{host}]:{}", cell("port")) } else { format!("{host}:{}", cell("port")) };
         let others = master["num-other-sentinels"].as_u64().unwrap_or_default();
         Row {
-            address,
+            address: address(&cell("ip"), cell("port")),
             flags: flags.join(","),
             replicas: cell("num-slaves"),
             sentinels: (others + 1).to_string(),
