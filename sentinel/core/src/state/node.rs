@@ -201,7 +201,9 @@ impl Node {
     }
 
     /// A process tells by its wall clock for how long its link has been down. Where it tells more than is possible, or less than
-    /// nothing, that clock was set meanwhile (its machine was suspended, say), and what was seen of the link counts.
+    /// nothing, that clock was set meanwhile (its machine was suspended, say), and what was seen of the link counts: it
+    /// broke between two reports, nobody knows when, and the later one counts. The earlier one is as old as INFO is
+    /// seldom, and may alone be longer ago than a short `down-after-milliseconds` allows.
     pub(crate) fn doubt_link_age(&mut self, report: &mut InfoReport, same_process: bool, now: Instant) {
         let seen = self.linked_until.take().filter(|_| same_process);
         if report.role != Some(Role::Replica) || !report.link_up && report.link_down_ms == NEVER_LINKED {
@@ -215,10 +217,13 @@ impl Node {
         let leapt = seen
             .filter(|_| !planted(Bug::BelieveTheClock))
             .filter(|seen| told.is_none_or(|told| told + CLOCK_LEAP < *seen));
-        if let Some(seen) = leapt {
-            report.link_down_ms = i64::try_from(now.since(seen).as_millis()).unwrap_or(i64::MAX);
-        }
-        self.linked_until = seen.max(told);
+        let Some(seen) = leapt else {
+            self.linked_until = seen.max(told);
+            return;
+        };
+        let since = if self.info.link_up { now } else { seen };
+        report.link_down_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);
+        self.linked_until = Some(since);
     }
 
     /// Takes time that nobody observed out of what is awaited from this node.

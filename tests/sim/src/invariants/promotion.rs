@@ -37,7 +37,14 @@ pub(super) struct FitReplica {
     /// When a Sentinel told last that it had stood still: nobody was heard meanwhile, which says nothing of them.
     stood_still: BTreeMap<HostId, Time>,
     emptying: Emptying,
+    /// Nodes that a Sentinel was told to forget (RESET), and has not heard since: what it knew of them is gone.
+    forgotten: BTreeSet<(HostId, HostId)>,
 }
+
+/// What a node tells by its clock is that much off when the clock was set.
+const CLOCK_LEAP: Time = 3 * SEC;
+/// `info-period`, with an answer that is late.
+const BETWEEN_REPORTS: Time = 12 * SEC;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -83,6 +90,9 @@ impl FitReplica {
         let nodes =
             (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
         let shows_nothing = |node| {
+            if self.forgotten.contains(&(sentinel, node)) {
+                return true;
+            }
             self.known
                 .get(&(sentinel, node))
                 .and_then(|it| it.info.as_ref())
@@ -124,8 +134,11 @@ impl FitReplica {
         let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
         let down_after = self.down_after.get(&(sentinel, group)).copied().unwrap_or(setting.down_after);
         let longest = 10 * down_after + fresh_from.map_or(0, |down| now - down) + SEC;
-        // A clock that was set back hides for how long a link has been down.
-        if info.replica && info.link_down.min(info.link_down_told) > longest && !any_will_do {
+        // A clock that was set back hides for how long a link has been down, and one that was set at all when it broke between
+        // two reports.
+        let leapt = info.link_down.abs_diff(info.link_down_told) > CLOCK_LEAP;
+        let longest_told = longest + if leapt { BETWEEN_REPORTS } else { 0 };
+        if info.replica && info.link_down.min(info.link_down_told) > longest_told && !any_will_do {
             return fail(format!("its link to the master had been down for {} s", info.link_down / SEC));
         }
         // An operator may prefer a staler one, unless the master has died since.
@@ -251,6 +264,11 @@ impl Invariant for FitReplica {
             Observation::Operator { sentinel, change: Change::Monitor(new) } => {
                 self.note_master(setting, *sentinel, new.name.as_str(), &new.addr);
             }
+            Observation::Operator { sentinel, change: Change::Reset { pattern: name } | Change::Remove { name } } => {
+                let group = setting.group_named(name.as_str());
+                let of_it = |node: &HostId| setting.nodes[*node].as_ref().is_some_and(|it| Some(it.1) == group);
+                self.forgotten.extend((0..setting.nodes.len()).filter(of_it).map(|node| (*sentinel, node)));
+            }
             Observation::Operator { sentinel, change: Change::Set { name, options, .. } } => {
                 for option in options {
                     if let MasterSetting::Of(row, Value::Time(time)) = &option.setting
@@ -299,6 +317,7 @@ impl Invariant for FitReplica {
                     known.ponged_at = Some(now);
                 }
                 if let Some(facts) = facts {
+                    self.forgotten.remove(&(*sentinel, *from));
                     let life = |of| Some((of, self.known.get(&(*sentinel, of))?.info.as_ref()?.1.life));
                     let source = facts.linked_to.as_ref().and_then(|of| setting.node_at(of)).and_then(life);
                     self.known.entry((*sentinel, *from)).or_default().read(now, facts, source);
