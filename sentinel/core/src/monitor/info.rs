@@ -99,7 +99,7 @@ impl Watch<'_> {
         } else {
             report.remember_beginning(&node.info);
         }
-        node.doubt_link_age(&mut report, !rebooted, now);
+        node.doubt_link_age(&mut report, !rebooted, self.ctx.timing.info_period, now);
         let news = report.news_since(&node.info);
         let before = node.info_at.map(|at| (&node.info, now.since(at)));
         node.condition.0 = Condition::of(&report, before, self.ctx.now.wall, self.master.settings.down_after);

@@ -14,6 +14,8 @@ use crate::{
 
 /// What INFO tells in whole seconds, and late, differs by less from what was seen.
 const CLOCK_LEAP: Duration = Duration::from_secs(3);
+/// An answer to INFO may come that much later than it is due.
+const LATE_REPORT: Duration = Duration::from_secs(2);
 
 /// A Redis or Valkey process: the master or one of its replicas.
 #[derive(Clone, Debug, Hash)]
@@ -203,8 +205,9 @@ impl Node {
     /// A process tells by its wall clock for how long its link has been down. Where it tells more than is possible, or less than
     /// nothing, that clock was set meanwhile (its machine was suspended, say), and what was seen of the link counts: it
     /// broke between two reports, nobody knows when, and the later one counts. The earlier one is as old as INFO is
-    /// seldom, and may alone be longer ago than a short `down-after-milliseconds` allows.
-    pub(crate) fn doubt_link_age(&mut self, report: &mut InfoReport, same_process: bool, now: Instant) {
+    /// seldom (`info_period`), and may alone be longer ago than a short `down-after-milliseconds` allows. Where it is
+    /// older than that, since either process stood still, it counts.
+    pub(crate) fn doubt_link_age(&mut self, report: &mut InfoReport, same_process: bool, info_period: Duration, now: Instant) {
         let seen = self.linked_until.take().filter(|_| same_process);
         if report.role != Some(Role::Replica) || !report.link_up && report.link_down_ms == NEVER_LINKED {
             return;
@@ -221,7 +224,8 @@ impl Node {
             self.linked_until = seen.max(told);
             return;
         };
-        let since = if self.info.link_up { now } else { seen };
+        let is_recent = now.since(seen) <= info_period + LATE_REPORT;
+        let since = if self.info.link_up && is_recent { now } else { seen };
         report.link_down_ms = i64::try_from(now.since(since).as_millis()).unwrap_or(i64::MAX);
         self.linked_until = Some(since);
     }

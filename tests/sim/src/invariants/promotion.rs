@@ -43,8 +43,8 @@ pub(super) struct FitReplica {
 
 /// What a node tells by its clock is that much off when the clock was set.
 const CLOCK_LEAP: Time = 3 * SEC;
-/// `info-period`, with an answer that is late.
-const BETWEEN_REPORTS: Time = 12 * SEC;
+/// `info-period`, with answers that are late.
+const BETWEEN_REPORTS: Time = 13 * SEC;
 
 #[derive(Debug, Default)]
 struct Known {
