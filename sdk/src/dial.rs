@@ -216,7 +216,8 @@ impl Dialer {
         self.tasks.spawn(task.instrument(self.span.clone()));
     }
 
-    async fn reach(&self, address: &Address, access: &Access) -> Result<Wire, DialError> {
+    /// Connects without logging in.
+    pub(crate) async fn reach(&self, address: &Address, access: &Access) -> Result<Wire, DialError> {
         let stream = within(self.timeouts.connect, connect(address))
             .await
             .map_err(|_| DialError::new(format!("no connection within {:?}", self.timeouts.connect)))?
@@ -337,11 +338,11 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 }
 
 /// What bytes go through, encrypted or not.
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-type Wire = Box<dyn Stream>;
+pub(crate) type Wire = Box<dyn Stream>;
 
 /// What a panic said.
 pub(crate) fn cause_of(panic: &(dyn Any + Send)) -> &str {

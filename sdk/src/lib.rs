@@ -160,6 +160,7 @@ pub mod metrics;
 #[cfg(feature = "near-cache")]
 pub mod near_cache;
 mod pool;
+mod raw;
 mod readers;
 mod replica;
 mod reply;
@@ -200,6 +201,7 @@ pub use event::{Event, Events};
 pub use exclusive::ExclusiveConnection;
 pub use master::Master;
 pub use pool::SentinelPool;
+pub use raw::RawConnection;
 pub use replica::Replica;
 pub use retry::RetryPolicy;
 pub use subscription::{Delivery, Gap, Subscription};

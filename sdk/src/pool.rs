@@ -111,7 +111,6 @@ impl SentinelPool {
         &self.owner.0.metrics
     }
 
-    #[cfg(feature = "near-cache")]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.owner.0
     }

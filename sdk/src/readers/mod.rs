@@ -18,7 +18,7 @@ use crate::topology::ReplicaState;
 use crate::trouble::Trouble;
 
 pub(crate) use latency::RoundTrips;
-pub(crate) use line::Line;
+pub(crate) use line::{Line, UnderWay};
 
 /// More replicas are not read from: nonsense must not open connections without end.
 pub(crate) const MOST_REPLICAS: usize = 64;
@@ -88,6 +88,11 @@ impl Readers {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let chosen = choose(balance, &contenders, Draw { turn, random: fastrand::usize(..), key })?;
         Some(readable.get(chosen).map_or(Picked::Master, |line| Picked::Replica(Arc::clone(line))))
+    }
+
+    /// Whether this very line is read over.
+    pub(crate) fn has(&self, line: &Line) -> bool {
+        line.is_readable() && self.lines.load().iter().any(|known| std::ptr::eq(&raw const **known, line))
     }
 
     /// Whether there is a line to read over.
