@@ -1,6 +1,6 @@
 //! RESP2 and RESP3 as a server needs them, without sockets, clock or runtime.
 //!
-//! Five things live here:
+//! Six things live here:
 //!
 //! - [`Reply`]: the value of one reply, in the words of RESP3;
 //! - [`encode`]: a reply to bytes for a [`Protocol`] version, with the downgrades that a RESP2
@@ -10,6 +10,7 @@
 //!   [`Limits`] before memory is spent on it;
 //! - [`ReplyDecoder`]: bytes to replies, for the connections on which a Sentinel is the client; nested as they come,
 //!   and bounded;
+//! - [`Frames`]: where requests and replies begin and end, for who passes bytes on and keeps none;
 //! - [`text`]: how bytes that are no UTF-8 are held as text between the two.
 //!
 //! ```
@@ -30,6 +31,7 @@
 mod decode;
 mod encode;
 mod error;
+mod frames;
 mod inline;
 mod limits;
 mod reply;
@@ -39,6 +41,7 @@ pub mod text;
 pub use decode::{Refused, RequestDecoder};
 pub use encode::{Protocol, encode, encode_strings};
 pub use error::ProtocolError;
+pub use frames::Frames;
 pub use limits::Limits;
 pub use reply::Reply;
 pub use reply_decode::{ReplyDecoder, ReplyError};
