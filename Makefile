@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-proxy bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,12 @@ bench-failover: ## ours and redis-sentinel in turn: how long failovers take (ARG
 	@scripts/install-redis server sentinel
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin bench-failover -- $(ARGS)
+
+bench-proxy: ## `sentinel proxy` beside a direct connection and beside HAProxy, and its write gaps; fails where a goal is missed (ARGS="--rounds 3", ARGS=--no-goals)
+	@scripts/install-redis server
+	@scripts/install-packages haproxy:haproxy
+	$(CARGO) build --release --package sentineld --bin sentinel
+	$(CARGO) run --release --package sentinel-tests --bin bench-proxy -- $(ARGS)
 
 test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK through a failover (ARGS="--rounds 1 --only fred")
 	@scripts/install-redis server sentinel

@@ -122,12 +122,12 @@ impl SentinelPool {
         let mut backoff = backoff(shared);
         let mut tried = Vec::new();
         loop {
-            let link = shared.usable_link();
-            if preference == ReadPreference::MasterPreferred && link.is_some() {
+            let known = shared.usable_link();
+            if preference == ReadPreference::MasterPreferred && known.is_some() {
                 return dial_master(shared, deadline, user).await;
             }
-            let with_master = link.as_ref().filter(|_| preference == ReadPreference::Any);
-            let master = with_master.map(|link| (&link.generation.address, 0));
+            let with_master = known.as_ref().filter(|_| preference == ReadPreference::Any);
+            let master = with_master.map(|it| (&it.generation.address, 0));
             match shared.readers.pick(balance, None, &tried, master) {
                 Some(Picked::Replica(line)) => {
                     let under_way = line.enter();

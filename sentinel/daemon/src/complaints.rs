@@ -1,4 +1,4 @@
-//! Handshakes that fail, in the log, but not once each: anybody can make them fail.
+//! What others cause, in the log, but not once each: anybody can cause it.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,7 +11,7 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 /// Bounds how often something is said.
 #[derive(Debug, Default)]
-pub(super) struct Complaints(Mutex<Window>);
+pub(crate) struct Complaints(Mutex<Window>);
 
 #[derive(Debug, Default)]
 struct Window {
@@ -22,7 +22,7 @@ struct Window {
 
 impl Complaints {
     /// Whether to say it now, and how many were not said since the last time. None: it is counted only.
-    pub(super) fn next(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn next(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.began.is_none_or(|began| now.saturating_duration_since(began) >= PERIOD) {
             window.began = Some(now);

@@ -7,11 +7,11 @@ const RESERVED: u64 = 32;
 
 /// What the system grants, and what to say about it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Granted {
+pub(crate) struct Granted {
     /// As many clients as there is room for.
-    pub(super) max_clients: u32,
+    pub(crate) max_clients: u32,
     /// The reference's words. Warnings, unless all that was wanted is granted.
-    pub(super) said: Vec<String>,
+    pub(crate) said: Vec<String>,
 }
 
 /// Too few files for a single client. The text is the reference's.
@@ -26,7 +26,7 @@ pub struct TooFewFiles {
 }
 
 /// Raises the limit as far as `max_clients` needs and the system lets us.
-pub(super) fn make_room(max_clients: u32) -> Result<Granted, TooFewFiles> {
+pub(crate) fn make_room(max_clients: u32) -> Result<Granted, TooFewFiles> {
     let before = getrlimit(Resource::Nofile);
     grant(max_clients, &before, |limit| setrlimit(Resource::Nofile, limit).map_err(std::io::Error::from))
 }

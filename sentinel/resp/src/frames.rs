@@ -86,17 +86,15 @@ impl Frames {
                         bytes = rest;
                     }
                 }
-                State::Line { empty } => match bytes.iter().position(|byte| *byte == b'\n') {
-                    Some(end) => {
-                        let is_empty = empty && is_blank(&bytes[..end]);
-                        bytes = &bytes[end + 1..];
-                        self.end_line(is_empty);
-                    }
-                    None => {
+                State::Line { empty } => {
+                    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
                         self.state = State::Line { empty: empty && is_blank(bytes) };
                         return;
-                    }
-                },
+                    };
+                    let is_empty = empty && is_blank(&bytes[..end]);
+                    bytes = &bytes[end + 1..];
+                    self.end_line(is_empty);
+                }
                 State::Header { kind, number, negative } => {
                     bytes = rest;
                     self.header(kind, number, negative, *first);

@@ -33,6 +33,7 @@ mod mixed_quorum;
 mod operators_commands;
 mod paused;
 mod problems;
+mod proxy;
 mod quorum_and_majority;
 mod restart_of_a_sentinel;
 mod returning_old_master;

@@ -207,7 +207,13 @@ impl Node {
     /// broke between two reports, nobody knows when, and the later one counts. The earlier one is as old as INFO is
     /// seldom (`info_period`), and may alone be longer ago than a short `down-after-milliseconds` allows. Where it is
     /// older than that, since either process stood still, it counts.
-    pub(crate) fn doubt_link_age(&mut self, report: &mut InfoReport, same_process: bool, info_period: Duration, now: Instant) {
+    pub(crate) fn doubt_link_age(
+        &mut self,
+        report: &mut InfoReport,
+        same_process: bool,
+        info_period: Duration,
+        now: Instant,
+    ) {
         let seen = self.linked_until.take().filter(|_| same_process);
         if report.role != Some(Role::Replica) || !report.link_up && report.link_down_ms == NEVER_LINKED {
             return;

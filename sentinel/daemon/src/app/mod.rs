@@ -2,7 +2,6 @@
 
 mod identity;
 mod names;
-mod open_files;
 mod pid_file;
 mod process;
 mod refusal;
@@ -124,7 +123,7 @@ fn prepare(launch: &Launch, log: &mut Option<log::Guard>) -> Result<Ready, Start
     }
     // Before the log is there, since it has a thread of its own.
     let raised = descriptors::raise_limit();
-    let granted = open_files::make_room(server.max_clients);
+    let granted = crate::open_files::make_room(server.max_clients);
     descriptors::make_table(u64::from(server.max_clients) + LINKS_PER_MASTER * config.masters.len() as u64);
     let options = log::Options {
         level: level(server.log.level),

@@ -42,7 +42,7 @@ pub enum StartError {
     Access(String),
     /// There is no room for a single client.
     #[error(transparent)]
-    TooFewFiles(#[from] super::open_files::TooFewFiles),
+    TooFewFiles(#[from] crate::open_files::TooFewFiles),
     /// A socket cannot be bound.
     #[error(transparent)]
     Listen(#[from] serve::ListenError),

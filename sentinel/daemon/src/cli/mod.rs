@@ -8,6 +8,7 @@ mod doctor;
 mod failover;
 mod host;
 mod launch;
+mod proxy;
 mod reply;
 mod status;
 mod target;
@@ -290,6 +291,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         state_file: Option<PathBuf>,
     },
+    /// Let clients that know no Sentinel connect here, and reach whichever node is the master, or its replicas
+    ///
+    /// When the master moves, connections are closed, and clients that connect anew come to the new one; until it is found they wait. It
+    /// runs until SIGTERM, at which it accepts nobody more and waits until nothing is under way. SIGHUP has
+    /// the log file opened anew, and certificates for clients read again.
+    Proxy(proxy::Options),
     /// Kill a real master and watch the failover, on this machine, in a minute
     Demo(demo::Options),
     /// Print the manual
@@ -373,6 +380,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(Command::Convert { file, output, state_file }) => {
             convert::run(&file, output.as_deref(), state_file.as_deref()).into()
         }
+        Some(Command::Proxy(options)) => proxy::run(options).into(),
         Some(Command::Demo(options)) => demo::run(&options),
         Some(Command::Completions { shell }) => match complete::script(shell) {
             Ok(text) => {

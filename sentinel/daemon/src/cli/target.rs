@@ -10,6 +10,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use redis::{Cmd, RedisError, Value};
+use sentinel_sdk::{Builder, Credentials};
 use tokio_rustls::rustls::ClientConfig;
 
 use super::{
@@ -62,6 +63,28 @@ pub(super) struct Target {
     /// Print help
     #[arg(long, action = clap::ArgAction::HelpLong)]
     help: Option<bool>,
+}
+
+/// How the data nodes are reached.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Nodes {
+    /// ACL user at the data nodes
+    #[arg(id = "node-user", long = "node-user", value_name = "USER", env = "SENTINEL_NODE_USER")]
+    pub(super) user: Option<String>,
+
+    /// Password at the data nodes; better given in `SENTINEL_NODE_PASSWORD`, where other users do not see it
+    #[arg(
+        id = "node-password",
+        long = "node-password",
+        value_name = "PASSWORD",
+        env = "SENTINEL_NODE_PASSWORD",
+        hide_env_values = true
+    )]
+    pub(super) password: Option<String>,
+
+    /// Speak TLS to the data nodes, with the certificates of the options below
+    #[arg(id = "node-tls", long = "node-tls")]
+    pub(super) tls: bool,
 }
 
 /// In which form a command prints.
@@ -211,14 +234,38 @@ impl Target {
         let uri = self.uri.as_deref().map(parse_uri).transpose().map_err(wrong)?.unwrap_or_default();
         let tls = (self.tls.wanted || uri.tls).then(|| self.tls.config()).transpose();
         let tls = tls.map_err(|error| (Exit::Failure, error.to_string()))?;
-        let user = self.user.clone().or(uri.user);
-        let password = self.password.clone().or(uri.password).or_else(|| env::var("REDISCLI_AUTH").ok());
-        let login = password.map(|password| {
+        let login = self.credentials(uri).map(|(user, password)| {
             let mut login = redis::cmd("AUTH");
             login.arg(user).arg(password);
             login
         });
         Ok(Line { places, tls, login, patience: Duration::from_millis(self.timeout.max(1)) })
+    }
+
+    /// User and password, if there is one.
+    fn credentials(&self, uri: Uri) -> Option<(Option<String>, String)> {
+        let user = self.user.clone().or(uri.user);
+        let password = self.password.clone().or(uri.password).or_else(|| env::var("REDISCLI_AUTH").ok())?;
+        Some((user, password))
+    }
+
+    /// The Sentinels, and how they are spoken to, as the SDK has it. What is wrong was told on standard error.
+    pub(super) fn begin_with(&self, mut pool: Builder) -> Result<Builder, Exit> {
+        let wrong = |text: String| {
+            self.complain(Exit::Usage, &text);
+            Exit::Usage
+        };
+        for place in self.places().map_err(wrong)? {
+            pool = pool.sentinel(&shown(&place)).map_err(|error| wrong(error.to_string()))?;
+        }
+        let uri = self.uri.as_deref().map(parse_uri).transpose().map_err(wrong)?.unwrap_or_default();
+        if self.tls.wanted || uri.tls {
+            pool = pool.sentinel_tls(sentinel_sdk::Tls::from_config(self.tls_config()?));
+        }
+        Ok(match self.credentials(uri) {
+            Some((user, password)) => pool.sentinel_credentials(as_credentials(user, password)),
+            None => pool,
+        })
     }
 
     /// Sends one `SENTINEL` command to the first Sentinel that answers, all within `patience`, and tells nobody of a
@@ -288,6 +335,14 @@ impl Target {
     }
 }
 
+/// A login in the words of the SDK.
+pub(super) fn as_credentials(user: Option<String>, password: String) -> Credentials {
+    match user {
+        Some(user) => Credentials::user(user, password),
+        None => Credentials::password(password),
+    }
+}
+
 /// What kept one Sentinel from answering.
 pub(super) fn trouble(place: &Place, why: &str) -> String {
     format!("the Sentinel at {}: {why}", shown(place))
@@ -350,7 +405,7 @@ pub(super) fn lost(error: &io::Error, patience: Duration) -> String {
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
-fn parse_place(text: &str) -> Result<Place, String> {
+pub(super) fn parse_place(text: &str) -> Result<Place, String> {
     let wrong = || format!("`{text}` is no address: write host:port, or [address]:port for IPv6");
     let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0).ok_or_else(wrong);
     if let Some(rest) = text.strip_prefix('[') {

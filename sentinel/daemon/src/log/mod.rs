@@ -90,6 +90,7 @@ fn filter(level: Option<Level>) -> Targets {
         .with_default(level.map_or(LevelFilter::OFF, |_| LevelFilter::WARN))
         .with_target(env!("CARGO_CRATE_NAME"), own)
         .with_target("sentinel", own)
+        .with_target("sentinel_sdk", level.map_or(LevelFilter::OFF, |_| LevelFilter::WARN))
 }
 
 /// Lines to a writer, and the same texts to the system log if there is one.

@@ -16,10 +16,10 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::{
-    complaints::Complaints,
     explain::{self, Side},
     stream::Stream,
 };
+use crate::complaints::Complaints;
 
 /// A client that takes longer for its handshake is closed; the reference waits as long as `timeout` says, for ever
 /// without one.

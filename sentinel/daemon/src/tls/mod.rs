@@ -7,7 +7,6 @@
 mod asking;
 mod authorities;
 mod ciphers;
-mod complaints;
 mod error;
 mod explain;
 mod files;

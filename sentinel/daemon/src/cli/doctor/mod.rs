@@ -26,7 +26,7 @@ use self::{
 };
 use super::{
     Exit, reply,
-    target::{Format, Place, Target},
+    target::{Format, Nodes, Place, Target},
     verbs::{self, PROBLEMS},
 };
 use crate::terminal::say;
@@ -37,17 +37,8 @@ pub(super) struct Options {
     #[command(flatten)]
     which: verbs::Which,
 
-    /// ACL user at the data nodes
-    #[arg(long, value_name = "USER", env = "SENTINEL_NODE_USER")]
-    node_user: Option<String>,
-
-    /// Password at the data nodes; better given in `SENTINEL_NODE_PASSWORD`, where other users do not see it
-    #[arg(long, value_name = "PASSWORD", env = "SENTINEL_NODE_PASSWORD", hide_env_values = true)]
-    node_password: Option<String>,
-
-    /// Speak TLS to the data nodes, with the certificates of the options below
-    #[arg(long)]
-    node_tls: bool,
+    #[command(flatten)]
+    nodes: Nodes,
 
     #[command(flatten)]
     target: Target,
@@ -85,7 +76,7 @@ pub(super) fn run(options: &Options) -> Exit {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    let tls = if options.node_tls {
+    let tls = if options.nodes.tls {
         match target.tls_config() {
             Ok(config) => Some(config),
             Err(exit) => return exit,
@@ -93,9 +84,9 @@ pub(super) fn run(options: &Options) -> Exit {
     } else {
         None
     };
-    let login = options.node_password.as_ref().map(|password| {
+    let login = options.nodes.password.as_ref().map(|password| {
         let mut login = redis::cmd("AUTH");
-        login.arg(options.node_user.as_ref()).arg(password);
+        login.arg(options.nodes.user.as_ref()).arg(password);
         login
     });
     let name = Some(options.which.name()).filter(|name| *name != "*");

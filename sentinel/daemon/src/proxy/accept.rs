@@ -1,0 +1,113 @@
+//! Clients come in.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+use tokio_util::task::TaskTracker;
+
+use super::{ProxyError, Shared, client};
+
+/// Connections that may wait to be accepted; the kernel may allow fewer.
+const BACKLOG: i32 = 1024;
+/// A client that says nothing is probed after this time, as redis-server does it.
+const KEEPALIVE: Duration = Duration::from_secs(300);
+/// While the system has no descriptor, or refuses otherwise, none is accepted for this long.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A port.
+pub(super) struct Listener {
+    pub(super) address: SocketAddr,
+    pub(super) socket: TcpListener,
+}
+
+impl Listener {
+    /// Listens. Another proxy may listen at the same port: the next version, while this one comes to its end.
+    pub(super) fn bind(address: SocketAddr) -> Result<Self, ProxyError> {
+        let listen = |address: SocketAddr| -> io::Result<TcpListener> {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.set_reuse_port(true)?;
+            if address.is_ipv6() {
+                socket.set_only_v6(false)?;
+            }
+            socket.set_nonblocking(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            TcpListener::from_std(socket.into())
+        };
+        let listened = match listen(address) {
+            // A machine without IPv6: all its addresses are of IPv4.
+            Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED => listen((Ipv4Addr::UNSPECIFIED, address.port()).into()),
+            listened => listened,
+        };
+        let socket = listened.map_err(|source| ProxyError::Listen { address, source })?;
+        // Port 0 is any.
+        let address = socket.local_addr().unwrap_or(address);
+        Ok(Self { address, socket })
+    }
+
+    /// Accepts until the proxy comes to its end, and those that have connected by then.
+    pub(super) async fn run(self, shared: Arc<Shared>, clients: TaskTracker) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = self.socket.accept() => accepted,
+                () = shared.draining.cancelled() => return,
+            };
+            match accepted {
+                Ok((stream, from)) => admit(stream, from, &shared, &clients),
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    shared.counts.refused.add(1);
+                    if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
+                        tracing::warn!(
+                            "no client can be accepted: {error} ({unsaid} more of such since the last line)"
+                        );
+                    }
+                    tokio::select! {
+                        () = sleep(PAUSE) => {}
+                        () = shared.draining.cancelled() => return,
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &TaskTracker) {
+    // A socket that refuses an option still works, only less promptly.
+    let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    let client = shared.counts.enter();
+    if shared.counts.clients() > shared.max_clients {
+        shared.counts.refused.add(1);
+        if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
+            let most = shared.max_clients;
+            tracing::warn!("{most} clients are connected: {from} is turned away ({unsaid} more since the last line)");
+        }
+        drop(client);
+        // The words of the servers. What does not fit at once is not waited for.
+        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        return;
+    }
+    let shared = shared.clone();
+    clients.spawn(async move {
+        client::serve(stream, from, &shared).await;
+        drop(client);
+    });
+}
+
+/// It was closed before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
