@@ -65,6 +65,8 @@ const MENDED: &[(u64, &str)] = &[
     (9_117, "a promotion was announced while a newer configuration was being written"),
     (9_422, "a replica acknowledged what its full disk did not take"),
     (9_580, "an empty master was written to and restarted, and the replicas that followed it were refused"),
+    (125_014_249, "a link that broke while the clock was set was held to have broken at the last report before that"),
+    (127_003_682, "a late answer to INFO told of a link that it had been up for as long as the answer was on its way"),
 ];
 
 #[test]

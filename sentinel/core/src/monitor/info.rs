@@ -24,7 +24,9 @@ impl Watch<'_> {
     pub(crate) fn ask_info(&mut self, id: NodeId) {
         let Some(node) = self.master.nodes.get_mut(id) else { return };
         if !node.link.awaits(&Asked::Info) {
-            self.ctx.send(&mut node.link, Asked::Info, Message::Info);
+            if self.ctx.send(&mut node.link, Asked::Info, Message::Info) {
+                node.info_asked_at = Some(self.ctx.mono());
+            }
         }
     }
 

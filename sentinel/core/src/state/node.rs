@@ -36,8 +36,10 @@ pub(crate) struct Node {
     pub(crate) role_since: Instant,
     /// When the address it replicates from last changed.
     pub(crate) source_changed_at: Instant,
-    /// When its link to its master was last up, at the latest: seen so, or told by the process that runs now.
+    /// When its link to its master was up for certain: seen so, or told by the process that runs now.
     pub(crate) linked_until: Option<Instant>,
+    /// When it was asked for INFO last.
+    pub(crate) info_asked_at: Option<Instant>,
     /// Its part in the failover in progress.
     pub(crate) reconf: Reconf,
     /// When it was last told to follow the master, because it did not.
@@ -136,6 +138,7 @@ impl Node {
             role_since: now,
             source_changed_at: now,
             linked_until: None,
+            info_asked_at: None,
             reconf: Reconf::Waiting,
             ordered_at: None,
             former_master: false,
@@ -207,6 +210,8 @@ impl Node {
     /// broke between two reports, nobody knows when, and the later one counts. The earlier one is as old as INFO is
     /// seldom (`info_period`), and may alone be longer ago than a short `down-after-milliseconds` allows. Where it is
     /// older than that, since either process stood still, it counts.
+    ///
+    /// An answer may have been on its way for long: it tells of a moment between the question and now.
     pub(crate) fn doubt_link_age(
         &mut self,
         report: &mut InfoReport,
@@ -218,16 +223,17 @@ impl Node {
         if report.role != Some(Role::Replica) || !report.link_up && report.link_down_ms == NEVER_LINKED {
             return;
         }
+        let asked = self.info_asked_at.unwrap_or(now);
         if report.link_up {
-            self.linked_until = Some(now);
+            self.linked_until = seen.max(Some(asked));
             return;
         }
-        let told = u64::try_from(report.link_down_ms).ok().map(|ms| now.before(Duration::from_millis(ms)));
+        let told = u64::try_from(report.link_down_ms).ok().map(Duration::from_millis);
         let leapt = seen
             .filter(|_| !planted(Bug::BelieveTheClock))
-            .filter(|seen| told.is_none_or(|told| told + CLOCK_LEAP < *seen));
+            .filter(|seen| told.is_none_or(|told| now.before(told) + CLOCK_LEAP < *seen));
         let Some(seen) = leapt else {
-            self.linked_until = seen.max(told);
+            self.linked_until = seen.max(told.map(|told| asked.before(told)));
             return;
         };
         let is_recent = now.since(seen) <= info_period + LATE_REPORT;

@@ -19,13 +19,13 @@ pub(crate) fn measure(rounds: u32) -> [(&'static str, f64, Vec<f64>); 2] {
     let group = deployment.only_group();
     let proxy = Proxy::start(&deployment);
     let mut gaps = [Vec::new(), Vec::new()];
+    let mut old = group.master();
     for round in 0..rounds * 2 {
         let dies = round % 2 == 1;
-        group.wait_until_linked(group.master());
+        group.wait_until_linked(old);
         deployment.wait_until_discovered();
         let writer = Writer::through(proxy.port, PACE);
         std::thread::sleep(Duration::from_millis(500));
-        let old = group.master();
         if dies {
             old.kill();
         } else {
@@ -43,7 +43,7 @@ pub(crate) fn measure(rounds: u32) -> [(&'static str, f64, Vec<f64>); 2] {
         if dies {
             old.restart(Dataset::Kept);
         }
-        group.wait_until_linked(new);
+        old = new;
     }
     let [forced, killed] = gaps;
     [("SENTINEL FAILOVER", FORCED, forced), ("SIGKILL with down-on-refused 1", KILLED, killed)]
