@@ -65,6 +65,9 @@ class Pod:
         self.address = None
         self._process = self._first = None
         self.folder.mkdir(parents=True)
+        # A hook writes to it, too, as the user of the container.
+        self.log.touch()
+        os.chown(self.log, self._user, self._user)
 
     @property
     def min_ready_seconds(self):
