@@ -1,4 +1,4 @@
-"""Runs the pods of StatefulSets on this machine as a kubelet would: command, environment, volumes, user, read-only root and probes
+"""Runs the pods of StatefulSets and Deployments on this machine as a kubelet would: command, environment, volumes, user, read-only root and probes
 are those of the manifests; each pod has network, mounts, processes and host name of its own, and another address at each start.
 """
 
@@ -45,21 +45,23 @@ class Cluster:
         assert self._addresses < 250, "no address is left"
         return f"{PREFIX}.{self._addresses}"
 
-    def pods(self, stateful_set):
-        document = self.document("StatefulSet", stateful_set)
+    def pods(self, kind, name):
+        document = self.document(kind, name)
         return [Pod(self, document, number) for number in range(document["spec"]["replicas"])]
 
 
 class Pod:
     def __init__(self, cluster, document, number):
-        self._cluster = cluster
+        self._cluster, self._document, self._number = cluster, document, number
         self._set = document["spec"]
         self._spec = document["spec"]["template"]["spec"]
         self._container = self._spec["containers"][0]
         self._user = self._spec["securityContext"]["runAsUser"]
         self.namespace = document["metadata"]["namespace"]
         self.name = f"{document['metadata']['name']}-{number}"
-        self.host = f"{self.name}.{self._set['serviceName']}.{self.namespace}.svc.cluster.local"
+        # Pods of a Deployment have no name that others know.
+        service = self._set.get("serviceName")
+        self.host = f"{self.name}.{service}.{self.namespace}.svc.cluster.local" if service else None
         self.folder = cluster.folder / self.name
         self.log = self.folder / "log"
         self.address = None
@@ -68,6 +70,10 @@ class Pod:
         # A hook writes to it, too, as the user of the container.
         self.log.touch()
         os.chown(self.log, self._user, self._user)
+
+    def successor(self):
+        """The pod that a Deployment puts in its place."""
+        return Pod(self._cluster, self._document, self._number + self._set["replicas"])
 
     @property
     def min_ready_seconds(self):
@@ -92,7 +98,8 @@ class Pod:
         ip("-n", self.name, "link", "set", "lo", "up")
         ip("-n", self.name, "link", "set", "eth0", "up")
         volumes = self._volumes()
-        self._cluster.names.publish(self.host, self.address)
+        if self.host:
+            self._cluster.names.publish(self.host, self.address)
         for container in self._spec.get("initContainers", []):
             process = self._run(container, volumes)
             if process.wait(30) != 0:
@@ -134,7 +141,8 @@ class Pod:
         self._vanish()
 
     def _vanish(self):
-        self._cluster.names.withdraw(self.host)
+        if self.host:
+            self._cluster.names.withdraw(self.host)
         ip("netns", "del", self.name)
         self.address = self._process = self._first = None
 
@@ -146,12 +154,12 @@ class Pod:
             return False
         probe = self._container["readinessProbe"]
         if "httpGet" in probe:
-            return self.get(probe["httpGet"]["path"]) == 200
+            return self.get(probe["httpGet"]["port"], probe["httpGet"]["path"]) == 200
         return self.execute(probe["exec"]["command"], probe.get("timeoutSeconds", 1)) == 0
 
-    def get(self, path):
-        """The status of an answer of its HTTP port, or None."""
-        connection = http.client.HTTPConnection(self.address, self._ports["http"], timeout=2)
+    def get(self, port, path):
+        """The status of an answer of one of its ports, or None."""
+        connection = http.client.HTTPConnection(self.address, self._ports[port], timeout=2)
         try:
             connection.request("GET", path)
             return connection.getresponse().status
@@ -187,7 +195,7 @@ class Pod:
             *(f"/etc/{name} /etc/{name} ro" for name in ("passwd", "group", "nsswitch.conf", "resolv.conf", "ld.so.cache")),
             *(
                 f"{volumes[mount['name']]} {mount['mountPath']} {'ro' if mount.get('readOnly') else 'rw'}"
-                for mount in container["volumeMounts"]
+                for mount in container.get("volumeMounts", [])
             ),
         ]))
         words = [*container["command"], *container.get("args", [])]

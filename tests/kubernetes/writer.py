@@ -1,14 +1,17 @@
 """An application that writes a value each five milliseconds to the master that the Sentinels name.
 
 usage: writer.py RECORD MASTER SENTINELS     passwords in SENTINEL_PASSWORD and NODE_PASSWORD
+       writer.py RECORD --through FILE       to a proxy: FILE holds the addresses of those that are ready, as a Service does
 
 RECORD gets a line for each confirmed write, number and moment (CLOCK_MONOTONIC), and `#` lines for what was refused.
 """
 
 import os
+import random
 import signal
 import sys
 import time
+from pathlib import Path
 
 from resp import Connection, Refused
 
@@ -34,9 +37,23 @@ def find(sentinels, master):
     return None, None
 
 
+def through(file):
+    """A connection through one of the proxies."""
+    places = Path(file).read_text().split()
+    random.shuffle(places)
+    for place in places:
+        try:
+            return Connection(place, 6379, os.environ.get("NODE_PASSWORD"), timeout=3), place
+        except (OSError, ValueError, Refused):
+            continue
+    return None, None
+
+
 def main():
-    record, master, sentinels = sys.argv[1], sys.argv[2], sys.argv[3].split(",")
-    running = True
+    record, running = sys.argv[1], True
+    proxied = sys.argv[2] == "--through"
+    # Two writers have numbers of their own.
+    key = "proxied" if proxied else "written"
 
     def leave(*_):
         nonlocal running
@@ -47,13 +64,13 @@ def main():
     with open(record, "w", buffering=1) as out:
         while running:
             if node is None:
-                node, place = find(sentinels, master)
+                node, place = through(sys.argv[3]) if proxied else find(sys.argv[3].split(","), sys.argv[2])
                 if node is None:
                     time.sleep(PERIOD)
                     continue
                 out.write(f"# {time.monotonic():.6f} writes to {place}\n")
             try:
-                node.say("SET", f"written:{number}", number)
+                node.say("SET", f"{key}:{number}", number)
                 out.write(f"{number} {time.monotonic():.6f}\n")
             except (OSError, Refused) as error:
                 out.write(f"# {time.monotonic():.6f} {number}: {error}\n")
