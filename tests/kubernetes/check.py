@@ -211,15 +211,6 @@ def check_commands(name, documents, binary):
                 check(f"{name}: {title}: the grace is longer than the handover", grace >= seconds + 30, (grace, seconds))
 
 
-def certificate(folder):
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
-         "-subj", "/CN=test", "-keyout", folder / "tls.key", "-out", folder / "tls.crt"],
-        check=True, capture_output=True,
-    )
-    (folder / "ca.crt").write_bytes((folder / "tls.crt").read_bytes())
-
-
 def check_configuration(name, documents, binary):
     """`sentinel check` of the configuration in the ConfigMap, with the lines that the command line adds. Its folders are replaced by
     ones that are here, and names by an address: there is no cluster."""
@@ -238,7 +229,7 @@ def check_configuration(name, documents, binary):
             (folder / "passwords" / key).write_text("secret")
             (folder / "passwords" / key).chmod(0o600)
         if "tls" in mounts:
-            certificate(folder / "tls")
+            subprocess.run([HERE / "certificates", folder / "tls"], check=True)
         check(f"{name}: every file of the configuration is on a volume", not re.search(r" /(?!tmp|var/tmp|dev/shm)", config), config)
         config = re.sub(r"[a-z0-9.-]+\.svc\.cluster\.local", "192.0.2.1", config) + f"\n{added}\n"
         file = folder / "sentinel.conf"

@@ -1,6 +1,8 @@
-"""As much of the protocol of Redis as the tests need."""
+"""As much of the protocol of Redis as the tests need. With TLS_DIR in the environment TLS is spoken, with the files in there."""
 
+import os
 import socket
+import ssl
 
 
 class Refused(Exception):
@@ -11,6 +13,12 @@ class Connection:
     def __init__(self, host, port, password=None, timeout=1.0):
         self._socket = socket.create_connection((host, port), timeout=timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if folder := os.environ.get("TLS_DIR"):
+            context = ssl.create_default_context(cafile=f"{folder}/ca.crt")
+            context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
+            # Proxies are reached by their addresses here.
+            context.check_hostname = False
+            self._socket = context.wrap_socket(self._socket)
         self._file = self._socket.makefile("rb")
         if password:
             self.say("AUTH", password)

@@ -194,6 +194,18 @@ def lay(folder, kept):
     return NameServer(BRIDGE, kept)
 
 
+def declared(tls):
+    """The plain manifests; for TLS what the chart renders."""
+    root = HERE.parent.parent
+    if tls:
+        helm = [root / "target/kubernetes/helm3", "template", "sentinel", root / "packaging/chart", "--namespace", "redis"]
+        helm += ["--values", HERE / "values/tls.yaml"]
+        texts = [subprocess.run(helm, check=True, capture_output=True, text=True).stdout]
+    else:
+        texts = [path.read_text() for path in sorted((root / "packaging/kubernetes").glob("*.yaml"))]
+    return [document for text in texts for document in yaml.safe_load_all(text)]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -202,17 +214,21 @@ def main():
     parser.add_argument("--min-ready", type=float, help="instead of minReadySeconds of the manifests")
     parser.add_argument("--together", action="store_true", help="Sentinels and data nodes at the same time")
     parser.add_argument("--lose-all", action="store_true", help="afterwards all pods are killed at once; that gap is not counted")
+    parser.add_argument("--tls", action="store_true", help="with TLS everywhere, as tests/kubernetes/values/tls.yaml has it")
     options = parser.parse_args()
 
     names = lay(options.folder, options.kept_names)
-    documents = [
-        document
-        for path in sorted((HERE.parent.parent / "packaging/kubernetes").glob("*.yaml"))
-        for document in yaml.safe_load_all(path.read_text())
-    ]
+    secrets = {"passwords": PASSWORDS}
+    if options.tls:
+        folder = options.folder / "certificates"
+        folder.mkdir()
+        subprocess.run([HERE / "certificates", folder], check=True)
+        secrets["certificates"] = {file.name: file.read_text() for file in folder.iterdir()}
+        os.environ["TLS_DIR"] = str(folder)
+    documents = declared(options.tls)
     server = os.environ["REDIS_SERVER"]
     environment = {"SERVER": server, "CLI": os.environ["REDIS_CLI"]}
-    cluster = Cluster(options.folder, documents, {"passwords": PASSWORDS}, names, options.folder / "usr", environment)
+    cluster = Cluster(options.folder, documents, secrets, names, options.folder / "usr", environment)
     sentinels, nodes = cluster.pods("StatefulSet", "sentinel"), cluster.pods("StatefulSet", "sentinel-redis")
     known = subprocess.run([os.environ["SENTINEL_BIN"], "proxy", "--help"], capture_output=True).returncode == 0
     proxies = cluster.pods("Deployment", "sentinel-master") if known else []
