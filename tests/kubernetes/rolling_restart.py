@@ -23,8 +23,8 @@ from resp import Connection, fields
 
 MASTER = "mymaster"
 PASSWORDS = {"redis-password": "a \"quoted\" password", "sentinel-password": "among-sentinels"}
-# Three periods of the writer.
-GAP = 0.015
+# Five periods of the writer: what is shorter is the scheduler's.
+GAP = 0.025
 
 
 def say(text):
@@ -32,11 +32,16 @@ def say(text):
 
 
 def wait_for(what, condition, seconds):
-    deadline, told = time.monotonic() + seconds, None
+    began = time.monotonic()
+    deadline, told, before = began + seconds, None, None
     while True:
         told = condition()
         if not told:
             return
+        # What takes long is told while it lasts.
+        if time.monotonic() > began + 10 and told != before:
+            say(f"not yet: {what}: {told}")
+            before = told
         if time.monotonic() > deadline:
             raise AssertionError(f"{what}: not within {seconds} s: {told}")
         time.sleep(0.1)

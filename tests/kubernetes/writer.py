@@ -43,7 +43,7 @@ def through(file):
     random.shuffle(places)
     for place in places:
         try:
-            return Connection(place, 6379, os.environ.get("NODE_PASSWORD"), timeout=3), place
+            return Connection(place, 6379, os.environ.get("NODE_PASSWORD"), timeout=1), place
         except (OSError, ValueError, Refused):
             continue
     return None, None
