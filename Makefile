@@ -4,10 +4,10 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-proxy bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-proxy bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-container test-kubernetes test-rolling-restart test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## watch three Sentinels take a deployment through the death of its master (ARGS=--reference, ARGS=--keep)
 	@scripts/install-redis server $(if $(findstring --reference,$(ARGS)),sentinel)
@@ -91,6 +91,16 @@ deb: ## a Debian package in target/debian (PROFILE=dev for a quick one)
 
 test-package: ## that package in a throw-away copy of this machine: install, upgrade, remove, purge; lintian (ARGS=file.deb)
 	@scripts/test-package $(ARGS)
+
+test-container: ## the image of packaging/container, built on a base of debootstrap and run with podman: user, read-only root, state, health, SIGTERM
+	@scripts/test-container $(ARGS)
+
+test-kubernetes: ## the Helm chart and the manifests, without a cluster: rendered by two versions of Helm, held against schemas of Kubernetes and the program
+	@scripts/test-kubernetes $(ARGS)
+
+test-rolling-restart: ## every pod of the manifests restarted in turn in namespaces, each with another address, while applications write (ARGS=--tls, ARGS=--together)
+	@scripts/install-redis server
+	@scripts/test-rolling-restart $(ARGS)
 
 test-page: ## what people see of the page in a real Chromium, on real servers, and what axe finds wrong with it (PAGE_FROM_SOURCE=1: files as they are in the tree, without a build)
 	@scripts/install-redis server

@@ -288,6 +288,14 @@ def main():
         for writer in writers:
             writer.wait()
 
+    # As with `kubectl exec`, with the environment of the container.
+    words = ["sentinel", "ckquorum", MASTER]
+    if options.tls:
+        words += ["--tls", "--cacert", "/etc/sentinel-tls/ca.crt", "--cert", "/etc/sentinel-tls/tls.crt"]
+        words += ["--key", "/etc/sentinel-tls/tls.key"]
+    for pod in sentinels:
+        if (status := pod.execute(words, 10)) != 0:
+            failures.append(f"{pod.name}: {' '.join(words)} ends with {status}")
     host = ask(sentinels[0], "GET-MASTER-ADDR-BY-NAME", MASTER)[0]
     node = next((node for node in nodes if node.host == host), None)
     if node is None:
