@@ -198,10 +198,13 @@ def check_commands(name, documents, binary):
             common = re.findall(r"^\s*set -- (.*)$", text, re.MULTILINE)
             common = [word for line in common for word in line.split() if word.startswith("--") and word != "--"]
             lines = re.findall(r'"\$SENTINEL" (.*)$', text, re.MULTILINE)
-            check(f"{name}: {file} uses the program", bool(lines) or file == "probe.sh")
+            check(f"{name}: {file} uses the program", bool(lines))
             for line in lines:
-                words = line.split(";")[0].split("2>")[0].split()
-                binary.check_line(f"{name}: {file}", words + common)
+                words = [word.strip('"') for word in line.split(";")[0].split("2>")[0].split()]
+                # probe.sh asks one of two things.
+                asked = re.findall(r"^\s*question=(\S+)", text, re.MULTILINE) if words[0] == "$question" else words[:1]
+                for command in asked:
+                    binary.check_line(f"{name}: {file}", [command, *words[1:]] + common)
     for title, _, spec in pods_of(documents):
         for container in spec["containers"]:
             hook = container.get("lifecycle", {}).get("preStop", {}).get("exec", {}).get("command", [])
