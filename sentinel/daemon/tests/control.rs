@@ -1,11 +1,13 @@
 //! Which Sentinel a command asks, as whom, and what a wrong word is answered with.
 
 use std::{
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Output},
     time::{Duration, Instant},
 };
 
 use sentinel_tests::free_port;
+use socket2::{Domain, Socket, Type};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sentinel");
 
@@ -36,7 +38,7 @@ impl Running {
         let process = Command::new(PROGRAM).arg(&path).spawn().expect("the program can be started");
         let running = Self { process, port, _folder: folder };
         let deadline = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "it does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -73,6 +75,36 @@ fn the_first_sentinel_that_answers_serves() {
     assert_eq!(output.status.code(), Some(5));
     let text = told(&output);
     assert!(text.contains(&format!("127.0.0.1:{dead}: ")) && text.contains(&format!("[::1]:{dead}: ")), "{text}");
+}
+
+#[test]
+fn a_sentinel_that_swallows_every_packet_keeps_nobody_waiting() {
+    // Given one whose queue of connections is full: the kernel answers no further request for one
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port");
+    listener.listen(0).expect("it listens");
+    let at = listener.local_addr().expect("an address").as_socket().expect("an address of IP");
+    let mut fillers = Vec::new();
+    while let Ok(filler) = TcpStream::connect_timeout(&at, Duration::from_millis(100)) {
+        fillers.push(filler);
+    }
+    let running = Running::start();
+
+    // When it is named first, then the next one answers long before the whole time is over
+    let began = Instant::now();
+    let password = [("REDISCLI_AUTH", "open@sesame")];
+    let addresses = format!("{at},127.0.0.1:{}", running.port);
+    let output = run(&["masters", "-s", &addresses, "--timeout", "60000"], &password);
+    assert!(output.status.success() && told(&output).contains("17"), "{output:?}");
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+
+    // And where no other one answers it has its whole time
+    let began = Instant::now();
+    let addresses = format!("{at},127.0.0.1:{}", free_port());
+    let output = run(&["masters", "-s", &addresses, "--timeout", "1000"], &password);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(told(&output).contains(&format!("{at}: no answer within 1000 ms")), "{output:?}");
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
 }
 
 #[test]

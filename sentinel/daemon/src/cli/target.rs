@@ -22,6 +22,9 @@ use crate::{config::system_text, terminal::complain};
 /// Where redis-sentinel listens.
 const PORT: u16 = 26379;
 
+/// Of several Sentinels each has so long for the connection before the next one is tried.
+const BRIEFLY: Duration = Duration::from_millis(300);
+
 /// Which Sentinel to talk to.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true)]
@@ -188,16 +191,26 @@ impl Line {
     /// Logs in at the first Sentinel that can be reached and says commands to it. One that refuses them has answered.
     pub(super) fn say_to_first(&self, commands: &[Cmd]) -> Result<First<'_>, Unserved> {
         let commands: Vec<Cmd> = self.login.iter().chain(commands).cloned().collect();
-        let mut troubles = Vec::new();
-        for place in &self.places {
-            let answered = Conversation::begin(self.tls.clone(), place, self.patience).and_then(|mut conversation| {
-                let answer = conversation.say(&commands, self.patience)?;
-                Ok(First { place, conversation, answer })
-            });
-            match answered {
-                Ok(first) => return Ok(first),
-                Err(Unanswered::Refused(error)) => return Err(Unserved::Refused(error)),
-                Err(why) => troubles.push(trouble(place, &reason(&why, self.patience))),
+        let mut troubles = vec![String::new(); self.places.len()];
+        let mut left: Vec<(usize, &Place)> = self.places.iter().enumerate().collect();
+        // One that swallows every packet must not keep the others from being asked: it has its whole time at the end.
+        let briefly = (self.places.len() > 1).then_some(self.patience.min(BRIEFLY));
+        for patience in briefly.into_iter().chain([self.patience]) {
+            for (at, place) in std::mem::take(&mut left) {
+                let begun = Conversation::begin(self.tls.clone(), place, patience);
+                if patience < self.patience && matches!(&begun, Err(Unanswered::Lost(error)) if is_timeout(error)) {
+                    left.push((at, place));
+                    continue;
+                }
+                let answered = begun.and_then(|mut conversation| {
+                    let answer = conversation.say(&commands, self.patience)?;
+                    Ok(First { place, conversation, answer })
+                });
+                match answered {
+                    Ok(first) => return Ok(first),
+                    Err(Unanswered::Refused(error)) => return Err(Unserved::Refused(error)),
+                    Err(why) => troubles[at] = trouble(place, &reason(&why, self.patience)),
+                }
             }
         }
         Err(Unserved::Unreached(troubles.join("; ")))
@@ -394,7 +407,7 @@ pub(super) fn is_unknown_subcommand(error: &RedisError) -> bool {
 
 pub(super) fn lost(error: &io::Error, patience: Duration) -> String {
     match error.kind() {
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => {
+        _ if is_timeout(error) => {
             format!("no answer within {} ms (--timeout)", patience.as_millis())
         }
         ErrorKind::ConnectionRefused => {
@@ -402,6 +415,10 @@ pub(super) fn lost(error: &io::Error, patience: Duration) -> String {
         }
         _ => system_text(error),
     }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
 /// `host`, `host:port`, `[v6]`, `[v6]:port` or a bare IPv6 address.
