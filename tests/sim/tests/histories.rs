@@ -67,6 +67,7 @@ const MENDED: &[(u64, &str)] = &[
     (9_580, "an empty master was written to and restarted, and the replicas that followed it were refused"),
     (125_014_249, "a link that broke while the clock was set was held to have broken at the last report before that"),
     (127_003_682, "a late answer to INFO told of a link that it had been up for as long as the answer was on its way"),
+    (128_011_736, "a clock that leapt by a little more than the time since the last report was believed"),
 ];
 
 #[test]

@@ -12,8 +12,9 @@ use crate::{
     view::Role,
 };
 
-/// What INFO tells in whole seconds, and late, differs by less from what was seen.
-const CLOCK_LEAP: Duration = Duration::from_secs(3);
+/// INFO tells the difference of two whole seconds of a clock that is looked at ten times a second: up to so much more than
+/// the time that has passed.
+const CLOCK_LEAP: Duration = Duration::from_millis(1500);
 /// An answer to INFO may come that much later than it is due.
 const LATE_REPORT: Duration = Duration::from_secs(2);
 

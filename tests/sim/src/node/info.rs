@@ -70,8 +70,12 @@ impl Node {
             if !streaming {
                 facts.link_down = up.down_since.map_or(0, |lost| now - lost.at);
                 let told = up.down_since.map_or(-1, |lost| {
-                    let shown = i64::try_from(now - lost.at).unwrap_or(i64::MAX) + self.clock_ahead - lost.ahead;
-                    shown.div_euclid(i64::try_from(SEC).unwrap_or(i64::MAX))
+                    // The difference of two whole seconds, as a server tells it.
+                    let clock = |at: Time, ahead| {
+                        let shown = i64::try_from(at).unwrap_or(i64::MAX).saturating_add(ahead);
+                        shown.div_euclid(i64::try_from(SEC).unwrap_or(i64::MAX))
+                    };
+                    clock(now, self.clock_ahead) - clock(lost.at, lost.ahead)
                 });
                 facts.link_down_told = u64::try_from(told).map_or(0, |told| told * SEC);
                 let _ = write!(text, "master_link_down_since_seconds:{told}\r\n");
