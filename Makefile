@@ -4,7 +4,7 @@ CARGO ?= cargo
 # For the program that a target runs: make demo ARGS=--reference
 ARGS ?=
 
-.PHONY: help demo test verify fix bench bench-failover bench-proxy bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb test-package test-container test-kubernetes test-rolling-restart test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
+.PHONY: help demo test verify fix bench bench-failover bench-proxy bench-micro bench-counts bench-sdk bench-sdk-gap test-sdk-writes sdk-features test-clients test-extended test-nodes test-mixed deb dist test-dist test-package test-container test-kubernetes test-rolling-restart test-page page-shots page-times chaos fuzz sim sim-proof sim-coverage explore explore-proof test-differential
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,12 @@ test-differential: ## ours and each reference of SENTINELS="/path/a-sentinel /pa
 
 deb: ## a Debian package in target/debian (PROFILE=dev for a quick one)
 	@scripts/deb $(ARGS)
+
+dist: ## a release in target/dist: tarball, Debian package, SBOM, checksums
+	@scripts/dist $(ARGS)
+
+test-dist: ## two builds in two folders are the same to the byte, and the release holds what it should
+	@scripts/test-dist
 
 test-package: ## that package in a throw-away copy of this machine: install, upgrade, remove, purge; lintian (ARGS=file.deb)
 	@scripts/test-package $(ARGS)

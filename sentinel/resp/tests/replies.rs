@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use proptest::prelude::*;
-use sentinel_resp::{Protocol, Reply, ReplyDecoder, ReplyError, encode};
+use sentinel_resp::{Frames, Protocol, Reply, ReplyDecoder, ReplyError, encode};
 
 const LIMIT: usize = 1 << 20;
 
@@ -146,12 +146,38 @@ proptest! {
     }
 
     #[test]
+    fn frames_end_where_replies_do_however_they_are_split(
+        replies in proptest::collection::vec(replies(), 1..4),
+        protocol in proptest::sample::select(&[Protocol::Resp2, Protocol::Resp3][..]),
+        cuts in proptest::collection::vec(1_usize..20, 1..8),
+    ) {
+        let mut frames = Frames::of_replies();
+        let (mut cuts, mut answers) = (cuts.into_iter().cycle(), 0);
+        for reply in &replies {
+            let mut bytes = BytesMut::new();
+            encode(reply, protocol, &mut bytes);
+            answers += u64::from(!bytes.starts_with(b">"));
+            while !bytes.is_empty() {
+                let length = cuts.next().unwrap_or(1).min(bytes.len());
+                frames.feed(&bytes.split_to(length));
+                prop_assert_eq!(frames.at_boundary(), bytes.is_empty());
+            }
+            prop_assert_eq!(frames.whole(), answers);
+        }
+    }
+
+    #[test]
     fn no_bytes_do_harm(bytes in proptest::collection::vec(
         prop_oneof![any::<u8>(), proptest::sample::select(&b"$*+-:%>|~=!#,_\r\n0129"[..])], 0..200)) {
         let mut decoder = ReplyDecoder::new(LIMIT);
+        let mut sides = [Frames::of_replies(), Frames::of_requests()];
         for byte in bytes {
             decoder.feed(&[byte]);
             while let Ok(Some(_)) = decoder.next_reply() {}
+            for frames in &mut sides {
+                frames.feed(&[byte]);
+                prop_assert!(!(frames.is_lost() && frames.at_boundary()));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Replies to what we ask of others.
 
-use sentinel_resp::ReplyDecoder;
+use sentinel_resp::{Frames, ReplyDecoder};
 
 use sentinel_rig::Rig;
 
@@ -11,6 +11,9 @@ pub fn replies(data: &[u8]) {
     // As the links decode them.
     let mut decoder = ReplyDecoder::new(1 << 20);
     decoder.feed(bytes);
+    // As the proxy follows them.
+    let mut frames = Frames::of_replies();
+    frames.feed(bytes);
     // Several replies may follow each other.
     for step in 0..8 {
         let Ok(Some(reply)) = decoder.next_reply() else { break };
