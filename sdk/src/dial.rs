@@ -50,6 +50,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Data that the peer's kernel does not acknowledge for this time ends the connection.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+/// Words with which a login is refused for good: the user is the same in a moment.
+const LASTING: [&str; 6] =
+    ["WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"];
 /// Commands that wait to be written; more callers wait for room.
 const WRITE_QUEUE: usize = 256;
 
@@ -272,11 +275,9 @@ impl Dialer {
             },
             lacks_resp3: error.kind() == ErrorKind::RESP3NotSupported,
             lasting: error.kind() == ErrorKind::AuthenticationFailed
-                || pulse.first_error().is_some_and(|words| {
-                    ["WRONGPASS", "NOAUTH", "NOPERM", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH"]
-                        .iter()
-                        .any(|refusal| words.starts_with(refusal))
-                }),
+                // "DB index is out of range": the server has fewer databases.
+                || error.detail().is_some_and(|detail| detail.contains("DB index"))
+                || pulse.first_error().is_some_and(|words| LASTING.iter().any(|refusal| words.starts_with(refusal))),
             source: Some(Arc::new(error)),
         })?;
         Ok((connection, pulse, driver))
@@ -289,7 +290,7 @@ impl Dialer {
         let stream = within(self.timeouts.handshake, tls.connect(stream, address))
             .await
             .map_err(|_| DialError::new(format!("no TLS handshake within {:?}", self.timeouts.handshake)))?
-            .map_err(DialError::new)?;
+            .map_err(|refused| DialError { lasting: refused.lasting, ..DialError::new(refused.reason) })?;
         Ok(Box::new(stream))
     }
 

@@ -160,10 +160,12 @@ impl Tls {
     }
 
     /// The handshake. The error is for people.
-    pub(crate) async fn connect(&self, stream: TcpStream, address: &Address) -> Result<TlsStream, String> {
+    pub(crate) async fn connect(&self, stream: TcpStream, address: &Address) -> Result<TlsStream, Refused> {
         let name = match &self.names {
             Names::Given(name) => name.clone(),
-            Names::TheHost => server_name(address.host()).map_err(|error| error.to_string())?,
+            Names::TheHost => {
+                server_name(address.host()).map_err(|error| Refused { reason: error.to_string(), lasting: true })?
+            }
             // What cannot be a name in a certificate may still be one in /etc/hosts.
             Names::Any => server_name(address.host()).unwrap_or_else(|_| Ipv4Addr::UNSPECIFIED.into()),
         };
@@ -232,8 +234,15 @@ fn refuse(reason: String) -> ConfigError {
     ConfigError::Tls(reason)
 }
 
-/// Why there is no encrypted connection, with what could be done about it.
-fn explain(error: &std::io::Error) -> String {
+/// Why there is no encrypted connection.
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    /// Both ends are set up so that it will not be otherwise in a moment.
+    pub(crate) lasting: bool,
+}
+
+/// The same, with what could be done about it.
+fn explain(error: &std::io::Error) -> Refused {
     let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let remedy = match cause {
         Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
@@ -245,7 +254,8 @@ fn explain(error: &std::io::Error) -> String {
         Some(rustls::Error::InvalidMessage(_)) => "; is TLS spoken on this port?",
         _ => "",
     };
-    format!("TLS: {error}{remedy}")
+    let lasting = matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::InvalidMessage(_)));
+    Refused { reason: format!("TLS: {error}{remedy}"), lasting }
 }
 
 /// Verifies all but the name.

@@ -329,6 +329,11 @@ async fn what_waiting_does_not_cure_fails_at_once_with_the_words_of_the_server()
         assert!(error.contains("WRONGPASS invalid username-password pair"), "{error}");
     }
 
+    // A database that the master does not have
+    let url = format!("redis-sentinel://:right@{}/999?master=mymaster", good.address());
+    let error = failure(url).await;
+    assert!(error.contains("DB index is out of range"), "{error}");
+
     // A data node in the place of a Sentinel
     let other = Server::redis(folder.path(), None, "");
     let error = failure(format!("redis-sentinel://{}?master=mymaster", other.address())).await;
