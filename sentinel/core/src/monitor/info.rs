@@ -23,10 +23,8 @@ impl Watch<'_> {
     /// Asks a data node for INFO, unless an answer is awaited already.
     pub(crate) fn ask_info(&mut self, id: NodeId) {
         let Some(node) = self.master.nodes.get_mut(id) else { return };
-        if !node.link.awaits(&Asked::Info) {
-            if self.ctx.send(&mut node.link, Asked::Info, Message::Info) {
-                node.info_asked_at = Some(self.ctx.mono());
-            }
+        if !node.link.awaits(&Asked::Info) && self.ctx.send(&mut node.link, Asked::Info, Message::Info) {
+            node.info_asked_at = Some(self.ctx.mono());
         }
     }
 

@@ -48,13 +48,13 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that listens.
-pub(super) struct Entrance {
+pub(crate) struct Entrance {
     socket: TcpListener,
     tls: Option<Arc<tls::Incoming>>,
 }
 
 impl Entrance {
-    pub(super) fn open(socket: std::net::TcpListener, tls: Option<Arc<tls::Incoming>>) -> io::Result<Self> {
+    pub(crate) fn open(socket: std::net::TcpListener, tls: Option<Arc<tls::Incoming>>) -> io::Result<Self> {
         Ok(Entrance { socket: TcpListener::from_std(socket)?, tls })
     }
 }
@@ -70,7 +70,7 @@ impl fmt::Display for Entrance {
 }
 
 /// Accepts connections and serves them, until the process stops.
-pub(super) async fn serve(
+pub(crate) async fn serve(
     entrances: Vec<Entrance>,
     router: Router,
     keepalive: Option<Duration>,

@@ -7,7 +7,7 @@
 mod answers;
 mod api;
 mod change;
-mod connection;
+pub(crate) mod connection;
 mod counts;
 mod health;
 mod journal;

@@ -9,9 +9,10 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::Shared;
+use crate::http::connection::{self, Entrance};
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,8 +24,14 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(shared);
-    if let Err(error) = axum::serve(listener, routes).await {
-        tracing::error!("metrics are not served any more: {error}");
+    let entrance = listener.into_std().and_then(|socket| Entrance::open(socket, None));
+    match entrance {
+        Ok(entrance) => {
+            // Nobody stops it before the process ends.
+            let (_stop, stopped) = watch::channel(());
+            connection::serve(vec![entrance], routes, None, stopped).await;
+        }
+        Err(error) => tracing::error!("metrics are not served: {error}"),
     }
 }
 
