@@ -1,6 +1,7 @@
 //! One Sentinel process, ours or the reference.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -14,7 +15,7 @@ use crate::http::Http;
 use crate::node;
 use crate::ports::free_port;
 use crate::process::{ServerProcess, last_lines};
-use crate::programs::Kind;
+use crate::programs::{Kind, our_sentinel};
 use crate::wait::eventually;
 
 /// What those of ours look like that are started from now on.
@@ -138,11 +139,17 @@ impl SentinelProcess {
 
     /// Starts it with the file as it is now, and waits until it answers.
     pub fn restart(&self) {
+        let (program, arguments) = self.kind().command(&self.config_file());
+        self.restart_by(&program, &arguments);
+    }
+
+    /// The same with this command line: somebody else has decided which program it is.
+    pub fn restart_by(&self, program: &Path, arguments: &[OsString]) {
         assert!(!self.is_running(), "{} is still running", self.label);
         {
             let mut state = self.lock();
-            let (program, arguments) = state.kind.command(&self.config_file());
-            state.process = Some(ServerProcess::start(&self.label, &program, &arguments, &self.folder));
+            state.kind = if program == our_sentinel() { Kind::Ours } else { Kind::Reference };
+            state.process = Some(ServerProcess::start(&self.label, program, arguments, &self.folder));
         }
         eventually(&format!("{} answers on port {}", self.label, self.port), STARTS_WITHIN, || {
             if !self.is_running() {

@@ -43,5 +43,6 @@ mod signed_votes;
 mod tls;
 mod top;
 mod two_masters;
+mod upgrade_guide;
 mod webhooks;
 mod wrong_history;
