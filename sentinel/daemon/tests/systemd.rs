@@ -29,14 +29,20 @@ impl Supervised {
         let (path, port) = (folder.path().join("s.conf"), free_port());
         let text = format!("port {port}\nbind 127.0.0.1\ndir {}\nlogfile log\n{lines}\n", folder.path().display());
         fs::write(&path, text).expect("a file can be written there");
-        let socket = folder.path().join("notify");
-        let systemd = UnixDatagram::bind(&socket).expect("a socket can be made there");
-        systemd.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
-        command.arg(&path).args(options).env("NOTIFY_SOCKET", &socket);
+        command.arg(&path).args(options);
         if let Some(limit) = watchdog {
             command.env("WATCHDOG_USEC", limit.as_micros().to_string());
         }
+        Self::of(command, folder)
+    }
+
+    /// Starts a command that tells systemd of itself.
+    fn of(mut command: Command, folder: tempfile::TempDir) -> Self {
+        let socket = folder.path().join("notify");
+        let systemd = UnixDatagram::bind(&socket).expect("a socket can be made there");
+        systemd.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
+        command.env("NOTIFY_SOCKET", &socket);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         Supervised { process: process.expect("the program can be started"), systemd, heard: Vec::new(), folder }
     }
@@ -108,6 +114,25 @@ fn the_units_that_users_copy_hear_when_it_is_ready() {
         let ended = running.process.try_wait().expect("a child can be asked");
         assert!(ended.is_none(), "{options:?}: {ended:?}\n{}", running.log());
     }
+}
+
+#[test]
+fn the_unit_of_the_proxy_hears_when_it_is_ready_and_when_it_stops() {
+    // Given what the unit starts, for a master whose Sentinels nobody has started
+    let path = example("sentinel-proxy@.service");
+    let unit = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart=/")).expect("it says what to start");
+    let words = start.split(' ').skip(1).map(|word| word.replace("%i", "mymaster").replace("${LISTEN}", "127.0.0.1:0"));
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+    command.args(words).arg("--logfile").arg(folder.path().join("log")).env("SENTINEL_ADDRS", "127.0.0.1:1");
+
+    // Then it is ready once clients can connect, and says that it stops
+    let mut running = Supervised::of(command, folder);
+    running.hear_exactly("READY=1");
+    running.signal(Signal::TERM);
+    running.hear_exactly("STOPPING=1");
+    assert!(running.ended().success(), "{}", running.log());
 }
 
 #[test]
