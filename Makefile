@@ -73,7 +73,7 @@ test-clients: ## redis-py, ioredis, node-redis, redis-rs, fred and the SDK throu
 	$(CARGO) build --release --package sentineld --bin sentinel
 	$(CARGO) run --release --package sentinel-tests --bin client-failover -- $(ARGS)
 
-test-extended: ## our metrics beside Prometheus, promtool and redis_exporter, which it installs, on real servers (ARGS=promtool: some of the tests)
+test-extended: ## our metrics beside Prometheus, promtool and redis_exporter, which it installs, on real servers (ARGS=promtool: some of them alone); Kubernetes and the container
 	@scripts/install-redis server
 	@scripts/test-extended $(ARGS)
 
