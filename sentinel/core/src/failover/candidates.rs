@@ -60,8 +60,12 @@ impl Watch<'_> {
     }
 
     /// Whether a node of ours held something when it was last heard, also one that is away now: a master that came back with nothing
-    /// does not show that nobody else has anything.
+    /// does not show that nobody else has anything. Nor does what the state file says of a master that others have announced
+    /// since, and that was never heard: it is from before.
     fn may_data_be_left(&self) -> bool {
+        if self.master.switched_at.is_some() && self.master.node().info_at.is_none() {
+            return true;
+        }
         let holds = |node: &Node| {
             let before = node.in_sync.as_ref().and_then(|it| it.keys);
             node.info.holdings.keys_told().or(before).is_some_and(|keys| keys > 0)
