@@ -67,6 +67,8 @@ const MENDED: &[(u64, &str)] = &[
     (9_580, "an empty master was written to and restarted, and the replicas that followed it were refused"),
     (125_014_249, "a link that broke while the clock was set was held to have broken at the last report before that"),
     (127_003_682, "a late answer to INFO told of a link that it had been up for as long as the answer was on its way"),
+    (129_017_627, "a Sentinel that was back held the keys it knew a master to have before for those that it has"),
+    (130_000_808, "a link that a clock that was set back tells less than nothing of counted as one that never was"),
     (128_011_736, "a clock that leapt by a little more than the time since the last report was believed"),
 ];
 

@@ -161,7 +161,8 @@ impl InfoReport {
 
     /// Whether the link to its master is up, or was in the life of this process.
     pub(crate) const fn was_linked(&self) -> bool {
-        self.link_up || self.link_down_ms >= 0
+        // Less than nothing is told by a clock that was set back.
+        self.link_up || self.link_down_ms != NEVER_LINKED
     }
 
     /// Whether this is a replica that does not know how far it has come: it has never had a copy, or has read its
