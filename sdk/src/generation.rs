@@ -8,6 +8,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Pool, RecycleError, RecycleResult};
 use redis::ProtocolVersion;
 use redis::aio::AsyncPushSender;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,8 @@ pub(crate) struct Generation {
     /// The same for who only looks; not raised by the shutdown.
     is_closed: AtomicBool,
     successor: OnceLock<Address>,
+    /// Told each time that the node says it is no master: raw connections end, which nobody else watches over.
+    pub(crate) denied: watch::Sender<()>,
     pub(crate) exclusive: Pool<Opener>,
 }
 
@@ -60,7 +63,8 @@ impl Generation {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .expect("a pool with a runtime and no hooks has nothing to refuse");
-        Self { number, address, closed, is_closed: AtomicBool::new(false), successor: OnceLock::new(), exclusive }
+        let (is_closed, successor) = (AtomicBool::new(false), OnceLock::new());
+        Self { number, address, closed, is_closed, successor, denied: watch::Sender::new(()), exclusive }
     }
 
     /// Ends the generation: idle connections close, checked-out ones fail, waiters are sent on.

@@ -35,7 +35,7 @@ pub struct RawConnection {
 
 /// What the node is taken for.
 enum Node {
-    Master(Arc<Generation>),
+    Master(Arc<Generation>, Arc<Shared>),
     /// The line is the pool's own connection to it; the guard counts this one among what is under way there.
     Replica(Arc<Line>, Arc<Shared>, #[expect(dead_code, reason = "it counts for as long as it lives")] UnderWay),
 }
@@ -46,18 +46,30 @@ impl RawConnection {
         &self.address
     }
 
-    /// Completes when the node is no longer what the connection was opened to: the pool follows another master, the replica is not read from
-    /// any more, or the pool has stopped. It stays valid when the connection is gone.
+    /// Completes when the node is no longer what the connection was opened to: the pool follows another master, the master says that it is
+    /// none, the replica is not read from any more, or the pool has stopped. It stays valid when the connection is gone.
+    /// What happened before the call is not seen: call it as soon as the connection is there.
     pub fn over(&self) -> impl Future<Output = ()> + Send + 'static {
         let node = match &self.node {
-            Node::Master(generation) => Ok(generation.closed.clone()),
+            Node::Master(generation, _) => Ok((generation.closed.clone(), generation.denied.subscribe())),
             Node::Replica(line, shared, _) => Err((line.clone(), shared.clone())),
         };
         async move {
             match node {
-                Ok(closed) => closed.cancelled().await,
+                Ok((closed, mut denied)) => tokio::select! {
+                    () = closed.cancelled() => {}
+                    _ = denied.changed() => {}
+                },
                 Err((line, shared)) => no_longer_read_from(&line, &shared).await,
             }
+        }
+    }
+
+    /// Says that the node has refused what a master does not refuse (READONLY): the pool asks it for its role, and the Sentinels. However often
+    /// it is said, that is done four times a second at most.
+    pub fn suspect(&self) {
+        if let Node::Master(generation, shared) = &self.node {
+            shared.suspect(generation);
         }
     }
 }
@@ -182,7 +194,12 @@ async fn dial_master(shared: &Arc<Shared>, deadline: Instant, user: LongUser) ->
         let reason = match opened {
             // While it was dialled the pool may have come to doubt that master, or moved.
             Ok(Ok(wire)) if shared.usable_link().is_some_and(|link| link.generation.number == generation.number) => {
-                return Ok(RawConnection { wire, address, node: Node::Master(generation), _user: user });
+                return Ok(RawConnection {
+                    wire,
+                    address,
+                    node: Node::Master(generation, shared.clone()),
+                    _user: user,
+                });
             }
             Ok(Ok(_)) => continue,
             Ok(Err(error)) => error.to_string(),

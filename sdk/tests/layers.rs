@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["exclusive", "master"],
     &["replica"],
     &["pool"],
-    &["durable", "metrics", "near_cache", "sharding", "testing"],
+    &["durable", "metrics", "near_cache", "raw", "sharding", "testing"],
     &["blocking"],
 ];
 

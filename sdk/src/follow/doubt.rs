@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Follower;
+use super::{Follower, Unproved};
 use crate::event::Event;
 use crate::role::{self, History};
 use crate::shared::Standing;
@@ -61,16 +61,19 @@ impl Follower {
             loop {
                 let reads = pulse.reads();
                 match within(timeouts.handshake, &mut answer).await {
-                    Ok(answer) => return answer,
+                    Ok(answer) => return answer.map_err(|reason| Unproved { reason, denied: !pulse.has_ended() }),
                     // Other answers come first.
                     Err(_) if pulse.reads() > reads && began.elapsed() < timeouts.command => {}
-                    Err(_) => return Err(format!("no answer to ROLE within {:?}", began.elapsed())),
+                    Err(_) => {
+                        let reason = format!("no answer to ROLE within {:?}", began.elapsed());
+                        return Err(Unproved { reason, denied: false });
+                    }
                 }
             }
         }));
     }
 
-    pub(super) fn judge(&mut self, result: Result<History, String>) {
+    pub(super) fn judge(&mut self, result: Result<History, Unproved>) {
         self.check = None;
         let Some(link) = &self.link else { return };
         match result {
@@ -86,7 +89,12 @@ impl Follower {
                     self.shared.changed.send_replace(());
                 }
             }
-            Err(reason) => self.lose(&reason),
+            Err(Unproved { reason, denied }) => {
+                if denied {
+                    link.generation.denied.send_replace(());
+                }
+                self.lose(&reason);
+            }
         }
     }
 

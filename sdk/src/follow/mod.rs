@@ -52,7 +52,14 @@ const OLDER_AFTER: Duration = Duration::from_secs(5);
 const REPORTS: usize = 64;
 
 /// The answer to ROLE that is waited for.
-type Check = Pin<Box<dyn Future<Output = Result<History, String>> + Send>>;
+type Check = Pin<Box<dyn Future<Output = Result<History, Unproved>> + Send>>;
+
+/// Why the node is not known to be the master.
+struct Unproved {
+    reason: String,
+    /// It says so itself.
+    denied: bool,
+}
 
 pub(crate) struct Follower {
     shared: Arc<Shared>,
@@ -337,7 +344,7 @@ impl Follower {
     }
 }
 
-async fn checked(check: &mut Option<Check>) -> Result<History, String> {
+async fn checked(check: &mut Option<Check>) -> Result<History, Unproved> {
     match check {
         Some(check) => check.as_mut().await,
         None => std::future::pending().await,

@@ -231,7 +231,7 @@ fn clients_of_replicas_are_spread_and_come_to_the_master_only_while_there_is_non
 #[test]
 fn at_sigterm_what_is_under_way_is_finished_and_the_next_proxy_has_the_port_already() {
     let deployment = Deployment::of_ours(1).start();
-    let proxy = Proxy::start(&deployment, &[]);
+    let proxy = Proxy::start(&deployment, &["--share-port"]);
     proxy.wait_until_it_leads_to(deployment.only_group().master().port());
     let (mut waits, mut rests) = (proxy.client(), proxy.client());
     assert_eq!(rests.ask("PING"), "+PONG");
@@ -243,7 +243,7 @@ fn at_sigterm_what_is_under_way_is_finished_and_the_next_proxy_has_the_port_alre
 
     // When the next one has begun at the same port, and this one is told to end
     let sentinel = format!("127.0.0.1:{}", deployment.sentinels()[0].port());
-    let next = Proxy::launch(&format!("127.0.0.1:{}", proxy.port), &sentinel, &[]);
+    let next = Proxy::launch(&format!("127.0.0.1:{}", proxy.port), &sentinel, &["--share-port"]);
     let pid = rustix::process::Pid::from_raw(i32::try_from(proxy.process.pid()).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is told");
 
@@ -334,6 +334,65 @@ fn both_sides_may_be_encrypted_and_the_login_is_between_client_and_node() {
 }
 
 #[test]
+fn a_master_that_is_made_a_replica_behind_everybodys_back_loses_its_clients() {
+    // Given a client, and Sentinels that say nothing more
+    let deployment = Deployment::of_ours(1).start();
+    let group = deployment.only_group();
+    let proxy = Proxy::start(&deployment, &[]);
+    proxy.wait_until_it_leads_to(group.master().port());
+    let mut client = proxy.client();
+    assert_eq!(client.ask("SET key value"), "+OK");
+    deployment.sentinels()[0].hang();
+
+    // When its node is told to be a replica, then the first write that this refuses is the last one
+    let other = group.replicas()[0].port().to_string();
+    let () = group.master().command(&["REPLICAOF", "127.0.0.1", &other]).expect("it obeys");
+    assert!(client.ask("SET key other").starts_with("-READONLY"));
+    assert_eq!(client.line(), "", "the end of the connection");
+    deployment.sentinels()[0].resume();
+}
+
+#[test]
+fn nothing_is_done_for_clients_that_have_left() {
+    // Given a proxy whose master and Sentinel hang
+    let deployment = Deployment::of_ours(1).down_after(Duration::from_secs(30)).start();
+    let group = deployment.only_group();
+    let proxy = Proxy::start(&deployment, &["--wait", "20000"]);
+    proxy.wait_until_it_leads_to(group.master().port());
+    let mut rests = proxy.client();
+    assert_eq!(rests.ask("SET ghosts 0"), "+OK");
+    deployment.sentinels()[0].hang();
+    group.master().hang();
+    rests.send("PING");
+    // It notices after a second, and new clients wait.
+    eventually("the master is missed", SOON, || {
+        let mut client = proxy.client();
+        client.send("INCR ghosts");
+        std::thread::sleep(Duration::from_millis(50));
+        drop(client);
+        match proxy.count("clients_waiting") {
+            0 => Err("nobody waits".to_owned()),
+            _ => Ok(()),
+        }
+    });
+
+    // When clients ask for something, and leave before they could be served, then they wait no longer
+    for _ in 0..10 {
+        proxy.client().send("INCR waited");
+    }
+    eventually("nobody waits", SOON, || match proxy.count("clients_waiting") {
+        0 => Ok(()),
+        other => Err(format!("{other}")),
+    });
+
+    // And nothing of it is done when the master is back
+    group.master().resume();
+    deployment.sentinels()[0].resume();
+    proxy.wait_until_it_leads_to(group.master().port());
+    assert_eq!(group.master().command::<Option<String>>(&["GET", "waited"]).expect("it answers"), None);
+}
+
+#[test]
 fn what_is_no_protocol_passes_through_and_is_cut_without_a_word() {
     let deployment = Deployment::of_ours(1).start();
     let proxy = Proxy::start(&deployment, &[]);
@@ -352,4 +411,8 @@ fn what_is_no_protocol_passes_through_and_is_cut_without_a_word() {
     client.send("*1\r\n:5");
     assert!(client.line().starts_with("-ERR Protocol error"), "the node's own words");
     assert_eq!(client.line(), "", "the end of the connection");
+    let mut client = proxy.client();
+    client.send("*3\r\n$3\r\nSET\r\n$1\r\na\r\n$600000000");
+    assert!(client.line().starts_with("-ERR Protocol error"), "the node's own words");
+    assert_eq!(client.line(), "", "and nothing besides");
 }

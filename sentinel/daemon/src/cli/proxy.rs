@@ -31,6 +31,10 @@ pub(super) struct Options {
     #[arg(short, long, value_name = "ADDR", required = true, value_parser = parse_listen)]
     listen: Vec<SocketAddr>,
 
+    /// Let another proxy listen at the same port: the next version, while this one comes to its end
+    #[arg(long)]
+    share_port: bool,
+
     #[command(flatten)]
     reads: Reads,
 
@@ -51,8 +55,8 @@ pub(super) struct Options {
     metrics: Option<SocketAddr>,
 
     /// Threads that pass bytes on [default: one for each processor, at most 4]
-    #[arg(long)]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
 
     /// Certificate for clients, who must speak TLS then
     #[arg(long, value_name = "FILE", requires = "listen_key")]
@@ -160,6 +164,7 @@ fn settings(options: Options) -> Result<proxy::Settings, Exit> {
     let tls = options.listen_cert.zip(options.listen_key);
     Ok(proxy::Settings {
         listen,
+        share_port: options.share_port,
         pool,
         name,
         reads: reads.replica,
@@ -168,7 +173,7 @@ fn settings(options: Options) -> Result<proxy::Settings, Exit> {
         drain: Duration::from_millis(options.drain),
         metrics: options.metrics,
         tls: tls.map(|(certificate, key)| proxy::client_tls(certificate, key, options.listen_cacert)),
-        threads: options.threads,
+        threads: options.threads.map(usize::from).and_then(NonZeroUsize::new),
         log: log::Options {
             level: Some(Level::Notice),
             format: options.log_format,

@@ -72,7 +72,13 @@ pub(super) struct Target {
 #[derive(Args, Clone, Debug)]
 pub(super) struct Nodes {
     /// ACL user at the data nodes
-    #[arg(id = "node-user", long = "node-user", value_name = "USER", env = "SENTINEL_NODE_USER")]
+    #[arg(
+        id = "node-user",
+        long = "node-user",
+        value_name = "USER",
+        env = "SENTINEL_NODE_USER",
+        requires = "node-password"
+    )]
     pub(super) user: Option<String>,
 
     /// Password at the data nodes; better given in `SENTINEL_NODE_PASSWORD`, where other users do not see it
@@ -230,6 +236,9 @@ impl Target {
         }
         let given = self.sentinels.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
         let places = given.map(parse_place).collect::<Result<Vec<_>, _>>()?;
+        if places.is_empty() && !self.sentinels.iter().all(String::is_empty) {
+            return Err(format!("`{}` names no Sentinel: write host:port,...", self.sentinels.join(",")));
+        }
         Ok(if places.is_empty() { vec![(self.host.clone(), self.port)] } else { places })
     }
 

@@ -30,12 +30,12 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Listens. Another proxy may listen at the same port: the next version, while this one comes to its end.
-    pub(super) fn bind(address: SocketAddr) -> Result<Self, ProxyError> {
+    /// Listens. When it is shared, another proxy may listen at the same port: the next version, while this one comes to its end.
+    pub(super) fn bind(address: SocketAddr, shared: bool) -> Result<Self, ProxyError> {
         let listen = |address: SocketAddr| -> io::Result<TcpListener> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
             socket.set_reuse_address(true)?;
-            socket.set_reuse_port(true)?;
+            socket.set_reuse_port(shared)?;
             if address.is_ipv6() {
                 socket.set_only_v6(false)?;
             }

@@ -1,13 +1,22 @@
 //! One client, from its connection to its end.
 
-use std::{fmt::Display, future::poll_fn, io, net::SocketAddr, time::Duration};
+use std::{
+    fmt::Display,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, BorrowedFd},
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use sentinel_sdk::{Error, RawConnection};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -18,28 +27,49 @@ use crate::tls::Stream;
 
 /// After a switch, answers that are on their way from the old node are still waited for.
 const GRACE: Duration = Duration::from_millis(10);
+/// How long a client has for its first request when the proxy comes to its end.
+const FRESH: Duration = Duration::from_millis(50);
 /// How long the last word to a client may take.
 const FAREWELL: Duration = Duration::from_millis(200);
 
-/// The client's end of a connection.
-trait Connection: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Completes when the client has gone away, as far as that shows before anything is read.
-    fn gone(&self) -> impl Future<Output = ()> + Send;
-}
+/// While a client waits, it is looked so often whether it is still there.
+const LOOK: Duration = Duration::from_millis(100);
 
-impl Connection for TcpStream {
-    async fn gone(&self) {
-        match self.peek(&mut [0]).await {
-            Ok(0) | Err(_) => {}
-            // It has something to say, and waits for the answer.
-            Ok(_) => std::future::pending().await,
+/// The client's end of a connection.
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send + Sync {
+    fn socket(&self) -> BorrowedFd<'_>;
+
+    /// Whether it has closed its side, whatever it has said before. One that only says nothing more looks the same, and does not wait
+    /// for long either.
+    fn is_gone(&self) -> bool {
+        let socket = self.socket();
+        let mut polled = [PollFd::new(&socket, PollFlags::RDHUP)];
+        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok() && polled[0].revents().intersects(gone)
+    }
+
+    /// Completes when it has.
+    fn gone(&self) -> impl Future<Output = ()> + Send {
+        async {
+            loop {
+                sleep(LOOK).await;
+                if self.is_gone() {
+                    return;
+                }
+            }
         }
     }
 }
 
+impl Connection for TcpStream {
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+}
+
 impl Connection for Stream<TcpStream> {
-    async fn gone(&self) {
-        std::future::pending::<()>().await;
+    fn socket(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
     }
 }
 
@@ -56,7 +86,7 @@ pub(super) async fn serve(stream: TcpStream, from: SocketAddr, shared: &Shared) 
 }
 
 async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
-    let waiting = shared.counts.waiting.enter();
+    let (waiting, began) = (shared.counts.waiting.enter(), Instant::now());
     let node = async { if shared.reads { shared.pool.dial_replica().await } else { shared.pool.dial_master().await } };
     let node = tokio::select! {
         node = node => node,
@@ -64,6 +94,10 @@ async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
         () = shared.over.cancelled() => Err(Error::Shutdown),
     };
     drop(waiting);
+    // Nobody waits for an answer any more: what it has asked for must not be done much later.
+    if began.elapsed() >= LOOK && client.is_gone() {
+        return;
+    }
     match node {
         Ok(node) => {
             tracing::debug!(client = %from, node = %node.address(), "connected");
@@ -71,7 +105,7 @@ async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
         }
         Err(error) => {
             shared.counts.unserved.add(1);
-            if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
+            if let Some(unsaid) = shared.counts.complaints.next(Instant::now()) {
                 tracing::warn!(client = %from, "{error} ({unsaid} more of such since the last line)");
             }
             let code = if shared.reads { "NOREPLICA" } else { "NOMASTER" };
@@ -91,9 +125,23 @@ async fn pass(mut client: impl Connection, mut node: RawConnection, shared: &Sha
     let mut passing = Passing::default();
     let ended = tokio::select! {
         biased;
-        ended = poll_fn(|context| passing.poll(context, &mut client, &mut node, &shared.counts)) => ended,
+        ended = poll_fn(|context| {
+            let polled = passing.poll(context, &mut client, &mut node, &shared.counts);
+            if passing.take_refusal() {
+                node.suspect();
+            }
+            polled
+        }) => ended,
         Some(sign) = signs.next() => sign,
     };
+    if ended == Ended::Draining && passing.is_fresh() {
+        // It has connected a moment ago: what it says first is on its way.
+        let first = poll_fn(|context| {
+            let polled = passing.poll(context, &mut client, &mut node, &shared.counts);
+            if passing.is_fresh() { polled.map(drop) } else { Poll::Ready(()) }
+        });
+        let _ = timeout(FRESH, first).await;
+    }
     let ended = if ended == Ended::Draining {
         // Whoever waits for an answer has it first.
         tokio::select! {

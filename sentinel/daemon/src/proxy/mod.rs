@@ -36,6 +36,8 @@ use crate::{
 pub(crate) struct Settings {
     /// Where clients connect.
     pub(crate) listen: Vec<SocketAddr>,
+    /// Other proxies may listen there, too.
+    pub(crate) share_port: bool,
     /// Which deployment, and how it is reached.
     pub(crate) pool: Builder,
     /// Its name.
@@ -73,6 +75,9 @@ pub(crate) enum ProxyError {
     /// There is no room for a single client.
     #[error(transparent)]
     Files(#[from] TooFewFiles),
+    /// The same.
+    #[error("the limit of open files (ulimit -n) leaves no room for a client: each takes two, and 32 are kept back")]
+    NoRoom,
     /// The log cannot be opened.
     #[error("the log cannot be written: {0}")]
     Log(io::Error),
@@ -95,6 +100,10 @@ struct Shared {
     over: CancellationToken,
 }
 
+/// How long the first look for replicas may take.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// How often the log says that there is still no master.
+const REMIND: Duration = Duration::from_secs(60);
 /// Most threads that are begun unless more are asked for.
 const MOST_THREADS: usize = 4;
 /// How long tasks have to end after they were told to, and the log to be opened anew.
@@ -110,6 +119,9 @@ pub(crate) fn run(settings: Settings) -> Result<(), ProxyError> {
     // Each client has a connection of its own to a node.
     let granted = make_room(settings.max_clients.saturating_mul(2))?;
     let max_clients = granted.max_clients / 2;
+    if max_clients == 0 {
+        return Err(ProxyError::NoRoom);
+    }
     if max_clients < settings.max_clients {
         tracing::warn!(max_clients, "the limit of open files (ulimit -n) leaves room for {max_clients} clients");
     }
@@ -124,7 +136,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), ProxyError> {
 }
 
 async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
-    let Settings { listen, pool, name, reads, wait, drain, metrics, tls, .. } = settings;
+    let Settings { listen, share_port, pool, name, reads, wait, drain, metrics, tls, .. } = settings;
     let certificates = match tls {
         Some(tls) => {
             let (loaded, warnings) = Tls::load(&tls)?;
@@ -134,16 +146,17 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         None => None,
     };
     let tls = certificates.as_ref().and_then(Tls::incoming).cloned();
-    let listeners = listen.iter().map(|address| Listener::bind(*address)).collect::<Result<Vec<_>, _>>()?;
+    let listeners = listen.iter().map(|address| Listener::bind(*address, share_port)).collect::<Result<Vec<_>, _>>()?;
     let endpoint = match metrics {
-        Some(address) => Some(Listener::bind(address)?),
+        Some(address) => Some(Listener::bind(address, false)?),
         None => None,
     };
     let listened = |kind| signal(kind).map_err(|source| ProxyError::System { what: "no signals", source });
     let (mut terminate, mut interrupt) = (listened(SignalKind::terminate())?, listened(SignalKind::interrupt())?);
     let mut hangup = listened(SignalKind::hangup())?;
     let max_clients = usize::try_from(max_clients).unwrap_or(usize::MAX);
-    let pool = pool.max_waiters(max_clients).timeouts(waiting(wait)).build()?;
+    // The proxy itself waits for the first master, too.
+    let pool = pool.max_waiters(max_clients.saturating_add(1)).timeouts(waiting(wait)).build()?;
     let shared = Arc::new(Shared {
         pool: pool.clone(),
         name,
@@ -154,6 +167,10 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         draining: CancellationToken::new(),
         over: CancellationToken::new(),
     });
+    if reads {
+        // Whoever came before they are known would go to the master, and stay there.
+        let _ = tokio::time::timeout(wait.min(FIRST_LOOK), first_replica(&pool)).await;
+    }
     let (acceptors, clients) = (TaskTracker::new(), TaskTracker::new());
     for listener in listeners {
         let (name, what) = (&shared.name, if reads { "replicas" } else { "master" });
@@ -164,11 +181,8 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         tracing::info!(address = %endpoint.address, "metrics are served at {}", endpoint.address);
         tokio::spawn(endpoint::serve(endpoint.socket, shared.clone()));
     }
-    if reads {
-        // Replicas are looked for from now on.
-        drop(pool.replica());
-    }
     tokio::spawn(tell(shared.clone()));
+    tokio::spawn(say_what_is_wrong(shared.clone()));
     // Without systemd there is nobody to be told.
     let _ = sd_notify::notify(&[NotifyState::Ready]);
 
@@ -229,11 +243,39 @@ fn waiting(wait: Duration) -> sentinel_sdk::Timeouts {
     timeouts
 }
 
+/// Completes when a replica can be read from.
+async fn first_replica(pool: &SentinelPool) {
+    let mut events = pool.events();
+    drop(pool.replica());
+    while !pool.replicas().iter().any(|replica| replica.readable) {
+        if events.next().await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Says why there is no master from the start: a wrong name, a wrong password, no Sentinel.
+async fn say_what_is_wrong(shared: Arc<Shared>) {
+    while let Err(error) = shared.pool.dial_master().await {
+        if shared.over.is_cancelled() {
+            return;
+        }
+        tracing::warn!("{error}; clients wait");
+        tokio::select! {
+            () = tokio::time::sleep(REMIND) => {}
+            () = shared.over.cancelled() => return,
+        }
+    }
+}
+
 /// Logs what becomes of the deployment, and counts it.
 async fn tell(shared: Arc<Shared>) {
     let name = &shared.name;
     let mut events = shared.pool.events();
     while let Some(event) = events.next().await {
+        if shared.over.is_cancelled() {
+            return;
+        }
         match event {
             Event::Switched { from, to, gap, config_epoch, .. } => {
                 shared.counts.switches.add(1);

@@ -36,11 +36,22 @@ pub(super) enum Ended {
 pub(super) struct Passing {
     requests: Way,
     replies: Way,
+    /// Requests that have no reply yet. Who subscribes to several channels has several replies to one.
+    owed: u64,
+    counted: (u64, u64),
+    /// More replies than requests have come since the last whole request: to a part of one, or to nothing.
+    surplus: bool,
 }
 
 impl Default for Passing {
     fn default() -> Self {
-        Self { requests: Way::new(Frames::of_requests(), true), replies: Way::new(Frames::of_replies(), false) }
+        Self {
+            requests: Way::new(Frames::of_requests(), true),
+            replies: Way::new(Frames::of_replies(), false),
+            owed: 0,
+            counted: (0, 0),
+            surplus: false,
+        }
     }
 }
 
@@ -61,8 +72,10 @@ impl Passing {
         if let Poll::Ready(ended) = self.poll_replies(context, client, node, counts) {
             return Poll::Ready(ended);
         }
+        let polled = self.requests.poll(context, client, node, &counts.to_nodes);
+        self.count();
         // A client that sends nothing more may wait for its replies.
-        match self.requests.poll(context, client, node, &counts.to_nodes) {
+        match polled {
             Poll::Pending | Poll::Ready(Ok(())) => Poll::Pending,
             Poll::Ready(Err(Failed::Reading)) => Poll::Ready(Ended::Client),
             // What the node said before it left is still to be read.
@@ -119,23 +132,45 @@ impl Passing {
         C: AsyncRead + AsyncWrite + Unpin,
         N: AsyncRead + AsyncWrite + Unpin,
     {
-        match ready!(self.replies.poll(context, node, client, &counts.to_clients)) {
+        let polled = self.replies.poll(context, node, client, &counts.to_clients);
+        self.count();
+        match ready!(polled) {
             Ok(()) | Err(Failed::Reading) => Poll::Ready(Ended::Node),
             Err(Failed::Writing) => Poll::Ready(Ended::Client),
         }
     }
 
+    /// Takes what has come since the last time into the balance.
+    fn count(&mut self) {
+        let (requests, replies) = (self.requests.frames.whole(), self.replies.frames.whole());
+        let (asked, answered) = (requests - self.counted.0, replies - self.counted.1);
+        // A reply never comes before its request.
+        let owed = self.owed + asked;
+        self.surplus = answered > owed || self.surplus && asked == 0;
+        self.owed = owed.saturating_sub(answered);
+        self.counted = (requests, replies);
+    }
+
     /// Nothing is under way.
     fn is_quiet(&self) -> bool {
-        self.replies.is_at_boundary()
-            && self.requests.is_at_boundary()
-            && self.replies.frames.whole() >= self.requests.frames.whole()
+        self.replies.is_at_boundary() && self.requests.is_at_boundary() && self.owed == 0
+    }
+
+    /// The client has not said anything yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.requests.frames.whole() == 0 && self.requests.is_at_boundary()
+    }
+
+    /// Whether the node has refused something since the last time as only a replica does.
+    pub(super) fn take_refusal(&mut self) -> bool {
+        std::mem::take(&mut self.replies.refused)
     }
 
     /// Whether a request, or the beginning of one, has no reply yet, and the next byte to the client would begin one.
     pub(super) fn owes_an_answer(&self) -> bool {
-        self.replies.is_at_boundary()
-            && (self.requests.frames.whole() > self.replies.frames.whole() || self.requests.has_begun())
+        // After a request that is no protocol the node has said so, and closed the connection.
+        let begun = self.requests.has_begun() && !self.surplus;
+        self.replies.is_at_boundary() && (self.owed > 0 || begun)
     }
 }
 
@@ -153,6 +188,8 @@ struct Way {
     written: usize,
     /// Written, and perhaps held back by an encrypted stream.
     unflushed: bool,
+    /// A reply was READONLY.
+    refused: bool,
     /// How far the side that is read has come.
     source: Source,
     /// When it has ended, the other side is told. Not a client: it may have to be told something else first.
@@ -169,7 +206,15 @@ enum Source {
 
 impl Way {
     const fn new(frames: Frames, passes_end_on: bool) -> Self {
-        Self { frames, rest: Vec::new(), written: 0, unflushed: false, source: Source::Open, passes_end_on }
+        Self {
+            frames,
+            rest: Vec::new(),
+            written: 0,
+            unflushed: false,
+            refused: false,
+            source: Source::Open,
+            passes_end_on,
+        }
     }
 
     /// Everything that was read is written, and ends where a request or reply ends.
@@ -215,6 +260,7 @@ impl Way {
                     Poll::Ready(Err(_)) => Poll::Ready(Err(Failed::Reading)),
                     Poll::Ready(Ok(())) => {
                         let bytes = buffer.filled();
+                        self.refused |= self.frames.at_boundary() && bytes.starts_with(b"-READONLY");
                         self.frames.feed(bytes);
                         count.add(bytes.len() as u64);
                         self.write(context, to, bytes).map(|()| bytes.len()).into()

@@ -38,6 +38,11 @@ impl<S> Stream<S> {
 }
 
 impl<S> Stream<S> {
+    /// The connection below.
+    pub(crate) fn get_ref(&self) -> &S {
+        self.inner.get_ref().0
+    }
+
     /// What the other side's certificate says of its user, in its order; empty without a certificate.
     pub(crate) fn names(&self, field: UserField) -> Vec<Vec<u8>> {
         let (_, session) = self.inner.get_ref();
