@@ -272,7 +272,7 @@ impl Watch<'_> {
     fn lost_link(&self, node: &Node) -> Found {
         let source =
             node.info.source.as_ref().map_or_else(|| "nobody".to_owned(), |(host, port)| format!("{host}:{port}"));
-        let how = if !node.info.was_linked() { "has never been up" } else { "is down" };
+        let how = if node.info.was_linked() { "is down" } else { "has never been up" };
         let login = if self.master.settings.auth_pass.is_some() {
             "; the master wants a login, so `masterauth` there may be wrong"
         } else {
