@@ -61,7 +61,11 @@ impl Invariant for Pause {
             }
             // The nodes have moved by themselves, or are about to: that is no failover of a Sentinel's making.
             Observation::Elected { sentinel, group, forced: false }
-                if self.handovers.get(&(*sentinel, *group)).is_some_and(|at| now < *at + CANDIDACY) => {}
+                if self.handovers.get(&(*sentinel, *group)).is_some_and(|at| now < *at + CANDIDACY) =>
+            {
+                // Where the nodes do not answer by then it comes to nothing, and is tried again.
+                self.handovers.insert((*sentinel, *group), now);
+            }
             Observation::Elected { sentinel, group, forced: false } => {
                 if let Some(at) = self.switched.get(&(*sentinel, *group)).filter(|at| now < **at + pause) {
                     return Err(format!(
