@@ -147,7 +147,7 @@ fn a_word_that_is_neither_a_command_nor_a_file_is_told_what_comes_near() {
     // What looks like a file is one
     let output = run(&["statsu.conf"], &[]);
     assert!(output.status.code() == Some(1) && told(&output).contains("statsu.conf"), "{output:?}");
-    for wrong in ["a:", "a:0", "a:x", "[::1"] {
+    for wrong in ["a:", "a:0", "a:x", "[::1", ",", " , "] {
         let output = run(&["masters", "-s", wrong], &[]);
         assert!(output.status.code() == Some(2) && told(&output).contains("host:port"), "{wrong}: {output:?}");
     }

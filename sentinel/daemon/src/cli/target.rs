@@ -236,7 +236,8 @@ impl Target {
         }
         let given = self.sentinels.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
         let places = given.map(parse_place).collect::<Result<Vec<_>, _>>()?;
-        if places.is_empty() && !self.sentinels.iter().all(String::is_empty) {
+        // An empty variable is none.
+        if places.is_empty() && self.sentinels.len() > 1 {
             return Err(format!("`{}` names no Sentinel: write host:port,...", self.sentinels.join(",")));
         }
         Ok(if places.is_empty() { vec![(self.host.clone(), self.port)] } else { places })

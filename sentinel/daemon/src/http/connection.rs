@@ -48,18 +48,18 @@ const READ_WITHIN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that listens.
-pub(crate) struct Entrance {
+pub(crate) struct HttpListener {
     socket: TcpListener,
     tls: Option<Arc<tls::Incoming>>,
 }
 
-impl Entrance {
+impl HttpListener {
     pub(crate) fn open(socket: std::net::TcpListener, tls: Option<Arc<tls::Incoming>>) -> io::Result<Self> {
-        Ok(Entrance { socket: TcpListener::from_std(socket)?, tls })
+        Ok(HttpListener { socket: TcpListener::from_std(socket)?, tls })
     }
 }
 
-impl fmt::Display for Entrance {
+impl fmt::Display for HttpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         match self.socket.local_addr() {
@@ -71,7 +71,7 @@ impl fmt::Display for Entrance {
 
 /// Accepts connections and serves them, until the process stops.
 pub(crate) async fn serve(
-    entrances: Vec<Entrance>,
+    entrances: Vec<HttpListener>,
     router: Router,
     keepalive: Option<Duration>,
     stopped: watch::Receiver<()>,
@@ -86,7 +86,7 @@ pub(crate) async fn serve(
 }
 
 async fn accept(
-    entrance: &Entrance,
+    entrance: &HttpListener,
     router: &Router,
     places: &Arc<Semaphore>,
     keepalive: Option<Duration>,

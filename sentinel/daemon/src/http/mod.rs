@@ -49,7 +49,7 @@ use sentinel_core::{
 use sentinel_resp::Reply;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use self::{connection::Entrance, counts::Counts, journal::Journal, token::Token};
+use self::{connection::HttpListener, counts::Counts, journal::Journal, token::Token};
 use crate::{
     config,
     meters::Meters,
@@ -203,7 +203,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let incoming = tls.incoming().filter(|_| settings.tls.http).cloned();
     let entrances = {
         let _runtime = runtime.enter();
-        let open = |socket| Entrance::open(socket, incoming.clone());
+        let open = |socket| HttpListener::open(socket, incoming.clone());
         sockets.into_iter().map(open).collect::<io::Result<Vec<_>>>()?
     };
     let shared = Arc::new(Shared {

@@ -30,7 +30,7 @@ const GRACE: Duration = Duration::from_millis(10);
 /// How long a client has for its first request when the proxy comes to its end.
 const FRESH: Duration = Duration::from_millis(50);
 /// How long the last word to a client may take.
-const FAREWELL: Duration = Duration::from_millis(200);
+const LINGER: Duration = Duration::from_millis(200);
 
 /// While a client waits, it is looked so often whether it is still there.
 const LOOK: Duration = Duration::from_millis(100);
@@ -109,7 +109,7 @@ async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
                 tracing::warn!(client = %from, "{error} ({unsaid} more of such since the last line)");
             }
             let code = if shared.reads { "NOREPLICA" } else { "NOMASTER" };
-            farewell(client, Some(format!("-{code} {}\r\n", in_one_line(&error)))).await;
+            close(client, Some(format!("-{code} {}\r\n", in_one_line(&error)))).await;
         }
     }
 }
@@ -167,11 +167,11 @@ async fn pass(mut client: impl Connection, mut node: RawConnection, shared: &Sha
         let name = &shared.name;
         format!("-SWITCHED the connection to {address} of {name} ended; whether this was executed is not known\r\n")
     });
-    farewell(client, word).await;
+    close(client, word).await;
 }
 
 /// Says the last word, if there is one, and closes the connection so that what was sent arrives.
-async fn farewell(mut client: impl Connection, word: Option<String>) {
+async fn close(mut client: impl Connection, word: Option<String>) {
     let last = async {
         if let Some(word) = word {
             client.write_all(word.as_bytes()).await?;
@@ -183,7 +183,7 @@ async fn farewell(mut client: impl Connection, word: Option<String>) {
         io::Result::Ok(())
     };
     // It may be gone: then there is nobody to be told.
-    let _ = timeout(FAREWELL, last).await;
+    let _ = timeout(LINGER, last).await;
 }
 
 /// An error is one line in the protocol.

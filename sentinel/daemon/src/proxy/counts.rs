@@ -30,9 +30,9 @@ pub(super) struct Present(Arc<AtomicU64>);
 
 impl Present {
     /// One more, until the guard is dropped.
-    pub(super) fn enter(&self) -> Guest {
+    pub(super) fn enter(&self) -> Presence {
         self.0.fetch_add(1, Relaxed);
-        Guest(self.0.clone())
+        Presence(self.0.clone())
     }
 
     fn read(&self) -> u64 {
@@ -42,9 +42,9 @@ impl Present {
 
 /// One of those that are there.
 #[derive(Debug)]
-pub(super) struct Guest(Arc<AtomicU64>);
+pub(super) struct Presence(Arc<AtomicU64>);
 
-impl Drop for Guest {
+impl Drop for Presence {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
@@ -103,7 +103,7 @@ const TABLE: [Row; 10] = [
 
 impl Counts {
     /// One more client, until the guard is dropped.
-    pub(super) fn enter(&self) -> Guest {
+    pub(super) fn enter(&self) -> Presence {
         self.accepted.add(1);
         self.clients.enter()
     }

@@ -12,7 +12,7 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 
 use super::Shared;
-use crate::http::connection::{self, Entrance};
+use crate::http::connection::{self, HttpListener};
 
 /// The text format of Prometheus.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -24,7 +24,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(shared);
-    let entrance = listener.into_std().and_then(|socket| Entrance::open(socket, None));
+    let entrance = listener.into_std().and_then(|socket| HttpListener::open(socket, None));
     match entrance {
         Ok(entrance) => {
             // Nobody stops it before the process ends.

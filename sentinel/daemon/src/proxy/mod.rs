@@ -69,8 +69,8 @@ pub(crate) enum ProxyError {
     /// A setting of the pool makes no sense.
     #[error(transparent)]
     Pool(#[from] ConfigError),
-    /// A certificate or key cannot be used.
-    #[error(transparent)]
+    /// A certificate or key cannot be used. The text has the names of the daemon's directives.
+    #[error("--listen-cert, --listen-key, --listen-cacert: {0}")]
     Tls(#[from] TlsError),
     /// There is no room for a single client.
     #[error(transparent)]

@@ -32,6 +32,11 @@ pub(super) enum Ended {
     Draining,
 }
 
+/// What is read from and written to.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Duplex for S {}
+
 /// Both ways.
 pub(super) struct Passing {
     requests: Way,
@@ -57,17 +62,13 @@ impl Default for Passing {
 
 impl Passing {
     /// Passes what there is. Completes when one side is closed.
-    pub(super) fn poll<C, N>(
+    pub(super) fn poll(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut C,
-        node: &mut N,
+        client: &mut impl Duplex,
+        node: &mut impl Duplex,
         counts: &Counts,
-    ) -> Poll<Ended>
-    where
-        C: AsyncRead + AsyncWrite + Unpin,
-        N: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> Poll<Ended> {
         // Replies first: they make room at the node.
         if let Poll::Ready(ended) = self.poll_replies(context, client, node, counts) {
             return Poll::Ready(ended);
@@ -84,17 +85,13 @@ impl Passing {
     }
 
     /// The same until nothing is under way: every request has its reply.
-    pub(super) fn poll_until_quiet<C, N>(
+    pub(super) fn poll_until_quiet(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut C,
-        node: &mut N,
+        client: &mut impl Duplex,
+        node: &mut impl Duplex,
         counts: &Counts,
-    ) -> Poll<Ended>
-    where
-        C: AsyncRead + AsyncWrite + Unpin,
-        N: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> Poll<Ended> {
         if self.is_quiet() {
             return Poll::Ready(Ended::Draining);
         }
@@ -103,17 +100,13 @@ impl Passing {
     }
 
     /// Passes replies alone on, until there is none to wait for.
-    pub(super) fn poll_replies_until_quiet<C, N>(
+    pub(super) fn poll_replies_until_quiet(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut C,
-        node: &mut N,
+        client: &mut impl Duplex,
+        node: &mut impl Duplex,
         counts: &Counts,
-    ) -> Poll<()>
-    where
-        C: AsyncRead + AsyncWrite + Unpin,
-        N: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> Poll<()> {
         if self.is_quiet() {
             return Poll::Ready(());
         }
@@ -121,17 +114,13 @@ impl Passing {
         if polled.is_ready() || self.is_quiet() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    fn poll_replies<C, N>(
+    fn poll_replies(
         &mut self,
         context: &mut Context<'_>,
-        client: &mut C,
-        node: &mut N,
+        client: &mut impl Duplex,
+        node: &mut impl Duplex,
         counts: &Counts,
-    ) -> Poll<Ended>
-    where
-        C: AsyncRead + AsyncWrite + Unpin,
-        N: AsyncRead + AsyncWrite + Unpin,
-    {
+    ) -> Poll<Ended> {
         let polled = self.replies.poll(context, node, client, &counts.to_clients);
         self.count();
         match ready!(polled) {
