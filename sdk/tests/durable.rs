@@ -93,8 +93,12 @@ async fn what_a_node_refuses_is_repeated_at_the_new_master() {
 async fn kill_masters(rounds: usize) -> usize {
     let mut deployment = Deployment::start();
     for sentinel in &deployment.sentinels {
-        // So that nodes that come back are known soon.
-        let _: Value = sentinel.ask(&["SENTINEL", "DEBUG", "info-period", "200", "ping-period", "100"]);
+        // So that nodes that come back are known soon. redis-sentinel promotes no replica whose INFO is older than five
+        // times ping-period, and asks for it once a second then: a shorter period has it refuse all of them for good.
+        let _: Value = sentinel.ask(&["SENTINEL", "DEBUG", "info-period", "200", "ping-period", "300"]);
+        // A busy machine is late by more than 300 ms, and a master that lives is replaced.
+        let _: Value =
+            sentinel.ask(&["SENTINEL", "SET", support::deployment::MASTER, "down-after-milliseconds", "1000"]);
     }
     let pool = SentinelPool::from_url(&deployment.url(3)).await.unwrap();
     let mut total = 0;

@@ -168,6 +168,22 @@ pub(crate) struct Deployment {
     pub(crate) folder: TempDir,
 }
 
+/// A test that fails shows what the Sentinels said last.
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for sentinel in &self.sentinels {
+            let log = fs::read_to_string(self.folder.path().join(sentinel.port.to_string()).join("log"));
+            let log = log.unwrap_or_else(|error| error.to_string());
+            let lines: Vec<_> = log.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n");
+            eprintln!("the Sentinel on port {}:\n{last}\n", sentinel.port);
+        }
+    }
+}
+
 impl Deployment {
     pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
