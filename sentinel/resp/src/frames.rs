@@ -81,6 +81,13 @@ impl Frames {
             match self.state {
                 State::Start => {
                     self.begin(*first);
+                    if let State::Header { kind, .. } = self.state
+                        && let Some((number, after)) = whole_number(rest)
+                    {
+                        self.end_header(kind, number, false);
+                        bytes = after;
+                        continue;
+                    }
                     // The first byte of an inline request is a part of it.
                     if !matches!(self.state, State::Line { .. }) || self.side == Side::Replies {
                         bytes = rest;
@@ -198,6 +205,23 @@ impl Frames {
     }
 }
 
+/// The number of a header that has come whole, and what is behind its line. What is not as usual is left to be read byte by byte.
+#[inline]
+fn whole_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    /// Fewer than overflow.
+    const DIGITS: usize = 9;
+    let mut number = 0;
+    for (index, byte) in bytes.iter().enumerate().take(DIGITS + 1) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let after = bytes.get(index..)?.strip_prefix(b"\r\n")?;
+            return (index > 0).then_some((number, after));
+        }
+        number = number * 10 + u64::from(digit);
+    }
+    None
+}
+
 fn is_blank(bytes: &[u8]) -> bool {
     bytes.iter().all(u8::is_ascii_whitespace)
 }
@@ -239,6 +263,25 @@ mod tests {
             (b"*2\r\n$3\r\nGET\r\n$0\r\n\r\n", 1),
         ] {
             assert_eq!(whole(Frames::of_requests(), bytes), (count, true), "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn it_does_not_matter_where_a_stream_is_cut() {
+        let replies = b"+OK\r\n$12\r\nabcdefghij\r\n\r\n*2\r\n$-1\r\n:-5\r\n%1\r\n$1\r\na\r\n=5\r\ntxt:a\r\n>1\r\n+x\r\n$0\r\n\r\n";
+        let requests = b"*2\r\n$3\r\nGET\r\n$10\r\n0123456789\r\nPING\r\n\r\n*0\r\n*1\r\n$4\r\nPING\r\n";
+        for (frames, bytes) in [(Frames::of_replies as fn() -> Frames, &replies[..]), (Frames::of_requests, requests)] {
+            let at_once = whole(frames(), bytes);
+            assert!(at_once.0 > 2 && at_once.1);
+            for first in 0..bytes.len() {
+                for second in first..bytes.len() {
+                    let mut cut = frames();
+                    for part in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
+                        cut.feed(part);
+                    }
+                    assert_eq!((cut.whole(), cut.at_boundary()), at_once, "cut at {first} and {second}");
+                }
+            }
         }
     }
 

@@ -99,10 +99,15 @@ fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &Ta
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
         return;
     }
-    let shared = shared.clone();
-    clients.spawn(async move {
-        client::serve(stream, from, &shared).await;
-        drop(client);
+    // It leaves the thread that accepts.
+    let Ok(stream) = stream.into_std() else { return };
+    let served = shared.clone();
+    let end = clients.token();
+    shared.threads.spawn_pinned(move || async move {
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            client::serve(stream, from, &served).await;
+        }
+        drop((client, end));
     });
 }
 

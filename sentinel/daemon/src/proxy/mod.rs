@@ -23,7 +23,10 @@ use futures::StreamExt as _;
 use sd_notify::NotifyState;
 use sentinel_sdk::{Builder, ConfigError, Event, SentinelPool};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{LocalPoolHandle, TaskTracker},
+};
 
 use self::{accept::Listener, counts::Counts};
 use crate::{
@@ -94,6 +97,9 @@ struct Shared {
     max_clients: usize,
     counts: Counts,
     tls: Option<Arc<Incoming>>,
+    /// Where clients are served. Each stays on its thread, and its connection to a node, too: to wake another thread costs more than
+    /// to pass a request on.
+    threads: LocalPoolHandle,
     /// Connections end as soon as nothing is under way on them.
     draining: CancellationToken,
     /// They end now.
@@ -125,18 +131,21 @@ pub(crate) fn run(settings: Settings) -> Result<(), ProxyError> {
     if max_clients < settings.max_clients {
         tracing::warn!(max_clients, "the limit of open files (ulimit -n) leaves room for {max_clients} clients");
     }
-    let processors = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(settings.threads.map_or_else(processors, NonZeroUsize::get))
-        .thread_name("proxy")
+    // It accepts and looks for the nodes; bytes are passed on elsewhere.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| ProxyError::System { what: "no threads", source })?;
     runtime.block_on(serve(settings, max_clients))
 }
 
+/// One for each processor, within reason.
+fn usual_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(MOST_THREADS)
+}
+
 async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
-    let Settings { listen, share_port, pool, name, reads, wait, drain, metrics, tls, .. } = settings;
+    let Settings { listen, share_port, pool, name, reads, wait, drain, metrics, tls, threads, .. } = settings;
     let certificates = match tls {
         Some(tls) => {
             let (loaded, warnings) = Tls::load(&tls)?;
@@ -164,6 +173,7 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         max_clients,
         counts: Counts::default(),
         tls,
+        threads: LocalPoolHandle::new(threads.map_or_else(usual_threads, NonZeroUsize::get)),
         draining: CancellationToken::new(),
         over: CancellationToken::new(),
     });

@@ -8,6 +8,8 @@ use std::time::Duration;
 use sentinel_tests::{Deployment, ServerProcess, eventually, free_port, programs};
 use tempfile::TempDir;
 
+/// redis-benchmark asks for this one.
+const KEY: &str = "key:__rand_int__";
 const SOON: Duration = Duration::from_secs(15);
 
 /// How the load comes to the node.
@@ -35,12 +37,12 @@ pub(crate) struct Shape {
 impl Shape {
     pub(crate) const ALL: [Shape; 5] = [
         Shape { name: "1 client, GET", clients: 1, pipeline: 1, requests: 20_000, test: "get", bytes: 64 },
-        Shape { name: "50 clients, GET", clients: 50, pipeline: 1, requests: 100_000, test: "get", bytes: 64 },
+        Shape { name: "50 clients, GET", clients: 50, pipeline: 1, requests: 150_000, test: "get", bytes: 64 },
         Shape {
             name: "50 clients, GET, pipelines of 16",
             clients: 50,
             pipeline: 16,
-            requests: 600_000,
+            requests: 1_500_000,
             test: "get",
             bytes: 64,
         },
@@ -66,7 +68,7 @@ pub(crate) struct Sample {
 /// What runs meanwhile.
 pub(crate) struct Stage {
     ports: [u16; 3],
-    _deployment: Deployment,
+    deployment: Deployment,
     _haproxy: ServerProcess,
     _proxy: Proxy,
     _folder: TempDir,
@@ -94,7 +96,7 @@ impl Stage {
         let proxy = Proxy::start(&deployment);
         Stage {
             ports: [master, port, proxy.port],
-            _deployment: deployment,
+            deployment: deployment,
             _haproxy: haproxy,
             _proxy: proxy,
             _folder: folder,
@@ -102,6 +104,9 @@ impl Stage {
     }
 
     pub(crate) fn run(&self, path: Path, shape: &Shape) -> Sample {
+        // What GET answers must not depend on the run before.
+        let value = "x".repeat(shape.bytes as usize);
+        let () = self.deployment.only_group().master().command(&["SET", KEY, &value]).expect("the node takes it");
         let numbers = [
             ("-p", u32::from(self.ports[path as usize])),
             ("-c", shape.clients),
