@@ -369,7 +369,9 @@ impl Watch<'_> {
         {
             return;
         }
-        let due = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
+        let calm = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
+        let left_behind = self.left_behind_until(node).filter(|_| self.a_replica_may_sync());
+        let due = left_behind.map_or(calm, |at| at.min(calm));
         // One that is still handing over to another node would make that one a master when it answers.
         if due >= now && !self.is_stopped_from_handing_over(id) {
             self.look_again_by(id, due + Duration::from_millis(1));
@@ -381,6 +383,42 @@ impl Watch<'_> {
         {
             self.node_event(id, Event::FixReplicaConfig);
         }
+    }
+
+    /// From when on a replica is pointed at the master that was out of reach when the master moved: nobody could tell
+    /// it then, and it follows the node of before.
+    ///
+    /// A departure: the reference leaves it there for `failover-timeout`, and a master that needs replicas to accept
+    /// writes (`min-replicas-to-write`) accepts none meanwhile. Once the followed node has said that it follows the
+    /// master itself, there is nothing to wait for. While that node is down, a majority must announce the present
+    /// configuration, for as long as an unexpected master is left alone (8 s): the node might be the master of a newer
+    /// one that is not known here.
+    fn left_behind_until(&self, node: &Node) -> Option<Instant> {
+        let switched_at = self.master.switched_at?;
+        let LinkState::Up { since, .. } = node.link.state else { return None };
+        let back_at = node.restart_seen_at.map_or(since, |at| at.max(since));
+        if back_at < switched_at {
+            return None;
+        }
+        let source = self.master.node_at(&node.info.source_addr()?, &self.ctx.names)?;
+        let source = self.master.nodes.get(source).filter(|source| source.id != self.master.current)?;
+        let follows = source.info.role == Some(Role::Replica)
+            && source.info.follows(self.master.addr(), &self.ctx.names)
+            && source.sdown_since.is_none()
+            && source.info_asked_at > Some(switched_at.max(node.source_changed_at));
+        if follows {
+            return Some(Instant::ZERO);
+        }
+        let calm = 4 * self.ctx.timing.publish_period;
+        let down = source.sdown_since.filter(|_| !node.info.link_up && self.configuration_confirmed())?;
+        Some(back_at.max(node.source_changed_at).max(down) + calm)
+    }
+
+    /// Whether one more may copy the master's data (`parallel-syncs`).
+    fn a_replica_may_sync(&self) -> bool {
+        let of = self.master.addr();
+        let syncs = |node: &&Node| !node.info.link_up && node.info.follows(of, &self.ctx.names) && node.link.is_up();
+        self.master.replicas().filter(syncs).count() < self.master.settings.parallel_syncs.max(1) as usize
     }
 
     /// Whether an order to follow a master is on its way to this node.
