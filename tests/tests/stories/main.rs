@@ -26,6 +26,7 @@ mod hostnames;
 mod http_changes;
 mod http_endpoint;
 mod http_metrics;
+mod left_behind;
 mod lineage;
 mod load_balancer;
 mod lossless_switchover;
