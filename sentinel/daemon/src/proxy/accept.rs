@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt as _;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::unconstrained,
     time::sleep,
 };
 use tokio_util::task::TaskTracker;
@@ -55,32 +57,37 @@ impl Listener {
         Ok(Self { address, socket })
     }
 
-    /// Accepts until the proxy comes to its end, and those that have connected by then.
+    /// Accepts until the listeners have to close, and those that have connected by then.
     pub(super) async fn run(self, shared: Arc<Shared>, clients: TaskTracker) {
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                accepted = self.socket.accept() => accepted,
-                () = shared.draining.cancelled() => return,
-            };
-            match accepted {
-                Ok((stream, from)) => admit(stream, from, &shared, &clients),
-                Err(error) if is_of_one_connection(&error) => {}
-                Err(error) => {
-                    shared.counts.refused.add(1);
-                    if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
-                        tracing::warn!(
-                            "no client can be accepted: {error} ({unsaid} more of such since the last line)"
-                        );
-                    }
-                    tokio::select! {
-                        () = sleep(PAUSE) => {}
-                        () = shared.draining.cancelled() => return,
-                    }
-                }
+        while let Some(accepted) = shared.closing.run_until_cancelled(self.socket.accept()).await {
+            if !take(accepted, &shared, &clients) {
+                let _ = shared.closing.run_until_cancelled(sleep(PAUSE)).await;
+            }
+        }
+        // No more than may wait: others go on coming.
+        for _ in 0..BACKLOG {
+            let Some(accepted) = unconstrained(self.socket.accept()).now_or_never() else { return };
+            if !take(accepted, &shared, &clients) {
+                return;
             }
         }
     }
+}
+
+/// Takes what `accept` has brought. False when the system has nothing to spare for a connection.
+fn take(accepted: io::Result<(TcpStream, SocketAddr)>, shared: &Arc<Shared>, clients: &TaskTracker) -> bool {
+    match accepted {
+        Ok((stream, from)) => admit(stream, from, shared, clients),
+        Err(error) if is_of_one_connection(&error) => {}
+        Err(error) => {
+            shared.counts.refused.add(1);
+            if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
+                tracing::warn!("no client can be accepted: {error} ({unsaid} more of such since the last line)");
+            }
+            return false;
+        }
+    }
+    true
 }
 
 fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &TaskTracker) {

@@ -43,7 +43,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
 /// Ready from the first master on, also while the next one is looked for: clients that wait here are served sooner than those that are sent
 /// away.
 async fn readiness(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
-    if shared.draining.is_cancelled() {
+    if shared.closing.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "it comes to its end\n");
     }
     if shared.pool.topology().borrow().master.is_none() {

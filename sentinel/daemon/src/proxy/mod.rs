@@ -100,6 +100,8 @@ struct Shared {
     /// Where clients are served. Each stays on its thread, and its connection to a node, too: to wake another thread costs more than
     /// to pass a request on.
     threads: LocalPoolHandle,
+    /// Listeners close.
+    closing: CancellationToken,
     /// Connections end as soon as nothing is under way on them.
     draining: CancellationToken,
     /// They end now.
@@ -174,6 +176,7 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         counts: Counts::default(),
         tls,
         threads: LocalPoolHandle::new(threads.map_or_else(usual_threads, NonZeroUsize::get)),
+        closing: CancellationToken::new(),
         draining: CancellationToken::new(),
         over: CancellationToken::new(),
     });
@@ -207,9 +210,11 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
     let began = Instant::now();
     let left = shared.counts.clients();
     tracing::info!(clients = left, "{signal}: no more clients are accepted; {left} are waited for up to {drain:?}");
-    shared.draining.cancel();
+    // First: who is cut and connects anew comes to another proxy at the same port, or is refused, and is not cut again.
+    shared.closing.cancel();
     acceptors.close();
     acceptors.wait().await;
+    shared.draining.cancel();
     clients.close();
     tokio::select! {
         () = clients.wait() => {}
