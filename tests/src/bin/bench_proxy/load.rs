@@ -94,13 +94,7 @@ impl Stage {
                 .map_err(|error| format!("{error}: {}", haproxy.last_output(9)))
         });
         let proxy = Proxy::start(&deployment);
-        Stage {
-            ports: [master, port, proxy.port],
-            deployment: deployment,
-            _haproxy: haproxy,
-            _proxy: proxy,
-            _folder: folder,
-        }
+        Stage { ports: [master, port, proxy.port], deployment, _haproxy: haproxy, _proxy: proxy, _folder: folder }
     }
 
     pub(crate) fn run(&self, path: Path, shape: &Shape) -> Sample {
