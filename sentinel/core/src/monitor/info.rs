@@ -12,7 +12,7 @@ use crate::{
     output::Message,
     planted::{Bug, planted},
     role_change::{Omitted, Step, is_consequence},
-    state::{Asked, LinkState, Node, NodeId, Reconf, of_role_change},
+    state::{Asked, Claim, LinkState, Node, NodeId, Peer, Reconf, of_role_change},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -370,8 +370,11 @@ impl Watch<'_> {
             return;
         }
         let calm = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
-        let left_behind = self.left_behind_until(node).filter(|_| self.a_replica_may_sync());
-        let due = left_behind.map_or(calm, |at| at.min(calm));
+        let due = self.left_behind_until(node).map_or(calm, |at| at.min(calm));
+        if due < now && calm >= now && !self.a_replica_may_sync() {
+            self.look_again_by(id, now + self.ctx.timing.urgent_info_period);
+            return;
+        }
         // One that is still handing over to another node would make that one a master when it answers.
         if due >= now && !self.is_stopped_from_handing_over(id) {
             self.look_again_by(id, due + Duration::from_millis(1));
@@ -390,34 +393,55 @@ impl Watch<'_> {
     ///
     /// A departure: the reference leaves it there for `failover-timeout`, and a master that needs replicas to accept
     /// writes (`min-replicas-to-write`) accepts none meanwhile. Once the followed node has said that it follows the
-    /// master itself, there is nothing to wait for. While that node is down, a majority must announce the present
-    /// configuration, for as long as an unexpected master is left alone (8 s): the node might be the master of a newer
-    /// one that is not known here.
+    /// master itself, there is nothing to wait for. While that node is down, a majority must go on announcing the
+    /// present configuration for as long as an unexpected master is left alone (8 s): the node might be the master of a
+    /// newer one that is not known here.
     fn left_behind_until(&self, node: &Node) -> Option<Instant> {
         let switched_at = self.master.switched_at?;
         let LinkState::Up { since, .. } = node.link.state else { return None };
         let back_at = node.restart_seen_at.map_or(since, |at| at.max(since));
-        if back_at < switched_at {
+        // Somebody has pointed it elsewhere since, or it has not been away.
+        if node.source_changed_at > switched_at || back_at < switched_at {
             return None;
         }
         let source = self.master.node_at(&node.info.source_addr()?, &self.ctx.names)?;
         let source = self.master.nodes.get(source).filter(|source| source.id != self.master.current)?;
+        let said =
+            source.info_at.filter(|at| source.info_asked_at.is_some_and(|asked| asked <= *at && asked > switched_at));
         let follows = source.info.role == Some(Role::Replica)
             && source.info.follows(self.master.addr(), &self.ctx.names)
+            && source.link.is_up()
             && source.sdown_since.is_none()
-            && source.info_asked_at > Some(switched_at.max(node.source_changed_at));
+            && said.is_some();
         if follows {
-            return Some(Instant::ZERO);
+            return (self.master.led_switch || self.configuration_confirmed()).then_some(Instant::ZERO);
         }
-        let calm = 4 * self.ctx.timing.publish_period;
-        let down = source.sdown_since.filter(|_| !node.info.link_up && self.configuration_confirmed())?;
-        Some(back_at.max(node.source_changed_at).max(down) + calm)
+        let down = source.sdown_since.filter(|_| !node.info.link_up)?;
+        let alone = back_at.max(down);
+        self.is_announced_since(alone).then(|| alone + 4 * self.ctx.timing.publish_period)
     }
 
-    /// Whether one more may copy the master's data (`parallel-syncs`).
+    /// Whether a majority of all Sentinels, this one among them, has announced the configuration in force here after
+    /// this time.
+    fn is_announced_since(&self, at: Instant) -> bool {
+        let announces = |peer: &&Peer| {
+            let same = |claim: &Claim| {
+                claim.config_epoch == self.master.config_epoch && self.ctx.names.same(&claim.addr, self.master.addr())
+            };
+            peer.confirmed && peer.hello_at > at && peer.claim.as_ref().is_some_and(same)
+        };
+        1 + self.master.peers.values().filter(announces).count() >= self.master.majority()
+    }
+
+    /// Whether one more may copy the master's data (`parallel-syncs`): those count that do, and those that were told to
+    /// a moment ago.
     fn a_replica_may_sync(&self) -> bool {
-        let of = self.master.addr();
-        let syncs = |node: &&Node| !node.info.link_up && node.info.follows(of, &self.ctx.names) && node.link.is_up();
+        let (of, now) = (self.master.addr(), self.ctx.mono());
+        let syncs = |node: &&Node| {
+            let follows = node.info.follows(of, &self.ctx.names);
+            let told = node.ordered_at.is_some_and(|at| now.since(at) < self.ctx.timing.urgent_info_period);
+            node.link.is_up() && if follows { !node.info.link_up } else { told || self.is_being_pointed(node.id) }
+        };
         self.master.replicas().filter(syncs).count() < self.master.settings.parallel_syncs.max(1) as usize
     }
 

@@ -11,7 +11,7 @@ use futures::FutureExt as _;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::unconstrained,
+    task::{unconstrained, yield_now},
     time::sleep,
 };
 use tokio_util::task::TaskTracker;
@@ -64,6 +64,8 @@ impl Listener {
                 let _ = shared.closing.run_until_cancelled(sleep(PAUSE)).await;
             }
         }
+        // The runtime learns of those that have just come.
+        yield_now().await;
         // No more than may wait: others go on coming.
         for _ in 0..BACKLOG {
             let Some(accepted) = unconstrained(self.socket.accept()).now_or_never() else { return };
@@ -80,10 +82,7 @@ fn take(accepted: io::Result<(TcpStream, SocketAddr)>, shared: &Arc<Shared>, cli
         Ok((stream, from)) => admit(stream, from, shared, clients),
         Err(error) if is_of_one_connection(&error) => {}
         Err(error) => {
-            shared.counts.refused.add(1);
-            if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
-                tracing::warn!("no client can be accepted: {error} ({unsaid} more of such since the last line)");
-            }
+            turned_away(&error, shared);
             return false;
         }
     }
@@ -107,15 +106,28 @@ fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &Ta
         return;
     }
     // It leaves the thread that accepts.
-    let Ok(stream) = stream.into_std() else { return };
-    let served = shared.clone();
+    let stream = match stream.into_std() {
+        Ok(stream) => stream,
+        Err(error) => return turned_away(&error, shared),
+    };
+    let shared = shared.clone();
     let end = clients.token();
-    shared.threads.spawn_pinned(move || async move {
-        if let Ok(stream) = TcpStream::from_std(stream) {
-            client::serve(stream, from, &served).await;
+    let threads = shared.threads.clone();
+    threads.spawn_pinned(move || async move {
+        match TcpStream::from_std(stream) {
+            Ok(stream) => client::serve(stream, from, &shared).await,
+            Err(error) => turned_away(&error, &shared),
         }
         drop((client, end));
     });
+}
+
+/// The system has nothing to spare for a connection.
+fn turned_away(error: &io::Error, shared: &Shared) {
+    shared.counts.refused.add(1);
+    if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
+        tracing::warn!("no client can be accepted: {error} ({unsaid} more of such since the last line)");
+    }
 }
 
 /// It was closed before it was accepted.

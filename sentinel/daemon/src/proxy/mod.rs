@@ -152,11 +152,11 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         Some(tls) => {
             let (loaded, warnings) = Tls::load(&tls)?;
             warn(&warnings);
-            Some(loaded)
+            Some(Arc::new(loaded))
         }
         None => None,
     };
-    let tls = certificates.as_ref().and_then(Tls::incoming).cloned();
+    let tls = certificates.as_deref().and_then(Tls::incoming).cloned();
     let listeners = listen.iter().map(|address| Listener::bind(*address, share_port)).collect::<Result<Vec<_>, _>>()?;
     let endpoint = match metrics {
         Some(address) => Some(Listener::bind(address, false)?),
@@ -181,6 +181,8 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         over: CancellationToken::new(),
     });
     if reads {
+        // What looks for replicas begins on this thread, and not on that of the first client.
+        drop(pool.replica());
         // Whoever came before they are known would go to the master, and stay there.
         let _ = tokio::time::timeout(wait.min(FIRST_LOOK), first_replica(&pool)).await;
     }
@@ -203,7 +205,11 @@ async fn serve(settings: Settings, max_clients: u32) -> Result<(), ProxyError> {
         tokio::select! {
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
-            _ = hangup.recv() => read_again(certificates.as_ref()),
+            _ = hangup.recv() => {
+                // It may wait for a disk.
+                let certificates = certificates.clone();
+                tokio::task::spawn_blocking(move || read_again(certificates.as_deref()));
+            }
         }
     };
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
