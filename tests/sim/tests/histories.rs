@@ -70,6 +70,7 @@ const MENDED: &[(u64, &str)] = &[
     (129_017_627, "a Sentinel that was back held the keys it knew a master to have before for those that it has"),
     (130_000_808, "a link that a clock that was set back tells less than nothing of counted as one that never was"),
     (128_011_736, "a clock that leapt by a little more than the time since the last report was believed"),
+    (133_019_730, "the model: a restarted Sentinel knows from its file that the dead master held nothing"),
 ];
 
 #[test]

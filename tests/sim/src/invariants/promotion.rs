@@ -39,6 +39,8 @@ pub(super) struct FitReplica {
     emptying: Emptying,
     /// Nodes that a Sentinel was told to forget (RESET), and has not heard since: what it knew of them is gone.
     forgotten: BTreeSet<(HostId, HostId)>,
+    /// Nodes that showed no keys before the Sentinel was started anew, and were not heard since: its state file says so.
+    empty_before: BTreeSet<(HostId, HostId)>,
 }
 
 /// What a node tells by its clock is that much off when the clock was set.
@@ -90,7 +92,7 @@ impl FitReplica {
         let nodes =
             (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
         let shows_nothing = |node| {
-            if self.forgotten.contains(&(sentinel, node)) {
+            if self.forgotten.contains(&(sentinel, node)) || self.empty_before.contains(&(sentinel, node)) {
                 return true;
             }
             self.known
@@ -296,6 +298,9 @@ impl Invariant for FitReplica {
                 for it in &snapshot.masters {
                     self.note_master(setting, *sentinel, it.name.as_str(), &it.addr);
                 }
+                let empty = |it: &Known| it.info.as_ref().is_some_and(|(_, info)| info.keys == 0);
+                let of_it = self.known.iter().filter(|(at, known)| at.0 == *sentinel && empty(known));
+                self.empty_before.extend(of_it.map(|(at, _)| *at));
                 self.known.retain(|(of, _), _| of != sentinel);
                 self.down.retain(|(of, _)| of != sentinel);
                 self.master_down.retain(|(of, _), _| of != sentinel);
@@ -320,6 +325,7 @@ impl Invariant for FitReplica {
                 }
                 if let Some(facts) = facts {
                     self.forgotten.remove(&(*sentinel, *from));
+                    self.empty_before.remove(&(*sentinel, *from));
                     let life = |of| Some((of, self.known.get(&(*sentinel, of))?.info.as_ref()?.1.life));
                     let source = facts.linked_to.as_ref().and_then(|of| setting.node_at(of)).and_then(life);
                     self.known.entry((*sentinel, *from)).or_default().read(now, facts, source);
