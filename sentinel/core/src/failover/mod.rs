@@ -3,7 +3,10 @@
 mod abort;
 mod candidates;
 mod coordinated;
+mod fencing;
+mod left_behind;
 mod older;
+mod orders;
 mod phase;
 mod promote;
 mod promotion;

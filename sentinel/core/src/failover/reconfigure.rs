@@ -33,7 +33,7 @@ impl Watch<'_> {
             // It is not ours to be pointed anywhere, or lets nobody do it, and so is not waited for.
             node.reconf = Reconf::Done;
         }
-        let places = self.master.settings.parallel_syncs.max(1) as usize;
+        let places = self.master.settings.sync_places();
         let mut taken = self.master.replicas().filter(|node| node.reconf.is_under_way()).count();
         for id in self.master.replica_ids() {
             let waits = |node: &Node| node.reconf == Reconf::Waiting && node.is_reachable() && !node.is_unread();

@@ -177,7 +177,7 @@ impl Watch<'_> {
         let hands_over = |node: &Node| node.info.handover == HandoverState::InProgress;
         id != self.master.current
             && self.master.nodes.get(id).is_some_and(hands_over)
-            && (self.master.led_switch || self.configuration_confirmed())
+            && self.configuration_established()
     }
 
     /// A node that was the master before hands over to another one still: should that one take over, it must not stay a master.

@@ -9,6 +9,7 @@ use crate::{
     pending::Pending,
     planted::{Bug, planted},
     state::{Adoption, Claim, Node, Peer, PeerLink},
+    time::Instant,
     types::{Epoch, HostPort, SentinelId},
     view::Role,
     watch::Watch,
@@ -200,8 +201,30 @@ impl Watch<'_> {
 
     /// How many Sentinels that have been reached announce this configuration.
     pub(crate) fn announcers(&self, epoch: Epoch, addr: &HostPort) -> usize {
+        self.announcers_since(Instant::ZERO, epoch, addr)
+    }
+
+    /// The same of those whose last hello came at that time or later.
+    fn announcers_since(&self, at: Instant, epoch: Epoch, addr: &HostPort) -> usize {
         let announces = |claim: &Claim| claim.config_epoch == epoch && self.ctx.names.same(&claim.addr, addr);
-        self.master.peers.values().filter(|peer| peer.confirmed && peer.claim.as_ref().is_some_and(announces)).count()
+        let counts = |peer: &&Peer| peer.confirmed && peer.hello_at >= at && peer.claim.as_ref().is_some_and(announces);
+        self.master.peers.values().filter(counts).count()
+    }
+
+    /// Whether a majority of all Sentinels, this one among them, announces the configuration that is in force here.
+    pub(crate) fn configuration_confirmed(&self) -> bool {
+        self.configuration_confirmed_since(Instant::ZERO)
+    }
+
+    /// Whether a majority has done so at this time or later.
+    pub(crate) fn configuration_confirmed_since(&self, at: Instant) -> bool {
+        1 + self.announcers_since(at, self.master.config_epoch, self.master.addr()) >= self.master.majority()
+    }
+
+    /// Whether the configuration in force here is known to have come about: this Sentinel led the switch, or a majority
+    /// announces it.
+    pub(crate) fn configuration_established(&self) -> bool {
+        self.master.led_switch || self.configuration_confirmed()
     }
 
     fn take_configuration(&mut self, hello: &Hello) {

@@ -1,6 +1,6 @@
 //! Asking INFO, and what follows from the answer.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use sentinel_resp::Reply;
 
@@ -11,8 +11,7 @@ use crate::{
     notice::Topic,
     output::Message,
     planted::{Bug, planted},
-    role_change::{Omitted, Step, is_consequence},
-    state::{Asked, Claim, LinkState, Node, NodeId, Peer, Reconf, of_role_change},
+    state::{Asked, LinkState, Node, NodeId, Reconf},
     time::Instant,
     timer::Timer,
     view::Role,
@@ -61,7 +60,7 @@ impl Watch<'_> {
     }
 
     /// Looks at INFO again at this time, if not before.
-    fn look_again_by(&mut self, id: NodeId, at: Instant) {
+    pub(crate) fn look_again_by(&mut self, id: NodeId, at: Instant) {
         self.ctx.timers.arm_by(Timer::Info(self.master.key, id), at);
     }
 
@@ -255,204 +254,6 @@ impl Watch<'_> {
         }
     }
 
-    /// Whether the configured master can be trusted with more replicas: it says it is one, is not down, and has said
-    /// so lately.
-    fn master_looks_sane(&self) -> bool {
-        let node = self.master.node();
-        // After a switch it is held for a master before it has said so.
-        node.role == Role::Master
-            && node.info.role == Some(Role::Master)
-            && node.sdown_since.is_none()
-            && self.master.odown_since.is_none()
-            && node.info_at.is_some_and(|at| self.ctx.mono().since(at) < 2 * self.ctx.timing.info_period)
-    }
-
-    /// Whether a majority of all Sentinels announces the configuration that is in force here.
-    pub(crate) fn configuration_confirmed(&self) -> bool {
-        1 + self.announcers(self.master.config_epoch, self.master.addr()) >= self.master.majority()
-    }
-
-    /// A node that should be a replica says it is a master.
-    ///
-    /// A departure: one that is known to have been the master before the present configuration is turned into a
-    /// replica at once, if this Sentinel led the switch or a majority announces it. Any other, as in the reference,
-    /// must have said so for 4 hello periods (8 s) without having been down: it may be another leader's promotion.
-    pub(crate) fn consider_fencing(&mut self, id: NodeId) {
-        let switching = self.master.failover.as_ref().is_some_and(|failover| !failover.has_switched());
-        let Some(node) = self.master.nodes.get(id) else { return };
-        if id == self.master.current
-            || node.role != Role::Master
-            || node.info_at.is_none()
-            || switching
-            // It may be the master of the newer configuration that is being written.
-            || self.master.adopting.is_some()
-            || !node.link.is_up()
-            || self.is_being_pointed(id)
-            || !self.master_looks_sane()
-            || planted(Bug::NeverFence)
-        {
-            return;
-        }
-        let known_former = node.former_master && (self.master.led_switch || self.configuration_confirmed());
-        if !known_former {
-            if self.may_be_newer_master(node) {
-                return;
-            }
-            let calm = 4 * self.ctx.timing.publish_period;
-            let due = (node.role_since + calm).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + calm));
-            if due >= self.ctx.mono() {
-                self.look_again_by(id, due + Duration::from_millis(1));
-                return;
-            }
-        }
-        if !self.was_ordered_within(self.ctx.timing.urgent_info_period, id) {
-            self.demote(id);
-        }
-    }
-
-    /// Points a node that says it is a master at the real one.
-    pub(crate) fn demote(&mut self, id: NodeId) {
-        if self.order_to_follow(id) {
-            self.node_event(id, Event::ConvertToReplica);
-        }
-    }
-
-    /// Sends a node the order to follow the master, unless its data are of another history: they would be replaced. Nor one
-    /// that refuses the login and is not known to be of this deployment, nor one that a newer configuration may rule.
-    pub(crate) fn order_to_follow(&mut self, id: NodeId) -> bool {
-        let Some(node) = self.master.nodes.get(id).filter(|node| !node.stranger) else { return false };
-        if self.is_for_a_newer_configuration(node) {
-            return false;
-        }
-        if node.is_unfamiliar() {
-            self.tell_of_closed_door(id);
-            return false;
-        }
-        let (now, of) = (self.ctx.mono(), self.master.addr().clone());
-        let omitted = self.usual_order(id);
-        let sent = self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
-        if let Some(node) = self.master.nodes.get_mut(id).filter(|_| sent) {
-            node.ordered_at = Some(now);
-        }
-        sent
-    }
-
-    /// The whole order; to a node that is handing over it says first not to.
-    pub(crate) fn usual_order(&self, id: NodeId) -> Omitted {
-        let abort_first = self.master.nodes.get(id).is_some_and(|node| node.info.handover.is_under_way());
-        Omitted { abort_first, unpause: self.is_paused(id), ..Omitted::default() }
-    }
-
-    /// Whether a node was told whom to follow a moment ago. If it has not obeyed, it is told again when the pause is
-    /// over: a node that refuses would be told as fast as it answers.
-    fn was_ordered_within(&mut self, pause: Duration, id: NodeId) -> bool {
-        let again = self.master.nodes.get(id).and_then(|node| node.ordered_at).map(|at| at + pause);
-        let Some(again) = again.filter(|at| *at > self.ctx.mono()) else { return false };
-        self.look_again_by(id, again);
-        true
-    }
-
-    /// A replica that follows another master than the configured one is put right, once things have been quiet for
-    /// failover-timeout: until then a failover may be under way elsewhere.
-    fn consider_fixing(&mut self, id: NodeId) {
-        let of = self.master.addr().clone();
-        let quiet = self.master.settings.failover_timeout;
-        let now = self.ctx.mono();
-        let in_failover = self.master.failover.is_some() || self.master.adopting.is_some();
-        let Some(node) = self.master.nodes.get(id) else { return };
-        if planted(Bug::NeverFix)
-            || node.info.source.is_none()
-            || node.info.follows(&of, &self.ctx.names)
-            || in_failover
-            || self.is_being_pointed(id)
-            || self.follows_newer_master(node)
-        {
-            return;
-        }
-        let calm = (node.source_changed_at + quiet).max(node.last_sdown_at.map_or(Instant::ZERO, |at| at + quiet));
-        let due = self.left_behind_until(node).map_or(calm, |at| at.min(calm));
-        if due < now && calm >= now && !self.a_replica_may_sync() {
-            self.look_again_by(id, now + self.ctx.timing.urgent_info_period);
-            return;
-        }
-        // One that is still handing over to another node would make that one a master when it answers.
-        if due >= now && !self.is_stopped_from_handing_over(id) {
-            self.look_again_by(id, due + Duration::from_millis(1));
-            return;
-        }
-        if self.master_looks_sane()
-            && !self.was_ordered_within(self.ctx.timing.info_period, id)
-            && self.order_to_follow(id)
-        {
-            self.node_event(id, Event::FixReplicaConfig);
-        }
-    }
-
-    /// From when on a replica is pointed at the master that was out of reach when the master moved: nobody could tell
-    /// it then, and it follows the node of before.
-    ///
-    /// A departure: the reference leaves it there for `failover-timeout`, and a master that needs replicas to accept
-    /// writes (`min-replicas-to-write`) accepts none meanwhile. Once the followed node has said that it follows the
-    /// master itself, there is nothing to wait for. While that node is down, a majority must go on announcing the
-    /// present configuration for as long as an unexpected master is left alone (8 s): the node might be the master of a
-    /// newer one that is not known here.
-    fn left_behind_until(&self, node: &Node) -> Option<Instant> {
-        let switched_at = self.master.switched_at?;
-        let LinkState::Up { since, .. } = node.link.state else { return None };
-        let back_at = node.restart_seen_at.map_or(since, |at| at.max(since));
-        // Somebody has pointed it elsewhere since, or it has not been away.
-        if node.source_changed_at > switched_at || back_at < switched_at {
-            return None;
-        }
-        let source = self.master.node_at(&node.info.source_addr()?, &self.ctx.names)?;
-        let source = self.master.nodes.get(source).filter(|source| source.id != self.master.current)?;
-        let said =
-            source.info_at.filter(|at| source.info_asked_at.is_some_and(|asked| asked <= *at && asked > switched_at));
-        let follows = source.info.role == Some(Role::Replica)
-            && source.info.follows(self.master.addr(), &self.ctx.names)
-            && source.link.is_up()
-            && source.sdown_since.is_none()
-            && said.is_some();
-        if follows {
-            return (self.master.led_switch || self.configuration_confirmed()).then_some(Instant::ZERO);
-        }
-        let down = source.sdown_since.filter(|_| !node.info.link_up)?;
-        let alone = back_at.max(down);
-        self.is_announced_since(alone).then(|| alone + 4 * self.ctx.timing.publish_period)
-    }
-
-    /// Whether a majority of all Sentinels, this one among them, has announced the configuration in force here after
-    /// this time.
-    fn is_announced_since(&self, at: Instant) -> bool {
-        let announces = |peer: &&Peer| {
-            let same = |claim: &Claim| {
-                claim.config_epoch == self.master.config_epoch && self.ctx.names.same(&claim.addr, self.master.addr())
-            };
-            peer.confirmed && peer.hello_at > at && peer.claim.as_ref().is_some_and(same)
-        };
-        1 + self.master.peers.values().filter(announces).count() >= self.master.majority()
-    }
-
-    /// Whether one more may copy the master's data (`parallel-syncs`): those count that do, and those that were told to
-    /// a moment ago.
-    fn a_replica_may_sync(&self) -> bool {
-        let (of, now) = (self.master.addr(), self.ctx.mono());
-        let syncs = |node: &&Node| {
-            let follows = node.info.follows(of, &self.ctx.names);
-            let told = node.ordered_at.is_some_and(|at| now.since(at) < self.ctx.timing.urgent_info_period);
-            node.link.is_up() && if follows { !node.info.link_up } else { told || self.is_being_pointed(node.id) }
-        };
-        self.master.replicas().filter(syncs).count() < self.master.settings.parallel_syncs.max(1) as usize
-    }
-
-    /// Whether an order to follow a master is on its way to this node.
-    fn is_being_pointed(&self, id: NodeId) -> bool {
-        self.master
-            .nodes
-            .get(id)
-            .is_some_and(|node| node.link.in_flight.any(|asked| matches!(asked, Asked::Replicate { .. })))
-    }
-
     /// How far a replica has come in following the new master.
     fn follow_reconfiguration(&mut self, id: NodeId) {
         let now = self.ctx.mono();
@@ -483,51 +284,4 @@ impl Watch<'_> {
             self.order_to_follow(id);
         }
     }
-
-    /// The answers to the change of a node's role and the INFO behind it, which shows the result. An order that the node
-    /// has thrown away for the sake of a part that can be left out is given again without it. Another error is logged.
-    pub(crate) fn role_change_answered(&mut self, id: NodeId, asked: &Asked, omitted: Omitted, reply: &Reply) {
-        let Reply::Array(replies) = reply else { return self.info_received(id, reply) };
-        let Some((info, answers)) = replies.split_last() else { return };
-        let denied = of_role_change(omitted, replies).iter().any(|it| it.1.is_some());
-        if let Some(error) = first_error(omitted, answers).filter(|_| !denied) {
-            let Some(node) = self.master.nodes.get(id) else { return };
-            let text = format!("{} answered to the change of its role: {error}", node.addr);
-            let name = self.master.name.clone();
-            self.ctx.notice(Topic::OrderRefused, Some(&name), text);
-        }
-        if let Some(omitted) = omitted.without_the_refused(replies) {
-            self.order_without(id, asked, omitted);
-        }
-        self.info_received(id, info);
-    }
-
-    /// Gives an order again, if it still stands.
-    fn order_without(&mut self, id: NodeId, asked: &Asked, omitted: Omitted) {
-        match asked {
-            Asked::Promote { .. } if self.awaits_promotion_of(id) || id == self.master.current => {
-                self.order_promotion(id, omitted);
-            }
-            Asked::Replicate { of, .. } if id != self.master.current && of == self.master.addr() => {
-                let of = of.clone();
-                self.send_to(id, Asked::Replicate { of: of.clone(), omitted }, Message::Replicate { of, omitted });
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The first refusal of a command that matters. CONFIG REWRITE without a file is usual, and harmless; and so is DISCARD
-/// where there is nothing to discard.
-fn first_error(omitted: Omitted, replies: &[Reply]) -> Option<&str> {
-    omitted.answers(replies).into_iter().find_map(|(step, reply)| match reply {
-        Reply::Error(text)
-            if !matches!(step, Step::Discard | Step::Abort)
-                && !text.contains("config file")
-                && !is_consequence(text) =>
-        {
-            Some(text.as_str())
-        }
-        _ => None,
-    })
 }

@@ -81,6 +81,11 @@ pub struct MasterSettings {
 }
 
 impl MasterSettings {
+    /// How many replicas may copy the new master's data at the same time.
+    pub(crate) fn sync_places(&self) -> usize {
+        self.parallel_syncs.max(1) as usize
+    }
+
     /// The reference's defaults with the given quorum.
     pub fn new(quorum: Quorum) -> Self {
         MasterSettings {
