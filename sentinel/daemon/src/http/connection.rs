@@ -1,7 +1,8 @@
 //! Connections of the HTTP endpoint, and what bounds them.
 //!
-//! Memory and time that a client can take are bounded: so many connections, so many bytes of a head, so much time for it to
-//! come and for an answer to be read. Only what changes something reads a body (`change`). One that misbehaves costs only itself.
+//! Memory and time that a client can take are bounded: so many connections, so many bytes of a head, so much time for
+//! it to come and for an answer to be read. Only what changes something reads a body (`change`). One that misbehaves
+//! costs only itself.
 
 use std::{
     fmt,
@@ -71,29 +72,29 @@ impl fmt::Display for HttpListener {
 
 /// Accepts connections and serves them, until the process stops.
 pub(crate) async fn serve(
-    entrances: Vec<HttpListener>,
+    listeners: Vec<HttpListener>,
     router: Router,
     keepalive: Option<Duration>,
     stopped: watch::Receiver<()>,
 ) {
     let places = Arc::new(Semaphore::new(MOST));
     let mut accepting = JoinSet::new();
-    for entrance in entrances {
+    for listener in listeners {
         let (router, places, stopped) = (router.clone(), Arc::clone(&places), stopped.clone());
-        accepting.spawn(async move { accept(&entrance, &router, &places, keepalive, &stopped).await });
+        accepting.spawn(async move { accept(&listener, &router, &places, keepalive, &stopped).await });
     }
     while accepting.join_next().await.is_some() {}
 }
 
 async fn accept(
-    entrance: &HttpListener,
+    listener: &HttpListener,
     router: &Router,
     places: &Arc<Semaphore>,
     keepalive: Option<Duration>,
     stopped: &watch::Receiver<()>,
 ) {
     loop {
-        let (stream, client) = match entrance.socket.accept().await {
+        let (stream, client) = match listener.socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
@@ -104,13 +105,13 @@ async fn accept(
         };
         let kept = descriptors::is_kept_from(Purpose::Client, stream.as_raw_fd());
         let Some(place) = Arc::clone(places).try_acquire_owned().ok().filter(|_| !kept) else {
-            reject(stream, entrance.tls.is_some());
+            reject(stream, listener.tls.is_some());
             continue;
         };
         if serve::prepare(&stream, keepalive).is_err() {
             continue; // It has left.
         }
-        let (router, tls, stopped) = (router.clone(), entrance.tls.clone(), stopped.clone());
+        let (router, tls, stopped) = (router.clone(), listener.tls.clone(), stopped.clone());
         tokio::spawn(connection(stream, client, tls, router, stopped, place));
     }
 }

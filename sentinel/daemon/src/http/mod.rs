@@ -1,8 +1,8 @@
 //! The HTTP endpoint: metrics, health, JSON and server-sent events, for monitoring and for people.
 //!
-//! It has a thread and a runtime of its own, so that no scrape delays a PING or a client of the Redis port. What it tells
-//! comes from the published [`View`], as the answers of that port do; events come from the monitor in their order. What is
-//! changed through it, where a token is set, goes the way of that port's commands.
+//! It has a thread and a runtime of its own, so that no scrape delays a PING or a client of the Redis port. What it
+//! tells comes from the published [`View`], as the answers of that port do; events come from the monitor in their
+//! order. What is changed through it, where a token is set, goes the way of that port's commands.
 
 mod answers;
 mod api;
@@ -142,8 +142,8 @@ impl Shared {
         tokio::time::timeout(ANSWERED_WITHIN, answered).await.ok().flatten()
     }
 
-    /// What comes of a subcommand of SENTINEL, which may change something. With a wrong word nothing is changed. None: it is not
-    /// answered in time.
+    /// What comes of a subcommand of SENTINEL, which may change something. With a wrong word nothing is changed. None:
+    /// it is not answered in time.
     async fn order(&self, words: &[Bytes]) -> Option<Reply> {
         let name = words.first()?;
         let subcommand = SUBCOMMANDS.iter().find(|it| name.eq_ignore_ascii_case(it.word().as_bytes()))?;
@@ -201,7 +201,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let Setup { sockets, settings, tls, view, asks, happened, clock, meters, run_id, reload } = setup;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let incoming = tls.incoming().filter(|_| settings.tls.http).cloned();
-    let entrances = {
+    let listeners = {
         let _runtime = runtime.enter();
         let open = |socket| HttpListener::open(socket, incoming.clone());
         sockets.into_iter().map(open).collect::<io::Result<Vec<_>>>()?
@@ -221,14 +221,14 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         changes: settings.http.token.is_some(),
     });
     let router = router(Arc::clone(&shared), settings.http.token.as_ref().map(Token::new));
-    for entrance in &entrances {
-        tracing::info!("HTTP endpoint at {entrance}");
+    for listener in &listeners {
+        tracing::info!("HTTP endpoint at {listener}");
     }
     let (stop, stopped) = watch::channel(());
     let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
         runtime.block_on(async {
             let keepalive = settings.tcp_keepalive;
-            let serving = connection::serve(entrances, router, keepalive, stopped.clone());
+            let serving = connection::serve(listeners, router, keepalive, stopped.clone());
             tokio::select! {
                 () = serving => {}
                 () = follow(&shared, happened) => {}

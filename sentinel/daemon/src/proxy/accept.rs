@@ -32,7 +32,8 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Listens. When it is shared, another proxy may listen at the same port: the next version, while this one comes to its end.
+    /// Listens. When it is shared, another proxy may listen at the same port: the next version, while this one comes to
+    /// its end.
     pub(super) fn bind(address: SocketAddr, shared: bool) -> Result<Self, ProxyError> {
         let listen = |address: SocketAddr| -> io::Result<TcpListener> {
             let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -82,7 +83,7 @@ fn take(accepted: io::Result<(TcpStream, SocketAddr)>, shared: &Arc<Shared>, cli
         Ok((stream, from)) => admit(stream, from, shared, clients),
         Err(error) if is_of_one_connection(&error) => {}
         Err(error) => {
-            turned_away(&error, shared);
+            shared.counts.refuse(no_room(&error));
             return false;
         }
     }
@@ -95,11 +96,8 @@ fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &Ta
     let _ = SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
     let client = shared.counts.enter();
     if shared.counts.clients() > shared.max_clients {
-        shared.counts.refused.add(1);
-        if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
-            let most = shared.max_clients;
-            tracing::warn!("{most} clients are connected: {from} is turned away ({unsaid} more since the last line)");
-        }
+        let most = shared.max_clients;
+        shared.counts.refuse(format_args!("{most} clients are connected: {from} is turned away"));
         drop(client);
         // The words of the servers. What does not fit at once is not waited for.
         let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
@@ -108,26 +106,21 @@ fn admit(stream: TcpStream, from: SocketAddr, shared: &Arc<Shared>, clients: &Ta
     // It leaves the thread that accepts.
     let stream = match stream.into_std() {
         Ok(stream) => stream,
-        Err(error) => return turned_away(&error, shared),
+        Err(error) => return shared.counts.refuse(no_room(&error)),
     };
-    let shared = shared.clone();
-    let end = clients.token();
-    let threads = shared.threads.clone();
-    threads.spawn_pinned(move || async move {
+    let (served, end) = (shared.clone(), clients.token());
+    shared.threads.spawn_pinned(move || async move {
         match TcpStream::from_std(stream) {
-            Ok(stream) => client::serve(stream, from, &shared).await,
-            Err(error) => turned_away(&error, &shared),
+            Ok(stream) => client::serve(stream, from, &served).await,
+            Err(error) => served.counts.refuse(no_room(&error)),
         }
         drop((client, end));
     });
 }
 
 /// The system has nothing to spare for a connection.
-fn turned_away(error: &io::Error, shared: &Shared) {
-    shared.counts.refused.add(1);
-    if let Some(unsaid) = shared.counts.complaints.next(std::time::Instant::now()) {
-        tracing::warn!("no client can be accepted: {error} ({unsaid} more of such since the last line)");
-    }
+fn no_room(error: &io::Error) -> String {
+    format!("no client can be accepted: {error}")
 }
 
 /// It was closed before it was accepted.

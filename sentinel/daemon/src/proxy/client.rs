@@ -39,8 +39,8 @@ const LOOK: Duration = Duration::from_millis(100);
 trait Connection: AsyncRead + AsyncWrite + Unpin + Send + Sync {
     fn socket(&self) -> BorrowedFd<'_>;
 
-    /// Whether it has closed its side, whatever it has said before. One that only says nothing more looks the same, and does not wait
-    /// for long either.
+    /// Whether it has closed its side, whatever it has said before. One that only says nothing more looks the same, and
+    /// does not wait for long either.
     fn is_gone(&self) -> bool {
         let socket = self.socket();
         let mut polled = [PollFd::new(&socket, PollFlags::RDHUP)];
@@ -104,10 +104,7 @@ async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
             pass(client, node, shared).await;
         }
         Err(error) => {
-            shared.counts.unserved.add(1);
-            if let Some(unsaid) = shared.counts.complaints.next(Instant::now()) {
-                tracing::warn!(client = %from, "{error} ({unsaid} more of such since the last line)");
-            }
+            shared.counts.leave_unserved(format_args!("{from} is not served: {error}"));
             let code = if shared.reads { "NOREPLICA" } else { "NOMASTER" };
             close(client, Some(format!("-{code} {}\r\n", in_one_line(&error)))).await;
         }
@@ -117,7 +114,8 @@ async fn connect(client: impl Connection, from: SocketAddr, shared: &Shared) {
 /// Passes bytes on until the end.
 async fn pass(mut client: impl Connection, mut node: RawConnection, shared: &Shared) {
     let address = node.address().clone();
-    // Each is looked at when it is woken itself, and not with every byte: the lock of such a token is one for all clients.
+    // Each is looked at when it is woken itself, and not with every byte: the lock of such a token is one for all
+    // clients.
     let mut signs = FuturesUnordered::new();
     signs.push(node.over().map(|()| Ended::Over).boxed());
     signs.push(shared.over.clone().cancelled_owned().map(|()| Ended::Over).boxed());

@@ -1,11 +1,12 @@
 //! What is counted, and how it is told to Prometheus.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    time::Instant,
 };
 
 use crate::complaints::Complaints;
@@ -56,15 +57,15 @@ pub(super) struct Counts {
     clients: Present,
     pub(super) waiting: Present,
     accepted: Count,
-    pub(super) refused: Count,
-    pub(super) unserved: Count,
+    refused: Count,
+    unserved: Count,
     pub(super) cut: Count,
     pub(super) unknown: Count,
     pub(super) switches: Count,
     pub(super) to_nodes: Count,
     pub(super) to_clients: Count,
     /// How often the log tells of what clients cause.
-    pub(super) complaints: Complaints,
+    complaints: Complaints,
 }
 
 /// One metric: its name, kind, meaning and value.
@@ -106,6 +107,25 @@ impl Counts {
     pub(super) fn enter(&self) -> Presence {
         self.accepted.add(1);
         self.clients.enter()
+    }
+
+    /// A client was turned away.
+    pub(super) fn refuse(&self, why: impl Display) {
+        self.refused.add(1);
+        self.complain(why);
+    }
+
+    /// No node was found for a client.
+    pub(super) fn leave_unserved(&self, why: impl Display) {
+        self.unserved.add(1);
+        self.complain(why);
+    }
+
+    /// Tells the log what clients cause, seldom.
+    fn complain(&self, what: impl Display) {
+        if let Some(unsaid) = self.complaints.next(Instant::now()) {
+            tracing::warn!("{what} ({unsaid} more of such since the last line)");
+        }
     }
 
     /// Clients that are connected.

@@ -24,12 +24,12 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         .route("/readyz", get(readiness))
         .route("/metrics", get(metrics))
         .with_state(shared);
-    let entrance = listener.into_std().and_then(|socket| HttpListener::open(socket, None));
-    match entrance {
-        Ok(entrance) => {
+    let opened = listener.into_std().and_then(|socket| HttpListener::open(socket, None));
+    match opened {
+        Ok(listener) => {
             // Nobody stops it before the process ends.
             let (_stop, stopped) = watch::channel(());
-            connection::serve(vec![entrance], routes, None, stopped).await;
+            connection::serve(vec![listener], routes, None, stopped).await;
         }
         Err(error) => tracing::error!("metrics are not served: {error}"),
     }
@@ -40,8 +40,8 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, TEXT)], shared.counts.to_prometheus() + &pool)
 }
 
-/// Ready from the first master on, also while the next one is looked for: clients that wait here are served sooner than those that are sent
-/// away.
+/// Ready from the first master on, also while the next one is looked for: clients that wait here are served sooner than
+/// those that are sent away.
 async fn readiness(State(shared): State<Arc<Shared>>) -> (StatusCode, &'static str) {
     if shared.closing.is_cancelled() {
         return (StatusCode::SERVICE_UNAVAILABLE, "it comes to its end\n");

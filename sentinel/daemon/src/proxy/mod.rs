@@ -1,8 +1,9 @@
-//! `sentinel proxy`: for clients that know no Sentinel. They connect here, and reach whichever node is the master, or one to read from.
+//! `sentinel proxy`: for clients that know no Sentinel. They connect here, and reach whichever node is the master, or
+//! one to read from.
 //!
-//! The SDK's pool says which node that is, and has verified its role. Bytes are passed on as they are: who logs in, and as whom, is between
-//! the client and the node. When the node is no longer what it was taken for, the client's connection is closed, so that it connects
-//! anew; while there is no node, new clients wait.
+//! The SDK's pool says which node that is, and has verified its role. Bytes are passed on as they are: who logs in, and
+//! as whom, is between the client and the node. When the node is no longer what it was taken for, the client's
+//! connection is closed, so that it connects anew; while there is no node, new clients wait.
 
 mod accept;
 mod client;
@@ -97,8 +98,8 @@ struct Shared {
     max_clients: usize,
     counts: Counts,
     tls: Option<Arc<Incoming>>,
-    /// Where clients are served. Each stays on its thread, and its connection to a node, too: to wake another thread costs more than
-    /// to pass a request on.
+    /// Where clients are served. Each stays on its thread, and its connection to a node, too: to wake another thread
+    /// costs more than to pass a request on.
     threads: LocalPoolHandle,
     /// Listeners close.
     closing: CancellationToken,
@@ -137,7 +138,7 @@ pub(crate) fn run(settings: Settings) -> Result<(), ProxyError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|source| ProxyError::System { what: "no threads", source })?;
+        .map_err(|source| ProxyError::System { what: "no event loop", source })?;
     runtime.block_on(serve(settings, max_clients))
 }
 

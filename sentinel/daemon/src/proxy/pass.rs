@@ -11,8 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::counts::{Count, Counts};
 
-/// So much is read at a time. The room is the thread's: a connection has memory of its own only while the other side does not
-/// take what was read.
+/// So much is read at a time. The room is the thread's: a connection has memory of its own only while the other side
+/// does not take what was read.
 const ROOM: usize = 64 * 1024;
 
 thread_local! {
