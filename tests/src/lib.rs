@@ -13,12 +13,12 @@
 //! assert_ne!(new_master.port(), group.master().port());
 //! ```
 //!
-//! Everything runs on loopback, on ports that no other test process uses, in a temporary folder. All processes end with the
-//! fixture that started them, also when the test panics or its process is killed. When a test panics, the state and
+//! Everything runs on loopback, on ports that no other test process uses, in a temporary folder. All processes end with
+//! the fixture that started them, also when the test panics or its process is killed. When a test panics, the state and
 //! the logs of everything in the deployment are printed.
 //!
-//! Which programs are run is decided by [`programs`]: `REDIS_SERVER`, `REDIS_SENTINEL` and `SENTINEL_BIN` name others than
-//! those found, and `SENTINEL_UNDER_TEST=reference` runs the stories with redis-sentinel in our place.
+//! Which programs are run is decided by [`programs`]: `REDIS_SERVER`, `REDIS_SENTINEL` and `SENTINEL_BIN` name others
+//! than those found, and `SENTINEL_UNDER_TEST=reference` runs the stories with redis-sentinel in our place.
 
 #![allow(clippy::missing_panics_doc, reason = "a fixture reports by panicking: that is what fails the test")]
 
@@ -32,6 +32,7 @@ mod ports;
 mod prober;
 mod process;
 pub mod programs;
+mod proxy;
 pub mod redis_py;
 mod sentinel;
 mod skip;
@@ -46,6 +47,7 @@ pub use ports::free_port;
 pub use prober::{Outcome, Prober};
 pub use process::ServerProcess;
 pub use programs::Kind;
+pub use proxy::ProxyProcess;
 pub use sentinel::{Fields, SentinelProcess, look_like};
 pub use skip::skipped;
 pub use wait::{eventually, never};

@@ -19,7 +19,8 @@ fn without_one_replica() -> Deployment {
     deployment
 }
 
-/// Starts the replica again, with the file that says whom to follow, and waits until it follows the master: how long that took.
+/// Starts the replica again, with the file that says whom to follow, and waits until it follows the master: how long
+/// that took.
 fn time_until_it_follows(away: &DataNode, master: &DataNode, at_most: Duration) -> Duration {
     away.launch_again(Dataset::Kept);
     away.wait_until_it_answers();

@@ -1,7 +1,7 @@
 //! Stories on real servers: what an operator would see. Each starts its own data nodes and Sentinels.
 //!
-//! `SENTINEL_UNDER_TEST=reference` tells them about redis-sentinel, to check that a story is true of what it imitates; the few that
-//! are only true of ours say so.
+//! `SENTINEL_UNDER_TEST=reference` tells them about redis-sentinel, to check that a story is true of what it imitates;
+//! the few that are only true of ours say so.
 
 mod access;
 mod certificate_users;

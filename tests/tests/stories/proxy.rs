@@ -1,6 +1,5 @@
 //! `sentinel proxy` in front of real nodes, as clients see it that know no Sentinel.
 
-use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -8,52 +7,40 @@ use std::time::{Duration, Instant};
 
 use redis::{RedisResult, Value};
 use sentinel_tests::http::{Http, metric};
-use sentinel_tests::{Authority, Deployment, ServerProcess, Writer, eventually, programs};
-use tempfile::TempDir;
+use sentinel_tests::{Authority, Deployment, ProxyProcess, Writer, eventually, programs};
 
 use crate::given::SOON;
 
 /// What an idle machine stays under stands in the benchmarks; a loaded one may take longer.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 
-/// A proxy, and where its clients connect.
+/// A proxy, and where it tells its metrics.
 struct Proxy {
-    process: ServerProcess,
-    port: u16,
+    running: ProxyProcess,
     metrics: u16,
-    _folder: TempDir,
 }
 
 impl Proxy {
     /// Starts one for the Sentinels of a deployment.
     fn start(deployment: &Deployment, options: &[&str]) -> Self {
-        let sentinels: Vec<_> = deployment.sentinels().iter().map(|it| format!("127.0.0.1:{}", it.port())).collect();
-        Self::launch("127.0.0.1:0", &sentinels.join(","), options)
+        Self::measured(|metrics| ProxyProcess::of(deployment, &[metrics, options].concat()))
     }
 
     fn launch(listen: &str, sentinels: &str, options: &[&str]) -> Self {
-        let folder = TempDir::with_prefix("sentinel-test-").expect("a temporary folder");
-        let words = ["proxy", "mymaster", "--listen", listen, "--metrics", "127.0.0.1:0", "-s", sentinels];
-        let arguments: Vec<OsString> = words.iter().chain(options).map(OsString::from).collect();
-        let process = ServerProcess::start("proxy", &programs::our_sentinel(), &arguments, folder.path());
-        let port_behind = |words: &str| {
-            eventually("the proxy says where it listens", SOON, || {
-                let said = process.last_output(20);
-                let port = said.split(words).nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-                port.ok_or(said)
-            })
-        };
-        let port = port_behind("listens at 127.0.0.1:");
-        let metrics = port_behind("metrics are served at 127.0.0.1:");
-        Self { process, port, metrics, _folder: folder }
+        Self::measured(|metrics| ProxyProcess::start(listen, sentinels, &[metrics, options].concat()))
+    }
+
+    fn measured(start: impl FnOnce(&[&str]) -> ProxyProcess) -> Self {
+        let running = start(&["--metrics", "127.0.0.1:0"]);
+        Self { metrics: running.metrics(), running }
     }
 
     fn client(&self) -> Client {
-        Client::of(TcpStream::connect(("127.0.0.1", self.port)).expect("a connection"))
+        Client::of(TcpStream::connect(("127.0.0.1", self.running.port)).expect("a connection"))
     }
 
     fn command<T: redis::FromRedisValue>(&self, words: &[&str]) -> RedisResult<T> {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port))?;
+        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.running.port))?;
         let mut connection = client.get_connection_with_timeout(SOON)?;
         let mut command = redis::Cmd::new();
         for word in words {
@@ -71,7 +58,7 @@ impl Proxy {
     fn wait_until_it_leads_to(&self, port: u16) {
         eventually("the proxy leads to the node", SOON, || match self.node() {
             at if at == port => Ok(()),
-            other => Err(format!("{other}, not {port}\n{}", self.process.last_output(20))),
+            other => Err(format!("{other}, not {port}\n{}", self.running.process.last_output(20))),
         });
     }
 
@@ -124,11 +111,11 @@ fn writes_go_on_through_a_forced_failover_and_a_death_and_none_is_lost() {
     proxy.wait_until_it_leads_to(group.master().port());
 
     // When an operator has the master replaced while it writes
-    let writer = Writer::through(proxy.port, Duration::from_millis(2));
+    let writer = Writer::through(proxy.running.port, Duration::from_millis(2));
     let old = group.master();
     deployment.sentinels()[0].failover("mymaster");
     let new = deployment.wait_for_switch("mymaster", old.port());
-    writer.wait_for_write(proxy.port, Instant::now(), SOON);
+    writer.wait_for_write(proxy.running.port, Instant::now(), SOON);
     let report = writer.finish();
 
     // Then it goes on with the new one, and what was acknowledged is there
@@ -141,10 +128,10 @@ fn writes_go_on_through_a_forced_failover_and_a_death_and_none_is_lost() {
     // And when that one dies, so it does again
     group.wait_until_linked(new);
     deployment.wait_until_discovered();
-    let writer = Writer::through(proxy.port, Duration::from_millis(2));
+    let writer = Writer::through(proxy.running.port, Duration::from_millis(2));
     new.kill();
     let third = deployment.wait_for_switch("mymaster", new.port());
-    writer.wait_for_write(proxy.port, Instant::now(), SOON);
+    writer.wait_for_write(proxy.running.port, Instant::now(), SOON);
     drop(writer);
     proxy.wait_until_it_leads_to(third.port());
     assert!(proxy.count("switches_total") >= 3);
@@ -243,18 +230,19 @@ fn at_sigterm_what_is_under_way_is_finished_and_the_next_proxy_has_the_port_alre
 
     // When the next one has begun at the same port, and this one is told to end
     let sentinel = format!("127.0.0.1:{}", deployment.sentinels()[0].port());
-    let next = Proxy::launch(&format!("127.0.0.1:{}", proxy.port), &sentinel, &["--share-port"]);
-    let pid = rustix::process::Pid::from_raw(i32::try_from(proxy.process.pid()).expect("a pid")).expect("a pid");
+    let next = Proxy::launch(&format!("127.0.0.1:{}", proxy.running.port), &sentinel, &["--share-port"]);
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(proxy.running.process.pid()).expect("a pid")).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is told");
 
     // Then who rests is cut, who waits still has its reply, and new clients are served
     assert_eq!(rests.line(), "", "the end of the connection");
-    assert_eq!(next.port, proxy.port);
+    assert_eq!(next.running.port, proxy.running.port);
     assert_eq!(next.client().ask("RPUSH list element"), ":1");
     let reply: Vec<_> = (0..5).map(|_| waits.line()).collect();
     assert_eq!(reply, ["*2", "$4", "list", "$7", "element"]);
     assert_eq!(waits.line(), "", "the end of the connection");
-    let mut process = proxy.process;
+    let mut process = proxy.running.process;
     let status = eventually("it ends", SOON, || process.exit_status().ok_or_else(|| process.last_output(20)));
     assert!(status.success(), "{status}: {}", process.last_output(20));
 }
@@ -317,7 +305,7 @@ fn both_sides_may_be_encrypted_and_the_login_is_between_client_and_node() {
     ];
     let proxy = Proxy::start(&deployment, &options);
     let cli = |more: &[&str]| {
-        let port = proxy.port.to_string();
+        let port = proxy.running.port.to_string();
         let mut words = vec!["-h", "127.0.0.1", "-p", &port, "--tls", "--cacert", &ca];
         words.extend(more);
         let output = std::process::Command::new(programs::redis_cli()).args(words).output().expect("redis-cli runs");

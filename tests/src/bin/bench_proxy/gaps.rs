@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sentinel_tests::{Dataset, Deployment, Writer};
+use sentinel_tests::{Dataset, Deployment, ProxyProcess, Writer};
 
-use crate::load::Proxy;
 use crate::{FORCED, KILLED};
 
 const SOON: Duration = Duration::from_secs(15);
@@ -17,7 +16,7 @@ pub(crate) fn measure(rounds: u32) -> [(&'static str, f64, Vec<f64>); 2] {
         .sentinel_line("sentinel down-on-refused mymaster 1")
         .start();
     let group = deployment.only_group();
-    let proxy = Proxy::start(&deployment);
+    let proxy = ProxyProcess::of(&deployment, &[]);
     let mut gaps = [Vec::new(), Vec::new()];
     let mut old = group.master();
     for round in 0..rounds * 2 {

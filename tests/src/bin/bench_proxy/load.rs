@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use sentinel_tests::{Deployment, ServerProcess, eventually, free_port, programs};
+use sentinel_tests::{Deployment, ProxyProcess, ServerProcess, eventually, free_port, programs};
 use tempfile::TempDir;
 
 /// redis-benchmark asks for this one.
@@ -70,7 +70,7 @@ pub(crate) struct Stage {
     ports: [u16; 3],
     deployment: Deployment,
     _haproxy: ServerProcess,
-    _proxy: Proxy,
+    _proxy: ProxyProcess,
     _folder: TempDir,
 }
 
@@ -93,7 +93,7 @@ impl Stage {
             std::net::TcpStream::connect(("127.0.0.1", port))
                 .map_err(|error| format!("{error}: {}", haproxy.last_output(9)))
         });
-        let proxy = Proxy::start(&deployment);
+        let proxy = ProxyProcess::of(&deployment, &[]);
         Stage { ports: [master, port, proxy.port], deployment, _haproxy: haproxy, _proxy: proxy, _folder: folder }
     }
 
@@ -123,28 +123,6 @@ impl Stage {
             .map(|field| field.trim_matches('"').parse().expect("a number"))
             .collect();
         Sample { per_second: fields[0], p50: fields[3] }
-    }
-}
-
-/// `sentinel proxy` for a deployment.
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
-    _process: ServerProcess,
-    _folder: TempDir,
-}
-
-impl Proxy {
-    pub(crate) fn start(deployment: &Deployment) -> Self {
-        let folder = TempDir::with_prefix("sentinel-bench-").expect("a temporary folder");
-        let sentinels: Vec<_> = deployment.sentinels().iter().map(|it| format!("127.0.0.1:{}", it.port())).collect();
-        let words = ["proxy", "mymaster", "--listen", "127.0.0.1:0", "-s", &sentinels.join(",")].map(OsString::from);
-        let process = ServerProcess::start("proxy", &programs::our_sentinel(), &words, folder.path());
-        let port = eventually("the proxy says where it listens", SOON, || {
-            let said = process.last_output(20);
-            let rest = said.split("listens at 127.0.0.1:").nth(1);
-            rest.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).ok_or(said)
-        });
-        Proxy { port, _process: process, _folder: folder }
     }
 }
 
