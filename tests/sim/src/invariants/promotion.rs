@@ -37,10 +37,9 @@ pub(super) struct FitReplica {
     /// When a Sentinel told last that it had stood still: nobody was heard meanwhile, which says nothing of them.
     stood_still: BTreeMap<HostId, Time>,
     emptying: Emptying,
-    /// Nodes that a Sentinel was told to forget (RESET), and has not heard since: what it knew of them is gone.
-    forgotten: BTreeSet<(HostId, HostId)>,
-    /// Nodes that showed no keys before the Sentinel was started anew, and were not heard since: its state file says so.
-    empty_before: BTreeSet<(HostId, HostId)>,
+    /// Nodes of which a Sentinel knows nothing that speaks of data, and has not heard since: it was told to forget them
+    /// (RESET), or they showed no keys before it was started anew, and its state file says so.
+    unheard: BTreeSet<(HostId, HostId)>,
 }
 
 /// What a node tells by its clock is that much off when the clock was set.
@@ -86,13 +85,13 @@ fn has_less(one: &InfoFacts, of: &InfoFacts) -> bool {
 }
 
 impl FitReplica {
-    /// Whether every node of a group, those included that are away, showed no keys of the group's when it told INFO last: a cache that was
-    /// emptied, or data that are gone everywhere. What a stranger holds is not the group's.
+    /// Whether every node of a group, those included that are away, showed no keys of the group's when it told INFO
+    /// last: a cache that was emptied, or data that are gone everywhere. What a stranger holds is not the group's.
     fn nobody_holds_data(&self, setting: &Setting, sentinel: HostId, group: usize) -> bool {
         let nodes =
             (0..setting.nodes.len()).filter(|node| setting.nodes[*node].as_ref().is_some_and(|it| it.1 == group));
         let shows_nothing = |node| {
-            if self.forgotten.contains(&(sentinel, node)) || self.empty_before.contains(&(sentinel, node)) {
+            if self.unheard.contains(&(sentinel, node)) {
                 return true;
             }
             self.known
@@ -121,9 +120,9 @@ impl FitReplica {
         if info.replica && info.priority == 0 {
             return fail("its priority is 0".to_owned());
         }
-        // An empty master that was demoted shows an offset, and a replication id, as one does that was restarted with its
-        // data: of those that are left it may be the last resort. So may one that shows keys which it may have loaded, to
-        // a Sentinel that has not seen it without any.
+        // An empty master that was demoted shows an offset, and a replication id, as one does that was restarted with
+        // its data: of those that are left it may be the last resort. So may one that shows keys which it may have
+        // loaded, to a Sentinel that has not seen it without any.
         let may_have_loaded = info.keys > 0 && known.empty_start.is_none();
         let group = setting.nodes[node].as_ref().map_or(0, |(_, group)| *group);
         let cache = info.keys == 0 && self.nobody_holds_data(setting, sentinel, group);
@@ -136,8 +135,8 @@ impl FitReplica {
         let any_will_do = setting.guards.promote_best_effort && self.vacant.contains(&(sentinel, group));
         let down_after = self.down_after.get(&(sentinel, group)).copied().unwrap_or(setting.down_after);
         let longest = 10 * down_after + fresh_from.map_or(0, |down| now - down) + SEC;
-        // A clock that was set back hides for how long a link has been down, and one that was set at all when it broke between
-        // two reports.
+        // A clock that was set back hides for how long a link has been down, and one that was set at all when it broke
+        // between two reports.
         let leapt = info.link_down.abs_diff(info.link_down_told) > CLOCK_LEAP;
         let longest_told = longest + if leapt { BETWEEN_REPORTS } else { 0 };
         if info.replica && info.link_down.min(info.link_down_told) > longest_told && !any_will_do {
@@ -170,8 +169,9 @@ impl FitReplica {
                 && now - at < 4 * SEC
                 && fresh_from.is_some_and(|down| *at >= down);
             last_resort &= !candidate;
-            // While it is being sent the nothing that an empty master has, one that still holds the data shows the offset 1.
-            // One that has taken over that nothing shows a greater one, of another stream, and is no candidate.
+            // While it is being sent the nothing that an empty master has, one that still holds the data shows the
+            // offset 1. One that has taken over that nothing shows a greater one, of another stream, and is no
+            // candidate.
             let lost = |node| self.emptying.has_lost(setting, sentinel, node);
             if lost(node) == Some(false) && lost(*other) == Some(true) {
                 continue;
@@ -183,8 +183,8 @@ impl FitReplica {
             if candidate && info.stray && !has_less(theirs, info) {
                 return fail(format!("its data went a way of their own, node {other} holds the group's"));
             }
-            // Offsets compare in one stream, and in one that goes on from it, up to where the master's went on under another id:
-            // what either has beyond that went a way of its own.
+            // Offsets compare in one stream, and in one that goes on from it, up to where the master's went on under
+            // another id: what either has beyond that went a way of its own.
             let theirs_in_ours = match theirs.former {
                 _ if theirs.replid == info.replid => Some(theirs.offset),
                 Some((former, end)) if former == info.replid => Some(theirs.offset.min(end)),
@@ -271,7 +271,7 @@ impl Invariant for FitReplica {
             Observation::Operator { sentinel, change: Change::Reset { pattern: name } | Change::Remove { name } } => {
                 let group = setting.group_named(name.as_str());
                 let of_it = |node: &HostId| setting.nodes[*node].as_ref().is_some_and(|it| Some(it.1) == group);
-                self.forgotten.extend((0..setting.nodes.len()).filter(of_it).map(|node| (*sentinel, node)));
+                self.unheard.extend((0..setting.nodes.len()).filter(of_it).map(|node| (*sentinel, node)));
             }
             Observation::Operator { sentinel, change: Change::Set { name, options, .. } } => {
                 for option in options {
@@ -300,7 +300,7 @@ impl Invariant for FitReplica {
                 }
                 let empty = |it: &Known| it.info.as_ref().is_some_and(|(_, info)| info.keys == 0);
                 let of_it = self.known.iter().filter(|(at, known)| at.0 == *sentinel && empty(known));
-                self.empty_before.extend(of_it.map(|(at, _)| *at));
+                self.unheard.extend(of_it.map(|(at, _)| *at));
                 self.known.retain(|(of, _), _| of != sentinel);
                 self.down.retain(|(of, _)| of != sentinel);
                 self.master_down.retain(|(of, _), _| of != sentinel);
@@ -324,8 +324,7 @@ impl Invariant for FitReplica {
                     known.ponged_at = Some(now);
                 }
                 if let Some(facts) = facts {
-                    self.forgotten.remove(&(*sentinel, *from));
-                    self.empty_before.remove(&(*sentinel, *from));
+                    self.unheard.remove(&(*sentinel, *from));
                     let life = |of| Some((of, self.known.get(&(*sentinel, of))?.info.as_ref()?.1.life));
                     let source = facts.linked_to.as_ref().and_then(|of| setting.node_at(of)).and_then(life);
                     self.known.entry((*sentinel, *from)).or_default().read(now, facts, source);
