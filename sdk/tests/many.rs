@@ -36,7 +36,8 @@ fn tasks() -> usize {
     tokio::runtime::Handle::current().metrics().num_alive_tasks()
 }
 
-/// Uses the pool in one of several ways until told to stop; returns how often that brought an answer, and what else there was.
+/// Uses the pool in one of several ways until told to stop; returns how often that brought an answer, and what else
+/// there was.
 async fn use_it(pool: SentinelPool, number: usize, stop: Arc<AtomicBool>, moved: Arc<AtomicUsize>) -> Vec<String> {
     let mut strange = Vec::new();
     let (mut master, mut replica) = (pool.master(), pool.replica());
@@ -65,8 +66,8 @@ async fn use_it(pool: SentinelPool, number: usize, stop: Arc<AtomicBool>, moved:
                 _ => strange.push(error.to_string()),
             },
         }
-        // It is about ten thousand that wait, not about throughput: half of a processor serves them. Where this machine is slow, less is
-        // asked of it: it is not to be flooded until nothing is answered in time.
+        // It is about ten thousand that wait, not about throughput: half of a processor serves them. Where this machine
+        // is slow, less is asked of it: it is not to be flooded until nothing is answered in time.
         tokio::time::sleep(Duration::from_secs(4) + 2 * began.elapsed()).await;
     }
     strange
@@ -120,7 +121,7 @@ async fn ten_thousand_tasks_go_through_failovers_and_leave_nothing() {
         last = round(kill).await;
         println!("{} MB, {} MB after the first round", last >> 20, first >> 20);
     }
-    // The allocator keeps more of it when the machine is slow (27 % more were seen). Two rounds that left all they needed would
-    // more than double it.
+    // The allocator keeps more of it when the machine is slow (27 % more were seen). Two rounds that left all they
+    // needed would more than double it.
     assert!(last < first + first / 2, "{last} bytes, {first} after the first round");
 }

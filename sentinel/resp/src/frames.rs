@@ -1,7 +1,7 @@
 //! Where requests and replies begin and end in a stream of bytes, without keeping any of them.
 //!
-//! For who passes bytes on and has to know whether a word of its own may stand between them. The cost is a few instructions a
-//! value; the contents of bulk strings are skipped.
+//! For who passes bytes on and has to know whether a word of its own may stand between them. The cost is a few
+//! instructions a value; the contents of bulk strings are skipped.
 
 /// So many values may be nested or announced at once; more is no protocol that a server speaks.
 const MOST_VALUES: u64 = 1 << 40;
@@ -55,7 +55,8 @@ impl Frames {
         Self { side, state: State::Start, values: 0, pushed: false, lost: false, whole: 0 }
     }
 
-    /// How many have come whole: requests that are answered, or replies. What a server pushes (`>`) is not counted, nor is an empty request.
+    /// How many have come whole: requests that are answered, or replies. What a server pushes (`>`) is not counted, nor
+    /// is an empty request.
     #[must_use]
     pub const fn whole(&self) -> u64 {
         self.whole
@@ -205,7 +206,8 @@ impl Frames {
     }
 }
 
-/// The number of a header that has come whole, and what is behind its line. What is not as usual is left to be read byte by byte.
+/// The number of a header that has come whole, and what is behind its line. What is not as usual is left to be read
+/// byte by byte.
 #[inline]
 fn whole_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     /// Fewer than overflow.
